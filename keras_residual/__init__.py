@@ -1,0 +1,1 @@
+"""keras_residual: every residual network in Keras 3."""
