@@ -1,0 +1,35 @@
+"""The building blocks of residual networks."""
+
+from keras_residual.layers.batch_norm import BatchNorm
+from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.bottleneck_block import BottleneckBlock
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.convolution import Convolution
+from keras_residual.layers.dense_block import DenseBlock
+from keras_residual.layers.dense_transition import DenseTransition
+from keras_residual.layers.dense_unit import DenseUnit
+from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.residual_block import ResidualBlock
+from keras_residual.layers.residual_stage import ResidualStage
+from keras_residual.layers.shortcut import Shortcut
+from keras_residual.layers.squeeze_excite import SqueezeExcite
+from keras_residual.layers.stem import Stem
+from keras_residual.layers.stochastic_depth import StochasticDepth
+
+__all__ = [
+    "BatchNorm",
+    "BlurPool",
+    "BottleneckBlock",
+    "ConvNorm",
+    "Convolution",
+    "DenseBlock",
+    "DenseTransition",
+    "DenseUnit",
+    "NormActivation",
+    "ResidualBlock",
+    "ResidualStage",
+    "Shortcut",
+    "SqueezeExcite",
+    "Stem",
+    "StochasticDepth",
+]

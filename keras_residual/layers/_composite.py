@@ -1,0 +1,237 @@
+"""The base of layers that are made of sublayers, and the shape arithmetic they share."""
+
+import math
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers import _normalization
+
+Shape = tuple[int | None, ...]
+Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
+
+
+class SpatialLayer(keras.layers.Layer):
+    """A layer over one to three spatial axes that knows where its channels are.
+
+    Args:
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = checked_data_format(data_format)
+
+    @property
+    def channels_first(self) -> bool:
+        return self.data_format == "channels_first"
+
+    @property
+    def channel_axis(self) -> int:
+        return 1 if self.channels_first else -1
+
+    def channels_of(self, shape: Shape) -> int:
+        """Returns the number of channels in `shape`, checking its rank."""
+        if len(shape) not in (3, 4, 5):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} takes inputs of rank 3, 4 or 5: (batch, "
+                f"*spatial, channels) with one to three spatial axes. Received: input_shape={shape}"
+            )
+        channels = shape[self.channel_axis]
+        if channels is None:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} needs a known number of channels. "
+                f"Received: input_shape={shape}"
+            )
+        return channels
+
+    def spatial_axes(self, rank: int) -> tuple[int, ...]:
+        """Returns the spatial axes of a tensor of that rank."""
+        return tuple(range(2, rank) if self.channels_first else range(1, rank - 1))
+
+    def spatial_of(self, shape: Shape) -> Shape:
+        return tuple(shape[2:]) if self.channels_first else tuple(shape[1:-1])
+
+    def shape_with(self, shape: Shape, *, spatial: Shape | None = None, channels: int) -> Shape:
+        """Returns `shape` with other channels and, if given, other spatial sizes."""
+        spatial = self.spatial_of(shape) if spatial is None else tuple(spatial)
+        if self.channels_first:
+            return (shape[0], channels, *spatial)
+        return (shape[0], *spatial, channels)
+
+    def strided(self, shape: Shape, strides: int) -> Shape:
+        """Returns the spatial sizes after `strides`, or raises where a size is smaller than it."""
+        spatial = self.spatial_of(shape)
+        if any(size is not None and size < strides for size in spatial):
+            raise ValueError(
+                f"The input of {type(self).__name__} {self.name!r} is too small for strides="
+                f"{strides}: every spatial size must be at least {strides}. "
+                f"Received: input_shape={shape}"
+            )
+        return tuple(None if size is None else math.ceil(size / strides) for size in spatial)
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class CompositeLayer(SpatialLayer):
+    """A layer whose sublayers, their input shapes and its output shape follow from one `plan`.
+
+    A subclass implements `plan(input_shape)`; building, shape inference and the cost analysis read
+    it. Shape inference by arithmetic instead of tracing is what makes deep networks quick to build.
+    Sublayers are made in `__init__`, or by the first `plan` where they depend on the input's shape.
+    """
+
+    def plan(self, input_shape: Shape) -> Plan:
+        """Returns the sublayers with their input shapes, and the output shape."""
+        raise TypeError(f"{type(self).__name__} must implement `plan`.")
+
+    def build(self, input_shape):
+        self.channels_of(input_shape)
+        for layer, shape in self.plan(input_shape)[0]:
+            layer.build(shape)
+
+    def compute_output_shape(self, input_shape):
+        return self.plan(input_shape)[1]
+
+    def sublayer_options(self) -> dict:
+        """Returns the arguments that every sublayer inherits."""
+        return {"data_format": self.data_format, "dtype": self.dtype_policy}
+
+
+class BlockLayer(CompositeLayer):
+    """A composite layer with the options that all blocks share and pass to their sublayers.
+
+    Args:
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        activation: Keras activation or `None`.
+        norm_momentum: Momentum of the batch normalization.
+        norm_epsilon: Epsilon of the normalization.
+        kernel_initializer: Initializer of every kernel; `None` for He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        **kwargs: Arguments of `SpatialLayer`.
+    """
+
+    def __init__(
+        self,
+        normalization: str = "batch",
+        activation="relu",
+        norm_momentum: float = 0.9,
+        norm_epsilon: float = 1e-5,
+        kernel_initializer=None,
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
+            normalization, norm_momentum, norm_epsilon
+        )
+        self.activation = checked_activation(activation)
+        self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.kernel_regularizer = checked_regularizer(kernel_regularizer)
+
+    def block_options(self, index: int = 0) -> dict:
+        """Returns the shared options for a sublayer; `index` keeps fixed seeds apart."""
+        return {
+            "normalization": self.normalization,
+            "activation": self.activation,
+            "norm_momentum": self.norm_momentum,
+            "norm_epsilon": self.norm_epsilon,
+            "kernel_initializer": fresh_initializer(self.kernel_initializer, index),
+            "kernel_regularizer": self.kernel_regularizer,
+            **self.sublayer_options(),
+        }
+
+    def make_norm(self, channels: int, **options):
+        """Returns the normalization over `channels` named "norm", or `None` for `"none"`."""
+        return _normalization.make(
+            self.normalization,
+            channels,
+            self.channel_axis,
+            self.norm_momentum,
+            self.norm_epsilon,
+            name="norm",
+            dtype=self.dtype_policy,
+            **options,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "normalization": self.normalization,
+            "activation": keras.activations.serialize(self.activation),
+            "norm_momentum": self.norm_momentum,
+            "norm_epsilon": self.norm_epsilon,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def he_normal() -> keras.initializers.Initializer:
+    """Returns He normal by fan-out, the papers' initialization: std = sqrt(2 / (k² · filters))."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+
+
+def chain(layers: list, shape: Shape) -> Plan:
+    """Returns the plan of `layers` applied one after the other, leaving out those that are None."""
+    steps = []
+    for layer in layers:
+        if layer is not None:
+            steps.append((layer, shape))
+            shape = tuple(layer.compute_output_shape(shape))
+    return steps, shape
+
+
+def checked_data_format(data_format: str | None) -> str:
+    """Returns a valid data format, the Keras default for `None`."""
+    if data_format is None:
+        return keras.config.image_data_format()
+    return _checks.choice("data_format", data_format, ("channels_last", "channels_first"))
+
+
+def checked_activation(activation):
+    """Returns an activation function, or raises naming the argument."""
+    try:
+        return keras.activations.get(activation)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "`activation` must be a Keras activation name, a callable or None. "
+            f"Received: activation={activation!r}"
+        ) from error
+
+
+def checked_initializer(initializer):
+    """Returns an initializer, or raises naming the argument."""
+    try:
+        return keras.initializers.get(initializer)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "`kernel_initializer` must be a Keras initializer name, config or instance. "
+            f"Received: kernel_initializer={initializer!r}"
+        ) from error
+
+
+def checked_regularizer(regularizer):
+    """Returns a regularizer, or raises naming the argument."""
+    try:
+        return keras.regularizers.get(regularizer)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "`kernel_regularizer` must be a Keras regularizer name, config, instance or None. "
+            f"Received: kernel_regularizer={regularizer!r}"
+        ) from error
+
+
+def fresh_initializer(initializer, index: int = 0):
+    """Returns an independent copy of `initializer`.
+
+    A Keras initializer holds one seed and answers every call with the same values, so sublayers
+    that shared an instance would start equal. A fixed seed is offset by `index`.
+    """
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int):
+        config["seed"] += index
+    return type(initializer).from_config(config)

@@ -1,0 +1,42 @@
+"""The normalizations that every block accepts, by name."""
+
+import math
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers.batch_norm import BatchNorm
+
+KINDS = ("batch", "group", "layer", "none")
+
+
+def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float]:
+    """Returns the checked arguments `normalization`, `norm_momentum` and `norm_epsilon`."""
+    return (
+        _checks.choice("normalization", kind, KINDS),
+        _checks.real("norm_momentum", momentum, 0.0, 1.0),
+        _checks.real("norm_epsilon", epsilon, 0.0, 1.0),
+    )
+
+
+def apply(norm, x, training):
+    """Calls a normalization layer; `training` is passed on only where it has a meaning."""
+    if isinstance(norm, keras.layers.BatchNormalization):
+        return norm(x, training=training)
+    return norm(x)
+
+
+def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, **options):
+    """Returns a normalization layer over `channels` on `axis`, or `None` for `"none"`.
+
+    `"group"` takes the most groups up to 32 that divide the channels; `"layer"` normalizes each
+    position over its channels.
+    """
+    if kind == "batch":
+        return BatchNorm(axis=axis, momentum=momentum, epsilon=epsilon, **options)
+    if kind == "group":
+        groups = math.gcd(32, channels)
+        return keras.layers.GroupNormalization(groups, axis=axis, epsilon=epsilon, **options)
+    if kind == "layer":
+        return keras.layers.LayerNormalization(axis=axis, epsilon=epsilon, **options)
+    return None

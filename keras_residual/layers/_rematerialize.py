@@ -1,0 +1,55 @@
+"""Calling a layer so that its inner values are computed again in the backward pass, not kept."""
+
+import keras
+from keras import ops
+
+
+def rematerialize(function):
+    """Returns `keras.remat(function)` for a function of positional tensors only.
+
+    Integers, such as the state of a random generator, are closed over: TensorFlow's gradient of a
+    loop cannot pass the missing gradient of an argument that has none.
+    """
+
+    def call(*values):
+        floating = [keras.backend.is_float_dtype(value.dtype) for value in values]
+        constants = [
+            value for value, is_float in zip(values, floating, strict=True) if not is_float
+        ]
+
+        def body(*differentiable):
+            differentiable, rest = iter(differentiable), iter(constants)
+            return function(*[next(differentiable if is_float else rest) for is_float in floating])
+
+        return keras.remat(body)(
+            *[value for value, is_float in zip(values, floating, strict=True) if is_float]
+        )
+
+    return call
+
+
+def call_rematerialized(layer, inputs: list, combine=lambda *tensors: tensors[0], **arguments):
+    """Returns `layer(combine(*inputs), **arguments)`, keeping only `inputs` for the gradient.
+
+    `keras.remat` around a layer would update its moving statistics twice, or leak tracers. Here the
+    variables go in as values and come out as values, and are assigned outside.
+    """
+    count = len(inputs)
+    trainable, other = layer.trainable_variables, layer.non_trainable_variables
+
+    def body(*values):
+        weights = values[count:]
+        return layer.stateless_call(
+            weights[: len(trainable)],
+            weights[len(trainable) :],
+            combine(*values[:count]),
+            **arguments,
+        )
+
+    values = [variable.value for variable in trainable]
+    # Copies, since the originals are overwritten before the backward pass reads them.
+    values += [ops.copy(variable.value) for variable in other]
+    outputs, updated = rematerialize(body)(*inputs, *values)
+    for variable, value in zip(other, updated, strict=True):
+        variable.assign(value)
+    return outputs

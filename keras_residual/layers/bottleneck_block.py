@@ -1,0 +1,124 @@
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers._residual_unit import ResidualUnit
+
+EXPANSION = 4
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BottleneckBlock(ResidualUnit):
+    """The bottleneck block: y = act(F(x) + shortcut(x)), F being 1×1, 3×3 and 1×1 convolutions.
+
+    F narrows to `width = floor(filters / 4 · base_width / 64) · cardinality` channels, convolves
+    them 3×3 in `cardinality` groups, and widens to `filters`. Cardinality 32 with base width 4 is
+    ResNeXt; base width 128 is Wide ResNet-50-2. Order of operations and shortcut are those of
+    `ResidualBlock`.
+
+    Args:
+        filters: Positive integer, number of output channels (four times the paper's width).
+        cardinality: Positive integer, groups of the 3×3 convolution. Defaults to `1`.
+        base_width: Positive integer, width of a group where `filters` is 256. Defaults to `64`.
+        strides: Positive integer. Defaults to `1`.
+        strided_conv: `"conv2"`, the 3×3 convolution takes the strides (v1.5), or `"conv1"`, the
+            first 1×1 (v1, keras.applications). Defaults to `"conv2"`.
+        dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
+        activation_order: `"post"` (v1) or `"pre"` (v2). Defaults to `"post"`.
+        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
+        normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
+        share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
+            first unit of a pre-activation network. Defaults to `False`.
+        se_ratio: Inner width of a squeeze-and-excitation as a fraction of the channels; `0` for
+            none. Defaults to `0`.
+        se_divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
+        drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
+        dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
+        blur_pool: Whether strided convolutions downsample by a blur. Defaults to `False`.
+        zero_init_residual: Whether F starts at zero. Defaults to `False`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether normalization uses batch statistics, and drop path and dropout act.
+        drop_path_rate: Optional scalar that takes the place of the layer's rate in this call.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If an argument is out of range, the width is not a whole number of groups, or
+            `shortcut="pad"` would shrink the channels.
+
+    Example:
+
+    >>> block = BottleneckBlock(256, cardinality=32, base_width=4, strides=2)
+    >>> block(keras.ops.ones((1, 8, 8, 64))).shape
+    (1, 4, 4, 256)
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385); stride placement deviates, see
+          `strided_conv`
+        - [Xie et al., 2017](https://arxiv.org/abs/1611.05431), `cardinality`
+        - [Zagoruyko and Komodakis, 2016](https://arxiv.org/abs/1605.07146), `base_width`
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        cardinality: int = 1,
+        base_width: int = 64,
+        strided_conv: str = "conv2",
+        **kwargs,
+    ):
+        super().__init__(filters, **kwargs)
+        self.cardinality = _checks.integer("cardinality", cardinality)
+        self.base_width = _checks.integer("base_width", base_width)
+        self.strided_conv = _checks.choice("strided_conv", strided_conv, ("conv1", "conv2"))
+        self.width = self._width()
+        self._make_sublayers()
+
+    def _width(self):
+        if self.filters % EXPANSION:
+            raise ValueError(
+                f"`filters` of a bottleneck must be divisible by {EXPANSION}. "
+                f"Received: filters={self.filters}"
+            )
+        group = self.filters // EXPANSION * self.base_width // 64
+        if group == 0:
+            raise ValueError(
+                "`base_width` is too small: filters / 4 · base_width / 64 must be at least 1. "
+                f"Received: base_width={self.base_width}, filters={self.filters}"
+            )
+        return group * self.cardinality
+
+    def convolutions(self):
+        first, second = (1, self.strides)
+        if self.strided_conv == "conv1":
+            first, second = second, first
+        dilation = self.dilation_rate if second == 1 else 1
+        return [
+            {"filters": self.width, "kernel_size": 1, "strides": first},
+            {
+                "filters": self.width,
+                "kernel_size": 3,
+                "strides": second,
+                "dilation_rate": dilation,
+                "groups": self.cardinality,
+            },
+            {"filters": self.filters, "kernel_size": 1},
+        ]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cardinality": self.cardinality,
+            "base_width": self.base_width,
+            "strided_conv": self.strided_conv,
+        }

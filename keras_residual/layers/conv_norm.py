@@ -1,0 +1,113 @@
+import keras
+
+from keras_residual.layers import _normalization
+from keras_residual.layers._composite import BlockLayer, chain
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.convolution import Convolution
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ConvNorm(BlockLayer):
+    """Convolution → normalization → activation, over one to three spatial axes.
+
+    y = act(norm(conv(x))). With `blur_pool` a strided convolution runs without strides and a
+    `BlurPool` after the activation downsamples instead.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        kernel_size: Positive integer, or a tuple with one for each spatial axis.
+        strides: Positive integer. Defaults to `1`.
+        dilation_rate: Positive integer; not together with `strides > 1`. Defaults to `1`.
+        groups: Positive integer that divides the input and output channels. Defaults to `1`.
+        use_bias: Whether the convolution has a bias; `None` means only without normalization.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation or `None`. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
+        blur_pool: Whether to downsample by a blur. Defaults to `False`.
+        space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of the kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `groups` does not divide the channels.
+
+    Example:
+
+    >>> ConvNorm(8, 3, strides=2)(keras.ops.ones((1, 5, 5, 3))).shape
+    (1, 3, 3, 8)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, ...] = 3,
+        strides: int = 1,
+        dilation_rate: int = 1,
+        groups: int = 1,
+        use_bias: bool | None = None,
+        zero_gamma: bool = False,
+        blur_pool: bool = False,
+        space_to_depth: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.zero_gamma = bool(zero_gamma)
+        self.blur_pool = bool(blur_pool)
+        blurred = self.blur_pool and strides != 1
+        self.conv = Convolution(
+            filters,
+            kernel_size,
+            strides=1 if blurred else strides,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            use_bias=self.normalization == "none" if use_bias is None else use_bias,
+            space_to_depth=space_to_depth,
+            kernel_initializer=self.kernel_initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            name="conv",
+            **self.sublayer_options(),
+        )
+        self.strides = strides
+        gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
+        self.norm = self.make_norm(self.conv.filters, **gamma)
+        self.blur = BlurPool(strides, name="blur", **self.sublayer_options()) if blurred else None
+
+    def plan(self, input_shape):
+        return chain([self.conv, self.norm, self.blur], input_shape)
+
+    def call(self, inputs, training=None):
+        x = self.conv(inputs)
+        if self.norm is not None:
+            x = _normalization.apply(self.norm, x, training)
+        x = self.activation(x)
+        return x if self.blur is None else self.blur(x)
+
+    def get_config(self):
+        conv = self.conv.get_config()
+        inherited = (
+            "filters",
+            "kernel_size",
+            "dilation_rate",
+            "groups",
+            "space_to_depth",
+        )
+        return {
+            **super().get_config(),
+            **{key: conv[key] for key in inherited},
+            "strides": self.strides,
+            "use_bias": self.use_bias,
+            "zero_gamma": self.zero_gamma,
+            "blur_pool": self.blur_pool,
+        }

@@ -1,0 +1,111 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import BlockLayer
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers._rematerialize import call_rematerialized
+from keras_residual.layers.dense_unit import DenseUnit
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DenseBlock(BlockLayer):
+    """A dense block: every unit sees the concatenation of the input and all earlier outputs.
+
+    x_{l+1} = concat(x_l, F_l(x_l)); see `DenseUnit` for F.
+
+    Args:
+        depth: Positive integer, number of units.
+        growth_rate: Positive integer, number of channels that each unit adds.
+        bottleneck: Non-negative integer, width of the 1×1 convolutions in growth rates; `0` leaves
+            them out. Defaults to `4`.
+        dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
+        rematerialize: Whether the concatenations and everything inside the units are computed again
+            in the backward pass instead of kept: the same numbers, memory linear in the depth.
+            Defaults to `False`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics and dropout acts.
+
+    Returns:
+        `(batch, *spatial, channels + depth · growth_rate)`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> DenseBlock(3, growth_rate=4)(keras.ops.ones((1, 4, 4, 8))).shape
+    (1, 4, 4, 20)
+
+    Reference:
+        - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
+        - [Pleiss et al., 2017](https://arxiv.org/abs/1707.06990), `rematerialize`
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        growth_rate: int,
+        bottleneck: int = 4,
+        dropout_rate: float = 0.0,
+        rematerialize: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.depth = _checks.integer("depth", depth)
+        self.growth_rate = _checks.integer("growth_rate", growth_rate)
+        self.bottleneck = _checks.integer("bottleneck", bottleneck, minimum=0)
+        self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.rematerialize = _checks.boolean("rematerialize", rematerialize)
+        self.units = [
+            DenseUnit(
+                self.growth_rate,
+                self.bottleneck,
+                self.dropout_rate,
+                name=f"unit{index + 1}",
+                **self.block_options(2 * index),
+            )
+            for index in range(self.depth)
+        ]
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        shapes = [
+            self.shape_with(input_shape, channels=channels + index * self.growth_rate)
+            for index in range(self.depth + 1)
+        ]
+        return list(zip(self.units, shapes[:-1], strict=True)), shapes[-1]
+
+    def call(self, inputs, training=None):
+        features = [inputs]
+        for unit in self.units:
+            if self.rematerialize and training:
+                new = call_rematerialized(unit, features, self._concatenate, training=True)
+            else:
+                new = unit(self._concatenate(*features), training=training)
+            features.append(new)
+        return self._concatenate(*features)
+
+    def _concatenate(self, *features):
+        if len(features) == 1:
+            return features[0]
+        return ops.concatenate(features, axis=self.channel_axis)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "depth": self.depth,
+            "growth_rate": self.growth_rate,
+            "bottleneck": self.bottleneck,
+            "dropout_rate": self.dropout_rate,
+            "rematerialize": self.rematerialize,
+        }

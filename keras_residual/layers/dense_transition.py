@@ -1,0 +1,95 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import BlockLayer, chain
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.norm_activation import NormActivation
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DenseTransition(BlockLayer):
+    """Between two dense blocks: normalization, activation, 1×1 convolution, 2×2 average pooling.
+
+    The pooling drops the last row of an odd size, as the published networks do.
+
+    Args:
+        compression: Fraction of the channels to keep, in `(0, 1]`. Defaults to `0.5`.
+        strides: `2`, or `1` for no pooling. Defaults to `2`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *floor(spatial / strides), floor(compression · channels))`.
+
+    Raises:
+        ValueError: If an argument is out of range, or a spatial size is smaller than `strides`.
+
+    Example:
+
+    >>> DenseTransition()(keras.ops.ones((1, 5, 4, 8))).shape
+    (1, 2, 2, 4)
+
+    Reference:
+        - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
+    """
+
+    def __init__(self, compression: float = 0.5, strides: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        self.compression = _checks.real("compression", compression, 0.0, 1.0)
+        if self.compression == 0.0:
+            raise ValueError(
+                f"`compression` must be greater than 0. Received: compression={compression!r}"
+            )
+        self.strides = _checks.choice("strides", strides, (1, 2))
+        self.norm1 = NormActivation(
+            self.normalization,
+            self.activation,
+            self.norm_momentum,
+            self.norm_epsilon,
+            name="norm1",
+            **self.sublayer_options(),
+        )
+        self.conv1 = None
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        if self.conv1 is None:
+            bare = {**self.block_options(), "normalization": "none", "activation": None}
+            self.conv1 = ConvNorm(
+                max(1, int(channels * self.compression)),
+                1,
+                use_bias=self.normalization == "none",
+                name="conv1",
+                **bare,
+            )
+        steps, shape = chain([self.norm1, self.conv1], input_shape)
+        self.strided(shape, self.strides)
+        spatial = [None if n is None else n // self.strides for n in self.spatial_of(shape)]
+        return steps, self.shape_with(shape, spatial=spatial, channels=self.conv1.conv.filters)
+
+    def call(self, inputs, training=None):
+        x = self.conv1(self.norm1(inputs, training=training), training=training)
+        if self.strides == 1:
+            return x
+        # TensorFlow's and JAX' CPU kernels pool channels_last only.
+        x = ops.moveaxis(x, 1, -1) if self.channels_first else x
+        x = ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
+        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "compression": self.compression,
+            "strides": self.strides,
+        }

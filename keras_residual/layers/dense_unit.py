@@ -1,0 +1,87 @@
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers._composite import BlockLayer, chain
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.norm_activation import NormActivation
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DenseUnit(BlockLayer):
+    """One step of a dense block: the new features computed from all earlier ones.
+
+    F(x) = conv3×3(act(norm(conv1×1(act(norm(x)))))), the 1×1 convolution narrowing to
+    `bottleneck · growth_rate` channels.
+
+    Args:
+        growth_rate: Positive integer, number of new channels.
+        bottleneck: Non-negative integer, width of the 1×1 convolution in growth rates; `0` leaves
+            it out. Defaults to `4`.
+        dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics and dropout acts.
+
+    Returns:
+        `(batch, *spatial, growth_rate)`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
+    """
+
+    def __init__(self, growth_rate: int, bottleneck: int = 4, dropout_rate: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.growth_rate = _checks.integer("growth_rate", growth_rate)
+        self.bottleneck = _checks.integer("bottleneck", bottleneck, minimum=0)
+        self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.norm1 = NormActivation(
+            self.normalization,
+            self.activation,
+            self.norm_momentum,
+            self.norm_epsilon,
+            name="norm1",
+            **self.sublayer_options(),
+        )
+        self.conv1 = None
+        if self.bottleneck:
+            width = self.bottleneck * self.growth_rate
+            self.conv1 = ConvNorm(width, 1, name="conv1", **self.block_options())
+        bare = {**self.block_options(1), "normalization": "none", "activation": None}
+        self.conv2 = ConvNorm(
+            self.growth_rate, 3, use_bias=self.normalization == "none", name="conv2", **bare
+        )
+        self.dropout = None
+        if self.dropout_rate:
+            self.dropout = keras.layers.Dropout(
+                self.dropout_rate, dtype=self.dtype_policy, name="dropout"
+            )
+
+    def plan(self, input_shape):
+        return chain([self.norm1, self.conv1, self.conv2], input_shape)
+
+    def call(self, inputs, training=None):
+        x = self.norm1(inputs, training=training)
+        if self.conv1 is not None:
+            x = self.conv1(x, training=training)
+        x = self.conv2(x, training=training)
+        return x if self.dropout is None else self.dropout(x, training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "growth_rate": self.growth_rate,
+            "bottleneck": self.bottleneck,
+            "dropout_rate": self.dropout_rate,
+        }

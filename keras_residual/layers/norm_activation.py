@@ -1,0 +1,74 @@
+import keras
+
+from keras_residual.layers import _normalization
+from keras_residual.layers._composite import CompositeLayer, chain, checked_activation
+from keras_residual.layers._registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NormActivation(CompositeLayer):
+    """Normalization → activation, the pre-activation of He et al. 2016.
+
+    Args:
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation or `None`. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        Same shape as the inputs.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [He et al., 2016](https://arxiv.org/abs/1603.05027)
+    """
+
+    def __init__(
+        self,
+        normalization: str = "batch",
+        activation="relu",
+        norm_momentum: float = 0.9,
+        norm_epsilon: float = 1e-5,
+        data_format: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
+            normalization, norm_momentum, norm_epsilon
+        )
+        self.activation = checked_activation(activation)
+        self.norm = None
+
+    def plan(self, input_shape):
+        if self.norm is None:
+            self.norm = _normalization.make(
+                self.normalization,
+                self.channels_of(input_shape),
+                self.channel_axis,
+                self.norm_momentum,
+                self.norm_epsilon,
+                name="norm",
+                dtype=self.dtype_policy,
+            )
+        return chain([self.norm], input_shape)
+
+    def call(self, inputs, training=None):
+        if self.norm is None:
+            return self.activation(inputs)
+        return self.activation(_normalization.apply(self.norm, inputs, training))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "normalization": self.normalization,
+            "activation": keras.activations.serialize(self.activation),
+            "norm_momentum": self.norm_momentum,
+            "norm_epsilon": self.norm_epsilon,
+        }

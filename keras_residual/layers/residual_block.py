@@ -1,0 +1,79 @@
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers._residual_unit import ResidualUnit
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ResidualBlock(ResidualUnit):
+    """The basic residual block: y = act(F(x) + shortcut(x)), F being two 3×3 convolutions.
+
+    Each convolution is followed by a normalization; between them stands the activation. The
+    shortcut is the identity where the shapes of x and F(x) agree, else what `shortcut` says. With
+    `activation_order="pre"` normalization and activation precede each convolution and nothing
+    follows the sum; a shortcut that is not the identity then takes the normalized input.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        kernel_sizes: One kernel size for each convolution of F. Defaults to `(3, 3)`.
+        strides: Positive integer, strides of the first convolution. Defaults to `1`.
+        dilation_rate: Positive integer, dilation of all convolutions (of the first only without
+            strides). Defaults to `1`.
+        activation_order: `"post"` (v1) or `"pre"` (v2). Defaults to `"post"`.
+        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
+        normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
+        share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
+            first unit of a pre-activation network. Defaults to `False`.
+        se_ratio: Inner width of a squeeze-and-excitation as a fraction of the channels; `0` for
+            none. Defaults to `0`.
+        se_divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
+        drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
+        dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
+        blur_pool: Whether strided convolutions downsample by a blur. Defaults to `False`.
+        zero_init_residual: Whether F starts at zero. Defaults to `False`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether normalization uses batch statistics, and drop path and dropout act.
+        drop_path_rate: Optional scalar that takes the place of the layer's rate in this call.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `shortcut="pad"` would shrink the channels.
+
+    Example:
+
+    >>> ResidualBlock(8)(keras.ops.ones((1, 4, 4, 8))).shape
+    (1, 4, 4, 8)
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385)
+        - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
+    """
+
+    def __init__(self, filters: int, kernel_sizes: tuple[int, ...] = (3, 3), **kwargs):
+        super().__init__(filters, **kwargs)
+        self.kernel_sizes = _checks.integers("kernel_sizes", kernel_sizes)
+        self._make_sublayers()
+
+    def convolutions(self):
+        arguments = [
+            {"filters": self.filters, "kernel_size": size, "dilation_rate": self.dilation_rate}
+            for size in self.kernel_sizes
+        ]
+        if self.strides > 1:
+            arguments[0].update(strides=self.strides, dilation_rate=1)
+        return arguments
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_sizes": self.kernel_sizes}

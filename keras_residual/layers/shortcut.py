@@ -1,0 +1,176 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers import _normalization
+from keras_residual.layers._composite import BlockLayer, chain
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.conv_norm import ConvNorm
+
+KINDS = ("projection", "pad", "pooled", "none")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Shortcut(BlockLayer):
+    """The path beside a residual function: identity where shapes agree, else what `kind` says.
+
+    - `"projection"`: a strided 1×1 convolution with normalization (option B of the paper).
+    - `"pad"`: every `strides`-th position, new channels filled with zeros on both sides of the old
+      ones (option A; no parameters).
+    - `"pooled"`: average pooling over 2×2, then a 1×1 convolution (ResNet-D).
+    - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        strides: Positive integer. Defaults to `1`.
+        kind: One of the four above. Defaults to `"projection"`.
+        activation: Activation after a projection. Defaults to `None`.
+        normalization: Normalization after a projection. Defaults to `"batch"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        normalize_identity: Whether an identity is normalized too, as in the time series network of
+            Wang et al. Defaults to `False`.
+        blur_pool: Whether a projection is downsampled by a blur. Defaults to `False`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of the projection.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If `kind` is unknown, or `"pad"` would have to shrink the channels.
+
+    Example:
+
+    >>> Shortcut(8, strides=2, kind="pad")(keras.ops.ones((1, 4, 4, 6))).shape
+    (1, 2, 2, 8)
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385), section 3.3
+        - [He et al., 2018](https://arxiv.org/abs/1812.01187), `"pooled"`
+        - [Wang et al., 2017](https://arxiv.org/abs/1611.06455), `normalize_identity`
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        kind: str = "projection",
+        normalize_identity: bool = False,
+        blur_pool: bool = False,
+        activation=None,
+        **kwargs,
+    ):
+        super().__init__(activation=activation, **kwargs)
+        self.filters = _checks.integer("filters", filters)
+        self.strides = _checks.integer("strides", strides)
+        self.kind = _checks.choice("kind", kind, KINDS)
+        self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.blur = self.conv = self.norm = None
+
+    def is_identity(self, input_shape) -> bool:
+        """Returns whether the input passes as it is."""
+        same = self.strides == 1 and self.channels_of(input_shape) == self.filters
+        return same and self.kind != "none" and not self.normalize_identity
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        output_shape = self.shape_with(
+            input_shape, spatial=self.strided(input_shape, self.strides), channels=self.filters
+        )
+        if self.kind == "pad" and channels > self.filters:
+            raise ValueError(
+                '`shortcut="pad"` can only add channels. '
+                f"Received: filters={self.filters} for an input with {channels} channels"
+            )
+        if self.kind == "none" or self.is_identity(input_shape):
+            return [], output_shape
+        if self.strides == 1 and channels == self.filters:
+            self.norm = self.norm or self.make_norm(channels)
+            return chain([self.norm], input_shape)
+        if self.kind == "pad":
+            return [], output_shape
+        return self._plan_projection(input_shape, output_shape)
+
+    def _plan_projection(self, input_shape, output_shape):
+        pooled = self.kind == "pooled" and self.strides > 1
+        blurred = self.blur_pool and self.strides > 1 and not pooled
+        if self.conv is None:
+            if blurred:
+                self.blur = BlurPool(self.strides, name="blur", **self.sublayer_options())
+            self.conv = self._make_projection(1 if pooled or blurred else self.strides)
+        if pooled:
+            channels = self.channels_of(input_shape)
+            spatial = self.spatial_of(output_shape)
+            input_shape = self.shape_with(input_shape, spatial=spatial, channels=channels)
+        return chain([self.blur, self.conv], input_shape)
+
+    def _make_projection(self, strides):
+        return ConvNorm(
+            self.filters,
+            kernel_size=1,
+            strides=strides,
+            use_bias=False,
+            name="conv",
+            **self.block_options(),
+        )
+
+    def call(self, inputs, training=None):
+        if self.kind == "none":
+            return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
+        if self.conv is not None:
+            if self.kind == "pooled" and self.strides > 1:
+                inputs = self._average(inputs)
+            x = inputs if self.blur is None else self.blur(inputs)
+            return self.conv(x, training=training)
+        if self.norm is not None:
+            return _normalization.apply(self.norm, inputs, training)
+        if self.is_identity(tuple(inputs.shape)):
+            return inputs
+        return self._pad(self._subsample(inputs))
+
+    def _sizes(self, inputs):
+        sizes = list(ops.shape(inputs))
+        for axis in self.spatial_axes(len(inputs.shape)):
+            sizes[axis] = -(-sizes[axis] // self.strides)
+        sizes[self.channel_axis] = self.filters
+        return sizes
+
+    def _average(self, inputs):
+        # TensorFlow's and JAX' CPU kernels pool channels_last only.
+        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
+        x = ops.average_pool(x, self.strides, self.strides, "same", data_format="channels_last")
+        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+
+    def _subsample(self, inputs):
+        if self.strides == 1:
+            return inputs
+        window = [slice(None)] * len(inputs.shape)
+        for axis in self.spatial_axes(len(inputs.shape)):
+            window[axis] = slice(None, None, self.strides)
+        return inputs[tuple(window)]
+
+    def _pad(self, inputs):
+        missing = self.filters - inputs.shape[self.channel_axis]
+        if missing == 0:
+            return inputs
+        padding = [(0, 0)] * len(inputs.shape)
+        padding[self.channel_axis] = (missing // 2, missing - missing // 2)
+        return ops.pad(inputs, padding)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "kind": self.kind,
+            "normalize_identity": self.normalize_identity,
+            "blur_pool": self.blur_pool,
+        }

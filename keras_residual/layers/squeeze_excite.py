@@ -1,0 +1,98 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import (
+    CompositeLayer,
+    chain,
+    checked_activation,
+    checked_initializer,
+    fresh_initializer,
+    he_normal,
+)
+from keras_residual.layers._registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SqueezeExcite(CompositeLayer):
+    """Scales each channel by a gate computed from all channels' means.
+
+    y = x · gate(W2 · act(W1 · mean(x) + b1) + b2), the mean taken over all positions.
+
+    Args:
+        ratio: Width of the inner layer as a fraction of the channels, in `(0, 1]`. Defaults to
+            `1/16`.
+        divisor: Positive integer; the inner width is rounded to a multiple of it. Defaults to `1`.
+        activation: Activation of the inner layer. Defaults to `"relu"`.
+        gate_activation: Activation of the gate. Defaults to `"sigmoid"`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+
+    Returns:
+        Same shape as the inputs.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [Hu et al., 2018](https://arxiv.org/abs/1709.01507)
+    """
+
+    def __init__(
+        self,
+        ratio: float = 1 / 16,
+        divisor: int = 1,
+        activation="relu",
+        gate_activation="sigmoid",
+        kernel_initializer=None,
+        data_format: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.ratio = _checks.real("ratio", ratio, 0.0, 1.0)
+        if self.ratio == 0.0:
+            raise ValueError(f"`ratio` must be greater than 0. Received: ratio={ratio!r}")
+        self.divisor = _checks.integer("divisor", divisor)
+        self.activation = checked_activation(activation)
+        self.gate_activation = checked_activation(gate_activation)
+        self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.reduce = self.expand = None
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        if self.reduce is None:
+            steps = round(channels * self.ratio / self.divisor)
+            self.reduce = self._dense("reduce", max(1, steps) * self.divisor, self.activation, 0)
+            self.expand = self._dense("expand", channels, self.gate_activation, 1)
+        steps, _ = chain([self.reduce, self.expand], (input_shape[0], channels))
+        return steps, input_shape
+
+    def _dense(self, name, units, activation, index):
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=fresh_initializer(self.kernel_initializer, index),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(self, inputs):
+        axes = self.spatial_axes(len(inputs.shape))
+
+        gate = self.expand(self.reduce(ops.mean(inputs, axis=axes)))
+        shape = [-1] + [1] * (len(inputs.shape) - 1)
+        shape[self.channel_axis] = inputs.shape[self.channel_axis]
+        return inputs * ops.reshape(gate, shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "ratio": self.ratio,
+            "divisor": self.divisor,
+            "activation": keras.activations.serialize(self.activation),
+            "gate_activation": keras.activations.serialize(self.gate_activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

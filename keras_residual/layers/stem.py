@@ -1,0 +1,163 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import BlockLayer, chain
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.conv_norm import ConvNorm
+
+KINDS = ("conv7", "deep", "conv3")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Stem(BlockLayer):
+    """The first layers of a residual network.
+
+    - `"conv7"`: 7×7 convolution with strides 2, normalization, activation, 3×3 max pooling with
+      strides 2 (ImageNet).
+    - `"deep"`: three 3×3 convolutions, the first with strides 2 and the first two of half the
+      width, then the same max pooling (ResNet-D).
+    - `"conv3"`: one 3×3 convolution, no pooling (small images).
+
+    Args:
+        filters: Positive integer, number of output channels. Defaults to `64`.
+        kind: One of the three above. Defaults to `"conv7"`.
+        pool: Whether `"conv7"` and `"deep"` end with the max pooling. Defaults to `True`.
+        pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, zeros take
+            part (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
+        preactivated: Whether normalization and activation of the last convolution are left to the
+            pre-activation network behind it. Defaults to `False`.
+        space_to_depth: Whether the 7×7 convolution is computed as a 4×4 one over 2×2 blocks folded
+            into channels: the same function of the same stored 7×7 kernel, 5 % faster to train on a
+            GPU. Defaults to `False`.
+        blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> Stem(16)(keras.ops.ones((1, 33, 32, 3))).shape
+    (1, 9, 8, 16)
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385)
+        - [He et al., 2018](https://arxiv.org/abs/1812.01187), `"deep"`
+    """
+
+    def __init__(
+        self,
+        filters: int = 64,
+        kind: str = "conv7",
+        pool: bool = True,
+        pool_padding: str = "minimum",
+        preactivated: bool = False,
+        space_to_depth: bool = False,
+        blur_pool: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = _checks.integer("filters", filters)
+        self.kind = _checks.choice("kind", kind, KINDS)
+        self.pool = _checks.boolean("pool", pool)
+        self.pool_padding = _checks.choice("pool_padding", pool_padding, ("minimum", "zero"))
+        self.preactivated = _checks.boolean("preactivated", preactivated)
+        self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self._make_sublayers()
+
+    def _make_sublayers(self):
+        half = max(1, self.filters // 2)
+        specifications = {
+            "conv7": [{"filters": self.filters, "kernel_size": 7, "strides": 2}],
+            "deep": [
+                {"filters": half, "kernel_size": 3, "strides": 2},
+                {"filters": half, "kernel_size": 3},
+                {"filters": self.filters, "kernel_size": 3},
+            ],
+            "conv3": [{"filters": self.filters, "kernel_size": 3}],
+        }[self.kind]
+        last = len(specifications) - 1
+        self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
+        for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
+            bare = self.preactivated and index == last
+            setattr(self, name, self._make_convolution(index, name, arguments, bare))
+        self.blur = None
+        if self.pools and self.blur_pool:
+            self.blur = BlurPool(2, name="blur", **self.sublayer_options())
+
+    def _make_convolution(self, index, name, arguments, bare):
+        options = {**self.block_options(index), **arguments}
+        options["use_bias"] = self.normalization == "none"
+        options["space_to_depth"] = self.space_to_depth and arguments["kernel_size"] == 7
+        if bare:
+            options.update(normalization="none", activation=None)
+        return ConvNorm(name=name, **options)
+
+    @property
+    def pools(self) -> bool:
+        return self.pool and self.kind != "conv3"
+
+    @property
+    def total_strides(self) -> int:
+        """The factor by which the stem reduces the spatial sizes."""
+        return 1 if self.kind == "conv3" else 4 if self.pool else 2
+
+    def plan(self, input_shape):
+        steps, shape = chain([getattr(self, name) for name in self._convs], input_shape)
+        if self.blur is not None:
+            steps.append((self.blur, shape))
+        if self.pools:
+            shape = self.shape_with(shape, spatial=self.strided(shape, 2), channels=self.filters)
+        return steps, shape
+
+    def call(self, inputs, training=None):
+        x = inputs
+        for name in self._convs:
+            x = getattr(self, name)(x, training=training)
+        if not self.pools:
+            return x
+        if self.blur is None:
+            return self._max_pool(x, strides=2)
+        return self.blur(self._max_pool(x, strides=1))
+
+    def _max_pool(self, inputs, strides):
+        # TensorFlow's and JAX' CPU kernels pool channels_last only.
+        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
+        nonnegative = self.activation is keras.activations.relu and not self.preactivated
+        zero = nonnegative or self.pool_padding == "zero"
+        # The border value again never changes a maximum: no infinities, which int8 cannot hold.
+        x = ops.pad(
+            x,
+            [(0, 0)] + [(1, 1)] * (len(x.shape) - 2) + [(0, 0)],
+            mode="constant" if zero else "symmetric",
+        )
+        x = ops.max_pool(x, 3, strides, "valid", data_format="channels_last")
+        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kind": self.kind,
+            "pool": self.pool,
+            "pool_padding": self.pool_padding,
+            "preactivated": self.preactivated,
+            "space_to_depth": self.space_to_depth,
+            "blur_pool": self.blur_pool,
+        }

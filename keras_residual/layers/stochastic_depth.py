@@ -1,0 +1,54 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class StochasticDepth(keras.layers.Layer):
+    """Drops the whole input of a random part of the samples while training ("drop path").
+
+    Kept samples are divided by `1 - rate`, so that the expectation is unchanged; at inference the
+    input passes as it is.
+
+    Args:
+        rate: Probability to drop a sample, in `[0, 1)`.
+        seed: Optional integer.
+
+    Call arguments:
+        inputs: `(batch, ...)`, floating point.
+        training: Whether to drop.
+        rate: Optional scalar that takes the place of the layer's rate in this call.
+
+    Returns:
+        Same shape as the inputs.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`.
+
+    Reference:
+        - [Huang et al., 2016](https://arxiv.org/abs/1603.09382)
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs, training=None, rate=None):
+        if not training or (rate is None and self.rate == 0.0):
+            return inputs
+        keep = 1.0 - ops.cast(self.rate if rate is None else rate, "float32")
+        shape = (ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        factor = ops.where(drawn < keep, 1.0 / keep, 0.0)
+        return inputs * ops.cast(factor, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
