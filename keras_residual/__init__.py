@@ -1,1 +1,145 @@
-"""keras_residual: every residual network in Keras 3."""
+"""Every residual network in Keras 3: built, loaded, trained, searched and shipped."""
+
+import importlib
+
+from keras_residual import layers, models
+from keras_residual.models import (
+    DenseNet,
+    DenseNet121,
+    DenseNet161,
+    DenseNet169,
+    DenseNet201,
+    DenseNetBC100_12,
+    DenseNetBC190_40,
+    ResNet,
+    ResNet1D,
+    ResNet8,
+    ResNet18,
+    ResNet18D,
+    ResNet18V2,
+    ResNet20,
+    ResNet32,
+    ResNet34,
+    ResNet34D,
+    ResNet34V2,
+    ResNet44,
+    ResNet50,
+    ResNet50D,
+    ResNet50V1,
+    ResNet50V2,
+    ResNet56,
+    ResNet101,
+    ResNet101D,
+    ResNet101V1,
+    ResNet101V2,
+    ResNet110,
+    ResNet110V2,
+    ResNet152,
+    ResNet152D,
+    ResNet152V1,
+    ResNet152V2,
+    ResNet164V2,
+    ResNet200V2,
+    ResNet1001V2,
+    ResNet1202,
+    ResNeXt29_8x64d,
+    ResNeXt29_16x64d,
+    ResNeXt50_32x4d,
+    ResNeXt101_32x8d,
+    ResNeXt101_64x4d,
+    SEResNet18,
+    SEResNet50,
+    SEResNet101,
+    SEResNeXt50_32x4d,
+    WideResNet16_8,
+    WideResNet28_10,
+    WideResNet40_4,
+    WideResNet50_2,
+    WideResNet101_2,
+    get_model,
+    list_models,
+)
+
+__version__ = "0.1.0"
+
+_LAZY = ("analysis", "data", "export", "training", "tuning", "weights")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f"keras_residual.{name}")
+    if name in ("preprocess", "decode_predictions"):
+        return getattr(importlib.import_module("keras_residual.weights"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, "__version__"]
+
+
+__all__ = [
+    "DenseNet",
+    "DenseNet121",
+    "DenseNet161",
+    "DenseNet169",
+    "DenseNet201",
+    "DenseNetBC100_12",
+    "DenseNetBC190_40",
+    "ResNeXt29_8x64d",
+    "ResNeXt29_16x64d",
+    "ResNeXt50_32x4d",
+    "ResNeXt101_32x8d",
+    "ResNeXt101_64x4d",
+    "ResNet",
+    "ResNet1D",
+    "ResNet8",
+    "ResNet18",
+    "ResNet18D",
+    "ResNet18V2",
+    "ResNet20",
+    "ResNet32",
+    "ResNet34",
+    "ResNet34D",
+    "ResNet34V2",
+    "ResNet44",
+    "ResNet50",
+    "ResNet50D",
+    "ResNet50V1",
+    "ResNet50V2",
+    "ResNet56",
+    "ResNet101",
+    "ResNet101D",
+    "ResNet101V1",
+    "ResNet101V2",
+    "ResNet110",
+    "ResNet110V2",
+    "ResNet152",
+    "ResNet152D",
+    "ResNet152V1",
+    "ResNet152V2",
+    "ResNet164V2",
+    "ResNet200V2",
+    "ResNet1001V2",
+    "ResNet1202",
+    "SEResNeXt50_32x4d",
+    "SEResNet18",
+    "SEResNet50",
+    "SEResNet101",
+    "WideResNet16_8",
+    "WideResNet28_10",
+    "WideResNet40_4",
+    "WideResNet50_2",
+    "WideResNet101_2",
+    "analysis",
+    "data",
+    "decode_predictions",
+    "export",
+    "get_model",
+    "layers",
+    "list_models",
+    "models",
+    "preprocess",
+    "training",
+    "tuning",
+    "weights",
+]

@@ -134,8 +134,8 @@ class ResidualUnit(BlockLayer):
         x = shortcut = inputs
         if self.preactivated:
             x = self.norm1(inputs, training=training)
-            identity = self.shortcut.is_identity(tuple(inputs.shape))
-            shortcut = inputs if identity and not self.share_preactivation else x
+            projected = self.shortcut.conv is not None
+            shortcut = x if projected or self.share_preactivation else inputs
         for name in self._convs:
             if self.dropout is not None and name == self._convs[-1]:
                 x = self.dropout(x, training=training)

@@ -20,6 +20,7 @@ class DenseBlock(BlockLayer):
         bottleneck: Non-negative integer, width of the 1×1 convolutions in growth rates; `0` leaves
             them out. Defaults to `4`.
         dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
+        dilation_rate: Positive integer, dilation of the 3×3 convolutions. Defaults to `1`.
         rematerialize: Whether the concatenations and everything inside the units are computed again
             in the backward pass instead of kept: the same numbers, memory linear in the depth.
             Defaults to `False`.
@@ -57,6 +58,7 @@ class DenseBlock(BlockLayer):
         growth_rate: int,
         bottleneck: int = 4,
         dropout_rate: float = 0.0,
+        dilation_rate: int = 1,
         rematerialize: bool = False,
         **kwargs,
     ):
@@ -65,12 +67,14 @@ class DenseBlock(BlockLayer):
         self.growth_rate = _checks.integer("growth_rate", growth_rate)
         self.bottleneck = _checks.integer("bottleneck", bottleneck, minimum=0)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
         self.units = [
             DenseUnit(
                 self.growth_rate,
                 self.bottleneck,
                 self.dropout_rate,
+                self.dilation_rate,
                 name=f"unit{index + 1}",
                 **self.block_options(2 * index),
             )
@@ -107,5 +111,6 @@ class DenseBlock(BlockLayer):
             "growth_rate": self.growth_rate,
             "bottleneck": self.bottleneck,
             "dropout_rate": self.dropout_rate,
+            "dilation_rate": self.dilation_rate,
             "rematerialize": self.rematerialize,
         }

@@ -4,6 +4,7 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual.layers._composite import BlockLayer, chain
 from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
 
@@ -17,6 +18,7 @@ class DenseTransition(BlockLayer):
     Args:
         compression: Fraction of the channels to keep, in `(0, 1]`. Defaults to `0.5`.
         strides: `2`, or `1` for no pooling. Defaults to `2`.
+        blur_pool: Whether to downsample by a blur, to `ceil(spatial / 2)`. Defaults to `False`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
@@ -44,7 +46,7 @@ class DenseTransition(BlockLayer):
         - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
     """
 
-    def __init__(self, compression: float = 0.5, strides: int = 2, **kwargs):
+    def __init__(self, compression: float = 0.5, strides: int = 2, blur_pool: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.compression = _checks.real("compression", compression, 0.0, 1.0)
         if self.compression == 0.0:
@@ -61,6 +63,10 @@ class DenseTransition(BlockLayer):
             **self.sublayer_options(),
         )
         self.conv1 = None
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.blur = None
+        if self.blur_pool and self.strides > 1:
+            self.blur = BlurPool(self.strides, name="blur", **self.sublayer_options())
 
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)
@@ -73,7 +79,9 @@ class DenseTransition(BlockLayer):
                 name="conv1",
                 **bare,
             )
-        steps, shape = chain([self.norm1, self.conv1], input_shape)
+        steps, shape = chain([self.norm1, self.conv1, self.blur], input_shape)
+        if self.blur is not None:
+            return steps, shape
         self.strided(shape, self.strides)
         spatial = [None if n is None else n // self.strides for n in self.spatial_of(shape)]
         return steps, self.shape_with(shape, spatial=spatial, channels=self.conv1.conv.filters)
@@ -82,6 +90,8 @@ class DenseTransition(BlockLayer):
         x = self.conv1(self.norm1(inputs, training=training), training=training)
         if self.strides == 1:
             return x
+        if self.blur is not None:
+            return self.blur(x)
         # TensorFlow's and JAX' CPU kernels pool channels_last only.
         x = ops.moveaxis(x, 1, -1) if self.channels_first else x
         x = ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
@@ -92,4 +102,5 @@ class DenseTransition(BlockLayer):
             **super().get_config(),
             "compression": self.compression,
             "strides": self.strides,
+            "blur_pool": self.blur_pool,
         }

@@ -19,6 +19,7 @@ class DenseUnit(BlockLayer):
         bottleneck: Non-negative integer, width of the 1×1 convolution in growth rates; `0` leaves
             it out. Defaults to `4`.
         dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
+        dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
@@ -41,11 +42,19 @@ class DenseUnit(BlockLayer):
         - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
     """
 
-    def __init__(self, growth_rate: int, bottleneck: int = 4, dropout_rate: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        growth_rate: int,
+        bottleneck: int = 4,
+        dropout_rate: float = 0.0,
+        dilation_rate: int = 1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.growth_rate = _checks.integer("growth_rate", growth_rate)
         self.bottleneck = _checks.integer("bottleneck", bottleneck, minimum=0)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         self.norm1 = NormActivation(
             self.normalization,
             self.activation,
@@ -60,7 +69,12 @@ class DenseUnit(BlockLayer):
             self.conv1 = ConvNorm(width, 1, name="conv1", **self.block_options())
         bare = {**self.block_options(1), "normalization": "none", "activation": None}
         self.conv2 = ConvNorm(
-            self.growth_rate, 3, use_bias=self.normalization == "none", name="conv2", **bare
+            self.growth_rate,
+            3,
+            dilation_rate=self.dilation_rate,
+            use_bias=self.normalization == "none",
+            name="conv2",
+            **bare,
         )
         self.dropout = None
         if self.dropout_rate:
@@ -84,4 +98,5 @@ class DenseUnit(BlockLayer):
             "growth_rate": self.growth_rate,
             "bottleneck": self.bottleneck,
             "dropout_rate": self.dropout_rate,
+            "dilation_rate": self.dilation_rate,
         }

@@ -7,7 +7,7 @@ from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.conv_norm import ConvNorm
 
-KINDS = ("conv7", "deep", "conv3")
+KINDS = ("conv7", "deep", "conv3", "none")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -19,10 +19,11 @@ class Stem(BlockLayer):
     - `"deep"`: three 3×3 convolutions, the first with strides 2 and the first two of half the
       width, then the same max pooling (ResNet-D).
     - `"conv3"`: one 3×3 convolution, no pooling (small images).
+    - `"none"`: the input as it is (time series).
 
     Args:
         filters: Positive integer, number of output channels. Defaults to `64`.
-        kind: One of the three above. Defaults to `"conv7"`.
+        kind: One of the four above. Defaults to `"conv7"`.
         pool: Whether `"conv7"` and `"deep"` end with the max pooling. Defaults to `True`.
         pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, zeros take
             part (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
@@ -45,7 +46,8 @@ class Stem(BlockLayer):
         training: Whether batch normalization uses batch statistics.
 
     Returns:
-        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"`.
+        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"` and
+        `"none"`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -91,6 +93,7 @@ class Stem(BlockLayer):
                 {"filters": self.filters, "kernel_size": 3},
             ],
             "conv3": [{"filters": self.filters, "kernel_size": 3}],
+            "none": [],
         }[self.kind]
         last = len(specifications) - 1
         self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
@@ -111,12 +114,14 @@ class Stem(BlockLayer):
 
     @property
     def pools(self) -> bool:
-        return self.pool and self.kind != "conv3"
+        return self.pool and self.kind in ("conv7", "deep")
 
     @property
     def total_strides(self) -> int:
         """The factor by which the stem reduces the spatial sizes."""
-        return 1 if self.kind == "conv3" else 4 if self.pool else 2
+        if self.kind in ("conv3", "none"):
+            return 1
+        return 4 if self.pool else 2
 
     def plan(self, input_shape):
         steps, shape = chain([getattr(self, name) for name in self._convs], input_shape)

@@ -1,0 +1,207 @@
+"""From a row of layers to a functional model: input, body, head, weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers._composite import checked_data_format
+
+
+@dataclass(frozen=True)
+class Body:
+    """The layers of a network in order, without its head.
+
+    Attributes:
+        layers: Unbuilt layers, each applied to the output of the one before.
+        features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
+        strides: The factor by which the whole body reduces the spatial sizes.
+    """
+
+    layers: list[keras.layers.Layer]
+    features: dict[str, int]
+    strides: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named network: an architecture and what it was published for.
+
+    Attributes:
+        name: Name of the factory function.
+        architecture: The family's options; `architecture.body(dtype, data_format)` makes a `Body`.
+        input_shape: Published input shape, channels last.
+        classes: Published number of classes.
+        paper: Address of the paper.
+    """
+
+    name: str
+    architecture: object
+    input_shape: tuple[int | None, ...]
+    classes: int
+    paper: str
+
+    @property
+    def default_name(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Top:
+    """What a model puts on its body, keras.applications' arguments."""
+
+    include_top: bool = True
+    pooling: str | None = None
+    classes: int = 1000
+    classifier_activation: object = "softmax"
+    features: bool | tuple[str, ...] = field(default=False)
+
+    def checked(self, body: Body) -> "Top":
+        """Returns itself with `features` as a tuple of names, or raises a ValueError."""
+        _checks.boolean("include_top", self.include_top)
+        _checks.choice("pooling", self.pooling, (None, "avg", "max"))
+        _checks.integer("classes", self.classes)
+        try:
+            keras.activations.get(self.classifier_activation)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                "`classifier_activation` must be a Keras activation name, a callable or None. "
+                f"Received: classifier_activation={self.classifier_activation!r}"
+            ) from error
+        names = self.features
+        if isinstance(names, bool):
+            names = tuple(body.features) if names else ()
+        if isinstance(names, str) or not set(names) <= set(body.features):
+            raise ValueError(
+                f"`features` must be True, False or a tuple of {tuple(body.features)}. "
+                f"Received: features={self.features!r}"
+            )
+        return replace(self, features=tuple(names))
+
+    def layers(self, rank: int, policy, data_format: str) -> list[keras.layers.Layer]:
+        """Returns the layers of the head for `rank` spatial axes."""
+        pooling = "avg" if self.include_top else self.pooling
+        if pooling is None:
+            return []
+        kind = {"avg": "Average", "max": "Max"}[pooling]
+        pool_class = getattr(keras.layers, f"Global{kind}Pooling{rank}D")
+        head = [pool_class(data_format=data_format, dtype=policy, name="pool")]
+        if self.include_top:
+            # Probabilities of a thousand classes need more digits than half precision has.
+            mixed = policy.compute_dtype != policy.variable_dtype
+            head.append(
+                keras.layers.Dense(
+                    self.classes,
+                    activation=self.classifier_activation,
+                    dtype=policy.variable_dtype if mixed else policy,
+                    name="classifier",
+                )
+            )
+        return head
+
+
+def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
+    """Splits `options` into those of the architecture and `features`, `dtype`, `data_format`."""
+    fields = architecture_type.__dataclass_fields__
+    common = ("features", "dtype", "data_format")
+    for option in options:
+        _checks.known("architecture option", option, [*fields, *common])
+    return (
+        {key: value for key, value in options.items() if key in fields},
+        {key: value for key, value in options.items() if key in common},
+    )
+
+
+def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None):
+    """Returns body, checked top and head layers of a network over `rank` spatial axes."""
+    policy = _policy(dtype)
+    data_format = checked_data_format(data_format)
+    body = architecture.body(policy, data_format)
+    top = top.checked(body)
+    return body, top, [] if top.features else top.layers(rank, policy, data_format)
+
+
+def assemble(
+    architecture,
+    top: Top,
+    *,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    default_shape,
+    name: str,
+    variant: Variant | None = None,
+    dtype=None,
+    data_format=None,
+) -> keras.Model:
+    """Builds the functional model and loads its weights."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
+    data_format = checked_data_format(data_format)
+    inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
+    body, top, head = layers_of(architecture, top, len(inputs.shape) - 2, dtype, data_format)
+    _check_size(inputs.shape, body.strides, data_format)
+    outputs = [inputs]
+    for layer in [*body.layers, *head]:
+        outputs.append(layer(outputs[-1]))
+    result = outputs[-1]
+    if top.features:
+        result = {key: outputs[body.features[key] + 1] for key in top.features}
+    source = keras.utils.get_source_inputs(input_tensor)[0] if input_tensor is not None else inputs
+    model = keras.Model(source, result, name=name)
+    if weights is not None:
+        from keras_residual.weights import load_for_factory
+
+        load_for_factory(model, weights, variant)
+    return model
+
+
+def _policy(dtype):
+    try:
+        return keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "`dtype` must be a dtype policy or its name, such as 'float32' or 'mixed_bfloat16'. "
+            f"Received: dtype={dtype!r}"
+        ) from error
+
+
+def _inputs(input_tensor, input_shape, default_shape, include_top, data_format):
+    if input_tensor is not None:
+        if keras.utils.is_keras_tensor(input_tensor):
+            return input_tensor
+        return keras.Input(tensor=input_tensor)
+    if input_shape is None:
+        spatial, channels = default_shape[:-1], default_shape[-1]
+        spatial = spatial if include_top else (None,) * len(spatial)
+        first = data_format == "channels_first"
+        input_shape = (channels, *spatial) if first else (*spatial, channels)
+    return keras.Input(checked_input_shape(input_shape, data_format), name="image")
+
+
+def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]:
+    """Returns an input shape without batch as a tuple, or raises naming the argument."""
+    valid = isinstance(input_shape, (tuple, list)) and len(input_shape) in (2, 3, 4)
+    if valid:
+        channels = input_shape[0] if data_format == "channels_first" else input_shape[-1]
+        sizes_valid = all(
+            size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+            for size in input_shape
+        )
+        valid = sizes_valid and channels is not None
+    if not valid:
+        raise ValueError(
+            "`input_shape` must be a tuple of one to three spatial sizes (positive integers or "
+            f"None) and a number of channels, {data_format}. Received: input_shape={input_shape!r}"
+        )
+    return tuple(input_shape)
+
+
+def _check_size(shape, strides, data_format):
+    spatial = shape[2:] if data_format == "channels_first" else shape[1:-1]
+    if any(size is not None and size < strides for size in spatial):
+        raise ValueError(
+            f"The network reduces its input by {strides}, so every spatial size of `input_shape` "
+            f"must be at least {strides}. Received: input_shape={tuple(shape[1:])}"
+        )

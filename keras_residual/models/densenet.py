@@ -1,0 +1,211 @@
+"""Densely connected networks: DenseNet-121 … 201, DenseNet-BC for small images."""
+
+from dataclasses import dataclass
+
+from keras_residual import _checks
+from keras_residual.layers import DenseBlock, DenseTransition, NormActivation, Stem
+from keras_residual.models._assembly import Body, Top, Variant, assemble, split_options
+from keras_residual.models._registry import factory
+
+HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
+
+
+@dataclass(frozen=True)
+class DenseNetArchitecture:
+    """The options of a densely connected network; `DenseNet` documents them."""
+
+    depths: tuple[int, ...] = (6, 12, 24, 16)
+    growth_rate: int = 32
+    bottleneck: int = 4
+    compression: float = 0.5
+    stem: str = "conv7"
+    stem_width: int = 64
+    stem_pool: bool = True
+    pool_padding: str = "minimum"
+    space_to_depth: bool = False
+    dropout_rate: float = 0.0
+    blur_pool: bool = False
+    output_stride: int | None = None
+    normalization: str = "batch"
+    activation: object = "relu"
+    norm_momentum: float = 0.9
+    norm_epsilon: float = 1e-5
+    kernel_initializer: object = None
+    kernel_regularizer: object = None
+    rematerialize: bool = False
+
+    def body(self, dtype, data_format: str) -> Body:
+        """Returns the layers in order: stem, dense blocks with transitions, last activation."""
+        depths = _checks.integers("depths", self.depths)
+        shared = {
+            "normalization": self.normalization,
+            "activation": self.activation,
+            "norm_momentum": self.norm_momentum,
+            "norm_epsilon": self.norm_epsilon,
+            "dtype": dtype,
+            "data_format": data_format,
+        }
+        kernels = {
+            "kernel_initializer": self.kernel_initializer,
+            "kernel_regularizer": self.kernel_regularizer,
+            **shared,
+        }
+        stem = self._stem(kernels)
+        layers, features = [stem], {}
+        strides, dilation = stem.total_strides, 1
+        limit = self._checked_output_stride(strides)
+        for index, depth in enumerate(depths, start=1):
+            layers.append(self._dense_block(index, depth, dilation, kernels))
+            features[f"C{index + 1}"] = len(layers) - 1
+            if index == len(depths):
+                break
+            step = 2 if strides * 2 <= limit else 1
+            strides, dilation = strides * step, dilation * 2 // step
+            layers.append(
+                DenseTransition(
+                    self.compression, step, self.blur_pool, name=f"transition{index}", **kernels
+                )
+            )
+        layers.append(NormActivation(name="final_norm", **shared))
+        features[f"C{len(depths) + 1}"] = len(layers) - 1
+        return Body(layers, features, strides)
+
+    def _stem(self, kernels):
+        return Stem(
+            self.stem_width,
+            self.stem,
+            pool=self.stem_pool,
+            pool_padding=self.pool_padding,
+            preactivated=self.stem == "conv3",
+            space_to_depth=self.space_to_depth,
+            blur_pool=self.blur_pool,
+            name="stem",
+            **kernels,
+        )
+
+    def _dense_block(self, index, depth, dilation_rate, kernels):
+        return DenseBlock(
+            depth,
+            self.growth_rate,
+            self.bottleneck,
+            self.dropout_rate,
+            dilation_rate,
+            rematerialize=self.rematerialize,
+            name=f"dense{index}",
+            **kernels,
+        )
+
+    def _checked_output_stride(self, strides):
+        reachable = [strides * 2**index for index in range(len(self.depths))]
+        if self.output_stride is None:
+            return reachable[-1]
+        return _checks.choice("output_stride", self.output_stride, reachable)
+
+
+def DenseNet(
+    depths=(6, 12, 24, 16),
+    growth_rate=32,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="densenet",
+    **architecture_options,
+):
+    """Returns a densely connected network with any combination of options.
+
+    A stem, dense blocks with transitions between them, a last normalization and activation, average
+    pooling and a classifier. Named members such as `DenseNet121` are rows of a table over this.
+
+    Args:
+        depths: Number of units in each dense block.
+        growth_rate: Channels that each unit adds.
+        include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
+        weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
+        input_tensor: Optional Keras tensor to use as the input.
+        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
+            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
+        pooling: Without the top: `None`, `"avg"` or `"max"` over all positions.
+        classes: Positive integer, number of classes.
+        classifier_activation: Activation of the classifier; `None` for logits.
+        name: Name of the model.
+        bottleneck: Width of the 1×1 convolutions in growth rates; `0` leaves them out.
+        compression: Fraction of the channels that a transition keeps. Defaults to `0.5`.
+        stem: `"conv7"`, `"deep"` or `"conv3"`, see `layers.Stem`; after `"conv3"` the first dense
+            unit normalizes.
+        stem_width: Output channels of the stem. Defaults to `64`.
+        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling. Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`.
+        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
+        dropout_rate: Dropout of the new features of each unit.
+        blur_pool: Whether downsampling is anti-aliased.
+        output_stride: Largest reduction; later blocks are dilated instead.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every convolution kernel.
+        rematerialize: Whether concatenations and the units' inner values are computed again in the
+            backward pass.
+        features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
+            (strides 32, normalized), in place of the top; or a tuple of some of these names.
+        dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
+            policy computes in float32.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range or unknown.
+
+    Example:
+
+    >>> DenseNet((2, 2), 4, stem="conv3", input_shape=(8, 8, 1), classes=2).output_shape
+    (None, 2)
+
+    Reference:
+        - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
+    """
+    chosen, common = split_options(DenseNetArchitecture, architecture_options)
+    features = common.pop("features", False)
+    return assemble(
+        DenseNetArchitecture(depths, growth_rate, **chosen),
+        Top(include_top, pooling, classes, classifier_activation, features),
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        default_shape=(224, 224, 3),
+        name=name,
+        **common,
+    )
+
+
+def _imagenet(name, summary, **options):
+    variant = Variant(name, DenseNetArchitecture(**options), (224, 224, 3), 1000, HUANG_2017)
+    return factory(variant, "DenseNet", summary)
+
+
+def _small(name, summary, depth, growth_rate):
+    architecture = DenseNetArchitecture(
+        (depth,) * 3, growth_rate, stem="conv3", stem_width=2 * growth_rate
+    )
+    return factory(Variant(name, architecture, (32, 32, 3), 10, HUANG_2017), "DenseNet", summary)
+
+
+DenseNet121 = _imagenet("DenseNet121", "DenseNet-121.", depths=(6, 12, 24, 16))
+DenseNet161 = _imagenet(
+    "DenseNet161",
+    "DenseNet-161, growth rate 48.",
+    depths=(6, 12, 36, 24),
+    growth_rate=48,
+    stem_width=96,
+)
+DenseNet169 = _imagenet("DenseNet169", "DenseNet-169.", depths=(6, 12, 32, 32))
+DenseNet201 = _imagenet("DenseNet201", "DenseNet-201.", depths=(6, 12, 48, 32))
+DenseNetBC100_12 = _small("DenseNetBC100_12", "DenseNet-BC of depth 100, growth 12.", 16, 12)
+DenseNetBC190_40 = _small("DenseNetBC190_40", "DenseNet-BC of depth 190, growth 40.", 31, 40)

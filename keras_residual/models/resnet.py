@@ -1,0 +1,206 @@
+"""ImageNet residual networks: ResNet v1, v1.5, v2 and D, SE-ResNet, ResNeXt, Wide ResNet."""
+
+from keras_residual import _checks
+from keras_residual.models._assembly import Top, Variant, assemble, split_options
+from keras_residual.models._registry import factory
+from keras_residual.models._resnet_architecture import ResNetArchitecture
+
+HE_2015 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)"
+HE_2016 = "[He et al., 2016](https://arxiv.org/abs/1603.05027)"
+HE_2018 = "[He et al., 2018](https://arxiv.org/abs/1812.01187)"
+HU_2018 = "[Hu et al., 2018](https://arxiv.org/abs/1709.01507)"
+XIE_2017 = "[Xie et al., 2017](https://arxiv.org/abs/1611.05431)"
+ZAGORUYKO_2016 = "[Zagoruyko and Komodakis, 2016](https://arxiv.org/abs/1605.07146)"
+
+BASIC_18 = {"block": "basic", "depths": (2, 2, 2, 2)}
+BASIC_34 = {"block": "basic", "depths": (3, 4, 6, 3)}
+BOTTLENECK_50 = {"depths": (3, 4, 6, 3)}
+BOTTLENECK_101 = {"depths": (3, 4, 23, 3)}
+BOTTLENECK_152 = {"depths": (3, 8, 36, 3)}
+BOTTLENECK_200 = {"depths": (3, 24, 36, 3)}
+
+# As in keras.applications: its epsilon, and the strides on the first 1×1 convolution.
+V1 = {"strided_conv": "conv1", "norm_epsilon": 1.001e-5}
+V2 = {"activation_order": "pre"}
+D = {"stem": "deep", "shortcut": "pooled"}
+SE = {"se_ratio": 1 / 16}
+WIDE = {"base_width": 128}
+
+
+def ResNet(
+    block="bottleneck",
+    depths=(3, 4, 6, 3),
+    widths=None,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="resnet",
+    **architecture_options,
+):
+    """Returns a residual network with any combination of options.
+
+    A stem, stages of residual blocks (each halving the resolution but the first), average pooling
+    and a classifier. Named members such as `ResNet50` are rows of a table over this function.
+
+    Args:
+        block: `"basic"` (two 3×3 convolutions) or `"bottleneck"` (1×1, 3×3, 1×1).
+        depths: Number of blocks in each stage.
+        widths: Width of each stage; bottlenecks put out four times as many channels. Defaults to
+            64, 128, 256, …
+        include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
+        weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
+        input_tensor: Optional Keras tensor to use as the input.
+        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
+            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
+        pooling: Without the top: `None`, `"avg"` or `"max"` over all positions.
+        classes: Positive integer, number of classes.
+        classifier_activation: Activation of the classifier; `None` for logits.
+        name: Name of the model.
+        stem: `"conv7"`, `"deep"` or `"conv3"`, see `layers.Stem`. Defaults to `"conv7"`.
+        stem_width: Output channels of the stem. Defaults to `64`.
+        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling. Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`.
+        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
+        activation_order: `"post"` (v1, v1.5) or `"pre"` (v2). Defaults to `"post"`.
+        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `layers.Shortcut`.
+        strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
+        strided_block: `"first"` or `"last"` block of a stage takes the strides; with `"last"` (the
+            v2 networks of keras.applications) the last stage has none.
+        kernel_sizes: Kernel sizes of a basic block's convolutions. Defaults to `(3, 3)`.
+        normalize_identity: Whether identity shortcuts are normalized.
+        share_preactivation: Whether the first unit of a pre-activation network normalizes its
+            identity shortcut too, as the paper does. Defaults to `True`.
+        cardinality: Groups of a bottleneck's 3×3 convolution (ResNeXt). Defaults to `1`.
+        base_width: Width of a group where `widths` is 64. Defaults to `64`.
+        se_ratio: Inner width of squeeze-and-excitation as a fraction of the channels; `0` for none.
+        se_divisor: The inner width is rounded to a multiple of it.
+        drop_path_rate: Drop path rate of the last block; it grows linearly from 0.
+        dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
+        blur_pool: Whether downsampling is anti-aliased.
+        output_stride: Largest reduction; later stages are dilated instead of strided.
+        stage_strides: Strides of each stage. Defaults to 1, 2, 2, …
+        zero_init_residual: Whether each block starts as its shortcut.
+        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every convolution kernel.
+        execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
+        rematerialize: Whether values inside the blocks are computed again in the backward pass.
+        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
+            (strides 32), in place of the top; or a tuple of some of these names. The last output of
+            a pre-activation network is the normalized one.
+        dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
+            policy computes in float32.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range or unknown.
+
+    Example:
+
+    >>> model = ResNet("basic", (1, 1), (8, 16), stem="conv3", input_shape=(8, 8, 1), classes=2)
+    >>> model.output_shape
+    (None, 2)
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385)
+        - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
+    """
+    chosen, common = split_options(ResNetArchitecture, architecture_options)
+    features = common.pop("features", False)
+    depths = _checks.integers("depths", depths)
+    widths = tuple(64 * 2**stage for stage in range(len(depths))) if widths is None else widths
+    return assemble(
+        ResNetArchitecture(block, depths, widths, **chosen),
+        Top(include_top, pooling, classes, classifier_activation, features),
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        default_shape=(224, 224, 3),
+        name=name,
+        **common,
+    )
+
+
+def _groups(cardinality, base_width):
+    return {"cardinality": cardinality, "base_width": base_width}
+
+
+def _imagenet(name, paper, summary, **options):
+    variant = Variant(name, ResNetArchitecture(**options), (224, 224, 3), 1000, paper)
+    return factory(variant, "ResNet", summary)
+
+
+ResNet18 = _imagenet("ResNet18", HE_2015, "ResNet-18 of basic blocks.", **BASIC_18)
+ResNet34 = _imagenet("ResNet34", HE_2015, "ResNet-34 of basic blocks.", **BASIC_34)
+ResNet50 = _imagenet("ResNet50", HE_2015, "ResNet-50 v1.5.", **BOTTLENECK_50)
+ResNet101 = _imagenet("ResNet101", HE_2015, "ResNet-101 v1.5.", **BOTTLENECK_101)
+ResNet152 = _imagenet("ResNet152", HE_2015, "ResNet-152 v1.5.", **BOTTLENECK_152)
+ResNet50V1 = _imagenet(
+    "ResNet50V1", HE_2015, "ResNet-50 v1, as in keras.applications.", **BOTTLENECK_50, **V1
+)
+ResNet101V1 = _imagenet(
+    "ResNet101V1", HE_2015, "ResNet-101 v1, as in keras.applications.", **BOTTLENECK_101, **V1
+)
+ResNet152V1 = _imagenet(
+    "ResNet152V1", HE_2015, "ResNet-152 v1, as in keras.applications.", **BOTTLENECK_152, **V1
+)
+ResNet18V2 = _imagenet("ResNet18V2", HE_2016, "ResNet-18 v2 with pre-activation.", **BASIC_18, **V2)
+ResNet34V2 = _imagenet("ResNet34V2", HE_2016, "ResNet-34 v2 with pre-activation.", **BASIC_34, **V2)
+ResNet50V2 = _imagenet(
+    "ResNet50V2", HE_2016, "ResNet-50 v2 with pre-activation.", **BOTTLENECK_50, **V2
+)
+ResNet101V2 = _imagenet(
+    "ResNet101V2", HE_2016, "ResNet-101 v2 with pre-activation.", **BOTTLENECK_101, **V2
+)
+ResNet152V2 = _imagenet(
+    "ResNet152V2", HE_2016, "ResNet-152 v2 with pre-activation.", **BOTTLENECK_152, **V2
+)
+ResNet200V2 = _imagenet(
+    "ResNet200V2", HE_2016, "ResNet-200 v2 with pre-activation.", **BOTTLENECK_200, **V2
+)
+ResNet18D = _imagenet(
+    "ResNet18D", HE_2018, "ResNet-18-D: deep stem and pooled shortcuts.", **BASIC_18, **D
+)
+ResNet34D = _imagenet(
+    "ResNet34D", HE_2018, "ResNet-34-D: deep stem and pooled shortcuts.", **BASIC_34, **D
+)
+ResNet50D = _imagenet(
+    "ResNet50D", HE_2018, "ResNet-50-D: deep stem and pooled shortcuts.", **BOTTLENECK_50, **D
+)
+ResNet101D = _imagenet(
+    "ResNet101D", HE_2018, "ResNet-101-D: deep stem and pooled shortcuts.", **BOTTLENECK_101, **D
+)
+ResNet152D = _imagenet(
+    "ResNet152D", HE_2018, "ResNet-152-D: deep stem and pooled shortcuts.", **BOTTLENECK_152, **D
+)
+SEResNet18 = _imagenet("SEResNet18", HU_2018, "SE-ResNet-18.", **BASIC_18, **SE)
+SEResNet50 = _imagenet("SEResNet50", HU_2018, "SE-ResNet-50.", **BOTTLENECK_50, **SE)
+SEResNet101 = _imagenet("SEResNet101", HU_2018, "SE-ResNet-101.", **BOTTLENECK_101, **SE)
+SEResNeXt50_32x4d = _imagenet(
+    "SEResNeXt50_32x4d", HU_2018, "SE-ResNeXt-50 32×4d.", **BOTTLENECK_50, **SE, **_groups(32, 4)
+)
+ResNeXt50_32x4d = _imagenet(
+    "ResNeXt50_32x4d", XIE_2017, "ResNeXt-50 32×4d.", **BOTTLENECK_50, **_groups(32, 4)
+)
+ResNeXt101_32x8d = _imagenet(
+    "ResNeXt101_32x8d", XIE_2017, "ResNeXt-101 32×8d.", **BOTTLENECK_101, **_groups(32, 8)
+)
+ResNeXt101_64x4d = _imagenet(
+    "ResNeXt101_64x4d", XIE_2017, "ResNeXt-101 64×4d.", **BOTTLENECK_101, **_groups(64, 4)
+)
+WideResNet50_2 = _imagenet(
+    "WideResNet50_2", ZAGORUYKO_2016, "Wide ResNet-50-2.", **BOTTLENECK_50, base_width=128
+)
+WideResNet101_2 = _imagenet(
+    "WideResNet101_2", ZAGORUYKO_2016, "Wide ResNet-101-2.", **BOTTLENECK_101, base_width=128
+)

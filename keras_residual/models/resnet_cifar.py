@@ -1,0 +1,75 @@
+"""Residual networks for small images such as CIFAR's."""
+
+from keras_residual.models._assembly import Variant
+from keras_residual.models._registry import factory
+from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2016
+
+BANBURY_2021 = "[Banbury et al., 2021](https://arxiv.org/abs/2106.07597)"
+
+
+def _basic(depth, shortcut="pad"):
+    """Three stages of `depth` basic blocks; the paper's shortcuts have no parameters."""
+    return {
+        "block": "basic",
+        "depths": (depth,) * 3,
+        "widths": (16, 32, 64),
+        "stem_width": 16,
+        "shortcut": shortcut,
+    }
+
+
+def _bottleneck(depth):
+    """Three stages of `depth` pre-activation bottlenecks."""
+    return {
+        "depths": (depth,) * 3,
+        "widths": (16, 32, 64),
+        "stem_width": 16,
+        "activation_order": "pre",
+    }
+
+
+def _wide(depth, factor):
+    """Three stages of `depth` pre-activation basic blocks, `factor` times as wide."""
+    return {
+        "block": "basic",
+        "depths": (depth,) * 3,
+        "widths": (16 * factor, 32 * factor, 64 * factor),
+        "stem_width": 16,
+        "activation_order": "pre",
+    }
+
+
+def _resnext(cardinality):
+    """Three stages of three bottlenecks of `cardinality` groups of width 64."""
+    return {"depths": (3, 3, 3), "widths": (64, 128, 256), "cardinality": cardinality}
+
+
+def _small(name, paper, summary, **options):
+    architecture = ResNetArchitecture(**{"stem": "conv3", **options})
+    return factory(Variant(name, architecture, (32, 32, 3), 10, paper), "ResNet", summary)
+
+
+ResNet8 = _small(
+    "ResNet8", BANBURY_2021, "ResNet-8 (the size of MLPerf Tiny's).", **_basic(1, "projection")
+)
+ResNet20 = _small("ResNet20", HE_2015, "ResNet-20.", **_basic(3))
+ResNet32 = _small("ResNet32", HE_2015, "ResNet-32.", **_basic(5))
+ResNet44 = _small("ResNet44", HE_2015, "ResNet-44.", **_basic(7))
+ResNet56 = _small("ResNet56", HE_2015, "ResNet-56.", **_basic(9))
+ResNet110 = _small("ResNet110", HE_2015, "ResNet-110.", **_basic(18))
+ResNet1202 = _small("ResNet1202", HE_2015, "ResNet-1202.", **_basic(200))
+ResNet110V2 = _small(
+    "ResNet110V2", HE_2016, "ResNet-110 with pre-activation.", **_basic(18), activation_order="pre"
+)
+ResNet164V2 = _small(
+    "ResNet164V2", HE_2016, "ResNet-164 of pre-activation bottlenecks.", **_bottleneck(18)
+)
+ResNet1001V2 = _small(
+    "ResNet1001V2", HE_2016, "ResNet-1001 of pre-activation bottlenecks.", **_bottleneck(111)
+)
+WideResNet16_8 = _small("WideResNet16_8", ZAGORUYKO_2016, "Wide ResNet-16-8.", **_wide(2, 8))
+WideResNet28_10 = _small("WideResNet28_10", ZAGORUYKO_2016, "Wide ResNet-28-10.", **_wide(4, 10))
+WideResNet40_4 = _small("WideResNet40_4", ZAGORUYKO_2016, "Wide ResNet-40-4.", **_wide(6, 4))
+ResNeXt29_8x64d = _small("ResNeXt29_8x64d", XIE_2017, "ResNeXt-29 8×64d.", **_resnext(8))
+ResNeXt29_16x64d = _small("ResNeXt29_16x64d", XIE_2017, "ResNeXt-29 16×64d.", **_resnext(16))
