@@ -1,0 +1,306 @@
+"""Input pipelines: what is in the batches, in which order, and that it can be had again."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_residual import data
+from keras_residual.data import augment
+
+RANDOM = np.random.RandomState(0)
+X = RANDOM.randint(0, 256, (50, 16, 12, 3)).astype("uint8")
+Y = np.arange(50)
+
+
+def arrays_of(batches, count=None):
+    """The batches as pairs of arrays."""
+    return [
+        tuple(part.numpy() for part in batch)
+        for batch in (batches.take(count) if count else batches)
+    ]
+
+
+def same(first, second):
+    return len(first) == len(second) and all(
+        np.array_equal(a, b)
+        for one, two in zip(first, second, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_evaluation_keeps_order_and_scales():
+    batches = arrays_of(data.pipeline(X, Y, 16))
+    assert [len(labels) for _, labels in batches] == [16, 16, 16, 2]
+    images = np.concatenate([images for images, _ in batches])
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images, X.astype("float32") / 255)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), Y)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 1), ("float64", 1)]
+)
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_scale_and_channels(dtype, white, channels):
+    x = np.full((4, 8, 8, channels), white, dtype)
+    images, labels = next(iter(data.pipeline(x, np.arange(4), training=True, augmentation="none")))
+    assert images.shape == (4, 8, 8, channels)
+    assert labels.dtype == tf.int32
+    np.testing.assert_array_equal(images, np.ones(x.shape, "float32"))
+
+
+def test_digits_are_white_at_16():
+    digits = data.load("digits")
+    images, _ = next(iter(data.pipeline(digits.test)))
+    np.testing.assert_array_equal(images, digits.test.x[:128] / np.float32(16))
+
+
+def test_standardization():
+    dataset = data.load((X, Y % 5))
+    mean, std = data.channel_statistics(dataset.train)
+    batches = arrays_of(data.pipeline(dataset.train, mean=mean, std=std))
+    np.testing.assert_allclose(batches[0][0].mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(batches[0][0].std((0, 1, 2)), 1, atol=1e-5)
+
+
+def test_padding_is_the_mean():
+    x = np.full((30, 16, 16, 3), 51, "uint8")
+    batches = data.pipeline(x, Y[:30], training=True, augmentation="cifar", mean=0.1, std=0.5)
+    images = next(iter(batches))[0].numpy()
+    np.testing.assert_allclose(np.unique(images.round(6)), [0, 0.2])
+
+
+@pytest.mark.parametrize("name", ["shift", "cifar", "cifar_cutout"])
+def test_training_is_a_permutation_augmented_by_image(name):
+    batches = arrays_of(data.pipeline(X, Y, 16, True, augmentation=name, seed=5, epoch=3))
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert sorted(labels) == sorted(Y)
+    assert list(labels) != sorted(Y)
+    changed = getattr(augment, name)(X.astype("float32") / 255, 5, 3, Y)
+    np.testing.assert_array_equal(images, changed[labels])
+
+
+@pytest.mark.parametrize("name", ["none", "cifar", "imagenet"])
+def test_same_seed_same_batches(name):
+    def batches(**changes):
+        arguments = {"training": True, "augmentation": name, "seed": 1, **changes}
+        return arrays_of(data.pipeline(X, Y, 16, **arguments))
+
+    first = batches()
+    assert same(first, batches())
+    assert not same(first, batches(seed=2))
+    assert not same(first, batches(epoch=1))
+
+
+@pytest.mark.parametrize("name", ["cifar", "imagenet"])
+def test_epochs_can_be_resumed(name):
+    arguments = {"batch_size": 16, "training": True, "augmentation": name, "seed": 1}
+    endless = arrays_of(data.pipeline(X, Y, repeat=True, **arguments), 12)
+    iterated = data.pipeline(X, Y, **arguments)
+    by_iteration = [batch for _ in range(3) for batch in arrays_of(iterated)]
+    resumed = arrays_of(data.pipeline(X, Y, repeat=True, epoch=2, **arguments), 4)
+    alone = arrays_of(data.pipeline(X, Y, epoch=2, **arguments))
+    assert same(endless, by_iteration)
+    assert same(endless[8:], resumed)
+    assert same(endless[8:], alone)
+    assert not same(endless[:4], endless[4:8])
+
+
+def test_training_resumed_by_epoch_gives_the_same_weights():
+    digits = data.load("digits").train
+
+    def model():
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+        made = keras.Sequential(layers)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        made.compile(keras.optimizers.SGD(0.5), loss)
+        return made
+
+    def fit(made, first, last):
+        made.fit(
+            data.pipeline(digits, batch_size=256, training=True, epoch=first, repeat=True),
+            steps_per_epoch=6,
+            initial_epoch=first,
+            epochs=last,
+            verbose=0,
+            shuffle=False,
+        )
+        return made.get_weights()
+
+    whole, parts = model(), model()
+    expected = fit(whole, 0, 3)
+    weights = fit(parts, 0, 1)
+    again = model()
+    again.set_weights(weights)
+    for resumed, uninterrupted in zip(fit(again, 1, 3), expected, strict=True):
+        np.testing.assert_array_equal(resumed, uninterrupted)
+    for once, uninterrupted in zip(weights, expected, strict=True):
+        assert (once != uninterrupted).any()
+
+
+def test_digits_are_shifted_never_mirrored():
+    digits = data.load("digits").train
+    images, labels = next(iter(data.pipeline(digits, training=True, batch_size=1437)))
+    still = np.zeros(1437, bool)
+    candidates = {
+        image.tobytes()
+        for top in (-1, 0, 1)
+        for left in (-1, 0, 1)
+        for image in augment.crop_flip(digits.x, still + top, still + left, still)
+    }
+    seen = np.rint(images.numpy() * 16).astype("uint8")
+    assert all(image.tobytes() in candidates for image in seen)
+    assert sorted(labels.numpy()) == sorted(digits.y)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((8, 8, 1), "shift"),
+        ((32, 32, 3), "cifar"),
+        ((64, 64, 2), "cifar"),
+        ((65, 32, 3), "imagenet"),
+    ],
+)
+def test_auto_follows_the_image(shape, expected):
+    x = RANDOM.randint(0, 256, (6, *shape)).astype("uint8")
+    auto = arrays_of(data.pipeline(x, np.arange(6), 6, True))
+    assert same(auto, arrays_of(data.pipeline(x, np.arange(6), 6, True, augmentation=expected)))
+    assert not same(auto, arrays_of(data.pipeline(x, np.arange(6), 6, True, augmentation="none")))
+
+
+def test_evaluation_resizes_and_crops_the_centre():
+    # A ramp survives resizing, which tells where the crop was taken.
+    ramp = np.broadcast_to(np.arange(320, dtype="float32")[:, None, None] / 320, (1, 320, 400, 3))
+    split = data.pipeline(ramp, np.zeros(1, int), augmentation="imagenet", image_size=224)
+    images = next(iter(split))[0].numpy()
+    assert images.shape == (1, 224, 224, 3)
+    # The shorter side becomes 256, and rows 16..239 of those stay: 320 / 256 rows of old each.
+    expected = ((np.arange(16, 240) + 0.5) * 320 / 256 - 0.5) / 320
+    np.testing.assert_allclose(images[0, :, 100, 0], expected, atol=2e-4)
+
+
+def test_resizing_keeps_the_aspect_ratio():
+    x = np.zeros((1, 20, 40, 1), "uint8")
+    x[:, :, 10:30] = 255
+    images = next(iter(data.pipeline(x, np.zeros(1, int), augmentation="none", image_size=10)))[0]
+    # The outermost columns take in some of the black beyond them.
+    np.testing.assert_allclose(images[:, :, 1:-1], np.ones((1, 10, 8, 1)), rtol=1e-6)
+    np.testing.assert_allclose(images[:, :, 0], np.full((1, 10, 1), 0.875), rtol=1e-6)
+    enlarged = next(
+        iter(data.pipeline(x, np.zeros(1, int), augmentation="cifar", image_size=(40, 80)))
+    )[0]
+    assert enlarged.shape == (1, 40, 80, 1)
+
+
+def windows_of(height, width, count):
+    """Top, left, height, width and mirroring of crops, read off images of their coordinates."""
+    grid = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    image = (np.stack(grid, -1) + 0.5).astype("float32")
+    x = np.broadcast_to(image, (count, *image.shape))
+    arguments = {"augmentation": "imagenet", "image_size": (height, width), "seed": 4}
+    images = next(iter(data.pipeline(x, np.arange(count), count, True, **arguments)))[0].numpy()
+    # Two pixels well inside tell scale and offset of each axis.
+    rows, columns = images[:, :, width // 2, 0], images[:, height // 2, :, 1]
+    result = []
+    for ends, size in ((rows, height), (columns, width)):
+        scale = (ends[:, 3 * size // 4] - ends[:, size // 4]) / (3 * size // 4 - size // 4)
+        start = ends[:, size // 4] - scale * (size // 4 + 0.5)
+        result += [
+            np.where(scale < 0, start + scale * size, start),
+            np.abs(scale) * size,
+            scale < 0,
+        ]
+    top, tall, _, left, wide, mirrored = result
+    return np.rint(np.stack([top, left, tall, wide])).astype(int), mirrored
+
+
+def test_imagenet_crops_follow_the_recipe():
+    (top, left, tall, wide), mirrored = windows_of(96, 96, 1500)
+    area, ratio = tall * wide / 96**2, wide / tall
+    assert 0.07 < area.min() < 0.1 and 0.97 < area.max() <= 1
+    assert 0.73 < ratio.min() < 0.77 and 1.29 < ratio.max() < 1.37
+    # The mean of 40,000 windows of torchvision 0.28's `RandomResizedCrop.get_params`; below 0.54,
+    # as large windows of uneven ratio do not fit and are drawn again.
+    np.testing.assert_allclose(area.mean(), 0.483, atol=0.02)
+    assert (top >= 0).all() and (top + tall <= 96).all()
+    assert (left >= 0).all() and (left + wide <= 96).all()
+    room = left[96 - wide > 8] / (96 - wide)[96 - wide > 8]
+    np.testing.assert_allclose(np.quantile(room, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.05)
+    np.testing.assert_allclose(mirrored.mean(), 0.5, atol=0.04)
+
+
+def test_imagenet_crop_of_a_strip_falls_back_to_the_centre():
+    (top, left, tall, wide), _ = windows_of(16, 300, 40)
+    # As torchvision 0.28 does: no window of 8 % of the area fits.
+    for values, expected in ((top, 0), (left, 139), (tall, 16), (wide, 21)):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_images_of_memory_can_be_enlarged_for_training():
+    digits = data.load("digits").train
+    batches = data.pipeline(digits, training=True, image_size=16, batch_size=64)
+    images, _ = next(iter(batches))
+    assert images.shape == (64, 16, 16, 1)
+    assert float(tf.reduce_max(images)) <= 1.001
+
+
+def test_cardinality_and_remainder():
+    assert int(data.pipeline(X, Y, 16).cardinality()) == 4
+    assert int(data.pipeline(X, Y, 16, True).cardinality()) == 4
+    dropped = data.pipeline(X, Y, 16, True, drop_remainder=True)
+    assert int(dropped.cardinality()) == len(arrays_of(dropped)) == 3
+    assert dropped.element_spec[0].shape == (16, 16, 12, 3)
+    assert int(data.pipeline(X, Y, 16, True, repeat=True).cardinality()) < 0
+    assert len(arrays_of(data.pipeline(X, Y, 1000, True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"batch_size": 0}, "`batch_size`.*batch_size=0"),
+        ({"augmentation": "flip"}, "`augmentation`.*'cifar'.*'flip'"),
+        ({"image_size": 0}, "`image_size`"),
+        ({"image_size": (1, 2, 3)}, "`image_size`"),
+        ({"image_size": "224"}, "`image_size`"),
+        ({"mean": [0.5, 0.5]}, "`mean`.*3 channels"),
+        ({"std": 0}, "`std`.*positive"),
+        ({"seed": -1}, "`seed`"),
+        ({"seed": 0.5}, "`seed`"),
+        ({"epoch": -1}, "`epoch`"),
+        ({"training": 1}, "`training`"),
+        ({"repeat": True}, "`repeat` needs training=True"),
+        ({"drop_remainder": None}, "`drop_remainder`"),
+    ],
+)
+def test_wrong_arguments(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        data.pipeline(X, Y, **arguments)
+
+
+def test_wrong_data():
+    with pytest.raises(ValueError, match=r"dataset\.train"):
+        data.pipeline(data.load("digits"))
+    with pytest.raises(ValueError, match="`y` must be left out"):
+        data.pipeline(data.load("digits").train, Y)
+    with pytest.raises(ValueError, match="49 labels for 50 images"):
+        data.pipeline(X, Y[1:])
+    with pytest.raises(ValueError, match="`y` must be integer labels"):
+        data.pipeline(X)
+
+
+def test_faster_than_ten_trainings_of_resnet20():
+    """A step of 128 takes 0.2 s at best on two cores: 640 images/s."""
+    x = RANDOM.randint(0, 256, (10_000, 32, 32, 3)).astype("uint8")
+    batches = iter(
+        data.pipeline(x, np.zeros(10_000, int), 128, True, augmentation="cifar", repeat=True)
+    )
+    next(batches)
+    start = time.perf_counter()
+    for _ in range(200):
+        next(batches)
+    assert 200 * 128 / (time.perf_counter() - start) > 10 * 640
