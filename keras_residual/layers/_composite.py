@@ -83,6 +83,9 @@ class CompositeLayer(SpatialLayer):
     Sublayers are made in `__init__`, or by the first `plan` where they depend on the input's shape.
     """
 
+    repeats = 1
+    """How often the plan runs: more than once where one layer stands for many equal ones."""
+
     def plan(self, input_shape: Shape) -> Plan:
         """Returns the sublayers with their input shapes, and the output shape."""
         raise TypeError(f"{type(self).__name__} must implement `plan`.")

@@ -31,6 +31,10 @@ class EqualBlocks(CompositeLayer):
         self._stacked = {}
         self._generators = []
 
+    @property
+    def repeats(self) -> int:
+        return self.depth if self.scanned else 1
+
     def plan(self, input_shape):
         blocks = [self._template.layer] if self.scanned else self.blocks
         steps, shape = chain(blocks, input_shape)

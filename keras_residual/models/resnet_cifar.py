@@ -20,9 +20,10 @@ def _basic(depth, shortcut="pad"):
 
 
 def _bottleneck(depth):
-    """Three stages of `depth` pre-activation bottlenecks."""
+    """Three stages of `depth` pre-activation bottlenecks, strides as in the authors' code."""
     return {
         "depths": (depth,) * 3,
+        "strided_conv": "conv1",
         "widths": (16, 32, 64),
         "stem_width": 16,
         "activation_order": "pre",

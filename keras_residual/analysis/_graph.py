@@ -1,0 +1,67 @@
+"""The layer calls of a model with their shapes, without running or changing the model."""
+
+from collections.abc import Iterator
+
+import keras
+
+Shape = tuple[int | None, ...]
+
+
+def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
+    """Yields `(layer, input shape, output shape)` of each call of a layer, batch size 1.
+
+    Args:
+        model: A built functional or sequential model.
+        input_shape: Optional shape of its single input without batch.
+
+    Raises:
+        ValueError: If the model is subclassed, or `input_shape` is given for several inputs.
+    """
+    config = model.get_config()
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs)
+        config = model.get_config()
+    if "input_layers" not in config:
+        raise ValueError(
+            "Only functional and sequential models have a graph to count. "
+            f"Received: {model.name!r} of type {type(model).__name__}"
+        )
+    if input_shape is not None and len(model.inputs) != 1:
+        raise ValueError(
+            f"`input_shape` needs a model with one input; {model.name!r} has {len(model.inputs)}. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    operations = {operation.name: operation for operation in model.operations}
+    tensors = {}
+    for entry in config["layers"]:
+        operation = operations[entry["name"]]
+        if isinstance(operation, keras.layers.InputLayer):
+            shape = operation.batch_shape[1:] if input_shape is None else tuple(input_shape)
+            tensors[entry["name"], 0, 0] = keras.KerasTensor((1, *shape), operation.dtype)
+            continue
+        for node, call in enumerate(entry["inbound_nodes"]):
+            args, kwargs = _filled(call["args"], tensors), _filled(call["kwargs"], tensors)
+            outputs = operation.compute_output_spec(*args, **kwargs)
+            for index, output in enumerate(keras.tree.flatten(outputs)):
+                tensors[entry["name"], node, index] = output
+            yield from _calls_inside(operation, args, outputs)
+
+
+def _calls_inside(operation, args, outputs):
+    first = keras.tree.flatten(args)[0]
+    if isinstance(operation, keras.Model):
+        yield from layer_calls(operation, first.shape[1:])
+    elif isinstance(operation, keras.Layer):
+        yield operation, tuple(first.shape), tuple(keras.tree.flatten(outputs)[0].shape)
+
+
+def _filled(value, tensors):
+    """Replaces the references to tensors in a serialized call by tensors of known shape."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        name, node, index = value["config"]["keras_history"]
+        return tensors[name, node, index]
+    if isinstance(value, dict):
+        return {key: _filled(item, tensors) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_filled(item, tensors) for item in value)
+    return value

@@ -1,0 +1,139 @@
+"""Parameters, multiply–accumulates and activation memory, from shapes alone."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.analysis._graph import layer_calls
+from keras_residual.analysis._leaf_costs import leaf_cost
+from keras_residual.layers._composite import CompositeLayer
+from keras_residual.models._assembly import Top, checked_input_shape, layers_of, split_options
+from keras_residual.models._registry import find_variant
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs.
+
+    Attributes:
+        parameters: All weights, normalization statistics included.
+        trainable_parameters: Weights that training changes.
+        macs: Multiply–accumulates of convolutions and dense layers for one sample.
+        activation_bytes: Bytes of all layers' outputs (each convolution, normalization, pooling and
+            dense layer) for one sample: what a training step keeps when nothing is recomputed.
+    """
+
+    parameters: int = 0
+    trainable_parameters: int = 0
+    macs: int = 0
+    activation_bytes: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.parameters + other.parameters,
+            self.trainable_parameters + other.trainable_parameters,
+            self.macs + other.macs,
+            self.activation_bytes + other.activation_bytes,
+        )
+
+    def __mul__(self, count: int) -> "Cost":
+        return Cost(
+            self.parameters * count,
+            self.trainable_parameters * count,
+            self.macs * count,
+            self.activation_bytes * count,
+        )
+
+
+def cost(model_or_name, input_shape=None, **options) -> Cost:
+    """Returns what a model costs, without running it.
+
+    A name is counted from its architecture: no weight is allocated, so that every network answers
+    in a fraction of a second.
+
+    Args:
+        model_or_name: A Keras model, or a name that `list_models()` gives.
+        input_shape: Optional shape without batch. Defaults to the model's own, or the published
+            one of a name; needed where the model's has `None` sizes.
+        **options: With a name: arguments of its factory, such as `classes=10`.
+
+    Returns:
+        A `Cost`.
+
+    Raises:
+        ValueError: If the name or an option is unknown, or a spatial size is missing.
+
+    Example:
+
+    >>> cost("ResNet50").parameters
+    25610152
+    """
+    if isinstance(model_or_name, keras.Model):
+        if options:
+            _checks.known("argument of `cost` for a model", next(iter(options)), ["input_shape"])
+        return _model_cost(model_or_name, input_shape)
+    return _name_cost(model_or_name, input_shape, options)
+
+
+def _name_cost(name, input_shape, options):
+    variant = find_variant(name)
+    top_names = ("include_top", "pooling", "classes", "classifier_activation", "features")
+    top = {key: options.pop(key) for key in top_names if key in options}
+    chosen, common = split_options(type(variant.architecture), options)
+    architecture = type(variant.architecture)(**{**vars(variant.architecture), **chosen})
+    data_format = common.get("data_format") or keras.config.image_data_format()
+    if input_shape is None:
+        *spatial, channels = variant.input_shape
+        first = data_format == "channels_first"
+        input_shape = (channels, *spatial) if first else (*spatial, channels)
+    shape = (1, *_known_shape(checked_input_shape(input_shape, data_format)))
+    body, _, head = layers_of(
+        architecture, Top(**{"classes": variant.classes, **top}), len(shape) - 2, **common
+    )
+    total = Cost()
+    for layer in [*body.layers, *head]:
+        total += _layer_cost(layer, shape)
+        shape = tuple(layer.compute_output_shape(shape))
+    return total
+
+
+def _model_cost(model, input_shape):
+    if not model.built:
+        raise ValueError(
+            "`model_or_name` must be a built model. "
+            f"Received: the unbuilt model {model.name!r}; call it on data first"
+        )
+    total = Cost()
+    for layer, shape, outputs in layer_calls(model, input_shape):
+        _known_shape(shape[1:], layer)
+        counted = _layer_cost(layer, shape, outputs)
+        total += Cost(0, 0, counted.macs, counted.activation_bytes)
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return total + Cost(model.count_params(), trainable)
+
+
+def _layer_cost(layer, input_shape, output_shape=None) -> Cost:
+    if isinstance(layer, CompositeLayer):
+        steps = layer.plan(input_shape)[0]
+        return sum((_layer_cost(*step) for step in steps), Cost()) * layer.repeats
+    output_shape = output_shape or tuple(layer.compute_output_shape(input_shape))
+    leaf = leaf_cost(layer, input_shape, output_shape)
+    width = _bytes_per_value(layer.compute_dtype)
+    size = math.prod(n for n in output_shape[1:]) if isinstance(output_shape, tuple) else 0
+    return Cost(leaf.trainable + leaf.other, leaf.trainable, leaf.macs, size * width)
+
+
+def _bytes_per_value(dtype: str) -> int:
+    return 2 if dtype in ("float16", "bfloat16") else 8 if dtype == "float64" else 4
+
+
+def _known_shape(shape, layer=None):
+    if any(size is None for size in shape):
+        where = f" at layer {layer.name!r}" if layer is not None else ""
+        raise ValueError(
+            f"`input_shape` must name every size to count the cost{where}. "
+            f"Received: input_shape={tuple(shape)}"
+        )
+    return shape
