@@ -35,6 +35,7 @@ class ResidualUnit(BlockLayer):
         dropout_rate: float = 0.0,
         blur_pool: bool = False,
         zero_init_residual: bool = False,
+        conv_bias: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -50,6 +51,7 @@ class ResidualUnit(BlockLayer):
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
+        self.conv_bias = _checks.boolean("conv_bias", conv_bias)
         self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
 
     def convolutions(self) -> list[dict]:
@@ -96,7 +98,7 @@ class ResidualUnit(BlockLayer):
             options["zero_gamma"] = self.zero_init_residual
         if last and self.preactivated:
             options["normalization"] = "none"
-            options["use_bias"] = self.normalization == "none"
+            options["use_bias"] = self.conv_bias or self.normalization == "none"
             if self.zero_init_residual:
                 options["kernel_initializer"] = "zeros"
         return ConvNorm(name=name, **options)
@@ -114,6 +116,7 @@ class ResidualUnit(BlockLayer):
         options = {**self.block_options(len(self._convs) + 2), "activation": None}
         if self.preactivated:
             options["normalization"] = "none"
+            options["use_bias"] = self.conv_bias
         return Shortcut(
             self.filters,
             self.strides,
@@ -163,4 +166,5 @@ class ResidualUnit(BlockLayer):
             "dropout_rate": self.dropout_rate,
             "blur_pool": self.blur_pool,
             "zero_init_residual": self.zero_init_residual,
+            "conv_bias": self.conv_bias,
         }

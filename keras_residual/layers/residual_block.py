@@ -32,6 +32,8 @@ class ResidualBlock(ResidualUnit):
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
         blur_pool: Whether strided convolutions downsample by a blur. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
+        conv_bias: Whether convolutions that no normalization follows have a bias; only
+            pre-activation has such. Defaults to `False`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.

@@ -32,6 +32,7 @@ class Shortcut(BlockLayer):
         normalize_identity: Whether an identity is normalized too, as in the time series network of
             Wang et al. Defaults to `False`.
         blur_pool: Whether a projection is downsampled by a blur. Defaults to `False`.
+        use_bias: Whether a projection has a bias. Defaults to `False`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the projection.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
@@ -64,6 +65,7 @@ class Shortcut(BlockLayer):
         kind: str = "projection",
         normalize_identity: bool = False,
         blur_pool: bool = False,
+        use_bias: bool = False,
         activation=None,
         **kwargs,
     ):
@@ -73,6 +75,7 @@ class Shortcut(BlockLayer):
         self.kind = _checks.choice("kind", kind, KINDS)
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.use_bias = _checks.boolean("use_bias", use_bias)
         self.blur = self.conv = self.norm = None
 
     def is_identity(self, input_shape) -> bool:
@@ -117,7 +120,7 @@ class Shortcut(BlockLayer):
             self.filters,
             kernel_size=1,
             strides=strides,
-            use_bias=False,
+            use_bias=self.use_bias,
             name="conv",
             **self.block_options(),
         )
@@ -173,4 +176,5 @@ class Shortcut(BlockLayer):
             "kind": self.kind,
             "normalize_identity": self.normalize_identity,
             "blur_pool": self.blur_pool,
+            "use_bias": self.use_bias,
         }

@@ -33,6 +33,8 @@ class Stem(BlockLayer):
             into channels: the same function of the same stored 7×7 kernel, 5 % faster to train on a
             GPU. Defaults to `False`.
         blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
+        conv_bias: Whether a last convolution left without normalization has a bias. Defaults to
+            `False`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
@@ -71,6 +73,7 @@ class Stem(BlockLayer):
         preactivated: bool = False,
         space_to_depth: bool = False,
         blur_pool: bool = False,
+        conv_bias: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -81,6 +84,7 @@ class Stem(BlockLayer):
         self.preactivated = _checks.boolean("preactivated", preactivated)
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.conv_bias = _checks.boolean("conv_bias", conv_bias)
         self._make_sublayers()
 
     def _make_sublayers(self):
@@ -106,7 +110,7 @@ class Stem(BlockLayer):
 
     def _make_convolution(self, index, name, arguments, bare):
         options = {**self.block_options(index), **arguments}
-        options["use_bias"] = self.normalization == "none"
+        options["use_bias"] = self.normalization == "none" or (bare and self.conv_bias)
         options["space_to_depth"] = self.space_to_depth and arguments["kernel_size"] == 7
         if bare:
             options.update(normalization="none", activation=None)
@@ -165,4 +169,5 @@ class Stem(BlockLayer):
             "preactivated": self.preactivated,
             "space_to_depth": self.space_to_depth,
             "blur_pool": self.blur_pool,
+            "conv_bias": self.conv_bias,
         }

@@ -43,6 +43,7 @@ class ResNetArchitecture:
     output_stride: int | None = None
     stage_strides: tuple[int, ...] | None = None
     zero_init_residual: bool = False
+    conv_bias: bool = False
     normalization: str = "batch"
     activation: object = "relu"
     norm_momentum: float = 0.9
@@ -137,6 +138,7 @@ class ResNetArchitecture:
             preactivated=self.activation_order == "pre",
             space_to_depth=self.space_to_depth,
             blur_pool=self.blur_pool,
+            conv_bias=self.conv_bias,
             kernel_initializer=self.kernel_initializer,
             kernel_regularizer=self.kernel_regularizer,
             name="stem",
@@ -154,6 +156,7 @@ class ResNetArchitecture:
             "dropout_rate": self.dropout_rate,
             "blur_pool": self.blur_pool,
             "zero_init_residual": self.zero_init_residual,
+            "conv_bias": self.conv_bias,
             "kernel_initializer": self.kernel_initializer,
             "kernel_regularizer": self.kernel_regularizer,
             **shared,

@@ -84,6 +84,8 @@ def ResNet(
         output_stride: Largest reduction; later stages are dilated instead of strided.
         stage_strides: Strides of each stage. Defaults to 1, 2, 2, …
         zero_init_residual: Whether each block starts as its shortcut.
+        conv_bias: Whether convolutions that no normalization follows have a bias (the v2 networks
+            of keras.applications). Defaults to `False`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
