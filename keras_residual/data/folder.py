@@ -29,7 +29,8 @@ _HELD_OUT_FOLDERS = ("test", "val", "validation")
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 _FOREIGN_SUFFIXES = {".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"}
 # A few seconds of decoding: below this every image is read when the dataset is loaded.
-_READ_AT_LOAD_BYTES = 256 * 2**20
+_READ_AT_LOAD_BYTES = 2**28
+_IN_MEMORY_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -136,9 +137,9 @@ def _check_ends(path: Path) -> None:
         raise DatasetError(f"{path} is truncated or is not a PNG or JPEG image.")
 
 
-def _read(paths: list[Path], channels: int) -> Iterator[np.ndarray]:
+def _read(paths: list[Path]) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor() as pool:
-        yield from pool.map(lambda path: decode(str(path), channels), paths)
+        yield from pool.map(lambda path: decode(str(path)), paths)
 
 
 def _storage(paths: list[Path], name: str) -> tuple[dict, np.ndarray | None]:
@@ -149,17 +150,19 @@ def _storage(paths: list[Path], name: str) -> tuple[dict, np.ndarray | None]:
     """
     for path in paths:
         _check_ends(path)
-    small = sum(path.stat().st_size for path in paths) <= _READ_AT_LOAD_BYTES
-    sample = paths[:: 1 if small else max(1, len(paths) // 1000)]
-    shapes = {image.shape for image in _read(sample, channels=0)}
+    all_now = sum(path.stat().st_size for path in paths) <= _READ_AT_LOAD_BYTES
+    shapes, images = set(), []
+    for image in _read(paths if all_now else paths[:: max(1, len(paths) // 1000)]):
+        shapes.add(image.shape)
+        if all_now and len(shapes) == 1 and len(paths) * image.size <= _IN_MEMORY_BYTES:
+            images.append(image)
+        else:
+            images.clear()
     channels = 1 if all(shape[2] <= 2 for shape in shapes) else 3
     sizes = {shape[:2] for shape in shapes}
-    one_size = small and len(sizes) == 1
-    shape = (*(sizes.pop() if one_size else (None, None)), channels)
-    images = None
-    if one_size and len(paths) * np.prod(shape) <= 4 * _READ_AT_LOAD_BYTES:
-        images = np.stack(list(_read(paths, channels)))
-    return {"image_shape": shape, "augmentation": default_augmentation(name, shape)}, images
+    shape = (*(sizes.pop() if all_now and len(sizes) == 1 else (None, None)), channels)
+    kind = {"image_shape": shape, "augmentation": default_augmentation(name, shape)}
+    return kind, np.stack(images)[..., :channels] if images else None
 
 
 def _labelled_files(folder: Path, test_fraction: float, seed: int) -> tuple:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data import augment
+from keras_residual.data import augment, resizing
 from keras_residual.data.arrays import images_with_labels
 from keras_residual.data.dataset import ArraySplit, Dataset, Split
 
@@ -20,10 +20,8 @@ AUGMENTATIONS = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet")
 _BATCHED = {"shift": augment.shift, "cifar": augment.cifar, "cifar_cutout": augment.cifar_cutout}
 _IMAGENET_SIZE = (224, 224)
 # Evaluation at 224 resizes the shorter side to 256.
-_CROP_FRACTION = 224 / 256
+_EVALUATION_FRACTION = 224 / 256
 _LAST_EPOCH = 2**31 - 1
-_DRAW_RESIZED_CROP = 64
-_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,9 @@ def pipeline(
 
         steps = math.ceil(len(split) / batch_size)
         batches = pipeline(split, batch_size=batch_size, training=True, epoch=k, repeat=True)
-        model.fit(batches, steps_per_epoch=steps, initial_epoch=k, epochs=90)
+        model.fit(batches, steps_per_epoch=steps, initial_epoch=k, epochs=90, shuffle=False)
+
+    (`shuffle=False` as Keras 3.15 else warns that the pipeline must shuffle, which it does.)
 
     Args:
         x: A split of a dataset (`dataset.train`), or images `(n, height, width, channels)`.
@@ -238,12 +238,13 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
+            size = options.image_size
             if options.augmentation != "imagenet":
-                image = _resize_and_crop(image, options.image_size, 1.0)
+                image = resizing.resize_and_crop(image, size)
             elif options.training:
-                image = _random_resized_crop(image, options, epoch, index)
+                image = resizing.random_resized_crop(image, size, options.seed, epoch, index)
             else:
-                image = _resize_and_crop(image, options.image_size, _CROP_FRACTION)
+                image = resizing.resize_and_crop(image, size, _EVALUATION_FRACTION)
             return image, label, index
 
         examples = split.examples(options.seed, epoch, options.training)
@@ -253,60 +254,3 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
         return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
     return batches_of
-
-
-def _resize_and_crop(image: "tf.Tensor", size: tuple[int, int], fraction: float) -> "tf.Tensor":
-    """The central `fraction` of the largest window of the aspect ratio of `size`, resized to it.
-
-    For 256 and 224: resizing the shorter side to 256 and cropping 224 in the centre.
-    """
-    import tensorflow as tf
-
-    height, width = size
-    shape = tf.cast(tf.shape(image)[:2], tf.float32)
-    factor = tf.reduce_max(tf.constant(size, tf.float32) / shape) / fraction
-    resized = tf.maximum(tf.cast(tf.round(shape * factor), tf.int32), size)
-    image = tf.image.resize(image, resized, antialias=True)
-    top, left = (resized[0] - height) // 2, (resized[1] - width) // 2
-    image = image[top : top + height, left : left + width]
-    return tf.ensure_shape(image, (height, width, image.shape[2]))
-
-
-def _random_resized_crop(
-    image: "tf.Tensor", options: _Options, epoch: "tf.Tensor", index: "tf.Tensor"
-) -> "tf.Tensor":
-    """A random window resized to `image_size`, and mirrored half of the time."""
-    import tensorflow as tf
-
-    drawn = augment.random_integers(
-        2**24, options.seed, epoch, index[None], _DRAW_RESIZED_CROP + tf.range(2 * _ATTEMPTS + 3)
-    )
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    window = _window(size, tf.cast(drawn[:-1], tf.float32) / 2**24)
-    top, left, height, width = tf.unstack(tf.cast(window, tf.int32))
-    cropped = image[top : top + height, left : left + width]
-    resized = tf.image.resize(cropped, options.image_size, antialias=True)
-    resized = tf.cond(drawn[-1] % 2 == 1, lambda: resized[:, ::-1], lambda: resized)
-    return tf.ensure_shape(resized, (*options.image_size, image.shape[2]))
-
-
-def _window(size: "tf.Tensor", uniform: "tf.Tensor") -> "tf.Tensor":
-    """The window of torchvision's `RandomResizedCrop`: top, left, height and width.
-
-    The area is uniform in 8 to 100 %, the logarithm of the aspect ratio between those of 3/4 and
-    4/3; of ten windows the first that fits, else the largest central one of such a ratio.
-    TensorFlow's `sample_distorted_bounding_box` draws smaller areas on average.
-    """
-    import tensorflow as tf
-
-    area = tf.reduce_prod(size) * (0.08 + 0.92 * uniform[:_ATTEMPTS])
-    ratio = (4 / 3) ** (2 * uniform[_ATTEMPTS : 2 * _ATTEMPTS] - 1)
-    windows = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))
-    fits = tf.reduce_all((windows >= 1) & (windows <= size), axis=1)
-    largest = tf.minimum(size, tf.round(size[::-1] * (4 / 3)))
-    found = tf.reduce_any(fits)
-    window = tf.where(found, windows[tf.argmax(tf.cast(fits, tf.int32))], largest)
-    corner = tf.where(found, uniform[2 * _ATTEMPTS :], 0.5) * (
-        size - window + tf.cast(found, tf.float32)
-    )
-    return tf.concat([tf.floor(corner), window], axis=0)

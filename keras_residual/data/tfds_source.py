@@ -171,13 +171,13 @@ def _prepare(builder: Any, hint: str) -> None:
     url = next(iter(builder.url_infos or ()), None)
     if url and not _reachable(url):
         raise DatasetError(
-            f"{missing} and {urllib.parse.urlsplit(url).hostname} cannot be reached. {hint}"
+            f"{missing} and {urllib.parse.urlsplit(url).hostname} cannot be reached. {hint}".strip()
         )
     try:
         builder.download_and_prepare()
     except Exception as error:
         raise DatasetError(
-            f"{missing} and preparing it failed: {_first_line(error)} {hint}"
+            f"{missing} and preparing it failed: {_first_line(error)} {hint}".strip()
         ) from error
 
 
@@ -221,30 +221,35 @@ def from_builder(builder: Any, test_fraction: float, hint: str = "") -> Dataset:
     Raises:
         DatasetError: If it cannot be prepared or holds no images with labels.
     """
+    import tensorflow as tf
+
     image_key, label_key = _keys(builder)
     _prepare(builder, hint)
-    features = builder.info.features
-    class_names = tuple(str(name) for name in features[label_key].names or ()) or tuple(
-        str(label) for label in range(features[label_key].num_classes)
-    )
-    splits = _splits(builder, test_fraction)
-    counts = [int(builder.as_dataset(split=split).cardinality()) for split in splits]
-    shape = tuple(features[image_key].shape)
+    image, label = (builder.info.features[key] for key in (image_key, label_key))
+    class_names = label.names or [str(number) for number in range(label.num_classes)]
     where = f"TFDS dataset {builder.name!r}"
-    if not all(counts):
-        raise DatasetError(f"{where} has an empty split: {dict(zip(splits, counts, strict=True))}")
-    if None not in shape and sum(counts) * np.prod(shape) <= _IN_MEMORY_BYTES:
-        arrays = [array for split in splits for array in _arrays(builder, split)]
-        return from_arrays(*arrays, class_names, name=builder.name, where=where)
-    kind = {"image_shape": shape, "augmentation": default_augmentation(builder.name, shape)}
-    return Dataset(
-        builder.name,
-        *(
-            StreamSplit(builder=builder, split=split, count=count, **kind)
-            for split, count in zip(splits, counts, strict=True)
-        ),
-        class_names,
+    try:
+        splits = _splits(builder, test_fraction)
+        counts = [int(builder.as_dataset(split=split).cardinality()) for split in splits]
+        if not all(counts):
+            raise DatasetError(f"{where} has an empty split. Received: {splits} of {counts}")
+        if None not in image.shape and sum(counts) * np.prod(image.shape) <= _IN_MEMORY_BYTES:
+            arrays = [array for split in splits for array in _arrays(builder, split)]
+            return from_arrays(*arrays, class_names, name=builder.name, where=where)
+    except tf.errors.OpError as error:
+        raise DatasetError(
+            f"{where} in {builder.data_path} is damaged ({_first_line(error)}): prepare it again."
+        ) from error
+    kind = {
+        "image_shape": tuple(image.shape),
+        "scale": float(np.iinfo(image.np_dtype).max),
+        "augmentation": default_augmentation(builder.name, image.shape),
+    }
+    train, test = (
+        StreamSplit(builder=builder, split=split, count=count, **kind)
+        for split, count in zip(splits, counts, strict=True)
     )
+    return Dataset(builder.name, train, test, tuple(class_names))
 
 
 def from_tfds(
@@ -276,7 +281,8 @@ def from_tfds(
             f"{reason} Accepted: 'digits', a TFDS name, an .npz file, a folder of images by class."
         ) from error
     hint = (
-        f"Put x_train, y_train, x_test, y_test into {npz}, or prepare it where there is a network "
-        f"(python -c \"import tensorflow_datasets as t; t.load('{name}')\") and copy it here."
+        f"Put an .npz with x_train, y_train, x_test, y_test at {npz}, or run python -c "
+        f"\"import tensorflow_datasets as t; t.load('{name}')\" where there is a network and copy "
+        f"that folder."
     )
     return from_builder(builder, test_fraction, hint)

@@ -76,6 +76,25 @@ def test_builder_over_local_files_is_prepared_and_read(builder_of):
     ]
 
 
+def test_prepared_data_is_found_by_name(builder_of, tmp_path):
+    builder, images = builder_of()
+    builder.download_and_prepare()
+    dataset = data.load("blobs", data_dir=tmp_path / "tfds")
+    assert dataset.class_names == ("red", "blue")
+    assert sorted(map(bytes, dataset.train.x)) == sorted(map(bytes, images))
+
+
+def test_damaged_prepared_data(builder_of):
+    builder, _ = builder_of()
+    builder.download_and_prepare()
+    (record,) = builder.data_path.glob("*train.tfrecord*")
+    record.write_bytes(record.read_bytes()[:-30])
+    with pytest.raises(data.DatasetError) as error:
+        data.load(builder)
+    message = str(error.value)
+    assert "is damaged" in message and str(builder.data_path) in message and "\n" not in message
+
+
 def test_images_of_different_sizes_are_streamed(builder_of):
     builder, _ = builder_of(size=(None, 7))
     dataset = data.load(builder)
