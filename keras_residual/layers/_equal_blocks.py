@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_residual.layers._composite import CompositeLayer, chain, fresh_initializer
-from keras_residual.layers._rematerialize import call_rematerialized, rematerialize
-from keras_residual.layers._scan import scan
+from keras_residual.layers._rematerialize import call_rematerialized
+from keras_residual.layers._scan import scan, scan_rematerialized
 
 
 class EqualBlocks(CompositeLayer):
@@ -101,9 +101,7 @@ class EqualBlocks(CompositeLayer):
         # Copies, since statistics are overwritten before a recomputing backward pass reads them.
         statistics = [ops.copy(self._stacked[name].value) for name in kept]
         seeds = [self._draw_seeds(v) for v in other if id(v) not in stacked]
-        rates = (
-            [ops.convert_to_tensor(np.asarray(self.rates, "float32"))] if any(self.rates) else []
-        )
+        rates = [ops.convert_to_tensor(np.asarray(self.rates, "float32"))] * any(self.rates)
 
         def body(x, *slices):
             weights, slices = slices[: len(values)], iter(slices[len(values) :])
@@ -115,13 +113,9 @@ class EqualBlocks(CompositeLayer):
             pairs = zip(other, updated, strict=True)
             return x, [value for v, value in pairs if id(v) in stacked]
 
-        x, updates = scan(
-            rematerialize(body) if self.rematerialize and training else body,
-            inputs,
-            [*values, *statistics, *seeds, *rates],
-            self.depth,
-            statistics,
-        )
+        run = scan_rematerialized if self.rematerialize and training else scan
+        updated = slice(len(values), len(values) + len(statistics))
+        x, updates = run(body, inputs, [*values, *statistics, *seeds, *rates], updated)
         if training and self.trainable:
             for name, value in zip(kept, updates, strict=True):
                 self._stacked[name].assign(value)
