@@ -204,11 +204,13 @@ def from_npz(path: Path, name: str | None = None) -> Dataset:
     """
     if not path.is_file():
         raise DatasetError(f"{path} does not exist. Accepted: {ACCEPTED_NPZ}.")
-    if not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path} is truncated or no .npz archive. Accepted: {ACCEPTED_NPZ}.")
     try:
         # Opened here, as NumPy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("truncated, or no .npz archive")
+            file.seek(0)
+            archive = np.load(file, allow_pickle=False)
             arrays = {key: archive[key] for key in ARRAY_NAMES if key in archive}
             names = archive.get("label_names")
             found = ", ".join(archive.files) or "nothing"

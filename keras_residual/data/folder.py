@@ -72,7 +72,7 @@ class FileSplit(Split):
         """The image, or one without pixels: Python's errors in a graph bury the file's name."""
         try:
             return decode(path.decode(), self.image_shape[2])
-        except DatasetError:
+        except (DatasetError, OSError):
             return np.zeros((0, 0, self.image_shape[2]), np.uint8)
 
     def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "tuple[FileSplit, FileSplit]":
@@ -99,7 +99,7 @@ def decode(path: str, channels: int = 0) -> np.ndarray:
             return tf.io.decode_image(
                 Path(path).read_bytes(), channels, expand_animations=False
             ).numpy()
-    except (tf.errors.InvalidArgumentError, OSError) as error:
+    except tf.errors.InvalidArgumentError as error:
         raise DatasetError(f"{path} is damaged or is not a PNG or JPEG image.") from error
 
 
@@ -213,10 +213,13 @@ def from_folder(folder: Path, test_fraction: float, seed: int) -> Dataset:
     Raises:
         DatasetError: If the folder has not that form or a file is damaged; the message names it.
     """
-    train, test, names = _labelled_files(folder, test_fraction, seed)
-    if not test[0]:
-        raise DatasetError(f"{folder} holds too few images to hold out {test_fraction:g} of them.")
-    kind, images = _storage(train[0] + test[0], folder.name)
+    try:
+        train, test, names = _labelled_files(folder, test_fraction, seed)
+        if not test[0]:
+            raise DatasetError(f"{folder} holds too few images to hold out {test_fraction:g} of.")
+        kind, images = _storage(train[0] + test[0], folder.name)
+    except OSError as error:
+        raise DatasetError(f"{error.filename} cannot be read ({error.strerror}).") from error
 
     def split(part: slice, files: list[Path], labels: np.ndarray) -> Split:
         if images is not None:

@@ -130,6 +130,11 @@ def pipeline(
         raise ValueError("`repeat` needs training=True. Received: repeat=True, training=False")
     batches_of = _in_memory(split, options) or _one_by_one(split, options)
     steps = (math.floor if drop_remainder else math.ceil)(len(split) / batch_size)
+    if not steps:
+        raise ValueError(
+            f"`drop_remainder` leaves no batch of {len(split)} images. "
+            f"Received: batch_size={batch_size}"
+        )
     # Nothing here needs AutoGraph, which warns about what it meets in other packages.
     batches_of = tf.autograph.experimental.do_not_convert(batches_of)
     batches = _epochs(epoch, training, repeat).flat_map(batches_of)

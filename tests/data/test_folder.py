@@ -180,6 +180,16 @@ def test_large_collections_are_checked_by_their_files_ends(tmp_path, monkeypatch
         data.load(tmp_path)
 
 
+def test_unreadable_files_are_named(tmp_path, monkeypatch):
+    def deny(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write_images(tmp_path)
+    monkeypatch.setattr(folder_module, "_check_ends", deny)
+    with pytest.raises(data.DatasetError, match=r"\.png cannot be read \(Permission denied\)"):
+        data.load(tmp_path)
+
+
 def test_held_out_classes_must_be_known(tmp_path):
     write_images(tmp_path / "train")
     write_images(tmp_path / "val", {"ant": 1, "eel": 1})

@@ -109,6 +109,8 @@ def test_epochs_can_be_resumed(name):
     assert not same(endless[:4], endless[4:8])
 
 
+# NumPy's, of TensorFlow's tensors, when Keras hands them to JAX.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_training_resumed_by_epoch_gives_the_same_weights():
     digits = data.load("digits").train
 
@@ -207,6 +209,7 @@ def test_cardinality_and_remainder():
         ({"training": 1}, "`training`"),
         ({"repeat": True}, "`repeat` needs training=True"),
         ({"drop_remainder": None}, "`drop_remainder`"),
+        ({"drop_remainder": True}, "`drop_remainder` leaves no batch of 50 .*batch_size=128"),
     ],
 )
 def test_wrong_arguments(arguments, words):
