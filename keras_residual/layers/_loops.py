@@ -1,0 +1,182 @@
+"""Loops over time and hand-written gradients: one small form for each Keras backend."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+from keras import ops
+
+
+def on_accelerator() -> bool:
+    """Returns whether the backend computes on something else than a CPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import torch
+
+    return torch.accelerator.is_available()
+
+
+def scan(
+    step: Callable,
+    carry: tuple,
+    inputs: Sequence,
+    outputs: Sequence[tuple[tuple, str]],
+    length,
+    *,
+    reverse: bool = False,
+    unroll: bool = False,
+) -> tuple[tuple, tuple]:
+    """Runs `carry, outputs[t] = step(carry, inputs[t])` for every `t` below `length`.
+
+    Args:
+        step: `(carry, slices) -> (carry, emitted)`, both tuples of tensors.
+        carry: Tensors handed from one step to the next.
+        inputs: Tensors whose leading axis is `length` long; `None` is handed on as it is.
+        outputs: The `(shape, dtype)` of each tensor that a step emits.
+        length: Number of steps; an integer, or on TensorFlow a scalar tensor.
+        reverse: Whether to go from the last step to the first.
+        unroll: Whether to write the steps out one after the other.
+
+    Returns:
+        The last carry, and the emitted tensors stacked along a new leading axis.
+    """
+    backend = keras.backend.backend()
+    if unroll or backend == "torch":
+        return _scan_unrolled(step, carry, inputs, outputs, length, reverse)
+    if backend == "tensorflow":
+        return _scan_tensorflow(step, carry, inputs, outputs, length, reverse)
+    return _scan_jax(step, carry, inputs, reverse)
+
+
+def _scan_unrolled(step, carry, inputs, outputs, length, reverse):
+    emitted = [None] * length
+    for t in reversed(range(length)) if reverse else range(length):
+        carry, emitted[t] = step(carry, tuple(None if x is None else x[t] for x in inputs))
+    if length == 0:
+        return carry, tuple(ops.zeros((0, *shape), dtype) for shape, dtype in outputs)
+    return carry, tuple(ops.stack(column) for column in zip(*emitted, strict=True))
+
+
+def _scan_tensorflow(step, carry, inputs, outputs, length, reverse):
+    import tensorflow as tf
+
+    reads = [
+        x
+        if x is None
+        else tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x)
+        for x in inputs
+    ]
+    writes = tuple(tf.TensorArray(dtype, size=length, element_shape=s) for s, dtype in outputs)
+
+    def body(i, carry, writes):
+        t = length - 1 - i if reverse else i
+        carry, emitted = step(carry, tuple(None if r is None else r.read(t) for r in reads))
+        return i + 1, carry, tuple(w.write(t, e) for w, e in zip(writes, emitted, strict=True))
+
+    _, carry, writes = tf.while_loop(
+        lambda i, *_: i < length,
+        body,
+        (0, carry, writes),
+        maximum_iterations=length,
+    )
+    return carry, tuple(w.stack() for w in writes)
+
+
+def _scan_jax(step, carry, inputs, reverse):
+    import jax
+
+    return jax.lax.scan(step, carry, tuple(inputs), reverse=reverse)
+
+
+def with_gradient(
+    forward: Callable, backward: Callable, arguments: Sequence, expected: bool
+) -> tuple:
+    """Returns `forward`'s outputs for `arguments`, with `backward` as their gradient.
+
+    Args:
+        forward: `(save, *arguments) -> (outputs, saved)`. Only with `save` is `saved` looked at.
+        backward: `(saved, *gradients of the outputs) -> gradients of the arguments`, `None` where
+            an argument has none.
+        arguments: Tensors; `None` is handed on as it is.
+        expected: Whether a gradient is likely to be asked for. TensorFlow cannot know while it
+            builds a graph: what was not saved is then computed again.
+
+    Returns:
+        The tuple of outputs.
+    """
+    present = [i for i, argument in enumerate(arguments) if argument is not None]
+
+    def run(save, *given):
+        full = [None] * len(arguments)
+        for i, value in zip(present, given, strict=True):
+            full[i] = value
+        return forward(save, *full)
+
+    def differentiate(saved, gradients):
+        full = backward(saved, *gradients)
+        return tuple(full[i] for i in present)
+
+    given = [arguments[i] for i in present]
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _with_gradient_tensorflow(run, differentiate, given, expected)
+    if backend == "jax":
+        return _with_gradient_jax(run, differentiate, given)
+    return _with_gradient_torch(run, differentiate, given)
+
+
+def _with_gradient_tensorflow(run, differentiate, arguments, expected):
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def function(*arguments):
+        outputs, saved = run(expected, *arguments)
+
+        def gradient(*gradients):
+            return differentiate(saved if expected else run(True, *arguments)[1], gradients)
+
+        return outputs, gradient
+
+    return function(*arguments)
+
+
+def _with_gradient_jax(run, differentiate, arguments):
+    import jax
+
+    @jax.custom_vjp
+    def function(*arguments):
+        return run(False, *arguments)[0]
+
+    function.defvjp(lambda *arguments: run(True, *arguments), differentiate)
+    return function(*arguments)
+
+
+def _with_gradient_torch(run, differentiate, arguments):
+    import torch
+
+    if not (torch.is_grad_enabled() and any(x.requires_grad for x in arguments)):
+        return run(False, *arguments)[0]
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(context, *arguments):
+            outputs, saved = run(True, *arguments)
+            context.kept = [i for i, value in enumerate(saved) if value is not None]
+            context.size = len(saved)
+            context.save_for_backward(*(saved[i] for i in context.kept))
+            return outputs
+
+        @staticmethod
+        def backward(context, *gradients):
+            saved = [None] * context.size
+            for i, value in zip(context.kept, context.saved_tensors, strict=True):
+                saved[i] = value
+            return differentiate(tuple(saved), gradients)
+
+    return Function.apply(*arguments)

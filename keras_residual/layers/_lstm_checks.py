@@ -1,0 +1,47 @@
+"""What the inputs of a stack of LSTM layers must look like; each check raises a ValueError."""
+
+
+def sequence_shape(shape) -> tuple:
+    """Returns `(batch, time, features)`, or raises if `shape` is something else."""
+    shape = tuple(shape)
+    if len(shape) != 3 or shape[2] is None:
+        raise ValueError(
+            "`sequences` must have rank 3, (batch, time, features), with a known number of "
+            f"features. Received: a shape of {shape}"
+        )
+    return shape
+
+
+def mask_shape(mask, sequences):
+    """Raises if `mask` is not `(batch, time)` of `sequences`."""
+    expected, received = tuple(sequences.shape[:2]), tuple(mask.shape)
+    if not _agree(received, expected):
+        raise ValueError(
+            f"`mask` must have the shape (batch, time) of the sequences, {expected}. "
+            f"Received: a mask of shape {received}"
+        )
+
+
+def state_shapes(name: str, states, batch, units: int, count: int):
+    """Raises if `states` is not a sequence of `count` tensors of shape `(batch, units)`."""
+    if not isinstance(states, (list, tuple)):
+        raise ValueError(
+            f"`{name}` must be a list of {count} tensors. Received: {type(states).__name__}"
+        )
+    if len(states) != count:
+        raise ValueError(
+            f"`{name}` must hold {count} tensors, an h and a c for each layer and direction. "
+            f"Received: {len(states)} tensors"
+        )
+    for index, state in enumerate(states):
+        if not _agree(tuple(state.shape), (batch, units)):
+            raise ValueError(
+                f"`{name}[{index}]` must have the shape {(batch, units)}. "
+                f"Received: a shape of {tuple(state.shape)}"
+            )
+
+
+def _agree(received, expected):
+    return len(received) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(received, expected, strict=True)
+    )

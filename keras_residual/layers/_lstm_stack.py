@@ -1,0 +1,165 @@
+"""How `ResidualLSTM` gets through its layers: which loop, which weights, states and skips."""
+
+import keras
+from keras import ops
+
+from keras_residual.layers._loops import on_accelerator
+from keras_residual.layers._lstm_loops import LoopOptions, run_layer, run_wavefront
+
+
+def state_dtype(layer) -> str:
+    """Returns the dtype of cell states: float32 where the layer computes in 16 bits."""
+    return "float32" if layer.compute_dtype in ("float16", "bfloat16") else layer.compute_dtype
+
+
+def loop_options(layer, training: bool) -> LoopOptions:
+    cell = layer.cells[0]
+    return LoopOptions(
+        activation=cell.activation,
+        recurrent_activation=cell.recurrent_activation,
+        rematerialize=layer.rematerialize,
+        unroll=layer.unroll,
+        training=training,
+    )
+
+
+def run(layer, x, states, mask, training: bool):
+    """Runs all layers over `x`, `(time, batch, features)`; returns outputs and last states."""
+    runner = _Run(layer, x, mask, training)
+    pairs = runner.pairs(states)
+    last, index = [], 0
+    if layer.bidirectional_bottom:
+        x, last = runner.bidirectional(x, pairs)
+        pairs, index = pairs[1:], 1
+    while index < layer.num_layers:
+        if runner.wavefront and index < layer.num_layers - 1 and runner.fits(index, x):
+            x, new = runner.together(index, x, pairs[index:])
+            index = layer.num_layers
+        else:
+            x, new = runner.alone(index, x, pairs[index])
+            index += 1
+        last += new
+    return x, last
+
+
+def step(layer, x, states):
+    """Runs all layers for one time step, `x` being `(batch, features)`."""
+    options = loop_options(layer, training=False)
+    last = []
+    for index, cell in enumerate(layer.cells):
+        h, c = states[2 * index : 2 * index + 2]
+        kernel, recurrent_kernel, bias = _weights(layer, cell)
+        z = ops.matmul(x, kernel) + ops.matmul(ops.cast(h, x.dtype), recurrent_kernel)
+        h, c = options.cell(z if bias is None else z + bias, ops.cast(c, state_dtype(layer)))
+        h = ops.cast(h, x.dtype)
+        x = _add_skip(layer, index, x, h)
+        last += [h, c]
+    return x, last
+
+
+def _weights(layer, cell):
+    weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
+    return tuple(w if w is None else ops.cast(w, layer.compute_dtype) for w in weights)
+
+
+def _add_skip(layer, index, x, h):
+    if not layer.is_residual(index):
+        return h
+    projection = layer.projections.get(index)
+    return h + (x if projection is None else ops.matmul(x, ops.cast(projection.kernel, x.dtype)))
+
+
+class _Run:
+    """One pass over one batch of sequences."""
+
+    def __init__(self, layer, x, mask, training):
+        self.layer, self.mask = layer, mask
+        self.live = None if mask is None else ops.expand_dims(mask, -1)
+        self.options = loop_options(layer, training)
+        self.length, self.batch = ops.shape(x)[:2]
+        self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
+        self.wavefront = layer.implementation == "wavefront" or (
+            layer.implementation == "auto" and on_accelerator()
+        )
+
+    def pairs(self, states):
+        """Returns the states as `(h, c)` of each layer and direction, as the loops take them."""
+        dtypes = (self.layer.compute_dtype, state_dtype(self.layer))
+        flat = [ops.cast(ops.convert_to_tensor(s), dtypes[i % 2]) for i, s in enumerate(states)]
+        return list(zip(flat[::2], flat[1::2], strict=True))
+
+    def dropout(self, width):
+        """Draws what multiplies a layer's inputs and its `h`, the same for all steps."""
+        return tuple(
+            keras.random.dropout(
+                ops.ones((self.batch, size), self.layer.compute_dtype),
+                rate,
+                seed=self.layer.seed_generator,
+            )
+            if rate
+            else None
+            for rate, size in zip(self.rates, (width, self.layer.units), strict=True)
+        )
+
+    def direction(self, cell, x, states, live):
+        weights = _weights(self.layer, cell)
+        dropout = self.dropout(x.shape[-1])
+        return run_layer(self.options, self.length, x, weights, states, live, dropout)
+
+    def alone(self, index, x, states):
+        h, *last = self.direction(self.layer.cells[index], x, states, self.live)
+        return _add_skip(self.layer, index, x, h), last
+
+    def bidirectional(self, x, pairs):
+        layer = self.layer
+        h, *last = self.direction(layer.cells[0], x, pairs[0], self.live)
+        live = None if self.live is None else ops.flip(self.live, axis=0)
+        back, *last_back = self.direction(layer.backward_cell, ops.flip(x, axis=0), pairs[1], live)
+        both = ops.concatenate([h, ops.flip(back, axis=0)], axis=-1)
+        if self.live is not None:
+            both = ops.where(self.live, both, ops.zeros((), both.dtype))
+        return _add_skip(layer, 0, x, both), [*last, *last_back]
+
+    def fits(self, index, x):
+        """Returns whether layer `index` and all above can run together."""
+        return x.shape[-1] <= self.layer.units and index not in self.layer.projections
+
+    def together(self, index, x, pairs):
+        layer = self.layer
+        missing = layer.units - x.shape[-1]
+        kernels, biases, factors = [], [], []
+        for number, cell in enumerate(layer.cells[index:]):
+            kernel, recurrent_kernel, bias = _weights(layer, cell)
+            rows = missing if number == 0 else 0
+            kernels += [_pad(kernel, (0, rows), (0, 0)) if rows else kernel, recurrent_kernel]
+            biases.append(bias)
+            factors += self._side_by_side(layer.units - rows, rows)
+        weights = ops.reshape(
+            ops.concatenate(kernels, axis=0), (len(pairs), 2 * layer.units, 4 * layer.units)
+        )
+        biases = None if biases[0] is None else ops.expand_dims(ops.stack(biases), 1)
+        states = tuple(ops.stack(column) for column in zip(*pairs, strict=True))
+        x, h, c = run_wavefront(
+            self.options,
+            self.length,
+            _pad(x, (0, 0), (0, 0), (0, missing)) if missing else x,
+            (weights, biases),
+            states,
+            tuple(layer.is_residual(i) for i in range(index, layer.num_layers)),
+            self.mask,
+            ops.stack(factors) if factors else None,
+        )
+        return x, [state[i] for i in range(len(pairs)) for state in (h, c)]
+
+    def _side_by_side(self, width, missing):
+        """Returns `[factors]` of a layer's inputs and `h` in one tensor, `[]` without dropout."""
+        if not any(self.rates):
+            return []
+        ones = ops.ones((self.batch, self.layer.units), self.layer.compute_dtype)
+        by_x, by_h = self.dropout(width)
+        by_x = ones if by_x is None else _pad(by_x, (0, 0), (0, missing))
+        return [ops.concatenate([by_x, ones if by_h is None else by_h], axis=-1)]
+
+
+def _pad(x, *widths):
+    return ops.pad(x, widths)
