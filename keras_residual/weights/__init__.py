@@ -1,0 +1,43 @@
+"""Weights from elsewhere: where they come from, safe reading, what they expect and mean."""
+
+from keras_residual.weights.arrays import Arrays, LayerEntry
+from keras_residual.weights.cache import cache_directory, cached_path, fetch
+from keras_residual.weights.download import DownloadError
+from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.files import detect, read
+from keras_residual.weights.inference import decode_predictions, preprocess, preprocessing_of
+from keras_residual.weights.labels import class_names
+from keras_residual.weights.preprocessing import Preprocessing
+from keras_residual.weights.readers.keras_archive import check_keras_archive
+from keras_residual.weights.sources import (
+    WeightSource,
+    find,
+    find_named,
+    list_sources,
+    remember,
+    source_of,
+)
+
+__all__ = [
+    "Arrays",
+    "DownloadError",
+    "LayerEntry",
+    "Preprocessing",
+    "WeightSource",
+    "WeightsError",
+    "cache_directory",
+    "cached_path",
+    "check_keras_archive",
+    "class_names",
+    "decode_predictions",
+    "detect",
+    "fetch",
+    "find",
+    "find_named",
+    "list_sources",
+    "preprocess",
+    "preprocessing_of",
+    "read",
+    "remember",
+    "source_of",
+]

@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual import _checks
+
+
+@keras.saving.register_keras_serializable(package="keras_residual")
+class ImageNormalization(keras.layers.Layer):
+    """Scales images with values 0…255 as a network's weights expect, inside the model.
+
+    y = (x / divisor - mean) / std, channel by channel, after reversing RGB to BGR if asked. It is
+    computed in float32 as one multiplication and one addition, which converters to int8 know,
+    and rounded to the layer's compute type at the end.
+
+    Args:
+        mean: One number for each channel, in the order of `channels`.
+        std: One positive number for each channel.
+        divisor: Positive number. Defaults to `255`.
+        channels: `"rgb"`, or `"bgr"` to reverse the three channels of an RGB image first. Defaults
+            to `"rgb"`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, integers or floating point.
+
+    Returns:
+        The same shape, floating point.
+
+    Raises:
+        ValueError: If `mean` and `std` differ in length, a divisor is not positive, or the input
+            has another number of channels.
+
+    Example:
+
+    >>> layer = ImageNormalization(mean=(0.5,) * 3, std=(0.5,) * 3)
+    >>> float(layer(255 * keras.ops.ones((1, 2, 2, 3)))[0, 0, 0, 0])
+    1.0
+    """
+
+    def __init__(
+        self,
+        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        divisor: float = 255.0,
+        channels: str = "rgb",
+        data_format: str | None = None,
+        **kwargs,
+    ):
+        # Casting first would round 0…255 to the compute type before the mean is subtracted.
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        _checks.choice("data_format", self.data_format, ("channels_last", "channels_first"))
+        self.channel_axis = 1 if self.data_format == "channels_first" else -1
+        self.mean = _checked_numbers("mean", mean, -np.inf)
+        self.std = _checked_numbers("std", std, np.finfo(np.float32).tiny)
+        self.divisor = _checks.real("divisor", divisor, np.finfo(np.float32).tiny, 3e38)
+        self.channels = _checks.choice("channels", channels, ("rgb", "bgr"))
+        if len(self.mean) != len(self.std) or (channels == "bgr" and len(self.mean) != 3):
+            raise ValueError(
+                "`mean` and `std` must have one number for each channel, three for "
+                f"channels='bgr'. Received: mean={mean}, std={std}, channels={channels!r}"
+            )
+
+    def build(self, input_shape):
+        if len(input_shape) < 3 or input_shape[self.channel_axis] != len(self.mean):
+            raise ValueError(
+                f"ImageNormalization {self.name!r} takes (batch, *spatial, channels) with "
+                f"{len(self.mean)} channels, {self.data_format}. "
+                f"Received: input_shape={input_shape}"
+            )
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        if self.channels == "bgr":
+            x = ops.flip(x, axis=self.channel_axis)
+        std = np.asarray(self.std, np.float64)
+        scale, shift = 1.0 / (self.divisor * std), -np.asarray(self.mean, np.float64) / std
+        shape = [1] * len(inputs.shape)
+        shape[self.channel_axis] = len(self.mean)
+        x = x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape)
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "data_format": self.data_format,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "divisor": self.divisor,
+            "channels": self.channels,
+        }
+
+
+def _checked_numbers(name: str, values, minimum: float) -> tuple[float, ...]:
+    try:
+        return tuple(_checks.real(name, value, minimum, np.inf) for value in values)
+    except TypeError as error:
+        raise ValueError(
+            f"`{name}` must be a sequence of numbers. Received: {name}={values!r}"
+        ) from error

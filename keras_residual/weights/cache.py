@@ -1,0 +1,119 @@
+"""The folder where downloaded weights are kept, and how a file gets into it."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import urllib.parse
+
+import filelock
+
+from keras_residual.weights import digests, hub
+from keras_residual.weights.download import download
+from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.sources import WeightSource
+
+
+def cache_directory() -> pathlib.Path:
+    """Returns `$KERAS_RESIDUAL_HOME`, or `~/.cache/keras_residual` where that is not set."""
+    home = os.environ.get("KERAS_RESIDUAL_HOME")
+    return pathlib.Path(home or "~/.cache/keras_residual").expanduser()
+
+
+def cached_path(source: WeightSource | str) -> pathlib.Path:
+    """Returns where the cache keeps a file, whether it is there or not.
+
+    A published file lies under its own name; put it there by hand on a machine without a network.
+    Files of other URLs lie in a folder named after the URL's hash, as their names may coincide.
+    """
+    folder = cache_directory() / "weights"
+    location = source.location if isinstance(source, WeightSource) else source
+    if location.startswith("hf://"):
+        return folder / "hub" / hub.parse(location).relative_path
+    name = pathlib.PurePosixPath(urllib.parse.urlsplit(location).path).name
+    if not name:
+        raise ValueError(f"`source` must be the URL of a file. Received: source={source!r}")
+    if isinstance(source, WeightSource):
+        return folder / name
+    return folder / hashlib.sha256(location.encode()).hexdigest()[:12] / name
+
+
+def fetch(
+    source: WeightSource | str, timeout: float = 10.0, progress: bool | None = None
+) -> pathlib.Path:
+    """Returns the path of a weight file on this machine, downloading it the first time.
+
+    The file's hash is compared at every call: with the published one, or else with the one noted
+    beside the file (`….sha256`) when it came. Concurrent processes wait for one download.
+
+    Args:
+        source: An entry of the table of sources, a URL, or `hf://owner/name[/file][@revision]`.
+        timeout: Seconds to wait for a connection and for each piece of data. Defaults to `10`.
+        progress: Whether to show a progress bar. Defaults to `None`, where standard error is a
+            terminal.
+
+    Returns:
+        The path in the cache.
+
+    Raises:
+        DownloadError: If the file cannot be downloaded; one line that names the URL, the reason and
+            where to put the file by hand.
+        WeightsError: If the file in the cache is not the one that came first.
+        ValueError: If `source` is not an address.
+
+    Example:
+
+    >>> fetch(find("ResNet18"))
+    PosixPath('/home/me/.cache/keras_residual/weights/resnet18-f37072fd.pth')
+    """
+    location = source.location if isinstance(source, WeightSource) else source
+    if not isinstance(location, str) or not location.startswith(("https://", "http://", "hf://")):
+        raise ValueError(
+            "`source` must be a WeightSource, or an address that begins with https://, http:// or "
+            f"hf://. Received: source={source!r}"
+        )
+    digest = source.digest if isinstance(source, WeightSource) else None
+    target = cached_path(source)
+    if _usable(target, digest):
+        return target
+    if location.startswith("hf://"):
+        return hub.fetch(location, target, timeout)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{target}.lock"):
+        if not _usable(target, digest):
+            download(location, target, digest, timeout, progress)
+            _note_digest(target)
+    return target
+
+
+def _usable(target: pathlib.Path, digest: str | None) -> bool:
+    """Returns whether the cache has the file; a damaged copy with a known hash counts as absent."""
+    if not target.is_file():
+        return False
+    if digest is not None:
+        return digests.matches(target, digest)
+    noted = _note(target)
+    if not noted.is_file():
+        _note_digest(target)
+        return True
+    expected = "sha256:" + noted.read_text(encoding="utf-8").split()[0]
+    if not digests.matches(target, expected):
+        raise WeightsError(
+            f"{target}: changed since it was downloaded; delete it to download it again, "
+            f"or {noted.name} to accept it"
+        )
+    return True
+
+
+def _note(target: pathlib.Path) -> pathlib.Path:
+    return target.with_name(target.name + ".sha256")
+
+
+def _note_digest(target: pathlib.Path) -> None:
+    """Writes the file's hash beside it, in the format of `sha256sum`."""
+    hexadecimal = digests.digest_of(target).partition(":")[2]
+    temporary = target.with_name(f"{target.name}.sha256.{os.getpid()}")
+    # A cache that others prepared may be read-only.
+    with contextlib.suppress(PermissionError):
+        temporary.write_text(f"{hexadecimal}  {target.name}\n", encoding="utf-8")
+        os.replace(temporary, _note(target))

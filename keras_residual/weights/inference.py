@@ -1,0 +1,133 @@
+"""Both ends of a prediction: images to network inputs, network outputs to class names."""
+
+import keras
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.weights import sources
+from keras_residual.weights.labels import class_names
+from keras_residual.weights.preprocessing import Preprocessing
+
+MODES = ("caffe", "tf", "torch")
+
+
+def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
+    """Turns RGB images with values 0…255 into the inputs that a model's weights expect.
+
+    The shorter side is resized with antialiasing and the centre square cut out, as when the
+    published accuracy was measured; then the values are scaled. A model that normalizes inside
+    (`include_preprocessing=True`) gets values 0…255.
+
+    Args:
+        images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)` of any
+            sizes; integers or floats with values 0…255.
+        model_or_tag: What tells the weights:
+            a model whose weights were loaded by this package;
+            the name of published weights: `"ResNet50"` (the ones that `weights="imagenet"` means),
+            `"ResNet50.IMAGENET1K_V2"`, or their URL or `hf://` address;
+            a mode of `keras.applications`: `"caffe"`, `"tf"` or `"torch"` (256 pixels, crop 224);
+            or a `Preprocessing`.
+        resize: Whether to resize and crop. Without, all images must have one size, which is kept.
+            Defaults to `True`.
+
+    Returns:
+        A float32 NumPy array `(count, size, size, 3)`.
+
+    Raises:
+        ValueError: If the images are not RGB with values 0…255, or it is not known what
+            `model_or_tag` expects.
+
+    Example:
+
+    >>> inputs = preprocess([photo_1, photo_2], "ResNet50")
+    >>> model.predict(inputs).shape
+    (2, 1000)
+    """
+    _checks.boolean("resize", resize)
+    steps = preprocessing_of(model_or_tag)
+    if not resize:
+        steps = steps.without_resizing()
+    fitted = steps.fit(images)
+    return fitted if _normalizes(model_or_tag) else steps.normalize(fitted)
+
+
+def preprocessing_of(model_or_tag) -> Preprocessing:
+    """Returns what a model, published weights or a mode expect; see `preprocess`."""
+    if isinstance(model_or_tag, Preprocessing):
+        return model_or_tag
+    if isinstance(model_or_tag, sources.WeightSource):
+        return model_or_tag.preprocessing
+    if isinstance(model_or_tag, keras.Model):
+        return _preprocessing_of_model(model_or_tag)
+    if isinstance(model_or_tag, str):
+        if model_or_tag in MODES:
+            return Preprocessing.from_mode(model_or_tag)
+        source = sources.find_named(model_or_tag)
+        if source is not None:
+            return source.preprocessing
+    raise ValueError(
+        "`model_or_tag` must be a model, the name or address of published weights such as "
+        "'ResNet50.IMAGENET1K_V2', a mode ('caffe', 'tf' or 'torch') or a Preprocessing. "
+        f"Received: model_or_tag={model_or_tag!r}"
+    )
+
+
+def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
+    source = sources.source_of(model)
+    if source is not None:
+        return source.preprocessing
+    # A model read from a file does not say where its weights came from. Its name settles it only
+    # if all published weights of that name agree; a guess would quietly cost accuracy.
+    known = [item for item in sources.list_sources() if item.model.lower() == model.name.lower()]
+    if len({item.preprocessing for item in known}) == 1:
+        return known[0].preprocessing
+    hint = f"preprocess(images, {known[0].name!r})" if known else "preprocess(images, 'torch')"
+    raise ValueError(
+        f"`model_or_tag`: it is not known which weights the model {model.name!r} has. "
+        f"Name them instead, for example {hint}."
+    )
+
+
+def _normalizes(model_or_tag) -> bool:
+    """Returns whether a model scales the values 0…255 itself."""
+    return isinstance(model_or_tag, keras.Model) and any(
+        isinstance(layer, ImageNormalization) for layer in model_or_tag.layers
+    )
+
+
+def decode_predictions(probs, top: int = 5) -> list[list[tuple[str, str, float]]]:
+    """Names the best ImageNet classes of each prediction, as `keras.applications` does.
+
+    Args:
+        probs: `(count, 1000)`, probabilities or any other scores.
+        top: Integer of 1…1000, how many classes to name. Defaults to `5`.
+
+    Returns:
+        For each row a list of `top` tuples (WordNet id, name, score), best first.
+
+    Raises:
+        ValueError: If `probs` has another shape or holds NaN, or `top` is out of range.
+
+    Example:
+
+    >>> decode_predictions(model.predict(inputs), top=1)
+    [[('n02099601', 'golden_retriever', 0.93)]]
+    """
+    probs = keras.ops.convert_to_numpy(probs)
+    names = class_names("imagenet")
+    if probs.ndim != 2 or probs.shape[1] != len(names):
+        raise ValueError(
+            f"`probs` must have the shape (count, {len(names)}). Received: shape={probs.shape}"
+        )
+    if np.isnan(probs).any():
+        raise ValueError("`probs` must not hold NaN.")
+    if _checks.integer("top", top) > len(names):
+        raise ValueError(f"`top` must be at most {len(names)}. Received: top={top}")
+    results = []
+    for row in probs:
+        best = row.argsort()[-top:][::-1]
+        # Sorted again, stably, so that equal scores come in keras.applications' order.
+        best = sorted(best, key=lambda index: row[index], reverse=True)
+        results.append([(*names[index], row[index]) for index in best])
+    return results

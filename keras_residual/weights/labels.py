@@ -1,0 +1,32 @@
+"""The names of the classes that published weights tell apart."""
+
+import functools
+import importlib.resources
+
+from keras_residual import _checks
+
+CLASS_LISTS = ("imagenet",)
+
+
+@functools.cache
+def class_names(classes: str = "imagenet") -> tuple[tuple[str, str], ...]:
+    """Returns (WordNet id, name) of every class in the order of the network's outputs.
+
+    The order and names of `"imagenet"` are those of `keras.applications` (and of torchvision and
+    timm, which write them with spaces).
+
+    Args:
+        classes: Name of a class list. Defaults to `"imagenet"`, the 1000 classes of ILSVRC 2012.
+
+    Raises:
+        ValueError: If the list is unknown.
+
+    Example:
+
+    >>> class_names()[207]
+    ('n02099601', 'golden_retriever')
+    """
+    _checks.known("class list", classes, CLASS_LISTS)
+    folder = importlib.resources.files("keras_residual.weights") / "assets"
+    lines = (folder / f"{classes}_classes.txt").read_text(encoding="utf-8").splitlines()
+    return tuple((line.split()[0], line.split()[1]) for line in lines)

@@ -1,0 +1,197 @@
+"""What a network's weights expect of an image: size, crop, channel order, scale."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual.layers.image_normalization import ImageNormalization
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+
+# keras.applications' three modes: divisor, mean, standard deviation, channel order.
+_MODES = {
+    "caffe": (1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0), "bgr"),
+    "tf": (127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0), "rgb"),
+    "torch": (255.0, IMAGENET_MEAN, IMAGENET_STD, "rgb"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """The steps from an RGB image with values 0…255 to the input of a network.
+
+    The shorter side is resized to `resize` with antialiasing, the centre square of `crop` pixels is
+    cut out, and the values become `(x / divisor - mean) / std` in the given channel order: the
+    operations of torchvision, and of `keras.applications`' `preprocess_input`, in their order.
+
+    Args:
+        mean: Three numbers, subtracted after the division by `divisor`, in the order of `channels`.
+        std: Three positive numbers.
+        divisor: Positive number. Defaults to `255`.
+        channels: `"rgb"` or `"bgr"`. Defaults to `"rgb"`.
+        resize: Size of the shorter side, or `None` to keep the size. Defaults to `256`.
+        crop: Size of the square, or `None` to keep all. Defaults to `224`.
+        interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`. Defaults to
+            `"bilinear"`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> Preprocessing(resize=232)(np.zeros((1, 480, 640, 3), "uint8")).shape
+    (1, 224, 224, 3)
+    """
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    divisor: float = 255.0
+    channels: str = "rgb"
+    resize: int | None = 256
+    crop: int | None = 224
+    interpolation: str = "bilinear"
+
+    def __post_init__(self):
+        self.layer()
+        for name in ("resize", "crop"):
+            if getattr(self, name) is not None:
+                _checks.integer(name, getattr(self, name))
+        _checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
+
+    @classmethod
+    def from_mode(cls, mode: str, **geometry) -> "Preprocessing":
+        """Returns what `keras.applications`' mode `"caffe"`, `"tf"` or `"torch"` does."""
+        divisor, mean, std, channels = _MODES[_checks.choice("mode", mode, tuple(_MODES))]
+        return cls(mean, std, divisor, channels, **geometry)
+
+    def without_resizing(self) -> "Preprocessing":
+        """Returns the same scaling at the images' own size."""
+        return dataclasses.replace(self, resize=None, crop=None)
+
+    def layer(self, **layer_arguments) -> ImageNormalization:
+        """Returns the last step as a layer, for models that take images with values 0…255."""
+        return ImageNormalization(
+            self.mean, self.std, self.divisor, self.channels, **layer_arguments
+        )
+
+    def __call__(self, images) -> np.ndarray:
+        """Returns `images` as a float32 batch, resized, cropped and normalized."""
+        return self.normalize(self.fit(images))
+
+    def normalize(self, images: np.ndarray) -> np.ndarray:
+        """Returns channels-last images with values 0…255, scaled as the network expects."""
+        images = images[..., ::-1] if self.channels == "bgr" else images
+        result = images / np.float32(self.divisor)
+        result -= np.asarray(self.mean, np.float32)
+        result /= np.asarray(self.std, np.float32)
+        return result
+
+    def fit(self, images) -> np.ndarray:
+        """Returns `images` as one float32 batch with values 0…255, resized and cropped.
+
+        Args:
+            images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)`
+                of any sizes. `uint8`, other integers or floats, always with values 0…255.
+
+        Raises:
+            ValueError: If shapes or values are not of RGB images, or the results differ in size.
+        """
+        results = [self._fit_one(image, i) for i, image in enumerate(_listed(images))]
+        if len({result.shape for result in results}) != 1:
+            raise ValueError(
+                "`images` must come out in one size; without `resize` and `crop` they must come in "
+                f"so. Received: {sorted({result.shape for result in results})}"
+            )
+        return np.stack(results)
+
+    def _fit_one(self, image: np.ndarray, index: int) -> np.ndarray:
+        image = _checked_image(image, index)
+        if self.resize is not None:
+            image = _resized(image, self.resize, self.interpolation)
+        if self.crop is not None:
+            image = _cropped(image, self.crop)
+        return image.astype(np.float32)
+
+
+def _listed(images) -> list[np.ndarray]:
+    """Returns the images of a batch or a list as arrays."""
+    if not isinstance(images, list | tuple):
+        import keras
+
+        images = keras.ops.convert_to_numpy(images)
+        if images.ndim != 4:
+            raise ValueError(
+                "`images` must be a batch (count, height, width, 3) or a list of images; "
+                f"for one image pass [image]. Received: images.shape={images.shape}"
+            )
+    if not len(images):
+        raise ValueError("`images` must not be empty.")
+    return [np.asarray(image) for image in images]
+
+
+def _checked_image(image: np.ndarray, index: int) -> np.ndarray:
+    """Returns an RGB image as uint8 or float32, or raises naming what is wrong with it."""
+    if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
+        raise ValueError(
+            "`images` must be RGB images of shape (height, width, 3). "
+            f"Received: images[{index}].shape={image.shape}"
+        )
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype.kind not in "iuf":
+        raise ValueError(
+            f"`images` must hold numbers. Received: images[{index}].dtype={image.dtype}"
+        )
+    low, high = image.min(), image.max()
+    whole = image.dtype.kind in "iu" or np.array_equal(image, np.floor(image))
+    # Resizing with bicubic kernels overshoots 0…255 a little; scaled or normalized images stay
+    # within a few units of zero and have fractions.
+    margin = 0 if whole else 32
+    if not (-margin <= low and high <= 255 + margin) or (not whole and high <= 5):
+        raise ValueError(
+            "`images` must have values 0…255, neither scaled nor normalized yet. "
+            f"Received: images[{index}] with values {low:.4g}…{high:.4g}"
+        )
+    return image.astype(np.uint8 if image.dtype.kind in "iu" else np.float32)
+
+
+def _resized(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
+    """Returns the image with its shorter side at `size`, rounded as torchvision rounds."""
+    height, width = image.shape[:2]
+    short, long = min(height, width), max(height, width)
+    if short == size:
+        return image
+    new_long = int(size * long / short)
+    new_width, new_height = (size, new_long) if width <= height else (new_long, size)
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            "Resizing images needs Pillow: pip install 'keras-residual[data]'"
+        ) from error
+    # Pillow antialiases when it shrinks; it is what the published accuracies were measured with.
+    resample = Image.Resampling[interpolation.upper()]
+    if image.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image).resize((new_width, new_height), resample))
+    planes = [
+        Image.fromarray(np.ascontiguousarray(image[..., channel])).resize(
+            (new_width, new_height), resample
+        )
+        for channel in range(3)
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+
+
+def _cropped(image: np.ndarray, size: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    if min(height, width) < size:
+        raise ValueError(
+            f"`images` must be at least {size} pixels high and wide. "
+            f"Received: an image of {height}x{width}"
+        )
+    # Half-way cases round to even, as in torchvision.
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return image[top : top + size, left : left + size]

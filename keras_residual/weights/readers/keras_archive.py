@@ -1,0 +1,99 @@
+"""`.keras` archives: refused before loading where their configuration could run code."""
+
+import collections.abc
+import json
+import pathlib
+import shutil
+import tempfile
+import zipfile
+
+from keras_residual.weights.arrays import Arrays
+from keras_residual.weights.errors import WeightsError, first_line
+from keras_residual.weights.readers import hdf5_file, zip_files
+
+_WEIGHTS = "model.weights.h5"
+_CODE_CLASSES = (
+    "Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
+)  # fmt: skip
+# Keras also has functions that download or write files; these modules hold only model parts.
+_KERAS_MODULES = (
+    "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "models", "ops", "optimizers", "quantizers", "random", "regularizers",
+)  # fmt: skip
+
+
+def check_keras_archive(
+    path: str | pathlib.Path, trusted: collections.abc.Collection[str] = ()
+) -> None:
+    """Raises unless a `.keras` archive is whole and its configuration names only known model parts.
+
+    Every member's checksum is compared, then the configuration is searched for layers that carry
+    code (`Lambda`, `TFSMLayer`, `TorchModuleWrapper`, …) and for modules other than Keras' model
+    parts and this package. Nothing is loaded.
+
+    Args:
+        path: The archive.
+        trusted: Names of further packages whose classes the configuration may name.
+
+    Raises:
+        WeightsError: If the archive is damaged, or names something that could run code.
+    """
+    path = pathlib.Path(path)
+    members = zip_files.names(path)
+    zip_files.check(path)
+    for name in ("config.json", _WEIGHTS):
+        if name not in members:
+            raise WeightsError(f"{path}: not a .keras archive: it has no {name}")
+    for name in members:
+        if name.startswith(("/", "\\")) or ".." in pathlib.PurePosixPath(name).parts:
+            raise WeightsError(f"{path}: refused: the member {name!r} lies outside the archive")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: damaged config.json: {first_line(error)}") from error
+    for node in _objects(config):
+        _check_node(node, ("keras_residual", *trusted), path)
+
+
+def _objects(config: object) -> collections.abc.Iterator[dict]:
+    """Yields every serialized object in a configuration."""
+    pending = [config]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if "class_name" in item:
+                yield item
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+
+
+def _check_node(node: dict, trusted: tuple[str, ...], path: pathlib.Path) -> None:
+    name, module = node["class_name"], node.get("module")
+    if name in _CODE_CLASSES:
+        raise WeightsError(f"{path}: refused: it has a {name} layer, which could run code")
+    if module is None or (module == "builtins" and name == "function"):
+        return
+    package, *rest = str(module).split(".")
+    if rest[:1] == ["src"]:
+        rest = rest[1:]
+    if package in trusted or (package == "keras" and (not rest or rest[0] in _KERAS_MODULES)):
+        return
+    raise WeightsError(
+        f"{path}: refused: it names {module}.{name}, no known part of models, which could run code"
+    )
+
+
+def read(path: pathlib.Path) -> Arrays:
+    check_keras_archive(path)
+    # HDF5 seeks back and forth, which a zip member cannot do without rereading; a copy on disk can.
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder, _WEIGHTS)
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(_WEIGHTS) as source,
+            open(copy, "wb") as target,
+        ):
+            shutil.copyfileobj(source, target, 1 << 20)
+        return hdf5_file.read(copy, origin=path)

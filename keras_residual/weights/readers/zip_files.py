@@ -1,0 +1,50 @@
+"""What the zip-based formats share: finding damage before anything is decoded."""
+
+import pathlib
+import struct
+import zipfile
+
+from keras_residual.weights.errors import WeightsError, first_line
+
+# The record at the end of an archive: signature, three numbers skipped here, members in total.
+_END = struct.Struct("<4s6xH10x")
+
+
+def names(path: pathlib.Path) -> list[str]:
+    """Returns the member names of a zip archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Exception as error:
+        raise WeightsError(
+            f"{path}: truncated or damaged zip archive: {first_line(error)}"
+        ) from error
+
+
+def check(path: pathlib.Path) -> None:
+    """Raises a WeightsError unless every member has the checksum that it was stored with."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_count(path, len(archive.infolist()))
+            members = [info for info in archive.infolist() if info.file_size]
+            # torch.serialization.set_crc32_options(False) writes zero for every checksum.
+            if members and not any(info.CRC for info in members):
+                return
+            damaged = archive.testzip()
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise WeightsError(f"{path}: damaged zip archive: {first_line(error)}") from error
+    if damaged is not None:
+        raise WeightsError(f"{path}: damaged: the checksum of its member {damaged!r} is wrong")
+
+
+def _check_count(path: pathlib.Path, found: int) -> None:
+    """Compares the number of members with what the archive states, as `zipfile` does not."""
+    with open(path, "rb") as file:
+        file.seek(-min(_END.size, path.stat().st_size), 2)
+        end = file.read()
+    signature, count = _END.unpack(end)
+    # A larger archive keeps the number elsewhere, and a comment would come after this record.
+    if signature == b"PK\5\6" and count not in (found, 0xFFFF):
+        raise WeightsError(f"{path}: damaged zip archive: it has {found} of {count} members")

@@ -1,0 +1,177 @@
+"""Where published weights come from, and all that is needed to use them, as data."""
+
+import collections.abc
+import csv
+import dataclasses
+import functools
+import importlib.resources
+import json
+import re
+import types
+import weakref
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.weights.preprocessing import Preprocessing
+
+LAYOUTS = ("torchvision", "timm", "keras.applications", "keras_residual")
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightSource:
+    """One published set of weights.
+
+    Attributes:
+        model: Name of the model that it fits, as in `keras_residual.list_models()`.
+        tag: What tells it from the model's other weights.
+        location: The URL, or `hf://owner/name` for a Hugging Face repository.
+        layout: How the file names and orders its arrays: `"torchvision"`, `"timm"`,
+            `"keras.applications"` or `"keras_residual"`.
+        preprocessing: From an image to the input that the weights expect.
+        digest: `"sha256:…"` or `"md5:…"`, perhaps shortened; `None` where none is published.
+        classes: Name of the class list, e.g. `"imagenet"`.
+        top1: Published top-1 accuracy in percent with this preprocessing, `None` if unknown.
+        licence: SPDX identifier, `None` if the publisher states none.
+        options: Architecture options that differ from the model's defaults.
+        note: What else a user should know.
+    """
+
+    model: str
+    tag: str
+    location: str
+    layout: str
+    preprocessing: Preprocessing
+    digest: str | None = None
+    classes: str = "imagenet"
+    top1: float | None = None
+    licence: str | None = None
+    options: collections.abc.Mapping[str, object] = dataclasses.field(
+        default_factory=dict, hash=False
+    )
+    note: str = ""
+
+    def __post_init__(self):
+        _checks.choice("layout", self.layout, LAYOUTS)
+        object.__setattr__(self, "options", types.MappingProxyType(dict(self.options)))
+
+    @property
+    def name(self) -> str:
+        """The model and tag in one string, e.g. `"ResNet18.IMAGENET1K_V1"`."""
+        return f"{self.model}.{self.tag}"
+
+    @property
+    def file_name(self) -> str:
+        """The name under which the file is kept."""
+        return "model.safetensors" if self.is_hub else self.location.rsplit("/", 1)[-1]
+
+    @property
+    def is_hub(self) -> bool:
+        return self.location.startswith("hf://")
+
+    @property
+    def input_size(self) -> int | None:
+        """The side of the square image that the accuracy was measured on."""
+        return self.preprocessing.crop
+
+
+_NORMALIZATIONS = {
+    "torch": Preprocessing(),
+    "caffe": Preprocessing.from_mode("caffe"),
+    "tf": Preprocessing.from_mode("tf"),
+    "half": Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "cifar10": Preprocessing((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
+    "cifar100": Preprocessing((0.507, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
+}
+
+
+def _parsed(row: dict[str, str]) -> WeightSource:
+    """Returns the source that one row of the table describes."""
+    preprocessing = dataclasses.replace(
+        _NORMALIZATIONS[row.pop("normalization")],
+        resize=int(row.pop("resize") or 0) or None,
+        crop=int(row.pop("crop")),
+        interpolation=row.pop("interpolation"),
+    )
+    options, top1 = json.loads(row.pop("options") or "{}"), row.pop("top1")
+    text = {name: value for name, value in row.items() if value}
+    return WeightSource(
+        preprocessing=preprocessing, options=options, top1=float(top1) if top1 else None, **text
+    )
+
+
+@functools.cache
+def _table() -> dict[str, tuple[WeightSource, ...]]:
+    """Returns the sources by lowercase model name, the one that "imagenet" means first."""
+    file = importlib.resources.files("keras_residual.weights") / "assets" / "sources.csv"
+    table: dict[str, list[WeightSource]] = {}
+    for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
+        table.setdefault(row["model"].lower(), []).append(_parsed(row))
+    return {model: tuple(sources) for model, sources in table.items()}
+
+
+def list_sources(model: str | None = None) -> tuple[WeightSource, ...]:
+    """Returns the known weights of a model, or of all models.
+
+    Args:
+        model: Name of a model, in any case. Defaults to `None`, all models.
+
+    Raises:
+        ValueError: If no weights are known for `model`; the message names the nearest models.
+    """
+    if model is None:
+        return tuple(source for sources in _table().values() for source in sources)
+    names = {key: sources[0].model for key, sources in _table().items()}
+    name = names.get(model.lower(), model) if isinstance(model, str) else model
+    return _table()[_checks.known("model with published weights", name, names.values()).lower()]
+
+
+def find(model: str, tag: str = "imagenet") -> WeightSource:
+    """Returns the source of a model's weights.
+
+    Args:
+        model: Name of a model, in any case, e.g. `"ResNet50"`.
+        tag: Name of the weights, in any case, e.g. `"IMAGENET1K_V2"`, `"a1_in1k"` or `"keras"`; or
+            `"imagenet"` for the best-known weights that fit the model as it is by default:
+            torchvision's first ones where there are any. Defaults to `"imagenet"`.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest models, or the model's tags.
+
+    Example:
+
+    >>> find("ResNet50", "IMAGENET1K_V2").top1
+    80.858
+    """
+    sources = list_sources(model)
+    if tag == "imagenet" and sources[0].classes == "imagenet":
+        return sources[0]
+    for source in sources:
+        if isinstance(tag, str) and source.tag.lower() == tag.lower():
+            return source
+    tags = ", ".join(source.tag for source in sources)
+    raise ValueError(f"Unknown weights of {sources[0].model}: {tag!r}. Known: {tags}")
+
+
+def find_named(name: str) -> WeightSource | None:
+    """Returns the source called `name`: `"Model"`, `"Model.tag"`, its URL or `hf://` address."""
+    for source in list_sources():
+        if name in (source.location, source.location + "/" + source.file_name):
+            return source
+    model, _, tag = name.partition(".")
+    if model.lower() not in _table() or re.search(r"[/:]", name):
+        return None
+    return find(model, tag or _table()[model.lower()][0].tag)
+
+
+_SOURCES: weakref.WeakKeyDictionary[keras.Model, WeightSource] = weakref.WeakKeyDictionary()
+
+
+def remember(model: keras.Model, source: WeightSource) -> None:
+    """Notes that `model` now has the weights of `source`, for as long as the model lives."""
+    _SOURCES[model] = source
+
+
+def source_of(model: keras.Model) -> WeightSource | None:
+    """Returns the source whose weights were loaded into `model`, `None` if that is not known."""
+    return _SOURCES.get(model)

@@ -1,0 +1,118 @@
+"""Peers that the weights are compared with, and an HTTP server on this machine."""
+
+import http.server
+import threading
+import time
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+@pytest.fixture(scope="session")
+def torchvision(torch):
+    pytest.importorskip("PIL", reason="Pillow is not installed")
+    # Beside a torch build without its C++ operators, torchvision imports once these are declared.
+    try:
+        import torchvision
+    except ModuleNotFoundError:
+        pytest.skip("torchvision is not installed")
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+    return torchvision
+
+
+@pytest.fixture(scope="session")
+def timm(torchvision):
+    return pytest.importorskip("timm", reason="timm is not installed")
+
+
+class FileServer:
+    """Serves one file under every path, as well or badly as told."""
+
+    def __init__(self, content: bytes):
+        self.content = content
+        self.etag = '"one"'
+        self.ranges = True
+        self.status = 200
+        self.truncate_to = None
+        self.stall_at = None
+        self.delay = 0.0
+        self.gets = []
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                owner.gets.append(dict(self.headers))
+                owner.answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def answer(self, handler):
+        time.sleep(self.delay)
+        if self.status != 200:
+            handler.send_error(self.status)
+            return
+        start = self._start(handler.headers)
+        body = self.content[start:]
+        if start >= len(self.content) and start:
+            handler.send_error(416)
+            return
+        handler.send_response(206 if start else 200)
+        if start:
+            total = len(self.content)
+            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if self.etag:
+            handler.send_header("ETag", self.etag)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if self.stall_at is not None:
+            handler.wfile.write(body[: self.stall_at])
+            handler.wfile.flush()
+            time.sleep(1.5)
+            return
+        handler.wfile.write(body if self.truncate_to is None else body[: self.truncate_to])
+
+    def _start(self, headers) -> int:
+        same = headers.get("If-Range", self.etag) == self.etag
+        if not self.ranges or not same or "Range" not in headers:
+            return 0
+        return int(headers["Range"].removeprefix("bytes=").rstrip("-"))
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(content: bytes) -> FileServer:
+        servers.append(FileServer(content))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache folder of its own."""
+    monkeypatch.setenv("KERAS_RESIDUAL_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "weights"
