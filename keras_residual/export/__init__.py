@@ -1,0 +1,18 @@
+"""Export: artefacts for other runtimes, checked against the model they came from."""
+
+from keras_residual.export.artefact import Artefact, load
+from keras_residual.export.errors import ExportError
+from keras_residual.export.export import export
+from keras_residual.export.report import ExportReport, ExportRow
+from keras_residual.export.verify import Verification, verify
+
+__all__ = [
+    "Artefact",
+    "ExportError",
+    "ExportReport",
+    "ExportRow",
+    "Verification",
+    "export",
+    "load",
+    "verify",
+]

@@ -1,0 +1,84 @@
+"""A checkpoint: model, optimizer, random states and history in one `.keras` file."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+
+from keras_residual._files import replacing
+
+_MEMBER = "training.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged or belongs to another training; one line says which."""
+
+
+@dataclass
+class Progress:
+    """What has been done of a training.
+
+    Attributes:
+        settings: What identifies the training; a resumed one must have the same.
+        rows: The log of each finished epoch.
+        random_states: The states of the model's random number generators.
+    """
+
+    settings: dict
+    rows: list[dict[str, float]] = field(default_factory=list)
+    random_states: list[list[int]] = field(default_factory=list)
+
+
+def save(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Writes the checkpoint whole: a process killed at any moment leaves this one or the last.
+
+    Keras leaves the states of random number generators out of its files.
+    """
+    progress.random_states = [_numbers(state).tolist() for state in _random_states(model)]
+    with replacing(path) as partial:
+        model.save(partial)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(_MEMBER, json.dumps(vars(progress)))
+
+
+def read_progress(path: Path) -> Progress:
+    """Returns what a checkpoint says of its training, without loading the model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+            return Progress(**json.loads(archive.read(_MEMBER)))
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint of a training or is damaged ({_first_line(error)}). "
+            "Remove it, or pass resume=False to start anew."
+        ) from error
+
+
+def restore(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Brings a compiled model and its optimizer to the state of the checkpoint."""
+    model.optimizer.build(model.trainable_variables)
+    try:
+        model.load_weights(path)
+        for state, value in zip(_random_states(model), progress.random_states, strict=True):
+            state.assign(value)
+    except (ValueError, OSError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
+            "Choose another output, or pass resume=False to start anew."
+        ) from error
+
+
+def _random_states(model):
+    others = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
+    return [variable for variable in model.variables if id(variable) not in others]
+
+
+def _numbers(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
