@@ -50,29 +50,39 @@ class EqualBlocks(CompositeLayer):
         if not self.scanned:
             return
         template = self._template.layer
-        for name, weight in named_weights(template).items():
+        weights = named_weights(template)
+        kernels = [name for name, weight in weights.items() if len(weight.shape) > 1]
+        for name, weight in weights.items():
+            position = kernels.index(name) if name in kernels else None
             self._stacked[name] = self.add_weight(
                 name=name.replace(".", "_"),
                 shape=(self.depth, *weight.shape),
                 dtype=weight.dtype,
-                initializer=self._stacked_initializer(template, weight),
+                initializer=self._stacked_initializer(template, weight, position),
                 regularizer=weight.regularizer and _StackedRegularizer(weight.regularizer),
                 trainable=weight.trainable,
+                # The template casts what it computes with; statistics must stay as they are.
+                autocast=False,
             )
         # Keras finds and updates the state of random generators through this attribute.
         self._generators = [template.drop_path.seed_generator]
         if template.dropout is not None:
             self._generators.append(template.dropout.seed_generator)
 
-    def _stacked_initializer(self, template, weight):
-        """Kernels are drawn anew for every block; vectors start as constants."""
+    def _stacked_initializer(self, template, weight, position):
+        """Kernels are drawn anew for every block; vectors start as constants.
+
+        `position` counts the kernels of a block, whose seeds are then those of unrolled blocks.
+        """
         value = ops.convert_to_numpy(weight)
-        if value.ndim < 2 or not value.any():
+        if position is None or not value.any():
             return lambda shape, dtype=None: ops.cast(np.broadcast_to(value, shape), dtype)
 
         def draw(shape, dtype=None):
             kernels = [
-                fresh_initializer(template.kernel_initializer, 10 * index)(shape[1:], dtype)
+                fresh_initializer(template.kernel_initializer, 10 * index + position)(
+                    shape[1:], dtype
+                )
                 for index in range(shape[0])
             ]
             return ops.stack(kernels)
