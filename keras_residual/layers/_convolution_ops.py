@@ -1,5 +1,7 @@
 """Convolution of channels-last tensors of any rank, in the fastest equal form per backend."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -39,7 +41,8 @@ def _dense(x, kernel, strides, mode, dilation_rate):
 def _grouped(x, kernel, strides, mode, dilation_rate, groups):
     """Picks the grouped form: README's benchmark table holds the measured times."""
     backend = keras.backend.backend()
-    if backend == "tensorflow" and len(x.shape) < 5:
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if backend == "tensorflow" and len(x.shape) < 5 and _tensorflow_differentiates_groups(dtype):
         return grouped_tensorflow(x, kernel, strides, mode, dilation_rate)
     if backend == "tensorflow" or (backend == "jax" and _jax_runs_on_cpu()):
         return grouped_split(x, kernel, strides, mode, dilation_rate, groups)
@@ -61,6 +64,26 @@ def grouped_tensorflow(x, kernel, strides, mode, dilation_rate):
     return tf.nn.convolution(
         x, kernel, strides=strides, padding=mode.upper(), dilations=dilation_rate
     )
+
+
+@functools.cache
+def _tensorflow_differentiates_groups(dtype: str) -> bool:
+    """Tries it: on a CPU only oneDNN has the gradient, and not for float16."""
+    import tensorflow as tf
+
+    # Two channels a group: with one, the convolution is depthwise and has other kernels.
+    with tf.init_scope():
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=(1, 3, 3, 4),
+                filter=tf.ones((3, 3, 2, 4), dtype),
+                out_backprop=tf.ones((1, 3, 3, 4), dtype),
+                strides=[1, 1, 1, 1],
+                padding="SAME",
+            )
+        except tf.errors.OpError:
+            return False
+    return True
 
 
 def _jax_runs_on_cpu() -> bool:
