@@ -56,17 +56,20 @@ class BlurPool(SpatialLayer):
         return self.shape_with(input_shape, spatial=spatial, channels=self.channels_of(input_shape))
 
     def call(self, inputs):
-        border = self.kernel_size // 2
-        first = 2 if self.channels_first else 1
-        axes = range(first, first + len(inputs.shape) - 2)
-        padding = [
-            (border, border) if axis in axes else (0, 0) for axis in range(len(inputs.shape))
-        ]
-        x = ops.pad(inputs, padding, mode="reflect")
         # Separable, as weighted strided slices: the same few operations in every rank and backend.
-        for axis in axes:
-            x = self._filter(x, axis)
+        x = inputs
+        for axis in self.spatial_axes(len(inputs.shape)):
+            x = self._filter(self._reflect(x, axis), axis)
         return x
+
+    def _reflect(self, x, axis):
+        """Pads an axis; `ops.pad` cannot reflect five axes on PyTorch."""
+        border, window = self.kernel_size // 2, [slice(None)] * len(x.shape)
+        sides = []
+        for side in (slice(1, border + 1), slice(-border - 1, -1)):
+            window[axis] = side
+            sides.append(ops.flip(x[tuple(window)], axis))
+        return ops.concatenate([sides[0], x, sides[1]], axis)
 
     def _filter(self, x, axis):
         taps = self.kernel_size
