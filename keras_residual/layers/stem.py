@@ -48,8 +48,8 @@ class Stem(BlockLayer):
         training: Whether batch normalization uses batch statistics.
 
     Returns:
-        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"` and
-        `"none"`.
+        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"`
+        and `"none"`.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -1,0 +1,266 @@
+"""Every public layer and model once: how to make a tiny one, and what to feed it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from keras_residual import layers
+
+# A valid value of every argument that differs from its default, for `get_config`.
+BLOCK_OPTIONS = {
+    "normalization": "group",
+    "activation": "elu",
+    "norm_momentum": 0.8,
+    "norm_epsilon": 1e-3,
+    "kernel_initializer": "glorot_uniform",
+    "kernel_regularizer": "l2",
+    "data_format": "channels_first",
+}
+UNIT_OPTIONS = {
+    "filters": 8,
+    "strides": 2,
+    "activation_order": "pre",
+    "shortcut": "pad",
+    "normalize_identity": True,
+    "share_preactivation": True,
+    "se_ratio": 0.5,
+    "se_divisor": 2,
+    "drop_path_rate": 0.1,
+    "dropout_rate": 0.2,
+    "blur_pool": True,
+    "zero_init_residual": True,
+    "conv_bias": True,
+    "dilation_rate": 2,
+    **BLOCK_OPTIONS,
+}
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A public layer.
+
+    Attributes:
+        name: Its name in `keras_residual.layers`.
+        arguments: Arguments of the tiny layer that computes.
+        shape: Shape of a channels-last input, with the batch.
+        settings: One or more sets of arguments that together change every one from its default.
+        variant: What sets the case apart from others of the same layer.
+        random: Whether a training call draws random numbers.
+        spatial: Whether the layer has a `data_format`.
+        make_with: Turns overriding arguments into a layer, where that is not a plain call.
+    """
+
+    name: str
+    arguments: dict
+    shape: tuple[int, ...]
+    settings: tuple[dict, ...] = ()
+    variant: str = ""
+    random: bool = False
+    spatial: bool = True
+    make_with: Callable | None = field(default=None, repr=False)
+
+    @property
+    def id(self):
+        return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+    @property
+    def layer_class(self):
+        return getattr(layers, self.name)
+
+    def make(self, **overrides):
+        arguments = {**self.arguments, **overrides}
+        if self.make_with is not None:
+            return self.make_with(**arguments)
+        return self.layer_class(**arguments)
+
+    def all_settings(self):
+        return [{**self.arguments, **setting} for setting in self.settings]
+
+
+def _stage(dtype=None, data_format=None, **arguments):
+    """The blocks of a stage carry its dtype and data format."""
+    options = arguments.pop("options", {})
+    pattern = layers.ResidualBlock(4, dtype=dtype, data_format=data_format, **options)
+    return layers.ResidualStage(arguments.pop("block", pattern), **arguments)
+
+
+_STAGE = {"depth": 4, "first": {"strides": 2}}
+_PRE_STAGE = {**_STAGE, "options": {"activation_order": "pre"}}
+
+LAYERS = [
+    LayerCase(
+        "BatchNorm",
+        {},
+        (4, 3, 3, 5),
+        settings=({"axis": 1, "momentum": 0.5, "epsilon": 0.1, "center": False, "scale": False},),
+        spatial=False,
+    ),
+    LayerCase(
+        "BlurPool",
+        {},
+        (2, 5, 6, 3),
+        settings=({"strides": 3, "kernel_size": 5, "data_format": "channels_first"},),
+    ),
+    LayerCase(
+        "BottleneckBlock",
+        {"filters": 8, "cardinality": 2, "strides": 2},
+        (2, 5, 6, 4),
+        settings=(
+            {"strides": 1},
+            {**UNIT_OPTIONS, "filters": 16, "cardinality": 4, "base_width": 32},
+            {"strided_conv": "conv1"},
+        ),
+    ),
+    LayerCase(
+        "BottleneckBlock",
+        {"filters": 8, "activation_order": "pre", "se_ratio": 0.5},
+        (2, 5, 6, 8),
+        variant="pre",
+    ),
+    LayerCase(
+        "ConvNorm",
+        {"filters": 4, "strides": 2},
+        (2, 5, 6, 3),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "groups": 2, "use_bias": True, "zero_gamma": True},
+            {"kernel_size": 5, "strides": 1, "dilation_rate": 2, "blur_pool": True},
+            {"space_to_depth": True, "kernel_size": 7, "strides": 2},
+        ),
+    ),
+    LayerCase(
+        "Convolution",
+        {"filters": 4, "strides": 2, "groups": 2, "use_bias": True},
+        (2, 5, 6, 4),
+        settings=(
+            {"kernel_initializer": "ones", "kernel_regularizer": "l1", "use_bias": False},
+            {"filters": 8, "kernel_size": (3, 5), "strides": 1, "dilation_rate": 2, "groups": 1},
+            {"groups": 1, "space_to_depth": True, "data_format": "channels_first"},
+        ),
+    ),
+    LayerCase(
+        "DenseBlock",
+        {"depth": 3, "growth_rate": 3, "bottleneck": 2},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "depth": 2, "growth_rate": 4, "bottleneck": 0},
+            {"dropout_rate": 0.5, "dilation_rate": 2, "rematerialize": True},
+        ),
+    ),
+    LayerCase(
+        "DenseBlock",
+        {"depth": 3, "growth_rate": 3, "bottleneck": 2, "rematerialize": True},
+        (2, 5, 6, 4),
+        variant="rematerialized",
+    ),
+    LayerCase(
+        "DenseTransition",
+        {},
+        (2, 5, 6, 4),
+        settings=({**BLOCK_OPTIONS, "compression": 0.75, "strides": 1, "blur_pool": True},),
+    ),
+    LayerCase(
+        "DenseUnit",
+        {"growth_rate": 3, "bottleneck": 2},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "growth_rate": 4, "bottleneck": 0, "dropout_rate": 0.5},
+            {"dilation_rate": 2},
+        ),
+    ),
+    LayerCase(
+        "ImageNormalization",
+        {},
+        (2, 4, 4, 3),
+        settings=(
+            {"mean": (0.1, 0.2, 0.3), "std": (1.0, 2.0, 3.0), "divisor": 1.0, "channels": "bgr"},
+            {"data_format": "channels_first"},
+        ),
+    ),
+    LayerCase(
+        "NormActivation",
+        {},
+        (2, 5, 6, 4),
+        settings=(
+            {key: BLOCK_OPTIONS[key] for key in BLOCK_OPTIONS if not key.startswith("kernel")},
+        ),
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 6, "strides": 2},
+        (2, 5, 6, 4),
+        settings=({**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)}, {"strides": 1}),
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
+        (2, 5, 6, 4),
+        variant="pre",
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 4, "drop_path_rate": 0.5, "dropout_rate": 0.5},
+        (4, 5, 6, 4),
+        variant="dropping",
+        random=True,
+    ),
+    LayerCase(
+        "ResidualStage",
+        {**_STAGE, "execution": "unrolled"},
+        (2, 5, 6, 3),
+        settings=(
+            {"depth": 3, "first": {"strides": 3}, "last": {"strides": 2, "shortcut": "pad"}},
+            {"block": layers.BottleneckBlock(16), "execution": "scanned", "rematerialize": True},
+            {"drop_path_rates": (0.0, 0.1, 0.2, 0.3)},
+        ),
+        make_with=_stage,
+    ),
+    LayerCase(
+        "ResidualStage",
+        {**_PRE_STAGE, "execution": "scanned"},
+        (2, 5, 6, 3),
+        variant="scanned",
+        make_with=_stage,
+    ),
+    LayerCase(
+        "ResidualStage",
+        {**_PRE_STAGE, "execution": "scanned", "rematerialize": True},
+        (2, 5, 6, 3),
+        variant="scanned, rematerialized",
+        make_with=_stage,
+    ),
+    LayerCase(
+        "Shortcut",
+        {"filters": 6, "strides": 2},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "kind": "pooled", "blur_pool": True},
+            {"normalize_identity": True, "strides": 3, "use_bias": True},
+        ),
+    ),
+    LayerCase(
+        "SqueezeExcite",
+        {"ratio": 0.5},
+        (2, 5, 6, 4),
+        settings=(
+            {"ratio": 0.25, "divisor": 2, "activation": "elu", "gate_activation": "hard_sigmoid"},
+            {"kernel_initializer": "ones", "data_format": "channels_first"},
+        ),
+    ),
+    LayerCase(
+        "Stem",
+        {"filters": 4},
+        (2, 9, 8, 3),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "kind": "deep", "pool": False, "pool_padding": "zero"},
+            {"preactivated": True, "space_to_depth": True, "blur_pool": True, "conv_bias": True},
+        ),
+    ),
+    LayerCase(
+        "StochasticDepth",
+        {"rate": 0.5},
+        (4, 3, 3, 2),
+        settings=({"rate": 0.25, "seed": 3},),
+        random=True,
+        spatial=False,
+    ),
+]
+LAYERS = [case for case in LAYERS if case.name in layers.__all__]

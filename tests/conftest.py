@@ -1,0 +1,30 @@
+"""What every test starts from: fixed seeds, and global settings that it must leave alone."""
+
+import gc
+import os
+
+# On JAX the tests spend their time compiling tiny functions, so the compiler should not try hard.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds_and_untouched_settings():
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(1)
+    before = (keras.config.dtype_policy().name, keras.config.image_data_format())
+    yield
+    after = (keras.config.dtype_policy().name, keras.config.image_data_format())
+    assert after == before, "the test changed Keras' global settings"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_freed_between_modules():
+    yield
+    keras.utils.clear_session()
+    gc.collect()
