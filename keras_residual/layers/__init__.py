@@ -8,8 +8,10 @@ from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.dense_block import DenseBlock
 from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
+from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.residual_block import ResidualBlock
+from keras_residual.layers.residual_lstm import ResidualLSTM
 from keras_residual.layers.residual_stage import ResidualStage
 from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.squeeze_excite import SqueezeExcite
@@ -25,8 +27,10 @@ __all__ = [
     "DenseBlock",
     "DenseTransition",
     "DenseUnit",
+    "ImageNormalization",
     "NormActivation",
     "ResidualBlock",
+    "ResidualLSTM",
     "ResidualStage",
     "Shortcut",
     "SqueezeExcite",
