@@ -25,6 +25,8 @@ def torchvision(torch):
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
+
+        torchvision.operators = library
     return torchvision
 
 
