@@ -203,6 +203,23 @@ LAYERS = [
         random=True,
     ),
     LayerCase(
+        "ResidualLSTM",
+        {"units": 4, "num_layers": 3, "return_sequences": True},
+        (2, 5, 4),
+        settings=(
+            {"units": 5, "num_layers": 2, "first_residual": 0, "residual_projection": True},
+            {"implementation": "wavefront", "rematerialize": True, "seed": 3, "dropout": 0.1},
+            {"activation": "elu", "recurrent_activation": "hard_sigmoid", "use_bias": False},
+            {"kernel_initializer": "ones", "recurrent_initializer": "ones", "stateful": True},
+            {"bias_initializer": "ones", "unit_forget_bias": False, "recurrent_dropout": 0.2},
+            {"kernel_regularizer": "l2", "recurrent_regularizer": "l2", "bias_regularizer": "l2"},
+            {"activity_regularizer": "l2", "kernel_constraint": "non_neg", "go_backwards": True},
+            {"recurrent_constraint": "non_neg", "bias_constraint": "non_neg", "unroll": True},
+            {"return_sequences": False, "return_state": True, "bidirectional_bottom": True},
+        ),
+        spatial=False,
+    ),
+    LayerCase(
         "ResidualStage",
         {**_STAGE, "execution": "unrolled"},
         (2, 5, 6, 3),

@@ -193,14 +193,14 @@ def checked_data_format(data_format: str | None) -> str:
     return _checks.choice("data_format", data_format, ("channels_last", "channels_first"))
 
 
-def checked_activation(activation):
+def checked_activation(activation, name: str = "activation"):
     """Returns an activation function, or raises naming the argument."""
     try:
         return keras.activations.get(activation)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            "`activation` must be a Keras activation name, a callable or None. "
-            f"Received: activation={activation!r}"
+            f"`{name}` must be a Keras activation name, a callable or None. "
+            f"Received: {name}={activation!r}"
         ) from error
 
 

@@ -43,6 +43,10 @@ class BlurPool(SpatialLayer):
             raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
 
     def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        channels = self.channels_of(input_shape)
         border = self.kernel_size // 2
         if any(size is not None and size <= border for size in self.spatial_of(input_shape)):
             raise ValueError(
@@ -51,9 +55,8 @@ class BlurPool(SpatialLayer):
                 f"Received: input_shape={input_shape}"
             )
 
-    def compute_output_shape(self, input_shape):
         spatial = self.strided(input_shape, self.strides)
-        return self.shape_with(input_shape, spatial=spatial, channels=self.channels_of(input_shape))
+        return self.shape_with(input_shape, spatial=spatial, channels=channels)
 
     def call(self, inputs):
         # Separable, as weighted strided slices: the same few operations in every rank and backend.

@@ -1,5 +1,6 @@
 import keras
 
+from keras_residual import _checks
 from keras_residual.layers import _normalization
 from keras_residual.layers._composite import BlockLayer, chain
 from keras_residual.layers._registration import PACKAGE
@@ -63,8 +64,8 @@ class ConvNorm(BlockLayer):
     ):
         super().__init__(**kwargs)
         self.use_bias = use_bias
-        self.zero_gamma = bool(zero_gamma)
-        self.blur_pool = bool(blur_pool)
+        self.zero_gamma = _checks.boolean("zero_gamma", zero_gamma)
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         blurred = self.blur_pool and strides != 1
         self.conv = Convolution(
             filters,

@@ -117,6 +117,7 @@ class Convolution(SpatialLayer):
         return (*size, channels // self.groups, self.filters)
 
     def compute_output_shape(self, input_shape):
+        self.kernel_shape(input_shape)
         spatial = self.strided(input_shape, self.strides)
         return self.shape_with(input_shape, spatial=spatial, channels=self.filters)
 

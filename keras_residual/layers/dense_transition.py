@@ -46,7 +46,9 @@ class DenseTransition(BlockLayer):
         - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
     """
 
-    def __init__(self, compression: float = 0.5, strides: int = 2, blur_pool: bool = False, **kwargs):
+    def __init__(
+        self, compression: float = 0.5, strides: int = 2, blur_pool: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.compression = _checks.real("compression", compression, 0.0, 1.0)
         if self.compression == 0.0:

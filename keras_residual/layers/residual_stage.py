@@ -89,24 +89,28 @@ class ResidualStage(CompositeLayer):
         self._make_blocks()
 
     def _overrides(self, name, overrides):
-        unknown = sorted(set(overrides or {}) - set(self._pattern))
-        if unknown:
+        if overrides is None:
+            return {}
+        if not isinstance(overrides, dict) or not set(overrides) <= set(self._pattern):
             raise ValueError(
-                f"`{name}` must be a dict of arguments of {self._block_class.__name__}. "
-                f"Received: {name}={overrides!r} with unknown {unknown}"
+                f"`{name}` must be a dict of arguments of {self._block_class.__name__}: "
+                f"{', '.join(self._pattern)}. Received: {name}={overrides!r}"
             )
-        return dict(overrides or {})
+        return dict(overrides)
 
     def _checked_rates(self, rates):
         if rates is None:
             return (self._pattern["drop_path_rate"],) * self.depth
-        rates = tuple(_checks.real("drop_path_rates", r, 0, 1, open_end=True) for r in rates)
-        if len(rates) != self.depth:
+        try:
+            checked = tuple(_checks.real("rate", rate, 0, 1, open_end=True) for rate in rates)
+        except (TypeError, ValueError):
+            checked = ()
+        if len(checked) != self.depth:
             raise ValueError(
-                f"`drop_path_rates` must hold one rate for each of the {self.depth} blocks. "
-                f"Received: drop_path_rates={rates!r}"
+                "`drop_path_rates` must hold one rate in [0, 1) for each of the "
+                f"{self.depth} blocks. Received: drop_path_rates={rates!r}"
             )
-        return rates
+        return checked
 
     def _make_blocks(self):
         has_last = bool(self._last) and self.depth > 1

@@ -57,7 +57,7 @@ class SqueezeExcite(CompositeLayer):
             raise ValueError(f"`ratio` must be greater than 0. Received: ratio={ratio!r}")
         self.divisor = _checks.integer("divisor", divisor)
         self.activation = checked_activation(activation)
-        self.gate_activation = checked_activation(gate_activation)
+        self.gate_activation = checked_activation(gate_activation, "gate_activation")
         self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
         self.reduce = self.expand = None
 
@@ -81,7 +81,6 @@ class SqueezeExcite(CompositeLayer):
 
     def call(self, inputs):
         axes = self.spatial_axes(len(inputs.shape))
-
         gate = self.expand(self.reduce(ops.mean(inputs, axis=axes)))
         shape = [-1] + [1] * (len(inputs.shape) - 1)
         shape[self.channel_axis] = inputs.shape[self.channel_axis]

@@ -1,0 +1,129 @@
+"""Wrong arguments are answered when a layer is made, by name, value and what is accepted."""
+
+import pytest
+from cases import LAYERS
+from contract.test_layers import arguments_of
+
+from keras_residual import layers
+
+POSITIVE = (0, -1, 2.5, "8", True, None)
+RATE = (-0.1, 1.0, "0.5", None, float("nan"), True)
+FLAG = (1, "yes", None)
+NAME = ("unheard_of", 3, None)
+WRONG = {
+    "filters": POSITIVE,
+    "kernel_size": (0, -3, "3", (), (3, 0), None),
+    "kernel_sizes": (3, "33", (), (3, -1), None),
+    "strides": POSITIVE,
+    "dilation_rate": POSITIVE,
+    "groups": POSITIVE,
+    "cardinality": POSITIVE,
+    "base_width": POSITIVE,
+    "depth": POSITIVE,
+    "growth_rate": POSITIVE,
+    "se_divisor": POSITIVE,
+    "divisor": POSITIVE,
+    "bottleneck": (-1, 1.5, "4", None),
+    "ratio": (0.0, -0.5, 1.5, "half", None),
+    "se_ratio": (-0.5, 1.5, "half", None),
+    "compression": (0.0, -0.5, 1.5, "half", None),
+    "rate": RATE,
+    "drop_path_rate": RATE,
+    "dropout_rate": RATE,
+    "drop_path_rates": (0.5, (0.1,), (0.1, 0.2, 0.3, 1.0), ("a",) * 4),
+    "norm_momentum": (-0.1, 1.1, "high", None),
+    "norm_epsilon": (-1e-5, 2.0, "low", None),
+    "normalization": NAME,
+    "activation": ("unheard_of", 3),
+    "gate_activation": ("unheard_of", 3),
+    "kernel_initializer": ("unheard_of", 3),
+    "kernel_regularizer": ("unheard_of", 3),
+    "data_format": ("NHWC", 3),
+    "activation_order": NAME,
+    "shortcut": NAME,
+    "kind": NAME,
+    "strided_conv": NAME,
+    "pool_padding": NAME,
+    "execution": NAME,
+    "block": ("basic", None, 3),
+    "first": (5, "strides", {"unheard_of": 1}),
+    "last": (5, "strides", {"unheard_of": 1}),
+    "seed": ("a", 1.5),
+    **dict.fromkeys(
+        ("normalize_identity", "share_preactivation", "blur_pool", "zero_init_residual"), FLAG
+    ),
+    **dict.fromkeys(("conv_bias", "space_to_depth", "pool", "preactivated"), FLAG),
+    **dict.fromkeys(("rematerialize", "zero_gamma"), FLAG),
+    "use_bias": (1, "yes"),
+}
+# Tested where they are made: arguments of Keras, or of layers with tests of their own.
+ELSEWHERE = ("BatchNorm", "ImageNormalization", "ResidualLSTM")
+CASES = {case.name: case for case in reversed(LAYERS) if case.name not in ELSEWHERE}
+
+
+def wrong_arguments():
+    for name, case in CASES.items():
+        for argument in arguments_of(case.layer_class):
+            if name == "ResidualStage" and argument == "data_format":
+                continue  # read off the block
+            for value in WRONG[argument]:
+                yield pytest.param(case, argument, value, id=f"{name}-{argument}={value!r}")
+
+
+@pytest.mark.parametrize(("case", "argument", "value"), list(wrong_arguments()))
+def test_wrong_argument_is_named(case, argument, value):
+    with pytest.raises(ValueError, match=f"`{argument}`") as error:
+        case.make(**{argument: value})
+    assert f"{argument}={value!r}" in str(error.value) or f"{argument}={value}" in str(error.value)
+
+
+COMBINATIONS = {
+    "groups_divide_filters": lambda: layers.Convolution(4, groups=3),
+    "strides_or_dilation": lambda: layers.Convolution(4, strides=2, dilation_rate=2),
+    "space_to_depth_needs_strides": lambda: layers.Convolution(4, space_to_depth=True),
+    "filters_of_a_bottleneck": lambda: layers.BottleneckBlock(6),
+    "base_width_too_small": lambda: layers.BottleneckBlock(8, cardinality=2, base_width=4),
+    "even_blur": lambda: layers.BlurPool(kernel_size=4),
+    "blurred_space_to_depth": lambda: layers.ConvNorm(
+        4, strides=2, space_to_depth=True, blur_pool=True
+    ),
+}
+SHAPES = {
+    "groups_divide_channels": (lambda: layers.Convolution(4, groups=2), (1, 4, 4, 3)),
+    "kernel_size_of_another_rank": (lambda: layers.Convolution(4, (3, 3)), (1, 4, 3)),
+    "pad_would_shrink": (lambda: layers.ResidualBlock(4, shortcut="pad"), (1, 4, 4, 6)),
+    "too_small_for_strides": (lambda: layers.ResidualBlock(4, strides=2), (1, 1, 4, 4)),
+    "too_small_for_a_stem": (lambda: layers.Stem(4), (1, 2, 8, 3)),
+    "too_small_for_a_blur": (lambda: layers.BlurPool(kernel_size=5), (1, 2, 4, 4)),
+    "too_small_for_a_transition": (lambda: layers.DenseTransition(), (1, 1, 4, 4)),
+    "no_spatial_axis": (lambda: layers.ResidualBlock(4), (1, 4)),
+    "four_spatial_axes": (lambda: layers.ResidualBlock(4), (1, 4, 4, 4, 4, 4)),
+    "no_spatial_axis_to_normalize": (lambda: layers.NormActivation(), (1, 4)),
+    "no_spatial_axis_to_squeeze": (lambda: layers.SqueezeExcite(), (1, 4)),
+    "no_spatial_axis_to_blur": (lambda: layers.BlurPool(), (1, 4)),
+    "unknown_channels": (lambda: layers.ConvNorm(4), (1, 4, 4, None)),
+    "unequal_blocks": (
+        lambda: layers.ResidualStage(layers.ResidualBlock(4, strides=2), 3),
+        (1, 8, 8, 4),
+    ),
+    "unequal_scanned_blocks": (
+        lambda: layers.ResidualStage(
+            layers.ResidualBlock(4), 3, first={"filters": 8}, execution="scanned"
+        ),
+        (1, 8, 8, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_combination_is_refused_when_made(make):
+    with pytest.raises(ValueError, match=r"Received: .*="):
+        make()
+
+
+@pytest.mark.parametrize(("make", "shape"), SHAPES.values(), ids=SHAPES)
+def test_shape_is_refused_when_built(make, shape):
+    with pytest.raises(ValueError, match="Received: "):
+        make().build(shape)
+    with pytest.raises(ValueError, match="Received: "):
+        make().compute_output_shape(shape)
