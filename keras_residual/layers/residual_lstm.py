@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers import _lstm_checks, _lstm_stack
+from keras_residual.layers import _lstm_checks, _lstm_stack, _lstm_weights
 from keras_residual.layers._composite import fresh_initializer
 from keras_residual.layers._registration import PACKAGE
 
@@ -256,7 +256,12 @@ class ResidualLSTM(keras.layers.Layer):
     def _check_call(self, sequences, initial_state, mask):
         if mask is not None:
             _lstm_checks.mask_shape(mask, sequences)
-        batch = sequences.shape[0]
+        batch, time = sequences.shape[:2]
+        if self.unroll and time is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps. "
+                f"Received: sequences of shape {tuple(sequences.shape)}"
+            )
         if initial_state is not None:
             _lstm_checks.state_shapes(
                 "initial_state", initial_state, batch, self.units, self.state_count
@@ -298,7 +303,7 @@ class ResidualLSTM(keras.layers.Layer):
     def reset_state(self):
         """Sets the states of a stateful layer to zero."""
         for state in self.states or ():
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, state.dtype))
 
     def get_lstm_weights(self, index: int, backward: bool = False) -> list:
         """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
@@ -331,6 +336,32 @@ class ResidualLSTM(keras.layers.Layer):
         if not self.built:
             raise ValueError(f"{self.name!r} has no weights yet: call it or `build` it first")
         return self.backward_cell if backward else self.cells[index]
+
+    def copy_from_keras(self, lstms: list):
+        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
+
+        Args:
+            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
+                `keras.layers.Bidirectional`.
+        """
+        _lstm_weights.from_keras(self, lstms)
+
+    def copy_to_keras(self, lstms: list):
+        """Gives its weights to `keras.layers.LSTM` layers, arguments as `copy_from_keras`."""
+        _lstm_weights.to_keras(self, lstms)
+
+    def copy_from_torch(self, source):
+        """Takes the weights of `torch.nn.LSTM`.
+
+        Args:
+            source: A module or state dict with all layers, or a list with one for each layer, the
+                bottom one first.
+        """
+        _lstm_weights.from_torch(self, source)
+
+    def copy_to_torch(self, target):
+        """Gives its weights to `torch.nn.LSTM`, arguments as `copy_from_torch`."""
+        _lstm_weights.to_torch(self, target)
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, time, _ = _lstm_checks.sequence_shape(sequences_shape)

@@ -39,7 +39,7 @@ class KerasStack(keras.layers.Layer):
 
 
 def values_and_gradients(layer, sequences, initial_state=(), **arguments):
-    """Returns all outputs, and the gradients of their weighted sum by inputs, states and weights."""
+    """Returns outputs, and gradients of their weighted sum by inputs, states and weights."""
     tensors = [ops.convert_to_tensor(v) for v in (sequences, *initial_state)]
 
     def call(caller, sequences, *states):
@@ -52,7 +52,9 @@ def values_and_gradients(layer, sequences, initial_state=(), **arguments):
 
 def _loss(outputs):
     outputs = [ops.cast(v, "float32") for v in outputs]
-    return sum(ops.sum(v * ramp(*v.shape, offset=0.3 + i)) for i, v in enumerate(outputs))
+    return sum(
+        ops.sum(ops.multiply(v, ramp(*v.shape, offset=0.3 + i))) for i, v in enumerate(outputs)
+    )
 
 
 def _outputs(result):

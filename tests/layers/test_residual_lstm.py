@@ -1,6 +1,10 @@
+"""`ResidualLSTM` computes what a stack of Keras' own layers computes, by either execution."""
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 from layers.residual_lstm_reference import KerasStack, assert_all_close, values_and_gradients
 from support import ramp, to_numpy
@@ -11,37 +15,273 @@ IMPLEMENTATIONS = ("layerwise", "wavefront")
 
 
 def built(features=4, **arguments):
-    layer = ResidualLSTM(**{"units": 4, "return_sequences": True, "return_state": True, **arguments})
-    layer.build((None, None, features))
-    for index, weight in enumerate(layer.weights):
+    """Returns a layer with weights by formula, as outputs, states and gradients depend on all."""
+    arguments = {"units": 4, "return_sequences": True, "return_state": True, **arguments}
+    layer = ResidualLSTM(**arguments)
+    layer.build((2 if layer.stateful else None, None, features))
+    for index, weight in enumerate(layer.trainable_weights):
         weight.assign(0.6 * ramp(*weight.shape, offset=index))
     return layer
 
 
-def random_mask(batch, time):
-    mask = ramp(batch, time, offset=1.0) > -0.4
-    mask[:, 0] = True
-    return mask
+def some_mask(batch, time):
+    """Returns a mask with gaps anywhere, the first and last steps of some rows included."""
+    return ramp(batch, time, offset=2.0) > -0.4
+
+
+def starting_states(layer, batch=2):
+    return [ramp(batch, layer.units, offset=i) for i in range(layer.state_count)]
+
+
+def assert_equal_to_keras(layer, x, states=(), mask=None):
+    received = values_and_gradients(layer, x, states, mask=mask)
+    expected = values_and_gradients(KerasStack(layer), x, states, mask=mask)
+    assert_all_close(received[0], expected[0])
+    assert_all_close(received[1], expected[1])
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize(
     ("num_layers", "first_residual", "features"),
-    [(1, 1, 3), (1, 0, 4), (2, 1, 3), (3, 0, 4), (3, 2, 6), (4, 1, 4), (3, None, 4)],
+    [(1, 1, 3), (1, 0, 4), (2, 1, 3), (3, 2, 6), (4, 0, 4), (3, None, 4)],
 )
-@pytest.mark.parametrize("masked", [False, True])
-def test_equals_stack_of_keras_layers(implementation, num_layers, first_residual, features, masked):
+def test_equals_a_stack_of_keras_layers(implementation, num_layers, first_residual, features):
     layer = built(
         features,
         num_layers=num_layers,
         first_residual=first_residual,
         implementation=implementation,
     )
-    stack = KerasStack(layer)
-    x = ramp(2, 5, features)
-    states = [ramp(2, 4, offset=i) for i in range(2 * num_layers)]
-    mask = random_mask(2, 5) if masked else None
-    received = values_and_gradients(layer, x, states, mask=mask)
-    expected = values_and_gradients(stack, x, states, mask=mask)
+    assert_equal_to_keras(layer, ramp(2, 5, features), starting_states(layer))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_equals_a_stack_of_keras_layers_with_any_mask(implementation):
+    layer = built(num_layers=3, first_residual=0, implementation=implementation)
+    assert_equal_to_keras(layer, ramp(3, 6, 4), mask=some_mask(3, 6))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    time=st.integers(1, 5),
+    features=st.integers(1, 6),
+    units=st.integers(1, 5),
+    num_layers=st.integers(1, 4),
+    first_residual=st.integers(1, 4),
+    masked=st.booleans(),
+    use_bias=st.booleans(),
+    implementation=st.sampled_from(IMPLEMENTATIONS),
+)
+def test_equals_a_stack_of_keras_layers_in_any_shape(
+    batch, time, features, units, num_layers, first_residual, masked, use_bias, implementation
+):
+    layer = built(
+        features,
+        units=units,
+        num_layers=num_layers,
+        first_residual=first_residual,
+        use_bias=use_bias,
+        implementation=implementation,
+    )
+    mask = some_mask(batch, time) if masked else None
+    x = ramp(batch, time, features)
+    received = values_and_gradients(layer, x, mask=mask)
+    expected = values_and_gradients(KerasStack(layer, use_bias=use_bias), x, mask=mask)
     assert_all_close(received[0], expected[0])
     assert_all_close(received[1], expected[1])
+
+
+@pytest.mark.parametrize("return_state", [False, True])
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_one_layer_is_keras_lstm(return_sequences, return_state, go_backwards):
+    flags = {
+        "return_sequences": return_sequences,
+        "return_state": return_state,
+        "go_backwards": go_backwards,
+    }
+    ours, theirs = built(3, **flags), keras.layers.LSTM(4, **flags)
+    theirs.build((None, None, 3))
+    ours.copy_to_keras([theirs])
+    for mask in (None, some_mask(3, 6)):
+        received, expected = (layer(ramp(3, 6, 3), mask=mask) for layer in (ours, theirs))
+        assert isinstance(received, tuple) == isinstance(expected, tuple)
+        if not return_state:
+            received, expected = [received], [expected]
+        assert_all_close([to_numpy(v) for v in received], [to_numpy(v) for v in expected])
+
+
+def test_going_backwards_turns_the_sequence_and_its_mask_around_once():
+    forwards, backwards = built(num_layers=3), built(num_layers=3, go_backwards=True)
+    x, mask = ramp(2, 5, 4), some_mask(2, 5)
+    expected = forwards(x[:, ::-1], mask=mask[:, ::-1])
+    received = backwards(x, mask=mask)
+    assert_all_close([to_numpy(v) for v in received], [to_numpy(v) for v in expected])
+    propagated = backwards.compute_mask(x, ops.convert_to_tensor(mask))[0]
+    np.testing.assert_array_equal(ops.convert_to_numpy(propagated), mask[:, ::-1])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_bidirectional_bottom_is_keras_bidirectional(implementation, masked):
+    layer = built(
+        3,
+        num_layers=3,
+        first_residual=2,
+        bidirectional_bottom=True,
+        implementation=implementation,
+    )
+    bottom = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))
+    upper = [keras.layers.LSTM(4, return_sequences=True) for _ in range(2)]
+    bottom.build((None, None, 3))
+    layer.copy_to_keras([bottom, *upper])
+    x, mask = ramp(2, 5, 3), some_mask(2, 5) if masked else None
+    first = upper[0](bottom(x, mask=mask), mask=mask)
+    expected = first + upper[1](first, mask=mask)
+    output, *states = layer(x, mask=mask)
+    assert_all_close([to_numpy(output)], [to_numpy(expected)])
+    assert len(states) == 8
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_last_output_is_the_one_at_the_last_step_that_is_not_masked(implementation):
+    arguments = {"num_layers": 2, "first_residual": 0, "implementation": implementation}
+    sequences = built(**arguments, return_state=False)
+    last = built(**arguments, return_state=False, return_sequences=False)
+    mask = np.array([[1, 1, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], "bool")
+    x = ramp(3, 5, 4)
+    whole = to_numpy(sequences(x, mask=mask))
+    expected = np.stack([whole[0, 3], whole[1, 0], np.zeros(4, "float32")])
+    np.testing.assert_allclose(to_numpy(last(x, mask=mask)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_zero_steps_change_nothing_and_one_step_is_a_step(implementation, masked):
+    layer = built(num_layers=3, implementation=implementation)
+    states = starting_states(layer)
+    mask = np.ones((2, 0), "bool") if masked else None
+    output, *after = layer(np.zeros((2, 0, 4), "float32"), initial_state=states, mask=mask)
+    assert output.shape == (2, 0, 4)
+    assert_all_close([to_numpy(v) for v in after], states)
+    layer.return_sequences = False
+    assert np.all(to_numpy(layer(np.zeros((2, 0, 4), "float32"), mask=mask)[0]) == 0.0)
+
+    x = ramp(2, 1, 4)
+    output, *after = layer(x, initial_state=states)
+    by_step, step_states = layer.step(x[:, 0], states)
+    expected = [to_numpy(v) for v in (by_step, *step_states)]
+    assert_all_close([to_numpy(v) for v in (output, *after)], expected)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_streaming_gives_the_outputs_of_the_whole_sequence(implementation):
+    layer = built(
+        3,
+        num_layers=3,
+        first_residual=0,
+        residual_projection=True,
+        implementation=implementation,
+    )
+    x = ramp(2, 6, 3)
+    whole, *last = layer(x)
+    states = layer.get_initial_state(2)
+    for t in range(6):
+        output, states = layer.step(x[:, t], states)
+        np.testing.assert_allclose(to_numpy(output), to_numpy(whole)[:, t], atol=1e-6)
+    assert_all_close([to_numpy(v) for v in states], [to_numpy(v) for v in last])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_stateful_layer_goes_on_where_it_stopped(implementation):
+    arguments = {"num_layers": 3, "return_state": False, "implementation": implementation}
+    whole, parts = built(**arguments), built(**arguments, stateful=True)
+    x = ramp(2, 6, 4)
+    expected = to_numpy(whole(x))
+    for _ in range(2):
+        received = np.concatenate([to_numpy(parts(x[:, :4])), to_numpy(parts(x[:, 4:]))], axis=1)
+        np.testing.assert_allclose(received, expected, atol=1e-6)
+        parts.reset_state()
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_other_activations_are_differentiated_too(implementation):
+    activations = {"activation": "relu", "recurrent_activation": "hard_sigmoid"}
+    layer = built(num_layers=3, implementation=implementation, **activations)
+    x = ramp(2, 5, 4)
+    received = values_and_gradients(layer, x, mask=some_mask(2, 5))
+    expected = values_and_gradients(KerasStack(layer, **activations), x, mask=some_mask(2, 5))
+    assert_all_close(received[0], expected[0])
+    assert_all_close(received[1], expected[1])
+
+
+@pytest.mark.parametrize("option", [{"rematerialize": True}, {"unroll": True}])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_options_of_execution_change_no_number(implementation, option):
+    arguments = {"num_layers": 3, "implementation": implementation}
+    x, mask = ramp(2, 5, 4), some_mask(2, 5)
+    plain, other = built(**arguments), built(**arguments, **option)
+    expected = values_and_gradients(plain, x, starting_states(plain), mask=mask, training=True)
+    received = values_and_gradients(other, x, starting_states(other), mask=mask, training=True)
+    inferred = values_and_gradients(other, x, starting_states(other), mask=mask, training=False)
+    for values, gradients in (received, inferred):
+        assert_all_close(values, expected[0])
+        assert_all_close(gradients, expected[1])
+
+
+def test_projections_carry_inputs_of_another_width():
+    layer = built(3, num_layers=2, first_residual=0, residual_projection=True)
+    x = ramp(2, 5, 3)
+    for implementation in IMPLEMENTATIONS:
+        layer.implementation = implementation
+        output, gradients = values_and_gradients(layer, x)
+        first, *_ = KerasStack(layer).lstms[0](x)
+        first = first + ops.matmul(x, layer.projections[0].kernel)
+        second, *_ = KerasStack(layer).lstms[1](first)
+        assert_all_close(output[:1], [to_numpy(first + second)])
+        assert all(np.abs(g).max() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.0), (0.0, 0.5), (0.4, 0.3)])
+def test_dropout_is_the_same_in_both_executions(rates):
+    results = []
+    for implementation in IMPLEMENTATIONS:
+        layer = built(
+            3,
+            num_layers=3,
+            implementation=implementation,
+            dropout=rates[0],
+            recurrent_dropout=rates[1],
+            seed=7,
+        )
+        without = layer(ramp(2, 5, 3), training=False)
+        results.append(values_and_gradients(layer, ramp(2, 5, 3), training=True))
+        assert np.abs(to_numpy(without[0]) - results[-1][0][0]).max() > 1e-3
+    assert_all_close(results[1][0], results[0][0])
+    assert_all_close(results[1][1], results[0][1])
+
+
+def test_dropout_drops_the_same_features_at_all_steps():
+    layer = built(16, dropout=0.5, seed=3)
+    by_inputs = values_and_gradients(layer, ramp(2, 5, 16), training=True)[1][0]
+    dropped = by_inputs == 0.0
+    assert 0 < dropped[:, 0].sum() < dropped[:, 0].size
+    assert np.all(dropped == dropped[:, :1])
+
+
+def test_a_mask_that_comes_with_the_inputs_is_used_and_handed_on():
+    inputs = keras.layers.Masking()(np.where(some_mask(2, 5)[..., None], ramp(2, 5, 4), 0.0))
+    layer = built(num_layers=2, return_state=False)
+    states = starting_states(layer)
+    expected = layer(ramp(2, 5, 4), mask=some_mask(2, 5), initial_state=states)
+    received = layer(inputs, initial_state=states)
+    np.testing.assert_allclose(to_numpy(received), to_numpy(expected), rtol=1e-6)
+    np.testing.assert_array_equal(ops.convert_to_numpy(received._keras_mask), some_mask(2, 5))
+
+
+def test_auto_is_layerwise_on_a_cpu():
+    layer = built(num_layers=2)
+    expected = [to_numpy(v) for v in built(num_layers=2, implementation="layerwise")(ramp(2, 5, 4))]
+    for received, value in zip(layer(ramp(2, 5, 4)), expected, strict=True):
+        np.testing.assert_array_equal(to_numpy(received), value)
