@@ -5,8 +5,11 @@ from keras_residual.weights.cache import cache_directory, cached_path, fetch
 from keras_residual.weights.download import DownloadError
 from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.files import detect, read
+from keras_residual.weights.freezing import freeze
 from keras_residual.weights.inference import decode_predictions, preprocess, preprocessing_of
 from keras_residual.weights.labels import class_names
+from keras_residual.weights.loading import from_torch, load, load_for_factory, to_torch
+from keras_residual.weights.matching import MismatchError
 from keras_residual.weights.preprocessing import Preprocessing
 from keras_residual.weights.readers.keras_archive import check_keras_archive
 from keras_residual.weights.sources import (
@@ -22,6 +25,7 @@ __all__ = [
     "Arrays",
     "DownloadError",
     "LayerEntry",
+    "MismatchError",
     "Preprocessing",
     "WeightSource",
     "WeightsError",
@@ -34,10 +38,15 @@ __all__ = [
     "fetch",
     "find",
     "find_named",
+    "freeze",
+    "from_torch",
     "list_sources",
+    "load",
+    "load_for_factory",
     "preprocess",
     "preprocessing_of",
     "read",
     "remember",
     "source_of",
+    "to_torch",
 ]

@@ -1,0 +1,246 @@
+"""The layouts of the libraries whose weights can be read: tables by section and role."""
+
+from collections.abc import Mapping
+
+from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.layout import Layout, OwnLayout
+from keras_residual.weights.slots import Slot
+
+
+def _convolutions(conv: str, norm: str) -> dict[str, str]:
+    """Names the convolutions of a block, and the normalizations behind them, by their number."""
+    names = {}
+    for n in range(1, 10):
+        names[f"conv{n}.conv"] = conv.format(n=n, n0=n - 1)
+        names[f"conv{n}.norm"] = norm.format(n=n, n0=n - 1, next=n + 1)
+    return names
+
+
+_SQUEEZE_EXCITE = {"squeeze_excite.reduce": "se.fc1", "squeeze_excite.expand": "se.fc2"}
+_SQUEEZE_EXCITE_ROLES = tuple(_SQUEEZE_EXCITE)
+_DEEP_STEM = {
+    "conv1.conv": "conv1.0",
+    "conv1.norm": "conv1.1",
+    "conv2.conv": "conv1.3",
+    "conv2.norm": "conv1.4",
+    "conv3.conv": "conv1.6",
+    "conv3.norm": "bn1",
+}
+_STEM = {"conv1.conv": "conv1", "conv1.norm": "bn1"}
+
+TORCHVISION = Layout(
+    "torchvision and timm",
+    {
+        "stem": ("", _STEM),
+        "deep_stem": ("", _DEEP_STEM),
+        "stage": (
+            "layer{stage}.{block0}.",
+            {
+                **_convolutions("conv{n}", "bn{n}"),
+                **_SQUEEZE_EXCITE,
+                "shortcut.conv.conv": "downsample.0",
+                "shortcut.conv.norm": "downsample.1",
+                "shortcut.norm": "downsample.1",
+                "pooled.conv.conv": "downsample.1",
+                "pooled.conv.norm": "downsample.2",
+            },
+        ),
+        "classifier": ("", {"": "fc"}),
+    },
+    pointwise=_SQUEEZE_EXCITE_ROLES,
+    # Widely copied CIFAR code says `linear` and `shortcut`; old timm said `se_module`.
+    aliases=(
+        (r"^linear\.", "fc."),
+        (r"^(layer\d+\.\d+)\.shortcut\.", r"\1.downsample."),
+        (r"\.se_module\.", ".se."),
+    ),
+)
+
+TRANSFORMERS = Layout(
+    "transformers",
+    {
+        "stem": (
+            "embedder.embedder.",
+            {"conv1.conv": "convolution", "conv1.norm": "normalization"},
+        ),
+        "stage": (
+            "encoder.stages.{stage0}.layers.{block0}.",
+            {
+                **_convolutions("layer.{n0}.convolution", "layer.{n0}.normalization"),
+                "shortcut.conv.conv": "shortcut.convolution",
+                "shortcut.conv.norm": "shortcut.normalization",
+            },
+        ),
+        "classifier": ("classifier.", {"": "1"}),
+    },
+    aliases=((r"^resnet\.", ""),),
+)
+
+TIMM_V2 = Layout(
+    "timm's resnetv2",
+    {
+        "stem": ("stem.", {"conv1.conv": "conv"}),
+        "deep_stem": ("stem.", _convolutions("conv{n}", "norm{n}")),
+        "stage": (
+            "stages.{stage0}.blocks.{block0}.",
+            {
+                "norm1.norm": "norm1",
+                **_convolutions("conv{n}", "norm{next}"),
+                "shortcut.conv.conv": "downsample.conv",
+                "pooled.conv.conv": "downsample.conv",
+            },
+        ),
+        "final_norm": ("", {"norm": "norm"}),
+        "classifier": ("head.", {"": "fc"}),
+    },
+    pointwise=("classifier",),
+    options={
+        "share_preactivation": False,
+        "strided_block": "first",
+        "pool_padding": "minimum",
+        "conv_bias": False,
+    },
+)
+
+WIDE_RESNET = Layout(
+    "pytorch WideResNet",
+    {
+        "stem": ("", _STEM),
+        "deep_stem": ("", _DEEP_STEM),
+        "stage": (
+            "block{stage}.layer.{block0}.",
+            {
+                "norm1.norm": "bn1",
+                **_convolutions("conv{n}", "bn{next}"),
+                **_SQUEEZE_EXCITE,
+                "shortcut.conv.conv": "convShortcut",
+                "pooled.conv.conv": "convShortcut",
+                "shortcut.norm": "bnShortcut",
+            },
+        ),
+        "final_norm": ("", {"norm": "bn1"}),
+        "classifier": ("", {"": "fc"}),
+    },
+    pointwise=_SQUEEZE_EXCITE_ROLES,
+)
+
+_DENSE_ROLES = {"norm1.norm": "norm1", **_convolutions("conv{n}", "norm{next}")}
+
+TORCHVISION_DENSENET = Layout(
+    "torchvision and timm",
+    {
+        "stem": ("features.", {"conv1.conv": "conv0", "conv1.norm": "norm0"}),
+        "deep_stem": ("features.", _convolutions("conv{n0}", "norm{n0}")),
+        "dense": ("features.denseblock{stage}.denselayer{block}.", _DENSE_ROLES),
+        "transition": (
+            "features.transition{stage}.",
+            {"norm1.norm": "norm", "conv1.conv": "conv"},
+        ),
+        "final_norm": ("features.", {"norm": "norm5"}),
+        "classifier": ("", {"": "classifier"}),
+    },
+    # torchvision's files still have the names of its first version.
+    aliases=(
+        (r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
+        (r"^features\.norm_final\.", "features.norm5."),
+    ),
+)
+
+_KERAS_TOP = {
+    "final_norm": ("", {"norm": "post_bn"}),
+    "classifier": ("", {"": "predictions"}),
+}
+# What the layers were called when the published files were written.
+_KERAS_ALIASES = (
+    (r"^(probs|fc1000)\.", "predictions."),
+    (r"^conv1/(conv|bn)\.", r"conv1_\1."),
+)
+_KERAS_STEM = ("", {"conv1.conv": "conv1_conv", "conv1.norm": "conv1_bn"})
+_KERAS_SHORTCUT = {"shortcut.conv.conv": "0_conv", "shortcut.conv.norm": "0_bn"}
+_KERAS_EPSILON = 1.001e-5
+
+KERAS_V1 = Layout(
+    "keras.applications' ResNet",
+    {
+        "stem": _KERAS_STEM,
+        "stage": (
+            "conv{stage2}_block{block}_",
+            {**_convolutions("{n}_conv", "{n}_bn"), **_KERAS_SHORTCUT},
+        ),
+        **_KERAS_TOP,
+    },
+    torch=False,
+    aliases=_KERAS_ALIASES,
+    options={"strided_conv": "conv1"},
+    epsilon=_KERAS_EPSILON,
+)
+
+KERAS_V2 = Layout(
+    "keras.applications' ResNetV2",
+    {
+        "stem": _KERAS_STEM,
+        "stage": (
+            "conv{stage2}_block{block}_",
+            {
+                "norm1.norm": "preact_bn",
+                **_convolutions("{n}_conv", "{n}_bn"),
+                **_KERAS_SHORTCUT,
+            },
+        ),
+        **_KERAS_TOP,
+    },
+    torch=False,
+    aliases=_KERAS_ALIASES,
+    options={
+        "strided_conv": "conv2",
+        "strided_block": "last",
+        "pool_padding": "zero",
+        "conv_bias": True,
+    },
+    epsilon=_KERAS_EPSILON,
+)
+
+KERAS_DENSENET = Layout(
+    "keras.applications' DenseNet",
+    {
+        "stem": _KERAS_STEM,
+        "dense": (
+            "conv{stage2}_block{block}_",
+            {"norm1.norm": "0_bn", **_convolutions("{n}_conv", "{n}_bn")},
+        ),
+        "transition": ("pool{stage2}_", {"norm1.norm": "bn", "conv1.conv": "conv"}),
+        "final_norm": ("", {"norm": "bn"}),
+        "classifier": ("", {"": "predictions"}),
+    },
+    torch=False,
+    aliases=_KERAS_ALIASES,
+    epsilon=_KERAS_EPSILON,
+)
+
+OWN = OwnLayout("keras_residual", {}, torch=False)
+
+_FAMILIES = {
+    "post": (TORCHVISION, TRANSFORMERS, KERAS_V1),
+    "pre": (TIMM_V2, WIDE_RESNET, KERAS_V2),
+    "dense": (TORCHVISION_DENSENET, KERAS_DENSENET),
+}
+
+
+def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layout, ...]:
+    """Returns the layouts that a network's weights may come in."""
+    dense = any(slot.section == "dense" for slot in slots)
+    return (*_FAMILIES["dense" if dense else options.get("activation_order", "post")], OWN)
+
+
+def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout:
+    """Returns the torch layout in which a network is exported.
+
+    Networks that the first layout's library would compute otherwise take the next one, so that the
+    library refuses their weights.
+    """
+    for layout in layouts_for(slots, options):
+        fits = all(options.get(name) == value for name, value in layout.options.items())
+        if layout.torch and fits and all(layout.key(slot) for slot in slots):
+            return layout
+    unnamed = ", ".join(slot.name for slot in slots)
+    raise WeightsError(f"no torch layout names all of these weights: {unnamed}")

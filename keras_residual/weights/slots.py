@@ -1,0 +1,178 @@
+"""The weights of a network, each with its place in the architecture: section, block, role."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+
+import keras
+import numpy as np
+
+from keras_residual import layers
+from keras_residual.layers._equal_blocks import named_weights
+from keras_residual.weights.errors import WeightsError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slot:
+    """One weight of one block.
+
+    Attributes:
+        name: The weight's name in this package, the same however a stage is executed, e.g.
+            `"stage2.block3.conv1.conv.kernel"`.
+        section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"transition"`, `"final_norm"` or
+            `"classifier"`.
+        number: Number of the stage, dense block or transition, from 1; 1 for other sections.
+        block: Number of the block in its stage or of the unit in its dense block, from 1.
+        role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
+            shortcut is called `"pooled"`.
+        kind: `"kernel"`, `"bias"`, `"gamma"`, `"beta"`, `"moving_mean"` or `"moving_variance"`.
+        shape: Shape of the weight.
+        variable: The Keras variable that holds it.
+        index: Position in a variable that stacks the weights of equal blocks, else `None`.
+    """
+
+    name: str
+    section: str
+    number: int
+    block: int
+    role: str
+    kind: str
+    shape: tuple[int, ...]
+    variable: keras.Variable
+    index: int | None = None
+
+    @property
+    def is_top(self) -> bool:
+        return self.section == "classifier"
+
+    @property
+    def is_first_kernel(self) -> bool:
+        """Whether it is the kernel that sees the image."""
+        return self.section.endswith("stem") and (self.role, self.kind) == ("conv1.conv", "kernel")
+
+
+def slots_of(model: keras.Model) -> list[Slot]:
+    """Returns every weight of a network of this package, in the network's order.
+
+    Raises:
+        WeightsError: If the model has weights in layers that are no part of such a network.
+    """
+    counts, found, foreign = {}, [], []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        section = _section_of(layer)
+        if section is None:
+            foreign.append(layer.name)
+            continue
+        counts[section] = counts.get(section, 0) + 1
+        for block, path, shape, variable, index in _cells(layer):
+            role, _, kind = path.rpartition(".")
+            name = ".".join(part for part in (layer.name, block, path) if part)
+            number = int("".join(filter(str.isdigit, block)) or 1)
+            role = _pooled(role) if "pooled" in _shortcut_kinds(layer) else role
+            found.append(
+                Slot(name, section, counts[section], number, role, kind, shape, variable, index)
+            )
+    if foreign or not found:
+        raise WeightsError(
+            f"the model {model.name!r} is not a network of this package: it has "
+            + (f"weights in the layers {', '.join(foreign)}" if foreign else "no weights yet")
+        )
+    return found
+
+
+def _section_of(layer: keras.layers.Layer) -> str | None:
+    if isinstance(layer, layers.Stem):
+        return "deep_stem" if layer.kind == "deep" else "stem"
+    sections = {
+        layers.ResidualStage: "stage",
+        layers.DenseBlock: "dense",
+        layers.DenseTransition: "transition",
+        layers.NormActivation: "final_norm",
+        keras.layers.Dense: "classifier",
+    }
+    return next((name for kind, name in sections.items() if isinstance(layer, kind)), None)
+
+
+def _shortcut_kinds(layer) -> tuple[str, ...]:
+    return (layer.first.shortcut.kind,) if isinstance(layer, layers.ResidualStage) else ()
+
+
+def _pooled(role: str) -> str:
+    return role.replace("shortcut", "pooled", 1) if role.startswith("shortcut.conv") else role
+
+
+def _cells(layer) -> Iterator[tuple]:
+    """Yields block name, path inside the block, shape, variable and index of every weight."""
+    if isinstance(layer, layers.ResidualStage):
+        yield from _stage_cells(layer)
+        return
+    for path, variable in named_weights(layer).items():
+        block = ""
+        if isinstance(layer, layers.DenseBlock):
+            block, _, path = path.partition(".")
+        yield block, path, tuple(variable.shape), variable, None
+
+
+def _stage_cells(stage: layers.ResidualStage) -> Iterator[tuple]:
+    scanned = stage.equal is not None and stage.equal.scanned
+    blocks = {1: stage.first}
+    if stage.equal is not None and not scanned:
+        blocks.update(enumerate(stage.equal.blocks, start=2))
+    if stage.last is not None:
+        blocks[stage.depth] = stage.last
+    if scanned:
+        shapes = {path: value.shape for path, value in stage.get_block_weights(1).items()}
+        stacked = {variable.name: variable for variable in stage.equal.weights}
+    for number in range(1, stage.depth + 1):
+        if number in blocks:
+            for path, variable in named_weights(blocks[number]).items():
+                yield f"block{number}", path, tuple(variable.shape), variable, None
+            continue
+        for path, shape in shapes.items():
+            variable = stacked[path.replace(".", "_")]
+            yield f"block{number}", path, shape, variable, number - 2
+
+
+def read(slots: Iterable[Slot]) -> Iterator[tuple[Slot, np.ndarray]]:
+    """Yields the slots with their values, which may share memory with the model."""
+    stacks: dict[int, np.ndarray] = {}
+    for slot in slots:
+        if slot.index is None:
+            yield slot, keras.ops.convert_to_numpy(slot.variable)
+            continue
+        if id(slot.variable) not in stacks:
+            stacks[id(slot.variable)] = keras.ops.convert_to_numpy(slot.variable)
+        yield slot, stacks[id(slot.variable)][slot.index]
+
+
+def assign(values: Mapping[Slot, np.ndarray]) -> None:
+    """Sets slots to values of their shapes; a stack over equal blocks must come whole."""
+    stacks: dict[int, list[Slot]] = {}
+    for slot, value in values.items():
+        if slot.index is None:
+            slot.variable.assign(value)
+        else:
+            stacks.setdefault(id(slot.variable), []).append(slot)
+    for stack in stacks.values():
+        ordered = sorted(stack, key=lambda slot: slot.index)
+        ordered[0].variable.assign(np.stack([values[slot] for slot in ordered]))
+
+
+def options_of(model: keras.Model) -> dict[str, object]:
+    """Returns the architecture options that published weights may depend on."""
+    options: dict[str, object] = {}
+    stages = [layer for layer in model.layers if isinstance(layer, layers.ResidualStage)]
+    for layer in model.layers:
+        if isinstance(layer, layers.Stem):
+            config = layer.get_config()
+            options["stem"] = config["kind"]
+            for name in ("pool_padding", "norm_epsilon", "normalization"):
+                options[name] = config[name]
+    if stages:
+        block = stages[0].first
+        options.update(block.get_config())
+        options["strided_block"] = "last" if any(stage.last for stage in stages) else "first"
+        # Sharing makes no difference to a block whose shortcut is a projection.
+        options["share_preactivation"] &= block.shortcut.conv is None
+    return options

@@ -1,0 +1,225 @@
+"""Networks of torchvision, timm and keras.applications with random weights and statistics.
+
+Weights are drawn at random and the moving statistics set to those of a random batch, then pushed
+off them channel by channel: activations keep a sane size at every depth, and no statistic has its
+initial value.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+
+@functools.cache
+def torch():
+    torch = pytest.importorskip("torch", reason="parity with PyTorch networks needs torch")
+    torch.set_num_threads(2)
+    return torch
+
+
+@functools.cache
+def torchvision():
+    try:
+        import torchvision
+    except ModuleNotFoundError:
+        pytest.skip("parity with torchvision needs torchvision")
+    except RuntimeError:
+        # Beside a torch build without its C++ operators, torchvision wants their names declared.
+        library = torch().library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+
+        torchvision.operators = library
+    return torchvision.models
+
+
+@functools.cache
+def timm():
+    torchvision()
+    return pytest.importorskip("timm", reason="parity with timm needs timm")
+
+
+class TorchPeer:
+    """A torch network with random weights that shows the outputs of its stages.
+
+    Args:
+        network: A `torch.nn.Module`.
+        stages: Names of the modules whose outputs are C2, C3, …
+        last_relu: Whether the last of them still lacks its activation.
+    """
+
+    def __init__(self, network, stages, last_relu=False, channels=3, seed=0):
+        self.network, self.stages, self.last_relu = network, stages, last_relu
+        self._outputs = {}
+        for index, name in enumerate(stages, start=2):
+            network.get_submodule(name).register_forward_hook(
+                functools.partial(self._keep, f"C{index}")
+            )
+        self._randomize(channels, seed)
+
+    def _keep(self, name, module, inputs, output):
+        self._outputs[name] = output.numpy().transpose(0, 2, 3, 1)
+
+    def _randomize(self, channels, seed):
+        nn, generator = torch().nn, torch().Generator().manual_seed(seed)
+
+        def draw(parameter, mean, std):
+            parameter.copy_(mean + std * torch().randn(parameter.shape, generator=generator))
+
+        norms = []
+        with torch().no_grad():
+            for module in self.network.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    fan_in = module.weight[0].numel()
+                    draw(module.weight, 0.0, (2.0 / fan_in) ** 0.5)
+                    if module.bias is not None:
+                        draw(module.bias, 0.0, 0.2)
+                if isinstance(module, nn.BatchNorm2d):
+                    draw(module.weight, 1.0, 0.2)
+                    draw(module.bias, 0.0, 0.2)
+                    module.momentum = 1.0
+                    norms.append(module)
+            self.network.train()
+            self.network(torch().randn((2, channels, 64, 64), generator=generator))
+            self.network.eval()
+            for norm in norms:
+                std = norm.running_var.sqrt()
+                noise = torch().randn(std.shape, generator=generator)
+                norm.running_mean.add_(0.2 * std * noise)
+                noise = torch().randn(std.shape, generator=generator)
+                norm.running_var.mul_(torch().exp(0.2 * noise))
+            # Logits of the size that trained networks give, so that absolute limits mean something.
+            logits = self.network(torch().randn((2, channels, 64, 64), generator=generator))
+            classifier = [m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+            classifier[-1].weight.mul_(3.0 / logits.std())
+
+    @property
+    def state_dict(self):
+        return self.network.state_dict()
+
+    def __call__(self, images):
+        with torch().no_grad():
+            logits = self.network(torch().from_numpy(images.transpose(0, 3, 1, 2)).contiguous())
+        outputs = {name: np.maximum(x, 0) if self._relu(name) else x for name, x in self._items()}
+        return {**outputs, "logits": logits.numpy()}
+
+    def _items(self):
+        return self._outputs.items()
+
+    def _relu(self, name):
+        return self.last_relu and name == f"C{len(self.stages) + 1}"
+
+
+def from_torchvision(name, **arguments):
+    """Returns a network of torchvision by name."""
+    network = getattr(torchvision(), name)(weights=None, **arguments)
+    if "densenet" in name:
+        stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
+        return TorchPeer(network, [*stages, "features.norm5"], last_relu=True)
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
+
+
+def from_timm(name, **arguments):
+    """Returns a network of timm by name."""
+    network = timm().create_model(name, pretrained=False, **arguments)
+    channels = arguments.get("in_chans", 3)
+    if "densenet" in name:
+        stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
+        return TorchPeer(network, [*stages, "features.norm5"], channels=channels)
+    if "resnetv2" in name:
+        stages = [f"stages.{n}" for n in (0, 1, 2)]
+        return TorchPeer(network, [*stages, "norm"], channels=channels)
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], channels=channels)
+
+
+class KerasPeer:
+    """A network of keras.applications with random weights that shows the outputs of its stages."""
+
+    def __init__(self, name, seed=0, **arguments):
+        keras.utils.clear_session(free_memory=False)
+        build = getattr(keras.applications, name)
+        # The only way to other sizes with a classifier is an input tensor.
+        image = keras.Input((None, None, 3))
+        self.model = build(
+            weights=None, input_tensor=image, classifier_activation=None, **arguments
+        )
+        self._randomize(np.random.default_rng(seed))
+        outputs = {f"C{n}": self.model.get_layer(self._stage(name, n)).output for n in (2, 3, 4, 5)}
+        self._all = keras.Model(self.model.inputs[0], {**outputs, "logits": self.model.output})
+
+    def _stage(self, name, number):
+        if name.startswith("DenseNet"):
+            kind, last = "Concatenate", "relu"
+        elif name.endswith("V2"):
+            kind, last = "Add", "post_relu"
+        else:
+            kind, last = "Activation", None
+        if number == 5 and last is not None:
+            return last
+        layers = (layer for layer in self.model.layers if type(layer).__name__ == kind)
+        return [layer.name for layer in layers if layer.name.startswith(f"conv{number}_")][-1]
+
+    def _randomize(self, generator):
+        norms = []
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+                kernel, *bias = layer.get_weights()
+                std = (2.0 / np.prod(kernel.shape[:-1])) ** 0.5
+                draws = [std * generator.standard_normal(kernel.shape)]
+                draws += [0.2 * generator.standard_normal(b.shape) for b in bias]
+                layer.set_weights(draws)
+            if isinstance(layer, keras.layers.BatchNormalization):
+                gamma, beta, mean, variance = layer.get_weights()
+                noise = [generator.standard_normal(gamma.shape) for _ in range(2)]
+                layer.set_weights([1 + 0.2 * noise[0], 0.2 * noise[1], mean, variance])
+                layer.momentum = 0.0
+                norms.append(layer)
+        images = generator.standard_normal((2, 64, 64, 3)).astype("float32")
+        self.model([images], training=True)
+        for norm in norms:
+            gamma, beta, mean, variance = norm.get_weights()
+            noise = [generator.standard_normal(gamma.shape) for _ in range(2)]
+            mean = mean + 0.2 * np.sqrt(variance) * noise[0]
+            norm.set_weights([gamma, beta, mean, variance * np.exp(0.2 * noise[1])])
+        logits = keras.ops.convert_to_numpy(self.model([images], training=False))
+        kernel, bias = self.model.layers[-1].get_weights()
+        self.model.layers[-1].set_weights([kernel * 3.0 / logits.std(), bias])
+
+    def save(self, path):
+        self.model.save_weights(path)
+
+    def __call__(self, images):
+        outputs = self._all(images, training=False)
+        return {name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()}
+
+
+def outputs_of(model, images):
+    """Returns logits and features of every stage of a network of this package."""
+    layers = [layer for layer in model.layers if layer.name.startswith(("stage", "dense"))]
+    outputs = {f"C{n}": layer.output for n, layer in enumerate(layers, start=2)}
+    if "final_norm" in {layer.name for layer in model.layers}:
+        outputs[f"C{len(layers) + 1}"] = model.get_layer("final_norm").output
+    everything = keras.Model(model.input, {**outputs, "logits": model.output})
+    results = everything(images, training=False)
+    return {name: keras.ops.convert_to_numpy(x) for name, x in results.items()}
+
+
+def images(size, channels=3):
+    """Returns two normalized random images."""
+    return np.random.default_rng(7).standard_normal((2, *size, channels)).astype("float32")
+
+
+def differences(model, peer, size, channels=3):
+    """Returns the largest logit, the largest absolute difference, and the relative one by stage."""
+    inputs = images(size, channels)
+    ours, theirs = outputs_of(model, inputs), peer(inputs)
+    assert ours.keys() == theirs.keys()
+    relative = {
+        name: float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max())
+        for name in ours
+    }
+    logits = theirs["logits"]
+    return float(np.abs(logits).max()), float(np.abs(ours["logits"] - logits).max()), relative
