@@ -10,7 +10,7 @@ class ImageNormalization(keras.layers.Layer):
     """Scales images with values 0…255 as a network's weights expect, inside the model.
 
     y = (x / divisor - mean) / std, channel by channel, after reversing RGB to BGR if asked. It is
-    computed in float32 as one multiplication and one addition, which converters to int8 know,
+    computed in float32 as one multiplication and one subtraction, which converters to int8 know,
     and rounded to the layer's compute type at the end.
 
     Args:
@@ -75,11 +75,11 @@ class ImageNormalization(keras.layers.Layer):
         x = ops.cast(inputs, "float32")
         if self.channels == "bgr":
             x = ops.flip(x, axis=self.channel_axis)
-        std = np.asarray(self.std, np.float64)
-        scale, shift = 1.0 / (self.divisor * std), -np.asarray(self.mean, np.float64) / std
+        std, mean = np.asarray(self.std, np.float64), np.asarray(self.mean, np.float64)
         shape = [1] * len(inputs.shape)
         shape[self.channel_axis] = len(self.mean)
-        x = x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape)
+        scale = ops.convert_to_tensor((1 / (self.divisor * std)).reshape(shape), "float32")
+        x = x * scale - ops.convert_to_tensor((mean / std).reshape(shape), "float32")
         return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -29,6 +29,10 @@ class _Interrupted(Exception):
     """The transfer broke off; what has arrived may be continued."""
 
 
+class _Failed(Exception):
+    """The transfer cannot succeed by trying again."""
+
+
 def download(
     url: str,
     target: pathlib.Path,
@@ -76,10 +80,6 @@ def download(
         ) from error
 
 
-class _Failed(Exception):
-    """The transfer cannot succeed by trying again."""
-
-
 def _collect(url, part, digest, timeout, progress) -> None:
     """Fills `part`, going on after interruptions for as long as new data arrives."""
     largest, idle = _size(part), 0
@@ -125,6 +125,9 @@ def _check_status(response, part) -> None:
         raise _Interrupted(status)
     if response.status_code not in (200, 206):
         raise _Failed(status)
+    # Login pages of networks answer every address so, and would be kept as the file.
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise _Failed("the server sent a web page")
 
 
 def _write(response, part, offset, timeout, advance) -> None:

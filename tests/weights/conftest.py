@@ -46,6 +46,7 @@ class FileServer:
         self.truncate_to = None
         self.stall_at = None
         self.delay = 0.0
+        self.kind = "application/octet-stream"
         self.gets = []
         owner = self
 
@@ -79,6 +80,7 @@ class FileServer:
             handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         if self.etag:
             handler.send_header("ETag", self.etag)
+        handler.send_header("Content-Type", self.kind)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         if self.stall_at is not None:

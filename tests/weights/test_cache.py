@@ -180,6 +180,13 @@ def test_an_error_status_is_told_in_one_line(server, cache, status, requests):
     assert len(server.gets) == requests
 
 
+def test_a_web_page_in_place_of_the_file_is_not_kept(server, cache):
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(DownloadError, match=r"\(the server sent a web page\)"):
+        fetch(f"{server.url}/x.pth")
+    assert not cached_path(f"{server.url}/x.pth").exists()
+
+
 def test_without_a_network_the_error_names_url_and_place(cache):
     url = f"http://127.0.0.1:{closed_port()}/resnet18.pth"
     with pytest.raises(DownloadError) as caught:
