@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from keras_residual import layers
+from keras_residual import layers, models
 
 # A valid value of every argument that differs from its default, for `get_config`.
 BLOCK_OPTIONS = {
@@ -281,3 +281,108 @@ LAYERS = [
     ),
 ]
 LAYERS = [case for case in LAYERS if case.name in layers.__all__]
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A public model.
+
+    Attributes:
+        name: Its name in `keras_residual`.
+        options: Options that make it tiny and keep what sets it apart.
+        shape: Input shape of the tiny model, without the batch.
+    """
+
+    name: str
+    options: dict
+    shape: tuple[int, ...] = (32, 32, 3)
+
+    def make(self, **overrides):
+        arguments = {"input_shape": self.shape, "classes": 5, **self.options, **overrides}
+        return getattr(models, self.name)(**arguments)
+
+
+_BASIC = {"depths": (1, 2, 1, 1), "widths": (4, 6, 8, 10), "stem_width": 4}
+_BOTTLENECK = {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4}
+# Groups of 32 and more need widths of 16 to have a whole channel each.
+_GROUPED = {"depths": (1, 2, 1, 1), "widths": (16, 16, 16, 16), "stem_width": 4}
+_SMALL = {"depths": (1, 2, 1), "widths": (4, 6, 8), "stem_width": 4}
+_SCANNED = {**_SMALL, "depths": (2, 3, 1), "execution": "scanned"}
+_DENSE = {"depths": (2, 2, 1, 1), "growth_rate": 4, "stem_width": 8}
+_SMALL_DENSE = {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8}
+
+MODELS = [
+    ModelCase("DenseNet", {**_SMALL_DENSE, "stem": "conv3"}),
+    ModelCase("DenseNet121", _DENSE),
+    ModelCase("DenseNet161", _DENSE),
+    ModelCase("DenseNet169", _DENSE),
+    ModelCase("DenseNet201", _DENSE),
+    ModelCase("DenseNetBC100_12", _SMALL_DENSE, (8, 8, 3)),
+    ModelCase("DenseNetBC190_40", _SMALL_DENSE, (8, 8, 3)),
+    ModelCase("ResNeXt29_8x64d", {**_SMALL, "cardinality": 2}, (8, 8, 3)),
+    ModelCase("ResNeXt29_16x64d", {**_SMALL, "cardinality": 2}, (8, 8, 3)),
+    ModelCase("ResNeXt50_32x4d", _GROUPED),
+    ModelCase("ResNeXt101_32x8d", _GROUPED),
+    ModelCase("ResNeXt101_64x4d", _GROUPED),
+    ModelCase("ResNet", _BOTTLENECK),
+    ModelCase("ResNet1D", {"widths": (4, 6, 6)}, (20, 2)),
+    ModelCase("ResNet8", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet18", _BASIC),
+    ModelCase("ResNet18D", _BASIC),
+    ModelCase("ResNet18V2", _BASIC),
+    ModelCase("ResNet20", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet32", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet34", _BASIC),
+    ModelCase("ResNet34D", _BASIC),
+    ModelCase("ResNet34V2", _BASIC),
+    ModelCase("ResNet44", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet50", _BOTTLENECK),
+    ModelCase("ResNet50D", _BOTTLENECK),
+    ModelCase("ResNet50V1", _BOTTLENECK),
+    ModelCase("ResNet50V2", _BOTTLENECK),
+    ModelCase("ResNet56", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet101", _BOTTLENECK),
+    ModelCase("ResNet101D", _BOTTLENECK),
+    ModelCase("ResNet101V1", _BOTTLENECK),
+    ModelCase("ResNet101V2", _BOTTLENECK),
+    ModelCase("ResNet110", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet110V2", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet152", _BOTTLENECK),
+    ModelCase("ResNet152D", _BOTTLENECK),
+    ModelCase("ResNet152V1", _BOTTLENECK),
+    ModelCase("ResNet152V2", _BOTTLENECK),
+    ModelCase("ResNet164V2", _SMALL, (8, 8, 3)),
+    ModelCase("ResNet200V2", _BOTTLENECK),
+    ModelCase("ResNet1001V2", _SCANNED, (8, 8, 3)),
+    ModelCase("ResNet1202", _SCANNED, (8, 8, 3)),
+    ModelCase("SEResNeXt50_32x4d", _GROUPED),
+    ModelCase("SEResNet18", _BASIC),
+    ModelCase("SEResNet50", _BOTTLENECK),
+    ModelCase("SEResNet101", _BOTTLENECK),
+    ModelCase("WideResNet16_8", _SMALL, (8, 8, 3)),
+    ModelCase("WideResNet28_10", _SMALL, (8, 8, 3)),
+    ModelCase("WideResNet40_4", _SMALL, (8, 8, 3)),
+    ModelCase("WideResNet50_2", _BOTTLENECK),
+    ModelCase("WideResNet101_2", _BOTTLENECK),
+]
+FUNCTIONS = ("get_model", "list_models")
+# One of each way to build, for what costs time.
+FAMILIES = [
+    case
+    for case in MODELS
+    if case.name
+    in (
+        "DenseNet121",
+        "DenseNetBC100_12",
+        "ResNeXt50_32x4d",
+        "ResNet1D",
+        "ResNet18",
+        "ResNet18D",
+        "ResNet20",
+        "ResNet50V1",
+        "ResNet50V2",
+        "ResNet1001V2",
+        "SEResNet50",
+        "WideResNet28_10",
+    )
+]
