@@ -38,6 +38,11 @@ class Artefact:
         files = self.path.rglob("*") if self.path.is_dir() else [self.path]
         return sum(file.stat().st_size for file in files if file.is_file())
 
+    def __call__(self, batch: np.ndarray):
+        """Returns the outputs for one batch, computed in one run."""
+        outputs = self._runtime(batch)
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
     def predict(self, inputs: np.ndarray, batch_size: int = 32):
         """Returns the outputs for `inputs`, computed in batches.
 

@@ -5,18 +5,18 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
 from keras_residual import _checks
-from keras_residual._files import write_text
+from keras_residual._files import replacing, write_text
 from keras_residual.training import checkpoint
 from keras_residual.training.recipe import Recipe, find_recipe
 
-CHECKPOINT, LOG = "checkpoint.keras", "log.csv"
+CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
 
 
 def fit(
@@ -30,6 +30,7 @@ def fit(
     steps_per_epoch: int | None = None,
     loss: str | Callable | None = None,
     metrics: Sequence = ("accuracy",),
+    settings: Mapping | None = None,
     tensorboard: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
@@ -39,7 +40,8 @@ def fit(
     After each epoch `output` holds `checkpoint.keras`, which is the model and its optimizer for
     Keras and also says how far the training is, and `log.csv`. Both are replaced as a whole: killed
     at any moment, the same call goes on after the last finished epoch, as if nothing had happened
-    provided that `data` repeats itself.
+    provided that `data` repeats itself. After the last epoch it also holds `model.keras`, the model
+    without its optimizer.
 
     Args:
         model: The model. It is compiled here and holds the last weights afterwards.
@@ -54,6 +56,8 @@ def fit(
         steps_per_epoch: Positive integer, needed if `train` has no length.
         loss: Loss of the model. Defaults to cross-entropy against integer labels.
         metrics: Metrics of the model.
+        settings: What else identifies the training, such as its seed and the name of its data, as
+            JSON knows it. A training is resumed only with the same.
         tensorboard: Whether to write a log for TensorBoard to `output/tensorboard`.
         callbacks: More callbacks.
         verbose: As in `model.fit`.
@@ -77,8 +81,16 @@ def fit(
     train, validation = _checked_data(data)
     steps = _steps(train, steps_per_epoch)
     output = Path(output)
-    model.compile(recipe.make_optimizer(steps * epochs), loss or _loss(model), list(metrics))
-    progress = _start(model, output, {"recipe": _plain(recipe), "steps_per_epoch": steps}, resume)
+    identity = {
+        **_plain(recipe),
+        "model": model.name,
+        "steps_per_epoch": steps,
+        **(settings or {}),
+    }
+    model.compile(
+        recipe.make_optimizer(steps * epochs), loss or _loss(model), metrics=list(metrics)
+    )
+    progress = _start(model, output, identity, resume)
     done = len(progress.rows)
     if done < epochs:
         model.fit(
@@ -95,7 +107,11 @@ def fit(
             ],
             verbose=verbose,
         )
-    return {name: [row[name] for row in progress.rows] for name in progress.rows[0]}
+    with replacing(output / MODEL) as partial:
+        # A model of the same layers that has not been compiled has no optimizer to save.
+        keras.Model(model.inputs, model.outputs, name=model.name).save(partial)
+    names = [name for name in progress.rows[0] if name != "epoch"]
+    return {name: [row[name] for row in progress.rows] for name in names}
 
 
 def _checked_data(data):
@@ -136,13 +152,18 @@ def _start(model, output, settings, resume) -> checkpoint.Progress:
     path = output / CHECKPOINT
     if not resume or not path.exists():
         output.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+        for name in (CHECKPOINT, LOG, MODEL):
+            (output / name).unlink(missing_ok=True)
         return checkpoint.Progress(settings)
     progress = checkpoint.read_progress(path)
-    if progress.settings != settings:
+    other = [key for key in settings if progress.settings.get(key) != settings[key]]
+    if other:
+        differences = ", ".join(
+            f"{key}={progress.settings.get(key)!r} (now {settings[key]!r})" for key in other
+        )
         raise checkpoint.CheckpointError(
-            f"{path} belongs to a training with other settings. Choose another output, or pass "
-            f"resume=False to start anew. Received: {settings}; there: {progress.settings}"
+            f"{output} holds a training with {differences}. Choose another output, or pass "
+            "resume=False to start anew."
         )
     checkpoint.restore(path, model, progress)
     return progress

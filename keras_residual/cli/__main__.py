@@ -1,0 +1,5 @@
+"""`python -m keras_residual.cli` is `keras-residual`."""
+
+from keras_residual.cli.main import main
+
+main()

@@ -1,0 +1,75 @@
+"""From a dataset and a model's name to what `training.fit` takes."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+
+import keras_residual
+from keras_residual import data
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A dataset cut to batches for training and for evaluation.
+
+    Attributes:
+        data: What `training.fit` takes.
+        steps_per_epoch: Number of training batches an epoch.
+    """
+
+    data: tuple
+    steps_per_epoch: int
+
+
+def batches(
+    dataset: data.Dataset,
+    batch_size: int,
+    augmentation: str,
+    seed: int,
+    image_size: tuple[int, int] | None,
+) -> Batches:
+    """Returns training batches, keyed by seed and epoch, and those of the held-out images."""
+
+    def train(epoch):
+        return data.pipeline(
+            dataset.train,
+            batch_size=batch_size,
+            training=True,
+            augmentation=augmentation,
+            image_size=image_size,
+            seed=seed,
+            epoch=epoch,
+            repeat=True,
+        )
+
+    held_out = held_out_batches(dataset, batch_size, image_size, augmentation)
+    return Batches((train, held_out), math.ceil(len(dataset.train) / batch_size))
+
+
+def held_out_batches(dataset, batch_size=128, image_size=None, augmentation="auto"):
+    """Returns the held-out images in their order."""
+    return data.pipeline(
+        dataset.test, batch_size=batch_size, image_size=image_size, augmentation=augmentation
+    )
+
+
+def make_classifier(
+    name: str,
+    dataset: data.Dataset,
+    image_size: tuple[int, int] | None = None,
+    dtype: str | None = None,
+) -> keras.Model:
+    """Returns a network for the dataset's images and classes.
+
+    It takes pixels in [0, 1] and standardizes them itself, so that its file needs nothing beside.
+    """
+    *size, channels = dataset.image_shape
+    images = keras.Input((*(image_size or size), channels), name="image")
+    mean, std = data.channel_statistics(dataset.train)
+    standardized = keras.layers.Normalization(
+        mean=mean.tolist(), variance=(std**2).clip(1e-12).tolist(), name="standardize"
+    )(images)
+    return keras_residual.get_model(
+        name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype
+    )

@@ -1,0 +1,101 @@
+"""The formats of one trained model side by side."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from keras_residual import export
+from keras_residual.cli._model_files import load_keras
+from keras_residual.cli._terminal import human_bytes, human_seconds
+
+_TIMED_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class FormatRow:
+    """One format's numbers on the held-out images.
+
+    Attributes:
+        format: What the file is.
+        file: Its name.
+        accuracy: Share of right answers.
+        bytes: Its size.
+        latency_seconds: Median time for one image.
+        worst_difference: The largest difference of a probability from the trained model's.
+    """
+
+    format: str
+    file: str
+    accuracy: float
+    bytes: int
+    latency_seconds: float
+    worst_difference: float
+
+
+def compare(files: dict[str, Path], images: np.ndarray, labels: np.ndarray, expected: np.ndarray):
+    """Reloads each file and measures it.
+
+    Args:
+        files: Path of each format, by the name to show.
+        images: `(n, ...)` held-out inputs.
+        labels: `(n,)` integers.
+        expected: `(n, classes)` outputs of the trained model.
+
+    Returns:
+        A list of `FormatRow`.
+    """
+    rows = []
+    for name, path in files.items():
+        size, predict, predict_one = _open(path)
+        outputs = predict(images)
+        rows.append(
+            FormatRow(
+                format=name,
+                file=path.name,
+                accuracy=float((outputs.argmax(-1) == labels).mean()),
+                bytes=size,
+                latency_seconds=_median_seconds(predict_one, images[:1]),
+                worst_difference=float(np.abs(outputs - expected).max()),
+            )
+        )
+    return rows
+
+
+def _open(path: Path) -> tuple[int, Callable, Callable]:
+    if path.suffix == ".keras":
+        model = load_keras(path)
+        return path.stat().st_size, model.predict_on_batch, model.predict_on_batch
+    artefact = export.load(path)
+    return artefact.bytes, artefact.predict, artefact
+
+
+def _median_seconds(call: Callable, argument: np.ndarray) -> float:
+    call(argument)
+    times, until = [], time.perf_counter() + _TIMED_SECONDS
+    while time.perf_counter() < until or len(times) < 5:
+        started = time.perf_counter()
+        call(argument)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def as_table(rows: list[FormatRow]) -> Table:
+    """Returns the rows as a table for the terminal."""
+    table = Table(header_style="bold")
+    table.add_column("Format", no_wrap=True)
+    for heading in ("Accuracy", "Size", "Latency", "Worst difference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.format,
+            f"{row.accuracy:.2%}",
+            human_bytes(row.bytes),
+            human_seconds(row.latency_seconds),
+            f"{row.worst_difference:.1e}",
+        )
+    return table

@@ -1,0 +1,37 @@
+"""Models in files of any format, behind one call."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import export
+
+
+def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple]:
+    """Returns a function from images to outputs, and the input shape without batch.
+
+    Args:
+        path: A `.keras` file, a `.tflite` file or the folder of a SavedModel.
+    """
+    if path.is_dir() or path.suffix == ".tflite":
+        artefact = export.load(path)
+        return artefact.predict, artefact.input_shape[1:]
+    model = load_keras(path)
+    return model.predict_on_batch, tuple(model.input_shape[1:])
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Returns the model in a `.keras` file, or raises a ValueError of one line."""
+    accepted = "Accepted: a .keras file, a .tflite file or the folder of a SavedModel."
+    if not path.exists():
+        raise ValueError(f"{path} does not exist. {accepted}")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is not a model file. {accepted}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Damaged bytes make zipfile, h5py and Keras raise a dozen kinds of exception.
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"{path} cannot be read as a Keras model ({reason[:200]}).") from error

@@ -1,0 +1,51 @@
+"""A training's progress on the terminal."""
+
+import keras
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from keras_residual.cli._terminal import console
+
+
+class EpochBar(keras.callbacks.Callback):
+    """A bar over all epochs with the latest accuracies; lines where there is no terminal.
+
+    Args:
+        epochs: Number of epochs.
+        steps: Number of batches an epoch.
+    """
+
+    def __init__(self, epochs: int, steps: int):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.done = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("epochs {task.fields[accuracies]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def on_train_begin(self, logs=None):
+        self._task = self._bar.add_task("Training", total=self.epochs, accuracies="")
+        self._bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.done = epoch
+        self._bar.update(self._task, completed=epoch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(self._task, completed=self.done + (batch + 1) / self.steps)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.done = epoch + 1
+        accuracies = f"accuracy {logs['accuracy']:.1%}, held-out {logs['val_accuracy']:.1%}"
+        self._bar.update(self._task, completed=self.done, accuracies=accuracies)
+        if not console.is_terminal and (self.done % max(1, self.epochs // 10) == 0):
+            console.print(f"epoch {self.done}/{self.epochs}: {accuracies}", soft_wrap=True)
+
+    def stop(self) -> None:
+        """Ends the bar, also after an interruption."""
+        self._bar.stop()

@@ -1,0 +1,133 @@
+"""The steps of `keras-residual quickstart`."""
+
+import importlib.util
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_residual
+from keras_residual import analysis, data, export, training
+from keras_residual._files import write_text
+from keras_residual.cli import _classifier, _comparison, _figures, _session
+
+NAME, RECIPE = "ResNet8", "quick"
+_PICTURES = ("learning_curves.png", "confusion_matrix.png", "sample_predictions.png")
+
+
+def check_extras() -> None:
+    """Raises an ImportError before the training if something is missing for what follows."""
+    needed = {"matplotlib": "plot", "ai_edge_litert": "export"}
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        extras = ",".join(needed[name] for name in missing)
+        raise ImportError(
+            f'The quickstart needs {" and ".join(missing)}: pip install "keras-residual[{extras}]"'
+        )
+
+
+class Quickstart:
+    """A small network on the embedded digits, from training to files that run elsewhere."""
+
+    name = NAME
+
+    def __init__(self, seed: int, epochs: int, output: Path):
+        self.seed, self.epochs, self.output = seed, epochs, output
+        self.recipe = training.recipes[RECIPE]
+        self.dataset = data.load("digits")
+        keras.utils.set_random_seed(seed)
+        self.model = _classifier.make_classifier(NAME, self.dataset)
+        batches = _classifier.held_out_batches(self.dataset).as_numpy_iterator()
+        images, labels = zip(*batches, strict=True)
+        self.images, self.labels = np.concatenate(images), np.concatenate(labels)
+
+    def cost(self) -> analysis.Cost:
+        """What the network costs."""
+        return analysis.cost(
+            NAME, input_shape=self.dataset.image_shape, classes=self.dataset.num_classes
+        )
+
+    def train(self, resume: bool) -> dict[str, list[float]]:
+        """Trains the network with a progress bar and returns the history."""
+        return _session.run(
+            self.model,
+            _classifier.batches(
+                self.dataset, self.recipe.batch_size, self.recipe.augmentation, self.seed, None
+            ),
+            self.recipe,
+            self.output,
+            resume,
+            epochs=self.epochs,
+            settings={"dataset": "digits", "seed": self.seed},
+            tensorboard=False,
+            again=self._command() + " --resume",
+        )
+
+    def _command(self) -> str:
+        return (
+            f"keras-residual quickstart --seed {self.seed} --epochs {self.epochs} "
+            f"--output {self.output}"
+        )
+
+    def export(self) -> None:
+        """Writes the SavedModel and both LiteRT files."""
+        samples = self.dataset.train.x[:200] / np.float32(self.dataset.train.scale)
+        export.export(self.model, self.output, representative_data=samples)
+        export.export(self.model, self.output, ("litert",), "int8", samples)
+
+    def compare(self) -> list[_comparison.FormatRow]:
+        """Reloads every file and measures it on the held-out images."""
+        self.probabilities = self.model.predict(self.images, verbose=0)
+        files = {
+            "Keras": "model.keras",
+            "SavedModel": "saved_model",
+            "LiteRT float32": "model.tflite",
+            "LiteRT int8": "model_int8.tflite",
+        }
+        paths = {name: self.output / file for name, file in files.items()}
+        return _comparison.compare(paths, self.images, self.labels, self.probabilities)
+
+    table = staticmethod(_comparison.as_table)
+
+    def draw(self, history: dict[str, list[float]]) -> None:
+        """Draws the three pictures."""
+        names = self.dataset.class_names
+        curves, matrix, samples = (self.output / picture for picture in _PICTURES)
+        _figures.learning_curves(history, curves)
+        _figures.confusion_matrix(self._confusion(), names, matrix)
+        _figures.sample_predictions(self.images, self.labels, self.probabilities, names, samples)
+
+    def _confusion(self) -> np.ndarray:
+        counts = np.zeros((self.dataset.num_classes,) * 2, int)
+        np.add.at(counts, (self.labels, self.probabilities.argmax(-1)), 1)
+        return counts
+
+    def write_report(self, history, rows, seconds: float) -> None:
+        """Writes every number to `report.json`."""
+        report = {
+            "command": self._command(),
+            "dataset": str(self.dataset),
+            "model": NAME,
+            "cost": asdict(self.cost()),
+            "recipe": asdict(self.recipe) | {"name": RECIPE, "epochs": self.epochs},
+            "seed": self.seed,
+            "seconds": round(seconds, 1),
+            "formats": [asdict(row) for row in rows],
+            "confusion_matrix": self._confusion().tolist(),
+            "history": history,
+            "versions": {
+                "keras_residual": keras_residual.__version__,
+                "keras": keras.__version__,
+                "backend": keras.backend.backend(),
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+            },
+        }
+        write_text(self.output / "report.json", json.dumps(report, indent=2) + "\n")
+
+    def written(self) -> list[str]:
+        """The names of what the output folder holds."""
+        return sorted(path.name for path in self.output.iterdir())

@@ -1,0 +1,62 @@
+"""A training from the command line: shown as a bar, interrupted without harm."""
+
+from pathlib import Path
+
+import keras
+
+from keras_residual import training
+from keras_residual.cli._progress import EpochBar
+from keras_residual.cli._terminal import INTERRUPTED, console, fail, quiet, refusing
+
+
+def run(
+    model: keras.Model,
+    batches,
+    recipe: training.Recipe,
+    output: Path,
+    resume: bool,
+    *,
+    epochs: int,
+    settings: dict,
+    tensorboard: bool,
+    again: str,
+) -> dict[str, list[float]]:
+    """Trains, and returns the history of all epochs.
+
+    Args:
+        again: The command that goes on with an interrupted training.
+    """
+    bar = EpochBar(epochs, batches.steps_per_epoch)
+    try:
+        with refusing(), quiet():
+            return training.fit(
+                model,
+                batches.data,
+                recipe,
+                output,
+                resume,
+                epochs=epochs,
+                steps_per_epoch=batches.steps_per_epoch,
+                settings=settings,
+                tensorboard=tensorboard,
+                callbacks=[bar],
+                verbose=0,
+            )
+    except FloatingPointError as error:
+        fail(error, code=1)
+    except KeyboardInterrupt:
+        bar.stop()
+        _say_how_to_go_on(output, again)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        bar.stop()
+
+
+def _say_how_to_go_on(output, again):
+    checkpoint = output / "checkpoint.keras"
+    if checkpoint.exists():
+        epochs = len((output / "log.csv").read_text("utf-8").splitlines()) - 1
+        console.print(f"\nInterrupted. {checkpoint} holds the {epochs} finished epochs.")
+    else:
+        console.print("\nInterrupted before the first epoch was finished.")
+    console.print(f"To go on: [bold]{again}[/]", soft_wrap=True)

@@ -1,0 +1,81 @@
+"""What the verbs share on the terminal: errors in one line, and native libraries held back."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+REFUSED, INTERRUPTED = 2, 130
+console = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False)
+
+
+def fail(message: object, code: int = REFUSED) -> NoReturn:
+    """Prints one line on standard error and ends the command."""
+    line = " ".join(str(message).split())
+    _errors.print(f"[bold red]Error:[/] {escape(line)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Turns what is wrong with the user's arguments or files into one line and exit code 2."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("KERAS_RESIDUAL_TRACEBACK"):
+            raise
+        fail(error)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Holds back what native libraries write to standard error, unless the block crashes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except (ValueError, OSError, ImportError, KeyboardInterrupt, typer.Exit):
+            raise
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def human_bytes(size: float) -> str:
+    """Returns a size such as `76.2 kB`."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def human_count(count: float) -> str:
+    """Returns a number such as `25.6 M`."""
+    for unit in ("", " k", " M"):
+        if count < 1000:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g} G"
+
+
+def human_seconds(seconds: float) -> str:
+    """Returns a time such as `1.32 ms`."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,49 @@
+"""The command `keras-residual`."""
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from keras_residual.cli.evaluate import evaluate
+from keras_residual.cli.list import list_models
+from keras_residual.cli.quickstart import quickstart
+from keras_residual.cli.summary import summary
+from keras_residual.cli.train import train
+
+app = typer.Typer(
+    name="keras-residual",
+    help="Residual networks in Keras 3: built, trained and exported.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("quickstart")(quickstart)
+app.command("list")(list_models)
+app.command("summary")(summary)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("keras-residual"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line."""
+    app(prog_name="keras-residual")

@@ -1,0 +1,56 @@
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_residual.cli._terminal import console, human_count, quiet, refusing
+
+
+def quickstart(
+    seed: Annotated[int, typer.Option(help="Decides initial weights, order, augmentation.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Number of epochs.", min=1)] = 30,
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/quickstart"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted quickstart.")
+    ] = False,
+) -> None:
+    """Train ResNet8 on handwritten digits, export it and compare the files, in about a minute."""
+    started = time.perf_counter()
+    console.print("[bold]keras-residual quickstart[/]")
+    with console.status("Starting TensorFlow"), refusing(), quiet():
+        from keras_residual.cli import _quickstart
+
+        _quickstart.check_extras()
+        job = _quickstart.Quickstart(seed, epochs, output)
+    cost = job.cost()
+    console.print(f"Data      {job.dataset}")
+    console.print(
+        f"Network   {job.name}, {cost.trainable_parameters:,} parameters, "
+        f"{human_count(cost.macs)} multiply-adds an image"
+    )
+    history = job.train(resume)
+    console.print(
+        f"Trained   {len(history['loss'])} epochs, held-out accuracy "
+        f"[bold]{history['val_accuracy'][-1]:.2%}[/]"
+    )
+    with console.status("Exporting, reloading and comparing"), refusing(), quiet():
+        job.export()
+        rows = job.compare()
+        job.draw(history)
+        job.write_report(history, rows, time.perf_counter() - started)
+    console.print()
+    console.print(job.table(rows))
+    console.print(
+        f"On {len(job.labels)} held-out images; latency of one image; worst difference of a "
+        "probability from the trained model.\n",
+        style="dim",
+    )
+    console.print(f"[bold]{output}/[/] {', '.join(job.written())}", soft_wrap=True)
+    console.print(f"Done in {time.perf_counter() - started:.0f} s. What next:")
+    for command in (
+        f"keras-residual evaluate {output / 'model_int8.tflite'}",
+        "keras-residual train --model resnet20 --dataset cifar10 --recipe he2015",
+        "keras-residual list",
+    ):
+        console.print(f"  {command}", soft_wrap=True)
