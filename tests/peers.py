@@ -135,6 +135,39 @@ def from_timm(name, **arguments):
     return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], channels=channels)
 
 
+def torchvision_resnet(block, depths, **arguments):
+    """Returns a network of torchvision's code at any depth."""
+    models = torchvision()
+    block = {"basic": models.resnet.BasicBlock, "bottleneck": models.resnet.Bottleneck}[block]
+    network = models.ResNet(block, list(depths), **arguments)
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
+
+
+def torchvision_densenet(depths, **arguments):
+    """Returns a network of torchvision's code at any depth."""
+    network = torchvision().DenseNet(block_config=depths, **arguments)
+    stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
+    return TorchPeer(network, [*stages, "features.norm5"], last_relu=True)
+
+
+def timm_resnet(block, depths, **arguments):
+    """Returns a network of timm's code at any depth."""
+    resnet = timm().models.resnet
+    block = {"basic": resnet.BasicBlock, "bottleneck": resnet.Bottleneck}[block]
+    network = resnet.ResNet(block, depths, **arguments)
+    stages = [f"layer{n}" for n in (1, 2, 3, 4)]
+    return TorchPeer(network, stages, channels=arguments.get("in_chans", 3))
+
+
+def timm_resnet_v2(depths, **arguments):
+    """Returns a network of timm's code at any depth."""
+    layers, resnetv2 = timm().layers, timm().models.resnetv2
+    network = resnetv2.ResNetV2(
+        depths, conv_layer=layers.create_conv2d, norm_layer=layers.BatchNormAct2d, **arguments
+    )
+    return TorchPeer(network, [*(f"stages.{n}" for n in (0, 1, 2)), "norm"])
+
+
 class KerasPeer:
     """A network of keras.applications with random weights that shows the outputs of its stages."""
 

@@ -64,11 +64,11 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
     if isinstance(source, Mapping):
         _load_arrays(model, from_state_dict(source), "the state dict", skip_mismatched_top)
         return
-    known = _known(model.name, source)
+    known, path = _resolve(model.name, source)
     if known is not None:
         _check_source(model, known)
-    path = _path(known or source)
-    arrays = files.read(path, known.digest if known is not None else None)
+    path = path or cache.fetch(known or source)
+    arrays = files.read(path)
     _load_arrays(model, arrays, str(path), skip_mismatched_top, path)
     if known is not None:
         sources.remember(model, known)
@@ -147,50 +147,40 @@ def load_for_factory(model: keras.Model, weights, variant) -> None:
                 "`weights` must be a path, a URL or an hf:// address for a network without a name "
                 f"of its own. Received: weights={weights!r}"
             )
-        weights = sources.find(variant.name, weights).name
+        weights = sources.find(variant.name, weights)
     load(model, weights)
 
 
-def _known(model_name: str, source) -> WeightSource | None:
-    """Returns the published weights that `source` names, by name, address or file name."""
+def _resolve(model_name: str, source) -> tuple[WeightSource | None, pathlib.Path | None]:
+    """Returns the published weights that `source` means, if any, and its path if it is a file."""
     if isinstance(source, WeightSource):
-        return source
-    if not isinstance(source, str):
-        return _by_file_name(source) if isinstance(source, os.PathLike) else None
-    if source.startswith(_ADDRESSES):
-        return sources.find_named(source)
-    if not _is_name(source):
-        return _by_file_name(source)
-    return sources.find_named(source) if "." in source else sources.find(model_name, source)
-
-
-def _by_file_name(path) -> WeightSource | None:
-    """Returns the source whose published file has this name, which contains its hash."""
-    name = pathlib.Path(path).name
-    matches = (item for item in sources.list_sources() if not item.is_hub)
-    return next((item for item in matches if item.file_name == name), None)
-
-
-def _is_name(source: str) -> bool:
-    """Returns whether a string is the name of weights, neither an address nor a path."""
-    return (
-        re.fullmatch(r"[\w.-]+", source) is not None
-        and not source.lower().endswith(_SUFFIXES)
-        and not pathlib.Path(source).exists()
-    )
-
-
-def _path(source) -> pathlib.Path:
-    if isinstance(source, WeightSource) or (
-        isinstance(source, str) and source.startswith(_ADDRESSES)
-    ):
-        return cache.fetch(source)
-    if isinstance(source, str | os.PathLike):
-        return pathlib.Path(source).expanduser()
+        return source, None
+    if isinstance(source, str) and source.startswith(_ADDRESSES):
+        return sources.find_named(source), None
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_name(source)):
+        path = pathlib.Path(source).expanduser()
+        return _by_file_name(path.name), path
+    if isinstance(source, str):
+        named = sources.find_named(source) if "." in source else None
+        return named or sources.find(model_name, source), None
     raise ValueError(
         "`source` must be a path, a URL, an hf:// address, the name of published weights or a "
         f"torch state dict. Received: source={source!r} of type {type(source).__name__}"
     )
+
+
+def _by_file_name(name: str) -> WeightSource | None:
+    """Returns the source whose published file has this name."""
+    known = (item for item in sources.list_sources() if not item.is_hub)
+    return next((item for item in known if item.file_name == name), None)
+
+
+def _is_name(source: str) -> bool:
+    """Returns whether a string is the name of weights and not a path."""
+    if re.fullmatch(r"[\w.-]+", source) is None or pathlib.Path(source).exists():
+        return False
+    known = (item.name.lower() for item in sources.list_sources())
+    return not source.lower().endswith(_SUFFIXES) or source.lower() in known
 
 
 def _check_source(model: keras.Model, source: WeightSource) -> None:

@@ -73,10 +73,10 @@ def slots_of(model: keras.Model) -> list[Slot]:
             found.append(
                 Slot(name, section, counts[section], number, role, kind, shape, variable, index)
             )
-    if foreign or not found:
+    if foreign or all(slot.is_top for slot in found):
         raise WeightsError(
             f"the model {model.name!r} is not a network of this package: it has "
-            + (f"weights in the layers {', '.join(foreign)}" if foreign else "no weights yet")
+            + (f"weights in the layers {', '.join(foreign)}" if foreign else "no residual weights")
         )
     return found
 

@@ -15,87 +15,60 @@ ALSO_PUBLISHED = ("bottleneck", "densenet", "d_basic", "v2_basic")
 ONE_EACH = (1, 1, 1, 1)
 
 
-def torchvision_resnet(block, depths, **arguments):
-    models = peers.torchvision()
-    block = {"basic": models.resnet.BasicBlock, "bottleneck": models.resnet.Bottleneck}[block]
-    network = models.ResNet(block, list(depths), **arguments)
-    return peers.TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
-
-
-def torchvision_densenet(depths, **arguments):
-    network = peers.torchvision().DenseNet(block_config=depths, **arguments)
-    stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
-    return peers.TorchPeer(network, [*stages, "features.norm5"], last_relu=True)
-
-
-def timm_resnet(block, depths, **arguments):
-    resnet = peers.timm().models.resnet
-    block = {"basic": resnet.BasicBlock, "bottleneck": resnet.Bottleneck}[block]
-    network = resnet.ResNet(block, depths, **arguments)
-    stages = [f"layer{n}" for n in (1, 2, 3, 4)]
-    return peers.TorchPeer(network, stages, channels=arguments.get("in_chans", 3))
-
-
-def timm_resnet_v2(depths, **arguments):
-    layers, resnetv2 = peers.timm().layers, peers.timm().models.resnetv2
-    network = resnetv2.ResNetV2(
-        depths, conv_layer=layers.create_conv2d, norm_layer=layers.BatchNormAct2d, **arguments
-    )
-    return peers.TorchPeer(network, [*(f"stages.{n}" for n in (0, 1, 2)), "norm"])
-
-
 DEEP = {"stem_type": "deep", "stem_width": 32, "avg_down": True}
 BASIC_V2 = {"channels": (64, 128, 256, 512), "basic": True, "bottle_ratio": 1.0}
 
 TORCH = {
     "basic": (
-        lambda: torchvision_resnet("basic", (2, 1, 1, 1), num_classes=10),
+        lambda: peers.torchvision_resnet("basic", (2, 1, 1, 1), num_classes=10),
         lambda **kw: kr.ResNet("basic", (2, 1, 1, 1), **kw),
     ),
     "bottleneck": (
-        lambda: torchvision_resnet("bottleneck", (1, 2, 1, 1), num_classes=10),
+        lambda: peers.torchvision_resnet("bottleneck", (1, 2, 1, 1), num_classes=10),
         lambda **kw: kr.ResNet("bottleneck", (1, 2, 1, 1), **kw),
     ),
     "resnext": (
-        lambda: torchvision_resnet(
+        lambda: peers.torchvision_resnet(
             "bottleneck", ONE_EACH, num_classes=10, groups=32, width_per_group=4
         ),
         lambda **kw: kr.ResNet("bottleneck", ONE_EACH, cardinality=32, base_width=4, **kw),
     ),
     "wide": (
-        lambda: torchvision_resnet("bottleneck", ONE_EACH, num_classes=10, width_per_group=128),
+        lambda: peers.torchvision_resnet(
+            "bottleneck", ONE_EACH, num_classes=10, width_per_group=128
+        ),
         lambda **kw: kr.ResNet("bottleneck", ONE_EACH, base_width=128, **kw),
     ),
     "densenet": (
-        lambda: torchvision_densenet((2, 3, 1, 2), num_classes=10),
+        lambda: peers.torchvision_densenet((2, 3, 1, 2), num_classes=10),
         lambda **kw: kr.DenseNet((2, 3, 1, 2), **kw),
     ),
     "d_basic": (
-        lambda: timm_resnet("basic", ONE_EACH, num_classes=10, **DEEP),
+        lambda: peers.timm_resnet("basic", ONE_EACH, num_classes=10, **DEEP),
         lambda **kw: kr.ResNet("basic", ONE_EACH, stem="deep", shortcut="pooled", **kw),
     ),
     "d_bottleneck": (
-        lambda: timm_resnet("bottleneck", ONE_EACH, num_classes=10, **DEEP),
+        lambda: peers.timm_resnet("bottleneck", ONE_EACH, num_classes=10, **DEEP),
         lambda **kw: kr.ResNet("bottleneck", ONE_EACH, stem="deep", shortcut="pooled", **kw),
     ),
     "squeeze_excite": (
-        lambda: timm_resnet(
+        lambda: peers.timm_resnet(
             "bottleneck", ONE_EACH, num_classes=10, block_args={"attn_layer": "se"}
         ),
         lambda **kw: kr.ResNet("bottleneck", ONE_EACH, se_ratio=1 / 16, **kw),
     ),
     "v2_basic": (
-        lambda: timm_resnet_v2((2, 1, 1, 1), num_classes=10, **BASIC_V2),
+        lambda: peers.timm_resnet_v2((2, 1, 1, 1), num_classes=10, **BASIC_V2),
         lambda **kw: kr.ResNet(
             "basic", (2, 1, 1, 1), activation_order="pre", share_preactivation=False, **kw
         ),
     ),
     "v2_bottleneck": (
-        lambda: timm_resnet_v2((1, 2, 1, 1), num_classes=10),
+        lambda: peers.timm_resnet_v2((1, 2, 1, 1), num_classes=10),
         lambda **kw: kr.ResNet("bottleneck", (1, 2, 1, 1), activation_order="pre", **kw),
     ),
     "v2_d": (
-        lambda: timm_resnet_v2(ONE_EACH, num_classes=10, stem_type="deep", avg_down=True),
+        lambda: peers.timm_resnet_v2(ONE_EACH, num_classes=10, stem_type="deep", avg_down=True),
         lambda **kw: kr.ResNet(
             "bottleneck", ONE_EACH, activation_order="pre", stem="deep", shortcut="pooled", **kw
         ),
@@ -140,7 +113,7 @@ def test_network_equals_keras_applications(name, tmp_path):
 
 
 def test_scanned_stages_equal_the_torch_peer():
-    peer = torchvision_resnet("basic", (4, 1, 1, 1), num_classes=10)
+    peer = peers.torchvision_resnet("basic", (4, 1, 1, 1), num_classes=10)
     ours = kr.ResNet("basic", (4, 1, 1, 1), execution="scanned", **ARGUMENTS)
     weights.from_torch(ours, peer.state_dict)
     assert_equal_outputs(ours, peer, (ODD,))
@@ -148,8 +121,8 @@ def test_scanned_stages_equal_the_torch_peer():
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_other_input_channels_equal_timm(channels):
-    colour = timm_resnet("basic", ONE_EACH, num_classes=10, **DEEP).state_dict
-    peer = timm_resnet("basic", ONE_EACH, num_classes=10, in_chans=channels, **DEEP)
+    colour = peers.timm_resnet("basic", ONE_EACH, num_classes=10, **DEEP).state_dict
+    peer = peers.timm_resnet("basic", ONE_EACH, num_classes=10, in_chans=channels, **DEEP)
     adapt = peers.timm().models.adapt_input_conv
     adapted = adapt(channels, colour["conv1.0.weight"])
     peer.network.load_state_dict({**colour, "conv1.0.weight": adapted})
@@ -162,7 +135,7 @@ def test_other_input_channels_equal_timm(channels):
 
 
 def test_other_classes_keep_everything_but_the_classifier():
-    peer = torchvision_resnet("basic", ONE_EACH, num_classes=10)
+    peer = peers.torchvision_resnet("basic", ONE_EACH, num_classes=10)
     ours = kr.ResNet("basic", ONE_EACH, **{**ARGUMENTS, "classes": 7})
     before = ours.get_layer("classifier").get_weights()
     weights.from_torch(ours, peer.state_dict, skip_mismatched_top=True)
@@ -178,7 +151,7 @@ def test_other_classes_keep_everything_but_the_classifier():
 
 @pytest.mark.parametrize("arguments", [{"include_top": False}, {"features": True}])
 def test_models_without_a_classifier_give_the_features_of_the_peer(arguments):
-    peer = torchvision_resnet("basic", ONE_EACH, num_classes=10)
+    peer = peers.torchvision_resnet("basic", ONE_EACH, num_classes=10)
     ours = kr.ResNet("basic", ONE_EACH, input_shape=(*ODD, 3), **arguments)
     weights.from_torch(ours, peer.state_dict)
 
