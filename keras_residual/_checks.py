@@ -1,4 +1,4 @@
-"""Argument checks: each raises a ValueError that names the argument, its value and what is accepted."""
+"""Argument checks: each ValueError names the argument, the value received, what is accepted."""
 
 import difflib
 import numbers
@@ -15,8 +15,10 @@ def integer(name: str, value: object, minimum: int = 1) -> int:
     return int(value)
 
 
-def real(name: str, value: object, minimum: float, maximum: float, *, open_end: bool = False) -> float:
-    """Returns `value` as a float in `[minimum, maximum]`, or `[minimum, maximum)` with `open_end`."""
+def real(
+    name: str, value: object, minimum: float, maximum: float, *, open_end: bool = False
+) -> float:
+    """Returns `value` as a float in `[minimum, maximum]`; `open_end` leaves out the maximum."""
     inside = (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)

@@ -83,6 +83,7 @@ def _name_cost(name, input_shape, options):
     top = {key: options.pop(key) for key in top_names if key in options}
     chosen, common = split_options(type(variant.architecture), options)
     architecture = type(variant.architecture)(**{**vars(variant.architecture), **chosen})
+    common.pop("include_preprocessing", None)
     data_format = common.get("data_format") or keras.config.image_data_format()
     if input_shape is None:
         *spatial, channels = variant.input_shape

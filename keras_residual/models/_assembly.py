@@ -102,9 +102,9 @@ class Top:
 
 
 def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
-    """Splits `options` into those of the architecture and `features`, `dtype`, `data_format`."""
+    """Splits `options` into those of the architecture and those of every model."""
     fields = architecture_type.__dataclass_fields__
-    common = ("features", "dtype", "data_format")
+    common = ("features", "include_preprocessing", "dtype", "data_format")
     for option in options:
         _checks.known("architecture option", option, [*fields, *common])
     return (
@@ -132,6 +132,7 @@ def assemble(
     default_shape,
     name: str,
     variant: Variant | None = None,
+    include_preprocessing: bool = False,
     dtype=None,
     data_format=None,
 ) -> keras.Model:
@@ -143,6 +144,8 @@ def assemble(
     body, top, head = layers_of(architecture, top, len(inputs.shape) - 2, dtype, data_format)
     _check_size(inputs.shape, body.strides, data_format)
     outputs = [inputs]
+    if _checks.boolean("include_preprocessing", include_preprocessing):
+        outputs = [_normalization(weights, variant, dtype, data_format, inputs)(inputs)]
     for layer in [*body.layers, *head]:
         outputs.append(layer(outputs[-1]))
     result = outputs[-1]
@@ -155,6 +158,15 @@ def assemble(
 
         load_for_factory(model, weights, variant)
     return model
+
+
+def _normalization(weights, variant, dtype, data_format, inputs):
+    """Returns the layer that scales images with values 0…255 as the weights expect."""
+    from keras_residual.weights import preprocessing_for_factory
+
+    channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
+    preprocessing = preprocessing_for_factory(weights, variant).with_channels(channels)
+    return preprocessing.layer(data_format=data_format, dtype=_policy(dtype), name="preprocessing")
 
 
 def _policy(dtype):

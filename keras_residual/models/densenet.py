@@ -153,6 +153,8 @@ def DenseNet(
             backward pass.
         features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
             (strides 32, normalized), in place of the top; or a tuple of some of these names.
+        include_preprocessing: Whether the model takes images with values 0…255 and scales them as
+            its weights expect (without published weights as torchvision does).
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.

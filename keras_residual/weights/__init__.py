@@ -6,7 +6,12 @@ from keras_residual.weights.download import DownloadError
 from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.files import detect, read
 from keras_residual.weights.freezing import freeze
-from keras_residual.weights.inference import decode_predictions, preprocess, preprocessing_of
+from keras_residual.weights.inference import (
+    decode_predictions,
+    preprocess,
+    preprocessing_for_factory,
+    preprocessing_of,
+)
 from keras_residual.weights.labels import class_names
 from keras_residual.weights.loading import from_torch, load, load_for_factory, to_torch
 from keras_residual.weights.matching import MismatchError
@@ -44,6 +49,7 @@ __all__ = [
     "load",
     "load_for_factory",
     "preprocess",
+    "preprocessing_for_factory",
     "preprocessing_of",
     "read",
     "remember",

@@ -73,6 +73,20 @@ def preprocessing_of(model_or_tag) -> Preprocessing:
     )
 
 
+def preprocessing_for_factory(weights, variant) -> Preprocessing:
+    """Returns what the weights that a factory's arguments name expect, torchvision's otherwise."""
+    source = None
+    if isinstance(weights, str):
+        source = sources.find_named(weights)
+        if source is None and variant is not None and weights in _tags(variant.name):
+            source = sources.find(variant.name, weights)
+    return Preprocessing.from_mode("torch") if source is None else source.preprocessing
+
+
+def _tags(model: str) -> set[str]:
+    return {"imagenet", *(source.tag for source in sources.list_sources(model))}
+
+
 def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
     source = sources.source_of(model)
     if source is not None:

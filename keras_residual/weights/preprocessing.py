@@ -71,6 +71,15 @@ class Preprocessing:
         """Returns the same scaling at the images' own size."""
         return dataclasses.replace(self, resize=None, crop=None)
 
+    def with_channels(self, channels: int) -> "Preprocessing":
+        """Returns the same scaling for another number of channels, which share the average."""
+        if channels == len(self.mean):
+            return self
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return dataclasses.replace(
+            self, mean=(mean,) * channels, std=(std,) * channels, channels="rgb"
+        )
+
     def layer(self, **layer_arguments) -> ImageNormalization:
         """Returns the last step as a layer, for models that take images with values 0…255."""
         return ImageNormalization(
