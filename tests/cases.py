@@ -386,3 +386,5 @@ FAMILIES = [
         "WideResNet28_10",
     )
 ]
+# JAX compiles every shape that a model initializes: these stay within seconds.
+QUICK_TO_COMPILE = ("DenseNetBC100_12", "ResNet1D", "ResNet20", "ResNet1001V2")

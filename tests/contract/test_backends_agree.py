@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES
+from cases import FAMILIES, QUICK_TO_COMPILE
 from contract.golden import FILE, LAYER_CASES, case_id, layer_numbers, model_numbers
 
-# JAX compiles every shape that a model initializes, so it answers for the smaller families.
-COMPILED = ("DenseNetBC100_12", "ResNet1D", "ResNet20", "ResNet1001V2")
-MODEL_CASES = [c for c in FAMILIES if keras.backend.backend() != "jax" or c.name in COMPILED]
+MODEL_CASES = [
+    case for case in FAMILIES if keras.backend.backend() != "jax" or case.name in QUICK_TO_COMPILE
+]
 
 
 @pytest.fixture(scope="module")
