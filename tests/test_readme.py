@@ -1,0 +1,47 @@
+"""The tables of the README are what the code says. `python tests/test_readme.py` rewrites them."""
+
+import pathlib
+import re
+
+import keras_residual
+
+README = pathlib.Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- models -->\n", "<!-- /models -->"
+
+
+def models_table() -> str:
+    """Returns the table of all models, counted now."""
+    from keras_residual.models._registry import VARIANTS
+
+    rows = [
+        "| model | parameters | trainable | MACs | input | paper |",
+        "|---|---:|---:|---:|---|---|",
+    ]
+    for name in keras_residual.list_models():
+        variant = VARIANTS[name]
+        cost = keras_residual.analysis.cost(name)
+        size = "×".join(str(n) for n in variant.input_shape)
+        rows.append(
+            f"| `{name}` | {cost.parameters:,} | {cost.trainable_parameters:,} "
+            f"| {cost.macs / 1e9:.3f} G | {size} | {variant.paper} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def test_models_table_is_current():
+    text = README.read_text(encoding="utf-8")
+    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == models_table()
+
+
+def test_every_named_file_exists():
+    text = README.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:keras_residual|tests|examples|saved_models)/[\w/.]*)`", text)
+    assert paths
+    missing = [path for path in paths if not (README.parent / path).exists()]
+    assert not missing
+
+
+if __name__ == "__main__":
+    content = README.read_text(encoding="utf-8")
+    start, stop = content.index(BEGIN) + len(BEGIN), content.index(END)
+    README.write_text(content[:start] + models_table() + content[stop:], encoding="utf-8")
