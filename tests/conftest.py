@@ -28,3 +28,30 @@ def memory_freed_between_modules():
     yield
     keras.utils.clear_session()
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch, a peer to compare with, is not installed")
+
+
+@pytest.fixture(scope="session")
+def torchvision(torch):
+    try:
+        import torchvision
+    except ModuleNotFoundError:
+        pytest.skip("torchvision, a peer to compare with, is not installed")
+    except RuntimeError:
+        # Beside a torch build without its C++ operators, it imports once these are declared.
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+
+        torchvision.operators = library
+    return torchvision
+
+
+@pytest.fixture(scope="session")
+def timm(torchvision):
+    return pytest.importorskip("timm", reason="timm, a peer to compare with, is not installed")

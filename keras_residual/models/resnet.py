@@ -24,7 +24,6 @@ V1 = {"strided_conv": "conv1", "norm_epsilon": 1.001e-5}
 V2 = {"activation_order": "pre"}
 D = {"stem": "deep", "shortcut": "pooled"}
 SE = {"se_ratio": 1 / 16}
-WIDE = {"base_width": 128}
 
 
 def ResNet(

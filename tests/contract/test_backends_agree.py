@@ -1,4 +1,4 @@
-"""TensorFlow, JAX and PyTorch give the same numbers: each run compares its backend's with a file."""
+"""TensorFlow, JAX and PyTorch give the same numbers: each is compared with one file."""
 
 import keras
 import numpy as np

@@ -1,0 +1,268 @@
+"""Parameters and multiply–accumulates from the papers' tables, in plain arithmetic.
+
+Nothing here reads the package: a network is a walk over its table, and a `Tally` adds up.
+"""
+
+from dataclasses import dataclass
+
+
+def strided(size, stride):
+    return -(-size // stride)
+
+
+@dataclass
+class Tally:
+    """What has been counted, and the square (or row) of positions where the walk stands."""
+
+    size: int
+    dimensions: int = 2
+    trainable: int = 0
+    statistics: int = 0
+    macs: int = 0
+
+    def conv(self, inputs, outputs, kernel, stride=1, groups=1):
+        self.size = strided(self.size, stride)
+        weights = kernel**self.dimensions * (inputs // groups) * outputs
+        self.trainable += weights
+        self.macs += weights * self.size**self.dimensions
+
+    def norm(self, channels):
+        self.trainable += 2 * channels
+        self.statistics += 2 * channels
+
+    def conv_norm(self, inputs, outputs, kernel, stride=1, groups=1):
+        self.conv(inputs, outputs, kernel, stride, groups)
+        self.norm(outputs)
+
+    def dense(self, inputs, outputs):
+        self.trainable += inputs * outputs + outputs
+        self.macs += inputs * outputs
+
+    def squeeze_excite(self, channels, reduction=16):
+        self.dense(channels, channels // reduction)
+        self.dense(channels // reduction, channels)
+
+    def aside(self):
+        """A second path that starts where the walk stands."""
+        return Tally(self.size, self.dimensions)
+
+    def join(self, path):
+        self.trainable += path.trainable
+        self.statistics += path.statistics
+        self.macs += path.macs
+
+    def counts(self):
+        return self.trainable, self.trainable + self.statistics, self.macs
+
+
+def imagenet_stem(tally, deep=False, preactivated=False):
+    if deep:
+        tally.conv_norm(3, 32, 3, stride=2)
+        tally.conv_norm(32, 32, 3)
+        tally.conv_norm(32, 64, 3)
+    elif preactivated:
+        tally.conv(3, 64, 7, stride=2)
+    else:
+        tally.conv_norm(3, 64, 7, stride=2)
+    tally.size = strided(tally.size, 2)
+
+
+def residual_network(
+    tally,
+    depths,
+    widths,
+    classes,
+    *,
+    inputs,
+    bottleneck=False,
+    inner=None,
+    groups=1,
+    stride_on_first=False,
+    preactivated=False,
+    free_shortcut=False,
+    se=False,
+):
+    """Walks stages of blocks and the classifier; `inner` gives a bottleneck's 3×3 width."""
+    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
+        outputs = 4 * width if bottleneck else width
+        middle = inner(width) if inner else width
+        for block in range(depth):
+            stride = 2 if stage > 0 and block == 0 else 1
+            if preactivated:
+                tally.norm(inputs)
+            shortcut = tally.aside()
+            if not free_shortcut and (stride > 1 or inputs != outputs):
+                shortcut.conv(inputs, outputs, 1, stride)
+                if not preactivated:
+                    shortcut.norm(outputs)
+            if bottleneck:
+                first, second = (stride, 1) if stride_on_first else (1, stride)
+                tally.conv_norm(inputs, middle, 1, first)
+                tally.conv_norm(middle, middle, 3, second, groups)
+                tally.conv(middle, outputs, 1)
+            else:
+                tally.conv_norm(inputs, width, 3, stride)
+                tally.conv(width, width, 3)
+            if not preactivated:
+                tally.norm(outputs)
+            if se:
+                tally.squeeze_excite(outputs)
+            tally.join(shortcut)
+            inputs = outputs
+    if preactivated:
+        tally.norm(inputs)
+    tally.dense(inputs, classes)
+    return tally.counts()
+
+
+def imagenet(depths, *, deep=False, preactivated=False, **options):
+    tally = Tally(224)
+    imagenet_stem(tally, deep, preactivated)
+    widths = (64, 128, 256, 512)
+    return residual_network(
+        tally, depths, widths, 1000, inputs=64, preactivated=preactivated, **options
+    )
+
+
+def small(depth, factor=1, *, first=16, preactivated=False, widths=(16, 32, 64), **options):
+    """Three stages of `depth` blocks on 32×32 images."""
+    tally = Tally(32)
+    tally.conv(3, first, 3)
+    if not preactivated:
+        tally.norm(first)
+    widths = [factor * width for width in widths]
+    return residual_network(
+        tally, (depth,) * 3, widths, 10, inputs=first, preactivated=preactivated, **options
+    )
+
+
+def densely_connected(size, first, depths, growth, classes, *, small_stem=False):
+    """DenseNet-BC: 1×1 convolutions of 4 growth rates, transitions that halve the channels."""
+    tally = Tally(size)
+    if small_stem:
+        tally.conv(3, first, 3)
+    else:
+        tally.conv_norm(3, first, 7, stride=2)
+        tally.size = strided(tally.size, 2)
+    channels = first
+    for position, depth in enumerate(depths):
+        for _ in range(depth):
+            tally.norm(channels)
+            tally.conv_norm(channels, 4 * growth, 1)
+            tally.conv(4 * growth, growth, 3)
+            channels += growth
+        if position < len(depths) - 1:
+            tally.norm(channels)
+            tally.conv(channels, channels // 2, 1)
+            channels //= 2
+            tally.size //= 2
+    tally.norm(channels)
+    tally.dense(channels, classes)
+    return tally.counts()
+
+
+def time_series(length=128, features=1, classes=2):
+    """Wang et al. 2017, figure 1c; every shortcut is normalized, equal shapes have no projection."""
+    tally = Tally(length, dimensions=1)
+    inputs = features
+    for width in (64, 128, 128):
+        shortcut = tally.aside()
+        if inputs != width:
+            shortcut.conv(inputs, width, 1)
+        shortcut.norm(width)
+        for kernel in (8, 5, 3):
+            tally.conv_norm(inputs, width, kernel)
+            inputs = width
+        tally.join(shortcut)
+    tally.dense(inputs, classes)
+    return tally.counts()
+
+
+D18, D34, D50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
+D101, D152, D200 = (3, 4, 23, 3), (3, 8, 36, 3), (3, 24, 36, 3)
+
+
+def bottlenecks(depths, **options):
+    return imagenet(depths, bottleneck=True, **options)
+
+
+def grouped(depths, cardinality, width, **options):
+    """ResNeXt: `cardinality` groups, `width` channels each in the first stage."""
+    return bottlenecks(
+        depths,
+        groups=cardinality,
+        inner=lambda stage_width: cardinality * width * stage_width // 64,
+        **options,
+    )
+
+
+def wide(depths):
+    return bottlenecks(depths, inner=lambda stage_width: 2 * stage_width)
+
+
+def resnext29(cardinality):
+    return small(
+        3,
+        first=64,
+        widths=(64, 128, 256),
+        bottleneck=True,
+        groups=cardinality,
+        inner=lambda stage_width: cardinality * stage_width,
+    )
+
+
+# The authors' code strides the first 1×1 convolution.
+PREACTIVATED = {"preactivated": True, "bottleneck": True, "stride_on_first": True}
+
+NETWORKS = {
+    "ResNet18": lambda: imagenet(D18),
+    "ResNet34": lambda: imagenet(D34),
+    "ResNet50": lambda: bottlenecks(D50),
+    "ResNet101": lambda: bottlenecks(D101),
+    "ResNet152": lambda: bottlenecks(D152),
+    "ResNet50V1": lambda: bottlenecks(D50, stride_on_first=True),
+    "ResNet101V1": lambda: bottlenecks(D101, stride_on_first=True),
+    "ResNet152V1": lambda: bottlenecks(D152, stride_on_first=True),
+    "ResNet18V2": lambda: imagenet(D18, preactivated=True),
+    "ResNet34V2": lambda: imagenet(D34, preactivated=True),
+    "ResNet50V2": lambda: bottlenecks(D50, preactivated=True),
+    "ResNet101V2": lambda: bottlenecks(D101, preactivated=True),
+    "ResNet152V2": lambda: bottlenecks(D152, preactivated=True),
+    "ResNet200V2": lambda: bottlenecks(D200, preactivated=True),
+    "ResNet18D": lambda: imagenet(D18, deep=True),
+    "ResNet34D": lambda: imagenet(D34, deep=True),
+    "ResNet50D": lambda: bottlenecks(D50, deep=True),
+    "ResNet101D": lambda: bottlenecks(D101, deep=True),
+    "ResNet152D": lambda: bottlenecks(D152, deep=True),
+    "SEResNet18": lambda: imagenet(D18, se=True),
+    "SEResNet50": lambda: bottlenecks(D50, se=True),
+    "SEResNet101": lambda: bottlenecks(D101, se=True),
+    "SEResNeXt50_32x4d": lambda: grouped(D50, 32, 4, se=True),
+    "ResNeXt50_32x4d": lambda: grouped(D50, 32, 4),
+    "ResNeXt101_32x8d": lambda: grouped(D101, 32, 8),
+    "ResNeXt101_64x4d": lambda: grouped(D101, 64, 4),
+    "WideResNet50_2": lambda: wide(D50),
+    "WideResNet101_2": lambda: wide(D101),
+    "DenseNet121": lambda: densely_connected(224, 64, (6, 12, 24, 16), 32, 1000),
+    "DenseNet161": lambda: densely_connected(224, 96, (6, 12, 36, 24), 48, 1000),
+    "DenseNet169": lambda: densely_connected(224, 64, (6, 12, 32, 32), 32, 1000),
+    "DenseNet201": lambda: densely_connected(224, 64, (6, 12, 48, 32), 32, 1000),
+    "ResNet8": lambda: small(1),
+    "ResNet20": lambda: small(3, free_shortcut=True),
+    "ResNet32": lambda: small(5, free_shortcut=True),
+    "ResNet44": lambda: small(7, free_shortcut=True),
+    "ResNet56": lambda: small(9, free_shortcut=True),
+    "ResNet110": lambda: small(18, free_shortcut=True),
+    "ResNet1202": lambda: small(200, free_shortcut=True),
+    "ResNet110V2": lambda: small(18, preactivated=True, free_shortcut=True),
+    "ResNet164V2": lambda: small(18, **PREACTIVATED),
+    "ResNet1001V2": lambda: small(111, **PREACTIVATED),
+    "WideResNet16_8": lambda: small(2, 8, preactivated=True),
+    "WideResNet28_10": lambda: small(4, 10, preactivated=True),
+    "WideResNet40_4": lambda: small(6, 4, preactivated=True),
+    "ResNeXt29_8x64d": lambda: resnext29(8),
+    "ResNeXt29_16x64d": lambda: resnext29(16),
+    "DenseNetBC100_12": lambda: densely_connected(32, 24, (16,) * 3, 12, 10, small_stem=True),
+    "DenseNetBC190_40": lambda: densely_connected(32, 80, (31,) * 3, 40, 10, small_stem=True),
+    "ResNet1D": time_series,
+}
