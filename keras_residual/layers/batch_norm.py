@@ -36,6 +36,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             and self.center
             and len(inputs.shape) > 2
             and self.axis in (-1, len(inputs.shape) - 1)
+            and inputs.dtype != "float64"  # which the kernel does not know
             and keras.backend.backend() == "tensorflow"
         )
         if not fused:

@@ -1,0 +1,75 @@
+"""BatchNorm equals keras.layers.BatchNormalization, whichever kernel computes it."""
+
+import keras
+import numpy as np
+import pytest
+from support import gradients, ramp, set_sequential_weights, to_numpy
+
+from keras_residual.layers import BatchNorm
+
+
+def numbers(layer_class, x, dtype="float32", training=True, **arguments):
+    layer = layer_class(momentum=0.9, epsilon=1e-3, dtype=dtype, **arguments)
+    layer.build(x.shape)
+    set_sequential_weights(layer)
+    outputs, found = gradients(layer, x, training=training)
+    statistics = [to_numpy(weight) for weight in layer.non_trainable_weights]
+    return [outputs, *found.values(), *statistics]
+
+
+def assert_equal_numbers(x, tolerance=2e-5, **options):
+    ours = numbers(BatchNorm, x, **options)
+    theirs = numbers(keras.layers.BatchNormalization, x, **options)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (4, 5, 6, 3), (2, 3, 4, 5, 3), (8, 3)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_equals_keras_in_every_rank(shape, training):
+    assert_equal_numbers(2 + ramp(*shape), training=training)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("mixed_bfloat16", 0.04), ("mixed_float16", 0.004), ("float64", 2e-5)],
+)
+def test_equals_keras_in_every_precision(dtype, tolerance):
+    assert_equal_numbers(ramp(4, 5, 6, 3), tolerance, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"scale": False}, {"center": False}, {"axis": 1}, {"axis": 3}], ids=str
+)
+def test_equals_keras_with_every_argument(arguments):
+    assert_equal_numbers(ramp(4, 5, 6, 3), **arguments)
+
+
+def test_one_position_has_no_variance():
+    assert_equal_numbers(ramp(1, 1, 1, 3))
+
+
+def test_large_means_do_not_cancel():
+    assert_equal_numbers(1000 + ramp(4, 5, 6, 3), tolerance=2e-3)
+
+
+def test_frozen_layer_keeps_its_statistics():
+    x = ramp(4, 5, 6, 3)
+    layer = BatchNorm()
+    layer.build(x.shape)
+    set_sequential_weights(layer)
+    before = layer.get_weights()
+    layer.trainable = False
+    outputs = to_numpy(layer(x, training=True))
+    np.testing.assert_array_equal(before, layer.get_weights())
+    np.testing.assert_array_equal(outputs, to_numpy(layer(x, training=False)))
+
+
+def test_masked_steps_do_not_count():
+    x = ramp(2, 5, 3)
+    mask = np.array([[True, True, True, False, False], [True, True, True, True, False]])
+    ours, theirs = BatchNorm(), keras.layers.BatchNormalization(momentum=0.99)
+    for layer in (ours, theirs):
+        layer(x, training=True, mask=mask)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6)
