@@ -82,6 +82,8 @@ def gradients(layer, inputs, training=True, channels_first=False):
     backend = keras.backend.backend()
     compute = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]
     arguments = arguments_of_call(layer, training=training)
+    if not layer.built:
+        layer.build(inputs.shape)
     loss = functools.partial(_loss, channels_first=channels_first)
     outputs, found = compute(layer, ops.convert_to_tensor(inputs), arguments, loss)
     names = ["inputs", *(weight.path for weight in layer.trainable_weights)]

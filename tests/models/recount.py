@@ -162,7 +162,7 @@ def densely_connected(size, first, depths, growth, classes, *, small_stem=False)
 
 
 def time_series(length=128, features=1, classes=2):
-    """Wang et al. 2017, figure 1c; every shortcut is normalized, equal shapes have no projection."""
+    """Wang et al. 2017, figure 1c: every shortcut is normalized, only unequal ones projected."""
     tally = Tally(length, dimensions=1)
     inputs = features
     for width in (64, 128, 128):

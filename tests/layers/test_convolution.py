@@ -1,0 +1,145 @@
+"""Convolution against NumPy, its forms against each other."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from layers import reference
+from support import gradients, ramp, run, to_numpy
+
+from keras_residual.layers import Convolution, _convolution_ops
+
+SIZES = {1: (9,), 2: (7, 6), 3: (5, 4, 6)}
+
+
+def reference_convolution(x, layer):
+    kernel = to_numpy(layer.kernel)
+    outputs = reference.convolve(x, kernel, layer.strides, layer.dilation_rate, layer.groups)
+    return outputs + (to_numpy(layer.bias) if layer.use_bias else 0)
+
+
+@pytest.mark.parametrize("rank", SIZES)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": 1},
+        {"kernel_size": 1, "strides": 2},
+        {"kernel_size": 2},
+        {"kernel_size": 3, "strides": 2, "use_bias": True},
+        {"kernel_size": 3, "strides": 3},
+        {"kernel_size": 4, "strides": 2},
+        {"kernel_size": 3, "dilation_rate": 2},
+        {"kernel_size": 3, "groups": 2},
+        {"kernel_size": 3, "groups": 4, "strides": 2},
+        {"kernel_size": 5, "groups": 2, "dilation_rate": 2},
+    ],
+    ids=str,
+)
+def test_equals_numpy(rank, arguments):
+    x = ramp(2, *SIZES[rank], 4)
+    layer = Convolution(8, **arguments)
+    outputs = run(layer, x)
+    assert outputs.shape == layer.compute_output_shape(x.shape)
+    np.testing.assert_allclose(outputs, reference_convolution(x, layer), atol=1e-5)
+
+
+def test_kernel_size_for_each_axis():
+    x = ramp(2, 7, 6, 3)
+    layer = Convolution(4, (1, 5), strides=2)
+    np.testing.assert_allclose(run(layer, x), reference_convolution(x, layer), atol=1e-5)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_pads_as_pytorch_does(torch, strides):
+    x = ramp(2, 7, 6, 3)
+    layer = Convolution(4, 3, strides=strides)
+    ours = run(layer, x)
+    theirs = torch.nn.functional.conv2d(
+        torch.from_numpy(x).permute(0, 3, 1, 2),
+        torch.from_numpy(to_numpy(layer.kernel)).permute(3, 2, 0, 1),
+        stride=strides,
+        padding=1,
+    )
+    np.testing.assert_allclose(ours, theirs.permute(0, 2, 3, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", SIZES)
+@pytest.mark.parametrize("strides", [1, 2])
+def test_grouped_forms_agree(rank, strides, monkeypatch):
+    """The form the backend takes and the portable one, forward and gradients."""
+    x = ramp(2, *SIZES[rank], 6)
+
+    def numbers():
+        keras.utils.set_random_seed(3)
+        return gradients(Convolution(12, 3, strides=strides, groups=3), x)
+
+    expected, expected_gradients = numbers()
+    split = _convolution_ops.grouped_split
+    monkeypatch.setattr(_convolution_ops, "_grouped", split)
+    outputs, found = numbers()
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    for gradient, other in zip(found.values(), expected_gradients.values(), strict=True):
+        np.testing.assert_allclose(gradient, other, atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own kernels")
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_grouped_convolution_trains_compiled(dtype):
+    """Keras' own sends grouped gradients to XLA, oneDNN has none for float16."""
+    model = keras.Sequential(
+        [keras.Input((6, 6, 8)), Convolution(8, 3, groups=4, dtype=dtype), keras.layers.Flatten()]
+    )
+    model.compile("sgd", "mse", jit_compile=False)
+    x, y = ramp(4, 6, 6, 8), ramp(4, 288, offset=1.0)
+    first, *_, last = [float(model.train_on_batch(x, y)) for _ in range(5)]
+    assert last < first
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kernel_size"),
+    [
+        *itertools.product([(8, 8), (9, 8), (7, 11), (2, 3)], [7]),
+        ((8, 9), 3),
+        ((8, 9), 4),
+        ((8, 9), 5),
+        ((9,), 7),
+        ((5, 6, 7), 3),
+    ],
+    ids=str,
+)
+def test_space_to_depth_is_the_same_function(sizes, kernel_size):
+    x = ramp(2, *sizes, 3)
+
+    def numbers(space_to_depth):
+        keras.utils.set_random_seed(3)
+        return gradients(Convolution(4, kernel_size, strides=2, space_to_depth=space_to_depth), x)
+
+    expected, expected_gradients = numbers(False)
+    outputs, found = numbers(True)
+    np.testing.assert_allclose(outputs, expected, atol=2e-6)
+    for gradient, other in zip(found.values(), expected_gradients.values(), strict=True):
+        np.testing.assert_allclose(gradient, other, atol=1e-4)
+
+
+def test_space_to_depth_on_unknown_sizes():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, Convolution(4, 7, strides=2, space_to_depth=True)(inputs))
+    plain = Convolution(4, 7, strides=2)
+    plain.build((None, None, None, 3))
+    plain.set_weights(model.get_weights())
+    for sizes in ((9, 8), (6, 7)):
+        x = ramp(2, *sizes, 3)
+        np.testing.assert_allclose(model.predict_on_batch(x), run(plain, x), atol=2e-6)
+
+
+@pytest.mark.parametrize("arguments", [{"groups": 2}, {"space_to_depth": True, "kernel_size": 7}])
+def test_channels_first_is_the_same_function(arguments):
+    x = ramp(2, 7, 6, 4)
+    last = Convolution(4, strides=2, **arguments)
+    expected = run(last, x)
+    first = Convolution(4, strides=2, data_format="channels_first", **arguments)
+    first.build((2, 4, 7, 6))
+    first.set_weights(last.get_weights())
+    outputs = run(first, np.moveaxis(x, -1, 1))
+    np.testing.assert_allclose(np.moveaxis(outputs, 1, -1), expected, atol=1e-5)
