@@ -4,6 +4,7 @@ import importlib
 
 from keras_residual import layers, models
 from keras_residual.models import (
+    GNMT,
     DenseNet,
     DenseNet121,
     DenseNet161,
@@ -11,6 +12,9 @@ from keras_residual.models import (
     DenseNet201,
     DenseNetBC100_12,
     DenseNetBC190_40,
+    ResidualLSTMClassifier,
+    ResidualLSTMSegmentClassifier,
+    ResidualLSTMTagger,
     ResNet,
     ResNet1D,
     ResNet8,
@@ -78,6 +82,7 @@ def __dir__():
 
 
 __all__ = [
+    "GNMT",
     "DenseNet",
     "DenseNet121",
     "DenseNet161",
@@ -121,6 +126,9 @@ __all__ = [
     "ResNet200V2",
     "ResNet1001V2",
     "ResNet1202",
+    "ResidualLSTMClassifier",
+    "ResidualLSTMSegmentClassifier",
+    "ResidualLSTMTagger",
     "SEResNeXt50_32x4d",
     "SEResNet18",
     "SEResNet50",

@@ -365,7 +365,14 @@ MODELS = [
     ModelCase("WideResNet50_2", _BOTTLENECK),
     ModelCase("WideResNet101_2", _BOTTLENECK),
 ]
-FUNCTIONS = ("get_model", "list_models")
+# Without keras.applications' signature; `tests/models` has what they promise.
+SEQUENCE_MODELS = (
+    "GNMT",
+    "ResidualLSTMClassifier",
+    "ResidualLSTMSegmentClassifier",
+    "ResidualLSTMTagger",
+)
+FUNCTIONS = ("get_model", "list_models", *SEQUENCE_MODELS)
 # One of each way to build, for what costs time.
 FAMILIES = [
     case

@@ -13,6 +13,14 @@ from keras_residual.models.densenet import (
     DenseNetBC100_12,
     DenseNetBC190_40,
 )
+from keras_residual.models.gnmt import (
+    GNMT,
+)
+from keras_residual.models.residual_rnn import (
+    ResidualLSTMClassifier,
+    ResidualLSTMSegmentClassifier,
+    ResidualLSTMTagger,
+)
 from keras_residual.models.resnet import (
     ResNet,
     ResNet18,
@@ -66,6 +74,7 @@ from keras_residual.models.resnet_cifar import (
 )
 
 __all__ = [
+    "GNMT",
     "DenseNet",
     "DenseNet121",
     "DenseNet161",
@@ -109,6 +118,9 @@ __all__ = [
     "ResNet200V2",
     "ResNet1001V2",
     "ResNet1202",
+    "ResidualLSTMClassifier",
+    "ResidualLSTMSegmentClassifier",
+    "ResidualLSTMTagger",
     "SEResNeXt50_32x4d",
     "SEResNet18",
     "SEResNet50",

@@ -1,0 +1,319 @@
+"""Google's neural machine translation system: an encoder and a decoder of residual LSTM layers."""
+
+import weakref
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
+from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.models._beam_search import Hypothesis, Search, beam_search
+from keras_residual.models._word_pieces import END, PAD, START, from_texts
+
+# Compiled for each model once; not attributes, which Keras would save a second time.
+_STEPS = weakref.WeakKeyDictionary()
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class GNMT(keras.Model):
+    """Translates sequences of integers: encoder, additive attention, decoder.
+
+    The encoder is a residual LSTM stack on a bidirectional bottom layer. The decoder's bottom layer
+    attends to the encoder's outputs; all its layers see the context. Both add a layer's input to
+    its output from the third layer on. The decoder starts from zeros. Token 0 is padding; a target
+    begins with `start_token` and ends with `end_token`.
+
+    It is trained with teacher forcing: the inputs are a source and a target without its last
+    token, the labels the target without its first. Padded steps count in no loss.
+
+    Args:
+        source_vocabulary_size: Integer of at least 4, number of source tokens with padding.
+        target_vocabulary_size: The same for the target. Defaults to the source's.
+        units: Positive integer, width of embeddings and layers. Defaults to `1024`.
+        num_layers: Integer of at least 2, for encoder and decoder alike. Defaults to `8`.
+        first_residual: Index, from 0, of the first residual layer, at least `2`; `None` gives
+            plain stacks. Defaults to `2`.
+        dropout: Number in `[0, 1)`, share of each layer's inputs to drop. Defaults to `0.2`.
+        start_token: Defaults to `1`.
+        end_token: Defaults to `2`.
+        name: Defaults to `"gnmt"`.
+        dtype: Dtype policy or its name. Defaults to Keras' global one.
+
+    Call arguments:
+        inputs: `{"source": (batch, source steps), "target": (batch, target steps)}`, integers.
+
+    Returns:
+        Logits, `(batch, target steps, target_vocabulary_size)`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> model = GNMT(source_vocabulary_size=50, units=8, num_layers=2)
+    >>> tokens = keras.ops.ones((1, 5), "int32")
+    >>> model({"source": tokens, "target": tokens}).shape
+    (1, 5, 50)
+
+    Reference:
+        - [Wu et al., 2016](https://arxiv.org/abs/1609.08144); one softmax over the vocabulary, no
+          training by expected reward, no quantization.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int | None = None,
+        units: int = 1024,
+        num_layers: int = 8,
+        first_residual: int | None = 2,
+        dropout: float = 0.2,
+        start_token: int = START,
+        end_token: int = END,
+        name: str = "gnmt",
+        dtype=None,
+    ):
+        source_size = _checks.integer("source_vocabulary_size", source_vocabulary_size, minimum=4)
+        target_size = source_size
+        if target_vocabulary_size is not None:
+            target_size = _checks.integer("target_vocabulary_size", target_vocabulary_size, 4)
+        _checks.integer("units", units)
+        _checks.integer("num_layers", num_layers, minimum=2)
+        if first_residual is not None:
+            _checks.integer("first_residual", first_residual, minimum=2)
+        tokens = range(1, target_size)
+        for key, token in (("start_token", start_token), ("end_token", end_token)):
+            if token not in tokens or isinstance(token, bool):
+                raise ValueError(
+                    f"`{key}` must be an integer from 1 to {target_size - 1}. "
+                    f"Received: {key}={token!r}"
+                )
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        source_embedding = _embedding(source_size, units, policy, "source_embedding")
+        target_embedding = _embedding(target_size, units, policy, "target_embedding")
+        encoder = ResidualLSTM(
+            units,
+            num_layers,
+            first_residual,
+            bidirectional_bottom=True,
+            dropout=dropout,
+            return_sequences=True,
+            dtype=policy,
+            name="encoder",
+        )
+        decoder = AttentiveResidualLSTM(
+            units, num_layers, first_residual, dropout, dtype=policy, name="decoder"
+        )
+        mixed = policy.compute_dtype != policy.variable_dtype
+        classifier = keras.layers.Dense(
+            target_size, dtype=policy.variable_dtype if mixed else policy, name="classifier"
+        )
+        source = keras.Input((None,), dtype="int32", name="source")
+        target = keras.Input((None,), dtype="int32", name="target")
+        memory = encoder(source_embedding(source))
+        # What follows the end is padding, so the end as an input must count in no loss either.
+        unended = ops.where(ops.equal(target, int(end_token)), PAD, target)
+        outputs = classifier(decoder(target_embedding(unended), memory))
+        super().__init__({"source": source, "target": target}, outputs, name=name)
+        self.source_embedding, self.target_embedding = source_embedding, target_embedding
+        self.encoder, self.decoder, self.classifier = encoder, decoder, classifier
+        self.start_token, self.end_token = int(start_token), int(end_token)
+        self._config = {
+            "source_vocabulary_size": source_size,
+            "target_vocabulary_size": target_size,
+            "units": units,
+            "num_layers": num_layers,
+            "first_residual": first_residual,
+            "dropout": dropout,
+            "start_token": self.start_token,
+            "end_token": self.end_token,
+            "name": name,
+            "dtype": keras.dtype_policies.serialize(policy),
+        }
+
+    def search(
+        self,
+        source,
+        beam_size: int = 8,
+        max_length: int | None = None,
+        length_penalty: float = 0.2,
+        coverage_penalty: float = 0.2,
+    ) -> list[list[Hypothesis]]:
+        """Returns the best translations of each source by beam search.
+
+        score(Y, X) = log P(Y | X) / lp(Y) + cp(X, Y), lp(Y) = (5 + |Y|)^α / (5 + 1)^α, and
+        cp(X, Y) = β Σ_i log min(Σ_j p_ij, 1), where p_ij is the attention of target token j to
+        source token i and |Y| counts the end token.
+
+        Args:
+            source: `(sources, steps)`, integers, padded with 0.
+            beam_size: Positive integer; `1` is greedy search. Defaults to `8`.
+            max_length: Positive integer, most tokens of a translation, its end included. Defaults
+                to twice the steps of the source and 8.
+            length_penalty: Non-negative number α. Defaults to the paper's `0.2`.
+            coverage_penalty: Non-negative number β. Defaults to the paper's `0.2`.
+
+        Returns:
+            For each source a list of at most `beam_size` hypotheses, best first, each with
+            `tokens`, `score` and `log_probability`.
+
+        Raises:
+            ValueError: If an argument is out of range.
+        """
+        source = np.asarray(source)
+        if source.ndim != 2 or source.shape[1] == 0 or not np.issubdtype(source.dtype, np.integer):
+            raise ValueError(
+                "`source` must be integers of shape (sources, steps). "
+                f"Received: shape {source.shape}, {source.dtype}"
+            )
+        if max_length is None:
+            max_length = 2 * source.shape[1] + 8
+        search = Search(
+            self.start_token,
+            self.end_token,
+            _checks.integer("beam_size", beam_size),
+            _checks.integer("max_length", max_length),
+            _checks.real("length_penalty", length_penalty, 0.0, float("inf"), open_end=True),
+            _checks.real("coverage_penalty", coverage_penalty, 0.0, float("inf"), open_end=True),
+        )
+        if not len(source):
+            return []
+        decoding = _Decoding(self, source, beam_size)
+        return beam_search(search, decoding.step, decoding.states, decoding.mask)
+
+    def translate(self, texts: Sequence[str], tokenizer, target_tokenizer=None, **search_options):
+        """Returns the best translation of each text, as text.
+
+        Args:
+            texts: Sequence of strings.
+            tokenizer: A `tokenizers.Tokenizer` of the source language, or of both.
+            target_tokenizer: The one of the target language. Defaults to `tokenizer`.
+            **search_options: Arguments of `search`.
+
+        Returns:
+            A list of strings.
+        """
+        if isinstance(texts, str):
+            raise ValueError(f"`texts` must be a sequence of strings. Received: texts={texts!r}")
+        found = self.search(encoded(tokenizer, texts), **search_options)
+        best = [list(hypotheses[0].tokens) if hypotheses else [] for hypotheses in found]
+        return (target_tokenizer or tokenizer).decode_batch(best)
+
+    tokenizer_from_texts = staticmethod(from_texts)
+
+    def get_config(self):
+        return dict(self._config)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def _embedding(size, units, policy, name):
+    return keras.layers.Embedding(
+        size,
+        units,
+        # Of about length 1 at any width; Keras' default is far smaller in a narrow model.
+        embeddings_initializer=keras.initializers.VarianceScaling(
+            1.0, "fan_out", "untruncated_normal"
+        ),
+        mask_zero=True,
+        dtype=policy,
+        name=name,
+    )
+
+
+def encoded(tokenizer, texts: Sequence[str]) -> np.ndarray:
+    """Returns the tokens of texts as one array, padded with 0."""
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    array = np.full((len(rows), max([1, *map(len, rows)])), PAD, np.int32)
+    for index, row in enumerate(rows):
+        array[index, : len(row)] = row
+    return array
+
+
+class _Decoding:
+    """The decoder at work on one batch of sources, always with the same number of rows."""
+
+    def __init__(self, model, source, beam_size):
+        if model not in _STEPS:
+            _STEPS[model] = _encoder_model(model), _step_model(model)
+        encoder, self.model = _STEPS[model]
+        self.mask = source != PAD
+        self.source_rows = np.arange(len(source))
+        self.rows = len(source) * beam_size
+        self.memory = encoder.predict_on_batch(source)
+        self.states = [
+            ops.convert_to_numpy(ops.cast(state, "float32"))
+            for state in model.decoder.get_initial_state(len(source))
+        ]
+
+    def step(self, tokens, rows, states):
+        used = len(tokens)
+        rows = np.pad(rows, (0, self.rows - used))
+        self.source_rows = self.source_rows[rows]
+        outputs = self.model.predict_on_batch(
+            {
+                "tokens": np.pad(tokens, (0, self.rows - used)).astype("int32"),
+                "states": [state[rows] for state in states],
+                "memory": {name: value[self.source_rows] for name, value in self.memory.items()},
+                "mask": self.mask[self.source_rows],
+            }
+        )
+        log_probabilities = np.array(outputs["log_probabilities"][:used], np.float64)
+        log_probabilities[:, PAD] = -np.inf
+        return log_probabilities, outputs["attention"][:used], outputs["states"]
+
+
+def _encoder_model(model):
+    source = model.inputs[0] if model.inputs[0].name == "source" else model.inputs[1]
+    memory = model.encoder.output
+    return keras.Model(source, {"memory": memory, "keys": model.decoder.bottom.key(memory)})
+
+
+def _step_model(model):
+    states = [
+        keras.Input((model.decoder.units,), name=f"state_{i}")
+        for i in range(2 * model.decoder.num_layers)
+    ]
+    inputs = {
+        "tokens": keras.Input((), dtype="int32", name="tokens"),
+        "states": states,
+        "memory": {
+            "memory": keras.Input((None, model.encoder.units), name="memory"),
+            "keys": keras.Input((None, model.decoder.units), name="keys"),
+        },
+        "mask": keras.Input((None,), dtype="bool", name="mask"),
+    }
+    step = _Step(model.target_embedding, model.decoder, model.classifier)
+    return keras.Model(inputs, step(inputs))
+
+
+class _Step(keras.layers.Layer):
+    """One step of the decoder, from tokens to the logarithms of the next ones' probabilities."""
+
+    def __init__(self, embedding, decoder, classifier):
+        super().__init__(dtype=decoder.dtype_policy)
+        self.embedding, self.decoder, self.classifier = embedding, decoder, classifier
+
+    def build(self, input_shape):
+        """Builds nothing: the layers come from a model that has been built."""
+
+    def call(self, inputs):
+        memory = inputs["memory"]
+        x, states, attention = self.decoder.step(
+            self.embedding(inputs["tokens"]),
+            inputs["states"],
+            memory["memory"],
+            memory["keys"],
+            inputs["mask"],
+        )
+        return {
+            "log_probabilities": ops.log_softmax(self.classifier(x)),
+            "states": [ops.cast(state, "float32") for state in states],
+            "attention": ops.cast(attention, "float32"),
+        }

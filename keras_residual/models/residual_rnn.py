@@ -1,0 +1,140 @@
+"""Classifiers of sequences, of their steps and of their segments on a residual LSTM stack."""
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers.segment_pooling import SegmentPooling
+from keras_residual.models._sequences import classified, finished, sequence_options
+
+_ARGUMENTS = """
+Args:
+    input_shape: Shape without batch: `(steps, features)` for numbers, or `(steps,)`, which may be
+        left out, for integers. `steps` may be `None`.
+    vocabulary_size: For sequences of integers: how many there are. They are embedded, and 0 is
+        padding. `None` for numbers.
+    classes: Positive integer, number of classes. Defaults to `2`.
+    units: Positive integer, width of the LSTM layers. Defaults to `128`.
+    num_layers: Positive integer, number of LSTM layers. Defaults to `4`.{pooling}
+    classifier_activation: Activation of the classifier; `None` for logits. Defaults to `"softmax"`.
+    weights: `None` for a random initialization, a path, a URL or `"hf://owner/name"`.
+    name: Name of the model.
+    **options: As below, or any other argument of `keras_residual.layers.ResidualLSTM`.
+    first_residual: Index, from 0, of the first layer whose input is added to its output; `None` for
+        a plain stack. `"auto"`, the default, is `1`, or `2` above a bidirectional layer.
+    bidirectional_bottom: Whether the bottom layer runs in both directions. Defaults to `False`.
+    embedding_size: Width of the embedding. Defaults to `units`.
+    mask_value: Number: steps all of whose features equal it are passed over. Defaults to `None`.
+    dropout: Number in `[0, 1)`, share to drop of the inputs of each LSTM layer and of the
+        classifier.
+    dtype: Dtype policy or its name. Defaults to Keras' global one.
+
+Returns:
+    {returns}
+
+Raises:
+    ValueError: If an argument is out of range or unknown.
+
+Example:
+
+>>> {example}
+
+Reference:
+    - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1, for the residual stack.
+"""
+_POOLING = """
+    pooling: What the classifier sees: `"last"`, the output at the last step that is not masked, or
+        `"avg"`, the mean over all that are not. Defaults to `"last"`."""
+
+
+def _documented(**parts):
+    def document(function):
+        function.__doc__ += "\n" + _ARGUMENTS.format(**{"pooling": "", **parts})
+        return function
+
+    return document
+
+
+@_documented(
+    pooling=_POOLING,
+    returns="A `keras.Model` from `(batch, *input_shape)` to `(batch, classes)`.",
+    example="""ResidualLSTMClassifier((24, 1), classes=2, units=8).output_shape
+(None, 2)""",
+)
+def ResidualLSTMClassifier(
+    input_shape=None,
+    vocabulary_size=None,
+    classes=2,
+    units=128,
+    num_layers=4,
+    pooling="last",
+    classifier_activation="softmax",
+    weights=None,
+    name="residuallstmclassifier",
+    **options,
+) -> keras.Model:
+    """One label for a sequence: a residual LSTM stack and a classifier."""
+    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
+    _checks.choice("pooling", pooling, ("last", "avg"))
+    inputs, x = options.inputs()
+    x = options.stack(x, return_sequences=pooling == "avg")
+    if pooling == "avg":
+        x = keras.layers.GlobalAveragePooling1D(dtype=options.policy, name="pool")(x)
+    return finished(
+        inputs, classified(x, classes, classifier_activation, options.policy), weights, name
+    )
+
+
+@_documented(
+    returns="""A `keras.Model` from `(batch, *input_shape)` to `(batch, steps, classes)`. Masked
+    steps count in no loss and no metric.""",
+    example="""ResidualLSTMTagger(vocabulary_size=100, classes=17, units=8).output_shape
+(None, None, 17)""",
+)
+def ResidualLSTMTagger(
+    input_shape=None,
+    vocabulary_size=None,
+    classes=2,
+    units=128,
+    num_layers=4,
+    classifier_activation="softmax",
+    weights=None,
+    name="residuallstmtagger",
+    **options,
+) -> keras.Model:
+    """A label for each step of a sequence: a residual LSTM stack and a classifier at every step."""
+    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
+    inputs, x = options.inputs()
+    x = options.stack(x, return_sequences=True)
+    return finished(
+        inputs, classified(x, classes, classifier_activation, options.policy), weights, name
+    )
+
+
+@_documented(
+    returns="""A `keras.Model` from `{{"sequences": (batch, *input_shape), "segments": (batch,
+    segments, 2)}}` to `(batch, segments, classes)`. A segment is its first step and the step after
+    its last; an empty one, as `(0, 0)`, is padding and counts in no loss.""".replace(
+        "{{", "{"
+    ).replace("}}", "}"),
+    example="""ResidualLSTMSegmentClassifier((50, 3), classes=4, units=8).output_shape
+(None, None, 4)""",
+)
+def ResidualLSTMSegmentClassifier(
+    input_shape=None,
+    vocabulary_size=None,
+    classes=2,
+    units=128,
+    num_layers=4,
+    classifier_activation="softmax",
+    weights=None,
+    name="residuallstmsegmentclassifier",
+    **options,
+) -> keras.Model:
+    """A label for each given segment of a sequence: the mean of its outputs is classified."""
+    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
+    inputs, x = options.inputs()
+    segments = keras.Input((None, 2), dtype="int32", name="segments")
+    x = options.stack(x, return_sequences=True)
+    x = SegmentPooling(dtype=options.policy, name="pool")([x, segments])
+    outputs = classified(x, classes, classifier_activation, options.policy)
+    return finished({"sequences": inputs, "segments": segments}, outputs, weights, name)
