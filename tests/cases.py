@@ -249,7 +249,7 @@ LAYERS = [
         {"filters": 6, "strides": 2},
         (2, 5, 6, 4),
         settings=(
-            {**BLOCK_OPTIONS, "filters": 8, "kind": "pooled", "blur_pool": True},
+            {**BLOCK_OPTIONS, "filters": 8, "kind": "pad", "blur_pool": True},
             {"normalize_identity": True, "strides": 3, "use_bias": True},
         ),
     ),

@@ -12,7 +12,7 @@ class ResidualBlock(ResidualUnit):
     Each convolution is followed by a normalization; between them stands the activation. The
     shortcut is the identity where the shapes of x and F(x) agree, else what `shortcut` says. With
     `activation_order="pre"` normalization and activation precede each convolution and nothing
-    follows the sum; a shortcut that is not the identity then takes the normalized input.
+    follows the sum; a shortcut with a convolution then takes the normalized input.
 
     Args:
         filters: Positive integer, number of output channels.

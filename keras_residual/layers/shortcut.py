@@ -18,7 +18,7 @@ class Shortcut(BlockLayer):
     - `"projection"`: a strided 1×1 convolution with normalization (option B of the paper).
     - `"pad"`: every `strides`-th position, new channels filled with zeros on both sides of the old
       ones (option A; no parameters).
-    - `"pooled"`: average pooling over 2×2, then a 1×1 convolution (ResNet-D).
+    - `"pooled"`: average pooling over 2×2, the border left out, then a 1×1 convolution (ResNet-D).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
 
     Args:
@@ -45,7 +45,8 @@ class Shortcut(BlockLayer):
         `(batch, *ceil(spatial / strides), filters)`.
 
     Raises:
-        ValueError: If `kind` is unknown, or `"pad"` would have to shrink the channels.
+        ValueError: If `kind` is unknown, `"pad"` would have to shrink the channels, or `"pooled"`
+            has strides above 2.
 
     Example:
 
@@ -73,6 +74,11 @@ class Shortcut(BlockLayer):
         self.filters = _checks.integer("filters", filters)
         self.strides = _checks.integer("strides", strides)
         self.kind = _checks.choice("kind", kind, KINDS)
+        if self.kind == "pooled" and self.strides > 2:
+            raise ValueError(
+                '`strides` of a "pooled" shortcut must be 1 or 2. '
+                f"Received: strides={self.strides}, kind={self.kind!r}"
+            )
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.use_bias = _checks.boolean("use_bias", use_bias)

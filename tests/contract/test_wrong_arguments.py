@@ -83,6 +83,7 @@ COMBINATIONS = {
     "space_to_depth_needs_strides": lambda: layers.Convolution(4, space_to_depth=True),
     "filters_of_a_bottleneck": lambda: layers.BottleneckBlock(6),
     "base_width_too_small": lambda: layers.BottleneckBlock(8, cardinality=2, base_width=4),
+    "pooled_over_three": lambda: layers.Shortcut(4, strides=3, kind="pooled"),
     "even_blur": lambda: layers.BlurPool(kernel_size=4),
     "blurred_space_to_depth": lambda: layers.ConvNorm(
         4, strides=2, space_to_depth=True, blur_pool=True

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def windows(x, kernel_size, strides, dilation=1):
-    """Returns every `strides`-th window over the spatial axes: `(batch, *out, channels, *kernel)`."""
+    """Returns every `strides`-th window: `(batch, *out, channels, *kernel)`."""
     axes = tuple(range(1, x.ndim - 1))
     reach = [dilation * (size - 1) + 1 for size in kernel_size]
     view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
