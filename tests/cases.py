@@ -259,7 +259,8 @@ LAYERS = [
         (2, 5, 6, 4),
         settings=(
             {"ratio": 0.25, "divisor": 2, "activation": "elu", "gate_activation": "hard_sigmoid"},
-            {"kernel_initializer": "ones", "data_format": "channels_first"},
+            {"kernel_initializer": "ones", "kernel_regularizer": "l2"},
+            {"data_format": "channels_first"},
         ),
     ),
     LayerCase(

@@ -108,6 +108,7 @@ class ResidualUnit(BlockLayer):
             self.se_ratio,
             self.se_divisor,
             kernel_initializer=fresh_initializer(self.kernel_initializer, len(self._convs)),
+            kernel_regularizer=self.kernel_regularizer,
             name="squeeze_excite",
             **self.sublayer_options(),
         )

@@ -7,6 +7,7 @@ from keras_residual.layers._composite import (
     chain,
     checked_activation,
     checked_initializer,
+    checked_regularizer,
     fresh_initializer,
     he_normal,
 )
@@ -26,6 +27,7 @@ class SqueezeExcite(CompositeLayer):
         activation: Activation of the inner layer. Defaults to `"relu"`.
         gate_activation: Activation of the gate. Defaults to `"sigmoid"`.
         kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of both kernels.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -48,6 +50,7 @@ class SqueezeExcite(CompositeLayer):
         activation="relu",
         gate_activation="sigmoid",
         kernel_initializer=None,
+        kernel_regularizer=None,
         data_format: str | None = None,
         **kwargs,
     ):
@@ -59,6 +62,7 @@ class SqueezeExcite(CompositeLayer):
         self.activation = checked_activation(activation)
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
         self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self.reduce = self.expand = None
 
     def plan(self, input_shape):
@@ -75,6 +79,7 @@ class SqueezeExcite(CompositeLayer):
             units,
             activation=activation,
             kernel_initializer=fresh_initializer(self.kernel_initializer, index),
+            kernel_regularizer=self.kernel_regularizer,
             dtype=self.dtype_policy,
             name=name,
         )
@@ -94,4 +99,5 @@ class SqueezeExcite(CompositeLayer):
             "activation": keras.activations.serialize(self.activation),
             "gate_activation": keras.activations.serialize(self.gate_activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }

@@ -1,0 +1,136 @@
+"""StochasticDepth, SqueezeExcite and NormActivation against their formulas; initialization."""
+
+import keras
+import numpy as np
+import pytest
+from layers import reference
+from support import ramp, run, set_sequential_weights, to_numpy
+
+from keras_residual import layers
+from keras_residual.layers import NormActivation, ResidualBlock, SqueezeExcite, StochasticDepth
+
+
+def test_stochastic_depth_drops_whole_samples_and_keeps_the_expectation():
+    x = 1 + np.abs(ramp(4000, 3, 2))
+    outputs = run(StochasticDepth(0.3, seed=1), x, training=True)
+    kept = outputs[:, 0, 0] != 0
+    np.testing.assert_allclose(outputs[kept], x[kept] / 0.7, rtol=1e-6)
+    assert not outputs[~kept].any()
+    assert abs(kept.mean() - 0.7) < 0.03  # four standard deviations
+    np.testing.assert_allclose(outputs.mean(), x.mean(), rtol=0.05)
+
+
+def test_stochastic_depth_passes_the_input_at_inference():
+    x = ramp(4, 3)
+    np.testing.assert_array_equal(run(StochasticDepth(0.9), x), x)
+    np.testing.assert_array_equal(run(StochasticDepth(0.0), x, training=True), x)
+
+
+def test_stochastic_depth_repeats_its_seed():
+    x = np.ones((50, 2), "float32")
+    first, again, other = (run(StochasticDepth(0.5, seed), x, training=True) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("sizes", [(6,), (6, 5), (3, 4, 5)], ids=str)
+def test_squeeze_excite_equals_numpy(sizes):
+    x = ramp(2, *sizes, 8)
+    layer = SqueezeExcite(0.25)
+    layer.build(x.shape)
+    set_sequential_weights(layer)
+    w1, b1, w2, b2 = (to_numpy(weight) for weight in layer.weights)
+    assert w1.shape == (8, 2)
+    inner = reference.relu(x.mean(tuple(range(1, x.ndim - 1))) @ w1 + b1)
+    gate = reference.sigmoid(inner @ w2 + b2).reshape(2, *[1] * len(sizes), 8)
+    np.testing.assert_allclose(run(layer, x), x * gate, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "ratio", "divisor", "width"),
+    [
+        (64, 1 / 16, 1, 4),
+        (64, 1 / 16, 8, 8),
+        (96, 1 / 16, 8, 8),
+        (8, 1 / 16, 1, 1),
+        (72, 0.25, 8, 16),
+    ],
+)
+def test_squeeze_excite_width(channels, ratio, divisor, width):
+    layer = SqueezeExcite(ratio, divisor)
+    layer.build((1, 4, 4, channels))
+    assert layer.reduce.units == width
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 32), (48, 16), (6, 2), (5, 1)])
+def test_group_normalization_takes_the_most_groups_that_fit(channels, groups):
+    x = ramp(2, 4, 3, channels)
+    outputs = run(NormActivation("group", None), x)
+    parts = x.reshape(2, 4 * 3, groups, channels // groups)
+    mean, variance = parts.mean((1, 3), keepdims=True), parts.var((1, 3), keepdims=True)
+    expected = (parts - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(outputs, expected.reshape(x.shape), atol=1e-4)
+
+
+def test_layer_normalization_is_over_the_channels_of_each_position():
+    x = ramp(2, 4, 3, 8)
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(run(NormActivation("layer", None), x), expected, atol=1e-4)
+
+
+def test_no_normalization_is_the_activation_alone():
+    x = ramp(2, 4, 3)
+    layer = NormActivation("none", "relu")
+    np.testing.assert_array_equal(run(layer, x), reference.relu(x))
+    assert not layer.weights
+
+
+LAYERS_WITH_KERNELS = {
+    "ResidualBlock": lambda **kwargs: ResidualBlock(4, (3, 3, 3), **kwargs),
+    "squeezed": lambda **kwargs: ResidualBlock(4, se_ratio=1.0, **kwargs),
+    "BottleneckBlock": lambda **kwargs: layers.BottleneckBlock(4, base_width=256, **kwargs),
+    "DenseBlock": lambda **kwargs: layers.DenseBlock(3, 4, bottleneck=1, **kwargs),
+    "ResidualStage": lambda **kwargs: layers.ResidualStage(ResidualBlock(4, **kwargs), 3),
+    "Stem": lambda **kwargs: layers.Stem(8, "deep", **kwargs),
+}
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("name", LAYERS_WITH_KERNELS)
+def test_no_two_kernels_start_equal(name, seed):
+    layer = LAYERS_WITH_KERNELS[name](kernel_initializer=keras.initializers.HeNormal(seed))
+    layer.build((1, 4, 4, 4))
+    kernels = [to_numpy(w) for w in layer.weights if w.name == "kernel"]
+    for kernel in kernels:
+        others = [k for k in kernels if k is not kernel and k.size == kernel.size]
+        assert not any(np.array_equal(np.sort(kernel.ravel()), np.sort(k.ravel())) for k in others)
+
+
+@pytest.mark.parametrize("name", LAYERS_WITH_KERNELS)
+def test_a_global_seed_repeats_the_weights(name):
+    def weights():
+        keras.utils.set_random_seed(9)
+        layer = LAYERS_WITH_KERNELS[name]()
+        layer.build((1, 4, 4, 4))
+        return layer.get_weights()
+
+    for first, again in zip(weights(), weights(), strict=True):
+        np.testing.assert_array_equal(first, again)
+
+
+def test_default_initialization_is_he_normal_by_fan_out():
+    layer = layers.Convolution(256, 3)
+    layer.build((1, 8, 8, 64))
+    expected = np.sqrt(2 / (9 * 256))
+    assert abs(to_numpy(layer.kernel).std() / expected - 1) < 0.01
+    assert abs(to_numpy(layer.kernel)).max() > 3 * expected  # not truncated
+
+
+def test_regularizer_reaches_every_kernel():
+    layer = ResidualBlock(4, se_ratio=0.5, strides=2, kernel_regularizer=keras.regularizers.L2(0.1))
+    layer.build((1, 4, 4, 3))
+    kernels = [w for w in layer.weights if w.name == "kernel"]
+    assert len(kernels) == 5
+    expected = 0.1 * sum((to_numpy(kernel) ** 2).sum() for kernel in kernels)
+    np.testing.assert_allclose(sum(map(to_numpy, layer.losses)), expected, rtol=1e-5)
