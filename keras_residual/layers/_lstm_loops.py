@@ -3,7 +3,7 @@
 `run_layer` is the ordinary loop over time, one layer at a time. `run_wavefront` takes all layers
 at once: layer `l` at time `t` needs only `(l - 1, t)` and `(l, t - 1)`, so the cells on one
 anti-diagonal of (layer, time) are one batched product, `T + L - 1` steps instead of `T · L`. In
-both, all that does not recur leaves the loop: the gradient's factors, and the weights' gradient.
+both, the weights' gradient leaves the loop as one large product.
 """
 
 import dataclasses
@@ -23,16 +23,20 @@ class LoopOptions:
     Args:
         activation: Function of the candidate and of the cell state.
         recurrent_activation: Function of the three gates.
+        hoist: Whether `run_layer` takes what does not recur, the product with the inputs and the
+            factors of the gradient, out of the loop. It saves steps' overhead and costs memory
+            traffic.
         rematerialize: Whether the backward pass computes the pre-activations again.
         unroll: Whether to write the steps out one after the other.
         training: Whether a gradient is likely to be asked for.
     """
 
-    activation: Callable = keras.activations.tanh
-    recurrent_activation: Callable = keras.activations.sigmoid
-    rematerialize: bool = False
-    unroll: bool = False
-    training: bool = False
+    activation: Callable
+    recurrent_activation: Callable
+    hoist: bool
+    rematerialize: bool
+    unroll: bool
+    training: bool
 
     @property
     def hand_written(self) -> bool:
@@ -42,22 +46,31 @@ class LoopOptions:
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
-    def cell(self, z, c):
-        return lstm_cell(ops.cast(z, c.dtype), c, self.activation, self.recurrent_activation)
+    def cell(self, z, c, whole=False):
+        z = ops.cast(z, c.dtype)
+        return lstm_cell(z, c, self.activation, self.recurrent_activation, whole)
 
-
-def _differentiable(options, forward, backward, arguments):
-    if options.hand_written:
-        return with_gradient(forward, backward, arguments, expected=options.training)
-    return forward(False, *arguments)[0]
+    def differentiable(self, forward, backward, arguments):
+        if self.hand_written:
+            return with_gradient(forward, backward, arguments, expected=self.training)
+        return forward(False, *arguments)[0]
 
 
 def _times(x, factor):
     return x if factor is None else x * factor
 
 
+def _plus(x, bias):
+    return x if bias is None else x + bias
+
+
 def _hold(live, new, old):
     return new if live is None else ops.where(live, new, old)
+
+
+def _still(live, dtype):
+    """Returns 1 where a step is passed over, so that the gradient of `h` goes past it."""
+    return None if live is None else ops.cast(ops.logical_not(live), dtype)
 
 
 def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropout=(None, None)):
@@ -82,71 +95,69 @@ def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropo
     def backward(saved, *gradients):
         return _layer_backward(options, length, saved, *gradients)
 
-    return _differentiable(options, forward, backward, (x, *weights, *states, live, *dropout))
-
-
-def _project(x, W, b, drop_x):
-    """Returns the input's share of all pre-activations, as one product."""
-    z = ops.matmul(_times(x, drop_x), W)
-    return z if b is None else z + b
+    return options.differentiable(forward, backward, (x, *weights, *states, live, *dropout))
 
 
 def _layer_forward(options, length, save, x, W, U, b, h, c, live, drop_x, drop_h):
+    def project(x):
+        return _plus(ops.matmul(_times(x, drop_x), W), b)
+
     def step(carry, inputs):
         h, c = carry
-        projected, live = inputs
-        z = projected + ops.matmul(_times(h, drop_h), U)
-        h_new, c_new = options.cell(z, c)
+        x, live = inputs
+        z = (x if options.hoist else project(x)) + ops.matmul(_times(h, drop_h), U)
+        h_new, c_new = options.cell(z, c, whole=options.hoist)
         h_new = _hold(live, ops.cast(h_new, h.dtype), h)
-        emitted = (h_new,)
-        if save:
-            emitted += (
-                (ops.cast(c, h.dtype),) if options.rematerialize else (ops.cast(c, h.dtype), z)
-            )
-        return (h_new, _hold(live, c_new, c)), emitted
+        kept = (ops.cast(c, h.dtype), z)[: len(specs) - 1]
+        return (h_new, _hold(live, c_new, c)), (h_new, *kept)
 
     specs = [(h.shape, h.dtype)]
     if save:
         specs += [(h.shape, h.dtype)]
-        specs += [] if options.rematerialize else [((*h.shape[:-1], U.shape[-1]), h.dtype)]
-    (h_last, c_last), (hs, *kept) = scan(
-        step, (h, c), (_project(x, W, b, drop_x), live), specs, length, unroll=options.unroll
-    )
-    saved = (x, W, U, b, h, c, live, drop_x, drop_h, hs, *kept)
-    return (hs, h_last, c_last), saved
+        specs += [] if options.rematerialize else [((h.shape[0], U.shape[1]), h.dtype)]
+    inputs = (project(x) if options.hoist else x, live)
+    last, (hs, *kept) = scan(step, (h, c), inputs, specs, length, unroll=options.unroll)
+    return (hs, *last), (x, W, U, b, h, c, live, drop_x, drop_h, hs, *kept)
 
 
 def _layer_backward(options, length, saved, d_hs, dh, dc):
     x, W, U, b, h, c, live, drop_x, drop_h, hs, cs, *zs = saved
-    dtype = h.dtype
+    W_t, U_t = ops.transpose(W), ops.transpose(U)
+    x = _times(x, drop_x)
     h_before = _times(ops.concatenate([ops.expand_dims(h, 0), hs])[:-1], drop_h)
-    z = zs[0] if zs else _project(x, W, b, drop_x) + ops.matmul(h_before, U)
-    factors = ops.cast(gradient_factors(ops.cast(z, c.dtype), ops.cast(cs, c.dtype), live), dtype)
-    U_t = ops.transpose(U)
-    still = None if live is None else ops.cast(ops.logical_not(live), c.dtype)
+
+    def factors_of(c_before, live, *kept):
+        """Of one step, or of all at once."""
+        if options.rematerialize:
+            kept = (_plus(ops.matmul(kept[0], W), b) + ops.matmul(kept[1], U),)
+        return gradient_factors(ops.cast(kept[0], c.dtype), ops.cast(c_before, c.dtype), live)
 
     def step(carry, inputs):
         dh, dc = carry
-        d_out, factors, still = inputs
-        dh = dh + ops.cast(d_out, dc.dtype)
-        dz, dc = gradient_step(ops.cast(factors, dc.dtype), dh, dc)
-        dz = ops.cast(dz, dtype)
-        dh_before = ops.cast(_times(ops.matmul(dz, U_t), drop_h), dc.dtype)
+        d_out, still, *rest = inputs
+        factors = [ops.cast(f, c.dtype) for f in rest] if options.hoist else factors_of(*rest)
+        dh = dh + ops.cast(d_out, c.dtype)
+        dz, dc = gradient_step(factors, dh, dc)
+        dz = ops.cast(dz, h.dtype)
+        dh_before = ops.cast(_times(ops.matmul(dz, U_t), drop_h), c.dtype)
         return (dh_before if still is None else dh_before + dh * still, dc), (dz,)
 
+    rest = (cs, live, *((x, h_before) if options.rematerialize else zs))
+    if options.hoist:
+        rest = [ops.cast(factor, h.dtype) for factor in factors_of(*rest)]
     (dh, dc), (dz,) = scan(
         step,
         (ops.cast(dh, c.dtype), dc),
-        (d_hs, factors, still),
-        [((*h.shape[:-1], U.shape[-1]), dtype)],
+        (d_hs, _still(live, c.dtype), *rest),
+        [((h.shape[0], U.shape[1]), h.dtype)],
         length,
         reverse=True,
         unroll=options.unroll,
     )
-    dx = _times(ops.matmul(dz, ops.transpose(W)), drop_x)
-    dW, dU = (_weight_gradient(a, dz) for a in (_times(x, drop_x), h_before))
+    dx = _times(ops.matmul(dz, W_t), drop_x)
+    dW, dU = (_weight_gradient(a, dz) for a in (x, h_before))
     db = None if b is None else ops.sum(dz, axis=(0, 1))
-    return dx, dW, dU, db, ops.cast(dh, dtype), dc, None, None, None
+    return dx, dW, dU, db, ops.cast(dh, h.dtype), dc, None, None, None
 
 
 def _weight_gradient(a, dz):
@@ -155,9 +166,7 @@ def _weight_gradient(a, dz):
     return ops.matmul(ops.transpose(a), dz)
 
 
-def run_wavefront(
-    options: LoopOptions, length, x, weights, states, residual, mask=None, dropout=None
-):
+def run_wavefront(options: LoopOptions, length, x, weights, states, residual, mask, dropout):
     """Runs a stack of layers of one width over a whole sequence.
 
     Args:
@@ -185,7 +194,7 @@ def run_wavefront(
     def backward(saved, *gradients):
         return _wavefront_backward(options, residual, length + late, saved, *gradients)
 
-    outputs, h, c = _differentiable(options, forward, backward, arguments)
+    outputs, h, c = options.differentiable(forward, backward, arguments)
     return outputs[late:], h, c
 
 
@@ -200,14 +209,14 @@ def _pad_time(x, before, after):
     return ops.pad(x, [(before, after)] + [(0, 0)] * (len(x.shape) - 1))
 
 
-def _choose(residual, inputs):
-    """Returns the inputs of the residual layers, zero for the others; `None` if there are none."""
+def _add_residual(residual, y, inputs):
+    """Returns `y` plus the inputs of the residual layers."""
     if not any(residual):
-        return None
+        return y
     if all(residual):
-        return inputs
+        return y + inputs
     chosen = ops.reshape(ops.convert_to_tensor(residual, dtype="bool"), (-1, 1, 1))
-    return ops.where(chosen, inputs, ops.zeros((), inputs.dtype))
+    return y + ops.where(chosen, inputs, ops.zeros((), inputs.dtype))
 
 
 def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, dropout):
@@ -216,61 +225,46 @@ def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, drop
         x, live = inputs
         below = ops.concatenate([ops.expand_dims(x, 0), out[:-1]], axis=0)
         a = _times(ops.concatenate([below, h], axis=-1), dropout)
-        z = ops.matmul(a, W)
-        z = z if b is None else z + b
+        z = _plus(ops.matmul(a, W), b)
         h_new, c_new = options.cell(z, c)
         h_new = ops.where(live, ops.cast(h_new, h.dtype), h)
-        skip = _choose(residual, below)
-        out = h_new if skip is None else h_new + skip
-        emitted = (out[-1],)
-        if save:
-            emitted += (a, ops.cast(c, h.dtype)) + (() if options.rematerialize else (z,))
-        return (out, h_new, ops.where(live, c_new, c)), emitted
+        out = _add_residual(residual, h_new, below)
+        kept = (a, ops.cast(c, h.dtype), z)[: len(specs) - 1]
+        return (out, h_new, ops.where(live, c_new, c)), (out[-1], *kept)
 
     layers, batch, units = h.shape
     specs = [((batch, units), h.dtype)]
     if save:
-        specs += [((layers, batch, k * units), h.dtype) for k in (2, 1, 4)]
-        specs = specs[:3] if options.rematerialize else specs
-    (_, h_last, c_last), (tops, *kept) = scan(
-        step, (ops.zeros_like(h), h, c), (x, live), specs, steps, unroll=options.unroll
-    )
-    return (tops, h_last, c_last), (W, b, c, live, dropout, *kept)
+        widths = (2, 1) if options.rematerialize else (2, 1, 4)
+        specs += [((layers, batch, width * units), h.dtype) for width in widths]
+    carry = (ops.zeros_like(h), h, c)
+    (_, *last), (tops, *kept) = scan(step, carry, (x, live), specs, steps, unroll=options.unroll)
+    return (tops, *last), (W, b, c, live, dropout, *kept)
 
 
 def _wavefront_backward(options, residual, steps, saved, d_tops, dh, dc):
     W, b, c, live, dropout, a, cs, *zs = saved
     dtype, (layers, batch, units) = a.dtype, c.shape
     W_t = ops.swapaxes(W, 1, 2)
-    still = ops.cast(ops.logical_not(live), c.dtype)
-
-    def factors_of(z, c_before, live):
-        c_before = ops.cast(c_before, c.dtype)
-        return ops.cast(gradient_factors(ops.cast(z, c.dtype), c_before, live), dtype)
-
-    def again(a, c_before, live):
-        z = ops.matmul(a, W)
-        return factors_of(z if b is None else z + b, c_before, live)
 
     def step(carry, inputs):
         d_below, dh, dc = carry
-        d_top, still, *rest = inputs
-        factors = again(*rest) if options.rematerialize else rest[0]
+        d_top, still, live, c_before, *kept = inputs
+        z = _plus(ops.matmul(kept[0], W), b) if options.rematerialize else kept[0]
+        factors = gradient_factors(ops.cast(z, c.dtype), ops.cast(c_before, c.dtype), live)
         d_out = ops.concatenate([d_below, ops.expand_dims(d_top, 0)], axis=0)
-        dh = dh + ops.cast(d_out, dc.dtype)
-        dz, dc = gradient_step(ops.cast(factors, dc.dtype), dh, dc)
+        dh = dh + ops.cast(d_out, c.dtype)
+        dz, dc = gradient_step(factors, dh, dc)
         dz = ops.cast(dz, dtype)
         d_inputs, dh_before = ops.split(_times(ops.matmul(dz, W_t), dropout), 2, axis=-1)
-        skip = _choose(residual, d_out)
-        d_inputs = d_inputs if skip is None else d_inputs + skip
-        dh = ops.cast(dh_before, dc.dtype) + dh * still
+        d_inputs = _add_residual(residual, d_inputs, d_out)
+        dh = ops.cast(dh_before, c.dtype) + dh * still
         return (d_inputs[1:], dh, dc), (dz, d_inputs[0])
 
-    rest = (a, cs, live) if options.rematerialize else (factors_of(zs[0], cs, live),)
     (_, dh, dc), (dz, dx) = scan(
         step,
         (ops.zeros_like(ops.cast(c, dtype))[1:], ops.cast(dh, c.dtype), dc),
-        (d_tops, still, *rest),
+        (d_tops, _still(live, c.dtype), live, cs, a if options.rematerialize else zs[0]),
         [((layers, batch, 4 * units), dtype), ((batch, units), dtype)],
         steps,
         reverse=True,

@@ -6,17 +6,21 @@ from keras import ops
 from keras_residual.layers._loops import on_accelerator
 from keras_residual.layers._lstm_loops import LoopOptions, run_layer, run_wavefront
 
+# On a CPU, larger batches do better inside the loop, where what a step needs is in the cache.
+SMALL_BATCHES = range(1, 5)
+
 
 def state_dtype(layer) -> str:
     """Returns the dtype of cell states: float32 where the layer computes in 16 bits."""
     return "float32" if layer.compute_dtype in ("float16", "bfloat16") else layer.compute_dtype
 
 
-def loop_options(layer, training: bool) -> LoopOptions:
+def loop_options(layer, batch, training: bool) -> LoopOptions:
     cell = layer.cells[0]
     return LoopOptions(
         activation=cell.activation,
         recurrent_activation=cell.recurrent_activation,
+        hoist=on_accelerator() or batch in SMALL_BATCHES,
         rematerialize=layer.rematerialize,
         unroll=layer.unroll,
         training=training,
@@ -44,7 +48,7 @@ def run(layer, x, states, mask, training: bool):
 
 def step(layer, x, states):
     """Runs all layers for one time step, `x` being `(batch, features)`."""
-    options = loop_options(layer, training=False)
+    options = loop_options(layer, x.shape[0], training=False)
     last = []
     for index, cell in enumerate(layer.cells):
         h, c = states[2 * index : 2 * index + 2]
@@ -75,7 +79,7 @@ class _Run:
     def __init__(self, layer, x, mask, training):
         self.layer, self.mask = layer, mask
         self.live = None if mask is None else ops.expand_dims(mask, -1)
-        self.options = loop_options(layer, training)
+        self.options = loop_options(layer, x.shape[1], training)
         self.length, self.batch = ops.shape(x)[:2]
         self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
         self.wavefront = layer.implementation == "wavefront" or (

@@ -1,0 +1,141 @@
+"""Times `ResidualLSTM` against the stack of `keras.layers.LSTM` and `Add` that computes the same.
+
+    KERAS_BACKEND=tensorflow python tests/benchmarks/residual_lstm.py
+    KERAS_BACKEND=jax python tests/benchmarks/residual_lstm.py --units 64 --layers 8
+
+Inference, and the gradient by all weights of the mean square of the outputs, compiled as `Model`
+does by default (TensorFlow: a graph; `--jit` adds XLA. JAX: jit). All candidates of a row take
+turns in one process; the numbers are medians in milliseconds. A minute or two on two cores.
+"""
+
+import argparse
+import itertools
+import statistics
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual.layers import ResidualLSTM
+
+IMPLEMENTATIONS = ("auto", "layerwise", "wavefront")
+
+
+def keras_stack(units, num_layers):
+    inputs = x = keras.Input((None, units))
+    for index in range(num_layers):
+        y = keras.layers.LSTM(units, return_sequences=True)(x)
+        x = y if index == 0 else keras.layers.Add()([y, x])
+    return keras.Model(inputs, x)
+
+
+def residual_stack(units, num_layers, implementation):
+    inputs = keras.Input((None, units))
+    layer = ResidualLSTM(units, num_layers, implementation=implementation, return_sequences=True)
+    return keras.Model(inputs, layer(inputs))
+
+
+def compiled(model, x, jit):
+    """Returns a function for inference and one for the gradient, both waiting for their result."""
+    if keras.backend.backend() == "tensorflow":
+        return _compiled_tensorflow(model, x, jit)
+    if keras.backend.backend() == "jax":
+        return _compiled_jax(model, x)
+    return _compiled_torch(model, x)
+
+
+def _compiled_tensorflow(model, x, jit):
+    import tensorflow as tf
+
+    @tf.function(jit_compile=jit)
+    def infer(x):
+        return model(x, training=False)
+
+    @tf.function(jit_compile=jit)
+    def train(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(x, training=True) ** 2)
+        return tape.gradient(loss, [v.value for v in model.trainable_variables])
+
+    return lambda: infer(x).numpy(), lambda: [g.numpy() for g in train(x)]
+
+
+def _compiled_jax(model, x):
+    import jax
+
+    trainable = [v.value for v in model.trainable_variables]
+    other = [v.value for v in model.non_trainable_variables]
+
+    def outputs(trainable, x, training):
+        return model.stateless_call(trainable, other, x, training=training)[0]
+
+    infer = jax.jit(lambda trainable, x: outputs(trainable, x, False))
+    train = jax.jit(jax.grad(lambda trainable, x: (outputs(trainable, x, True) ** 2).mean()))
+    return (
+        lambda: jax.block_until_ready(infer(trainable, x)),
+        lambda: jax.block_until_ready(train(trainable, x)),
+    )
+
+
+def _compiled_torch(model, x):
+    import torch
+
+    def infer():
+        with torch.no_grad():
+            return model(x, training=False)
+
+    def train():
+        loss = (model(x, training=True) ** 2).mean()
+        return torch.autograd.grad(loss, [v.value for v in model.trainable_variables])
+
+    return infer, train
+
+
+def timed(functions, repeats):
+    """Returns the median milliseconds of each function, calling them in turns."""
+    times = [[] for _ in functions]
+    for function in functions:
+        function()
+    for _ in range(repeats):
+        for function, found in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            found.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(found) for found in times]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--units", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--time", type=int, nargs="+", default=[16, 128])
+    parser.add_argument("--layers", type=int, nargs="+", default=[2, 8])
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--jit", action="store_true", help="compile TensorFlow graphs with XLA")
+    given = parser.parse_args()
+    columns = ("Keras", *IMPLEMENTATIONS)
+    print(f"{keras.backend.backend()}, milliseconds; the last column is Keras / auto")
+    print(f"{'units':>5} {'batch':>5} {'time':>5} {'layers':>6}  {'':9}", end="")
+    print(*(f"{column:>10}" for column in (*columns, "ratio")))
+    for units, batch, steps, layers in itertools.product(
+        given.units, given.batch, given.time, given.layers
+    ):
+        x = ops.convert_to_tensor(
+            np.random.default_rng(0).normal(size=(batch, steps, units)), "float32"
+        )
+        models = [keras_stack(units, layers)]
+        models += [residual_stack(units, layers, how) for how in IMPLEMENTATIONS]
+        for model in models[1:]:
+            model.set_weights(models[0].get_weights())
+        functions = [compiled(model, x, given.jit) for model in models]
+        for kind, column in (("inference", 0), ("training", 1)):
+            found = timed([pair[column] for pair in functions], given.repeats)
+            print(f"{units:5} {batch:5} {steps:5} {layers:6}  {kind:9}", end="")
+            print(
+                *(f"{value:10.2f}" for value in found), f"{found[0] / found[1]:9.2f}x", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
