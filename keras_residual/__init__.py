@@ -2,7 +2,7 @@
 
 import importlib
 
-from keras_residual import layers, models
+from keras_residual import _startup, layers, models  # noqa: F401
 from keras_residual.models import (
     GNMT,
     DenseNet,
