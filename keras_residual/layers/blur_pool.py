@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers._borders import mirrored
 from keras_residual.layers._composite import SpatialLayer
 from keras_residual.layers._registration import PACKAGE
 
@@ -62,17 +63,8 @@ class BlurPool(SpatialLayer):
         # Separable, as weighted strided slices: the same few operations in every rank and backend.
         x = inputs
         for axis in self.spatial_axes(len(inputs.shape)):
-            x = self._filter(self._reflect(x, axis), axis)
+            x = self._filter(mirrored(x, axis, self.kernel_size // 2, repeat_edge=False), axis)
         return x
-
-    def _reflect(self, x, axis):
-        """Pads an axis; `ops.pad` cannot reflect five axes on PyTorch."""
-        border, window = self.kernel_size // 2, [slice(None)] * len(x.shape)
-        sides = []
-        for side in (slice(1, border + 1), slice(-border - 1, -1)):
-            window[axis] = side
-            sides.append(ops.flip(x[tuple(window)], axis))
-        return ops.concatenate([sides[0], x, sides[1]], axis)
 
     def _filter(self, x, axis):
         taps = self.kernel_size

@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers._borders import mirrored
 from keras_residual.layers._composite import BlockLayer, chain
 from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.blur_pool import BlurPool
@@ -149,13 +150,12 @@ class Stem(BlockLayer):
         # TensorFlow's and JAX' CPU kernels pool channels_last only.
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         nonnegative = self.activation is keras.activations.relu and not self.preactivated
-        zero = nonnegative or self.pool_padding == "zero"
-        # The border value again never changes a maximum: no infinities, which int8 cannot hold.
-        x = ops.pad(
-            x,
-            [(0, 0)] + [(1, 1)] * (len(x.shape) - 2) + [(0, 0)],
-            mode="constant" if zero else "symmetric",
-        )
+        if nonnegative or self.pool_padding == "zero":
+            x = ops.pad(x, [(0, 0)] + [(1, 1)] * (len(x.shape) - 2) + [(0, 0)])
+        else:
+            # The border value again never changes a maximum: no infinities, which int8 cannot hold.
+            for axis in range(1, len(x.shape) - 1):
+                x = mirrored(x, axis, 1, repeat_edge=True)
         x = ops.max_pool(x, 3, strides, "valid", data_format="channels_last")
         return ops.moveaxis(x, -1, 1) if self.channels_first else x
 

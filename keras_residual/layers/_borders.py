@@ -1,0 +1,16 @@
+"""Extending a tensor by its own values."""
+
+from keras import ops
+
+
+def mirrored(x, axis: int, border: int, repeat_edge: bool):
+    """Mirrors `border` values at both ends of an axis, the outermost again with `repeat_edge`.
+
+    `ops.pad` has it as "symmetric" and "reflect", but not for five axes on PyTorch.
+    """
+    skip = 0 if repeat_edge else 1
+    window, sides = [slice(None)] * len(x.shape), []
+    for side in (slice(skip, skip + border), slice(-border - skip, -skip or None)):
+        window[axis] = side
+        sides.append(ops.flip(x[tuple(window)], axis))
+    return ops.concatenate([sides[0], x, sides[1]], axis)
