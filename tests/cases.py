@@ -30,6 +30,7 @@ UNIT_OPTIONS = {
     "zero_init_residual": True,
     "conv_bias": True,
     "dilation_rate": 2,
+    "first_dilation_rate": 3,
     **BLOCK_OPTIONS,
 }
 

@@ -25,6 +25,7 @@ class ResidualUnit(BlockLayer):
         filters: int,
         strides: int = 1,
         dilation_rate: int = 1,
+        first_dilation_rate: int | None = None,
         activation_order: str = "post",
         shortcut: str = "projection",
         normalize_identity: bool = False,
@@ -42,6 +43,9 @@ class ResidualUnit(BlockLayer):
         self.filters = _checks.integer("filters", filters)
         self.strides = _checks.integer("strides", strides)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
+        if first_dilation_rate is not None:
+            first_dilation_rate = _checks.integer("first_dilation_rate", first_dilation_rate)
+        self.first_dilation_rate = first_dilation_rate
         self.activation_order = _checks.choice("activation_order", activation_order, ORDERS)
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
         self.share_preactivation = _checks.boolean("share_preactivation", share_preactivation)
@@ -57,6 +61,11 @@ class ResidualUnit(BlockLayer):
     def convolutions(self) -> list[dict]:
         """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
         raise TypeError(f"{type(self).__name__} must implement `convolutions`.")
+
+    def strided_options(self) -> dict:
+        """Returns strides and dilation of the convolution that takes the strides."""
+        dilation = self.first_dilation_rate or self.dilation_rate
+        return {"strides": self.strides, "dilation_rate": dilation if self.strides == 1 else 1}
 
     @property
     def preactivated(self) -> bool:
@@ -157,6 +166,7 @@ class ResidualUnit(BlockLayer):
             "filters": self.filters,
             "strides": self.strides,
             "dilation_rate": self.dilation_rate,
+            "first_dilation_rate": self.first_dilation_rate,
             "activation_order": self.activation_order,
             "shortcut": self._shortcut_kind,
             "normalize_identity": self.normalize_identity,

@@ -24,6 +24,8 @@ class BottleneckBlock(ResidualUnit):
         strided_conv: `"conv2"`, the 3×3 convolution takes the strides (v1.5), or `"conv1"`, the
             first 1×1 (v1, keras.applications). Defaults to `"conv2"`.
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
+        first_dilation_rate: Dilation of a 3×3 convolution that would take the strides, where it
+            differs. Defaults to `None`.
         activation_order: `"post"` (v1) or `"pre"` (v2). Defaults to `"post"`.
         shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
         normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
@@ -101,21 +103,21 @@ class BottleneckBlock(ResidualUnit):
         return group * self.cardinality
 
     def convolutions(self):
-        first, second = (1, self.strides)
-        if self.strided_conv == "conv1":
-            first, second = second, first
-        dilation = self.dilation_rate if second == 1 else 1
-        return [
-            {"filters": self.width, "kernel_size": 1, "strides": first},
+        arguments = [
+            {"filters": self.width, "kernel_size": 1},
             {
                 "filters": self.width,
                 "kernel_size": 3,
-                "strides": second,
-                "dilation_rate": dilation,
+                "dilation_rate": self.dilation_rate,
                 "groups": self.cardinality,
             },
             {"filters": self.filters, "kernel_size": 1},
         ]
+        if self.strided_conv == "conv1":
+            arguments[0]["strides"] = self.strides
+        else:
+            arguments[1].update(self.strided_options())
+        return arguments
 
     def get_config(self):
         return {

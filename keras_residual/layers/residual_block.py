@@ -20,6 +20,8 @@ class ResidualBlock(ResidualUnit):
         strides: Positive integer, strides of the first convolution. Defaults to `1`.
         dilation_rate: Positive integer, dilation of all convolutions (of the first only without
             strides). Defaults to `1`.
+        first_dilation_rate: Dilation of the first convolution where it differs: in the place of
+            strides it sees the denser grid, what follows the sparser one. Defaults to `None`.
         activation_order: `"post"` (v1) or `"pre"` (v2). Defaults to `"post"`.
         shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
         normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
@@ -73,8 +75,7 @@ class ResidualBlock(ResidualUnit):
             {"filters": self.filters, "kernel_size": size, "dilation_rate": self.dilation_rate}
             for size in self.kernel_sizes
         ]
-        if self.strides > 1:
-            arguments[0].update(strides=self.strides, dilation_rate=1)
+        arguments[0].update(self.strided_options())
         return arguments
 
     def get_config(self):

@@ -168,16 +168,20 @@ class ResNetArchitecture:
         )
 
     def _stage(self, stage, stride, dilation_before, dilation, shared):
-        # The first block of a dilated stage still sees the denser grid of the stage before.
-        first, last = {"dilation_rate": dilation_before}, None
+        # What comes before the place of the strides still sees the denser grid.
+        step = {"strides": stride}
+        if dilation != dilation_before:
+            step = {"dilation_rate": dilation, "first_dilation_rate": dilation_before}
+        first, last = {}, {}
         if stage == 0 and self.activation_order == "pre":
             first["share_preactivation"] = self.share_preactivation
         if self.strided_block == "first":
-            first["strides"] = stride
-        elif stride > 1:
-            last = {"strides": stride, "shortcut": "none" if self.shortcut == "none" else "pad"}
+            first.update(step)
+        elif step != {"strides": 1}:
+            last = {**step, "shortcut": "none" if self.shortcut == "none" else "pad"}
+        inner = dilation if self.strided_block == "first" else dilation_before
         return ResidualStage(
-            self._block(self.widths[stage], dilation, shared),
+            self._block(self.widths[stage], inner, shared),
             self.depths[stage],
             first=first,
             last=last,

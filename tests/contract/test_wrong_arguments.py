@@ -16,6 +16,7 @@ WRONG = {
     "kernel_sizes": (3, "33", (), (3, -1), None),
     "strides": POSITIVE,
     "dilation_rate": POSITIVE,
+    "first_dilation_rate": (0, 2.5, "8", True),
     "groups": POSITIVE,
     "cardinality": POSITIVE,
     "base_width": POSITIVE,
