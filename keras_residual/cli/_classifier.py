@@ -8,6 +8,10 @@ import keras
 import keras_residual
 from keras_residual import data
 
+_IMAGENET_SIZE = (224, 224)
+# The networks for ImageNet reduce their input by this factor.
+_SMALLEST_IMAGENET_SIZE = 32
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -54,22 +58,33 @@ def held_out_batches(dataset, batch_size=128, image_size=None, augmentation="aut
     )
 
 
+def training_size(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
+    """Returns the size of the training images: the side asked for, their own, or 224."""
+    if side is not None:
+        return side, side
+    own = dataset.image_shape[:2]
+    return _IMAGENET_SIZE if None in own else own
+
+
 def make_classifier(
-    name: str,
-    dataset: data.Dataset,
-    image_size: tuple[int, int] | None = None,
-    dtype: str | None = None,
+    name: str, dataset: data.Dataset, image_size: tuple[int, int], dtype: str | None = None
 ) -> keras.Model:
     """Returns a network for the dataset's images and classes.
 
     It takes pixels in [0, 1] and standardizes them itself, so that its file needs nothing beside.
     """
-    *size, channels = dataset.image_shape
-    images = keras.Input((*(image_size or size), channels), name="image")
+    images = keras.Input((*image_size, dataset.image_shape[-1]), name="image")
     mean, std = data.channel_statistics(dataset.train)
     standardized = keras.layers.Normalization(
         mean=mean.tolist(), variance=(std**2).clip(1e-12).tolist(), name="standardize"
     )(images)
-    return keras_residual.get_model(
-        name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype
-    )
+    try:
+        return keras_residual.get_model(
+            name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype
+        )
+    except ValueError as error:
+        if "input_shape" in str(error) and max(image_size) < _SMALLEST_IMAGENET_SIZE:
+            raise ValueError(
+                f"{error} (`--image-size {_SMALLEST_IMAGENET_SIZE}` enlarges the images.)"
+            ) from error
+        raise

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_residual._files import replacing
 
-BLUE, ORANGE, RED, GREY = "#2f6db5", "#e07b22", "#c0392b", "#666666"
+BLUE, ORANGE, RED, LIGHT = "#2f6db5", "#e07b22", "#c0392b", "#bbbbbb"
 
 
 def _figure(width: float, height: float):
@@ -41,13 +41,15 @@ def learning_curves(history: dict[str, list[float]], path: Path) -> None:
         # A held-out error of 0 has no place on a logarithmic axis.
         axes.set_yscale("log" if title == "Loss" else "linear")
         if title == "Error":
+            top = min(1.0, 1.5 * np.median([*training, *held_out]) + 0.05)
+            title = "Error" if top == 1.0 else f"Error (axis ends at {top:.0%})"
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-            axes.set_ylim(0, min(1.0, 1.5 * np.median([*training, *held_out]) + 0.05))
+            axes.set_ylim(0, top)
         axes.set(title=title, xlabel="Epoch", xlim=(1, max(2, epochs[-1])))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.annotate(
-            f"{held_out[-1]:.2%}" if title == "Error" else f"{held_out[-1]:.3f}",
+            f"{held_out[-1]:.3f}" if title == "Loss" else f"{held_out[-1]:.2%}",
             (epochs[-1], held_out[-1]),
             textcoords="offset points",
             xytext=(-4, 8),
@@ -118,6 +120,8 @@ def sample_predictions(
             if wrong:
                 text += f", is {names[labels[index]]}"
             axes.set_title(text, color=RED if wrong else "black", fontsize=10)
-        for axes in grid:
+            axes.set(xticks=(), yticks=())
+            axes.spines[:].set_color(RED if wrong else LIGHT)
+        for axes in grid[len(chosen) :]:
             axes.set_axis_off()
     _save(figure, path)

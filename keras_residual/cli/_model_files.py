@@ -1,5 +1,6 @@
 """Models in files of any format, behind one call."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
     """Returns a function from images to outputs, and the input shape without batch.
 
     Args:
-        path: A `.keras` file, a `.tflite` file or the folder of a SavedModel.
+        path: A `.keras` file, a `.tflite` file, the folder of a SavedModel or that of a training.
     """
+    if (path / "model.keras").is_file():
+        path = path / "model.keras"
     if path.is_dir() or path.suffix == ".tflite":
         artefact = export.load(path)
         return artefact.predict, artefact.input_shape[1:]
@@ -29,6 +32,8 @@ def load_keras(path: Path) -> keras.Model:
         raise ValueError(f"{path} does not exist. {accepted}")
     if path.suffix != ".keras":
         raise ValueError(f"{path} is not a model file. {accepted}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is truncated or no .keras file. {accepted}")
     try:
         return keras.saving.load_model(path, compile=False)
     # Damaged bytes make zipfile, h5py and Keras raise a dozen kinds of exception.

@@ -37,7 +37,9 @@ class EpochBar(keras.callbacks.Callback):
         self._bar.update(self._task, completed=epoch)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(self._task, completed=self.done + (batch + 1) / self.steps)
+        # An epoch counts once its held-out images have been seen and it has been saved.
+        part = 0.99 * (batch + 1) / self.steps
+        self._bar.update(self._task, completed=self.done + part)
 
     def on_epoch_end(self, epoch, logs=None):
         self.done = epoch + 1

@@ -13,6 +13,7 @@ import keras_residual
 from keras_residual import analysis, data, export, training
 from keras_residual._files import write_text
 from keras_residual.cli import _classifier, _comparison, _figures, _session
+from keras_residual.cli._terminal import same_command
 
 NAME, RECIPE = "ResNet8", "quick"
 _PICTURES = ("learning_curves.png", "confusion_matrix.png", "sample_predictions.png")
@@ -39,10 +40,16 @@ class Quickstart:
         self.recipe = training.recipes[RECIPE]
         self.dataset = data.load("digits")
         keras.utils.set_random_seed(seed)
-        self.model = _classifier.make_classifier(NAME, self.dataset)
+        self.size = self.dataset.image_shape[:2]
+        self.model = _classifier.make_classifier(NAME, self.dataset, self.size)
         batches = _classifier.held_out_batches(self.dataset).as_numpy_iterator()
         images, labels = zip(*batches, strict=True)
         self.images, self.labels = np.concatenate(images), np.concatenate(labels)
+
+    def describe_data(self) -> str:
+        """The dataset in a line."""
+        training, held_out = len(self.dataset.train), len(self.dataset.test)
+        return f"{training:,} training and {held_out} held-out scans of digits, 8 × 8 pixels each"
 
     def cost(self) -> analysis.Cost:
         """What the network costs."""
@@ -55,7 +62,11 @@ class Quickstart:
         return _session.run(
             self.model,
             _classifier.batches(
-                self.dataset, self.recipe.batch_size, self.recipe.augmentation, self.seed, None
+                self.dataset,
+                self.recipe.batch_size,
+                self.recipe.augmentation,
+                self.seed,
+                self.size,
             ),
             self.recipe,
             self.output,
@@ -63,13 +74,7 @@ class Quickstart:
             epochs=self.epochs,
             settings={"dataset": "digits", "seed": self.seed},
             tensorboard=False,
-            again=self._command() + " --resume",
-        )
-
-    def _command(self) -> str:
-        return (
-            f"keras-residual quickstart --seed {self.seed} --epochs {self.epochs} "
-            f"--output {self.output}"
+            again=same_command(add="--resume"),
         )
 
     def export(self) -> None:
@@ -108,7 +113,7 @@ class Quickstart:
     def write_report(self, history, rows, seconds: float) -> None:
         """Writes every number to `report.json`."""
         report = {
-            "command": self._command(),
+            "command": same_command(),
             "dataset": str(self.dataset),
             "model": NAME,
             "cost": asdict(self.cost()),

@@ -46,17 +46,17 @@ def run(
         fail(error, code=1)
     except KeyboardInterrupt:
         bar.stop()
-        _say_how_to_go_on(output, again)
+        _say_how_to_go_on(output, epochs, again)
         raise SystemExit(INTERRUPTED) from None
     finally:
         bar.stop()
 
 
-def _say_how_to_go_on(output, again):
+def _say_how_to_go_on(output, epochs, again):
     checkpoint = output / "checkpoint.keras"
     if checkpoint.exists():
-        epochs = len((output / "log.csv").read_text("utf-8").splitlines()) - 1
-        console.print(f"\nInterrupted. {checkpoint} holds the {epochs} finished epochs.")
+        done = len((output / "log.csv").read_text("utf-8").splitlines()) - 1
+        console.print(f"\nInterrupted. {checkpoint} holds epoch {done} of {epochs}.")
     else:
         console.print("\nInterrupted before the first epoch was finished.")
     console.print(f"To go on: [bold]{again}[/]", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -54,6 +55,12 @@ def quiet() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def same_command(*, drop: str = "", add: str = "") -> str:
+    """Returns the command line that runs, without one option and with another."""
+    words = [word for word in sys.argv[1:] if word not in (drop, add)]
+    return shlex.join(["keras-residual", *words, *([add] if add else [])])
 
 
 def human_bytes(size: float) -> str:

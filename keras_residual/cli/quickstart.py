@@ -8,7 +8,9 @@ from keras_residual.cli._terminal import console, human_count, quiet, refusing
 
 
 def quickstart(
-    seed: Annotated[int, typer.Option(help="Decides initial weights, order, augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
+    ] = 0,
     epochs: Annotated[int, typer.Option(help="Number of epochs.", min=1)] = 30,
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/quickstart"),
     resume: Annotated[
@@ -24,7 +26,7 @@ def quickstart(
         _quickstart.check_extras()
         job = _quickstart.Quickstart(seed, epochs, output)
     cost = job.cost()
-    console.print(f"Data      {job.dataset}")
+    console.print(f"Data      {job.describe_data()}")
     console.print(
         f"Network   {job.name}, {cost.trainable_parameters:,} parameters, "
         f"{human_count(cost.macs)} multiply-adds an image"

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import console, quiet, refusing
+from keras_residual.cli._terminal import console, quiet, refusing, same_command
 
 
 def train(
@@ -12,21 +12,21 @@ def train(
         str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
     ] = "digits",
     recipe: Annotated[str, typer.Option(help="Name of a recipe: quick, he2015.")] = "quick",
-    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Resize images to this side. Default: their own.")
+        int | None, typer.Option(help="Resize images to this side. Default: their own.", min=1)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides initial weights, order, augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
+    ] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write. Default: runs/MODEL-DATASET.")
     ] = None,
     dtype: Annotated[
         str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="TensorBoard log.")
-    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="TensorBoard log.")] = False,
     resume: Annotated[
         bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
     ] = True,
@@ -39,18 +39,19 @@ def train(
     with refusing(), quiet():
         import keras
 
-        from keras_residual import data, training
+        from keras_residual import analysis, data, training
         from keras_residual.cli import _classifier, _session
 
         keras.utils.set_random_seed(seed)
         chosen = _recipe(training.recipes, recipe)
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
-        size = (image_size, image_size) if image_size else None
         source = data.load(dataset)
+        size = _classifier.training_size(source, image_size)
         network = _classifier.make_classifier(model, source, size, dtype)
+        cost = analysis.cost(network)
         batches = _classifier.batches(source, batch_size, chosen.augmentation, seed, size)
         output = output or Path("runs") / f"{network.name}-{source.name}"
-    console.print(f"{network.name}, {network.count_params():,} parameters, on {source}")
+    console.print(f"{network.name}, {cost.trainable_parameters:,} parameters, on {source}")
     settings = {"dataset": dataset, "seed": seed, "dtype": dtype, "image_size": image_size}
     history = _session.run(
         network,
@@ -61,7 +62,7 @@ def train(
         epochs=epochs,
         settings={**settings, "batch_size": batch_size},
         tensorboard=tensorboard,
-        again=f"keras-residual train with the same options (--output {output})",
+        again=same_command(drop="--no-resume"),
     )
     console.print(
         f"Held-out accuracy {history['val_accuracy'][-1]:.2%} after {len(history['loss'])} epochs"

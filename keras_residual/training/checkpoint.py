@@ -53,7 +53,7 @@ def read_progress(path: Path) -> Progress:
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path} is no checkpoint of a training or is damaged ({_first_line(error)}). "
-            "Remove it, or pass resume=False to start anew."
+            "Start anew, without resuming, to replace it."
         ) from error
 
 
@@ -67,7 +67,7 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
     except (ValueError, OSError, KeyError) as error:
         raise CheckpointError(
             f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
-            "Choose another output, or pass resume=False to start anew."
+            "Choose another output, or start anew, without resuming."
         ) from error
 
 

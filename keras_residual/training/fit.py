@@ -162,8 +162,8 @@ def _start(model, output, settings, resume) -> checkpoint.Progress:
             f"{key}={progress.settings.get(key)!r} (now {settings[key]!r})" for key in other
         )
         raise checkpoint.CheckpointError(
-            f"{output} holds a training with {differences}. Choose another output, or pass "
-            "resume=False to start anew."
+            f"{output} holds a training with {differences}. Choose another output, or "
+            "start anew, without resuming."
         )
     checkpoint.restore(path, model, progress)
     return progress

@@ -1,0 +1,65 @@
+"""Image classification: trains ResNet-20 on handwritten digits and asks it about some of them.
+
+    python examples/image_classification.py
+
+Half a minute on 2 cores. After each epoch's accuracy it prints:
+
+    held-out accuracy: 99.72%
+    a 0 looks like a 0 (100.0%)
+    a 4 looks like a 4 (100.0%)
+    a 8 looks like a 8 (100.0%)
+    a 9 looks like a 9 (99.7%)
+    a 9 looks like a 9 (48.0%)
+"""
+
+import argparse
+import math
+
+import keras
+
+import keras_residual
+from keras_residual import data, training
+
+
+def train(model="ResNet20", dataset="digits", epochs=20, batch_size=64, seed=0, output=None):
+    """Returns the trained network, the dataset and the history."""
+    keras.utils.set_random_seed(seed)
+    images = data.load(dataset)
+    network = keras_residual.get_model(
+        model, input_shape=images.image_shape, classes=images.num_classes
+    )
+
+    def batches(epoch):
+        return data.pipeline(
+            images.train, batch_size=batch_size, training=True, seed=seed, epoch=epoch, repeat=True
+        )
+
+    history = training.fit(
+        network,
+        (batches, data.pipeline(images.test)),
+        "quick",
+        output or f"runs/image_classification-{model}",
+        epochs=epochs,
+        settings={"dataset": dataset, "seed": seed},
+        steps_per_epoch=math.ceil(len(images.train) / batch_size),
+    )
+    return network, images, history
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="ResNet20")
+    parser.add_argument("--dataset", default="digits", help="a name, an .npz file or a folder")
+    parser.add_argument("--epochs", type=int, default=20)
+    arguments = parser.parse_args()
+    network, images, history = train(arguments.model, arguments.dataset, arguments.epochs)
+    print(f"held-out accuracy: {history['val_accuracy'][-1]:.2%}")
+    pixels, labels = next(iter(data.pipeline(images.test, batch_size=5)))
+    names = images.class_names
+    for label, scores in zip(labels.numpy(), network.predict(pixels, verbose=0), strict=True):
+        best = scores.argmax()
+        print(f"a {names[label]} looks like a {names[best]} ({scores[best]:.1%})")
+
+
+if __name__ == "__main__":
+    main()
