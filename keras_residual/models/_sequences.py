@@ -91,8 +91,8 @@ class SequenceOptions:
         shape = (None,) if self.input_shape is None else _shape(self.input_shape)
         inputs = keras.Input(shape, dtype="int32", name="sequences")
         embedding = keras.layers.Embedding(
-            self.vocabulary_size,
-            self.embedding_size or self.units,
+            int(self.vocabulary_size),
+            int(self.embedding_size or self.units),
             mask_zero=True,
             dtype=self.policy,
             name="embedding",
@@ -151,7 +151,7 @@ def _shape(input_shape) -> tuple[int | None, ...]:
 
 def classified(x, classes: int, activation, policy):
     """Returns the outputs of the classifier, in float32 where the policy is a mixed one."""
-    _checks.integer("classes", classes)
+    classes = _checks.integer("classes", classes)
     try:
         keras.activations.get(activation)
     except (ValueError, TypeError) as error:

@@ -63,7 +63,7 @@ def test_integers_throughout(quantization, tmp_path):
 
 def test_float16_and_integer_weights_make_smaller_files(tmp_path):
     size = {
-        quantization: lstm.write(tagger(), tmp_path / "m.tflite", quantization=quantization)
+        quantization: lstm.write(tagger(units=64), tmp_path / "m.tflite", quantization=quantization)
         .stat()
         .st_size
         for quantization in (None, "float16", "dynamic_int8")

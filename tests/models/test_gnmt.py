@@ -1,6 +1,8 @@
 """GNMT: teacher forcing equals stepping, beam search equals brute force, text goes in and out."""
 
+import gc
 import itertools
+import weakref
 
 import keras
 import numpy as np
@@ -68,8 +70,8 @@ def test_a_beam_of_one_is_greedy():
     for row, hypotheses in zip(SOURCE, found, strict=True):
         greedy = []
         while len(greedy) < 7 and END not in greedy:
-            target = np.array([[START, *greedy]])
-            logits = to_numpy(model({"source": row[None], "target": target}))[0, -1]
+            target = np.array([[START, *greedy] + [0] * (7 - len(greedy))])
+            logits = to_numpy(model({"source": row[None], "target": target}))[0, len(greedy)]
             greedy.append(int(np.argmax(logits[1:]) + 1))
         assert hypotheses[0].tokens == tuple(token for token in greedy if token != END)
         assert len(hypotheses) == 1
@@ -202,6 +204,31 @@ def test_it_learns_to_turn_sentences_around_and_padding_counts_in_no_loss():
     other[:, -2:] = 5
     first, second = (model.evaluate(inputs, y, verbose=0) for y in (labels, other))
     assert first == second
+
+
+def test_a_search_sees_new_weights_and_keeps_no_model_alive():
+    model = tiny()
+    before = model.search(SOURCE, beam_size=2, max_length=3)
+    set_sequential_weights(model)
+    after = model.search(SOURCE, beam_size=2, max_length=3)
+    assert [h.score for h in after[0]] != [h.score for h in before[0]]
+    again = tiny(seed=9)
+    again.set_weights(model.get_weights())
+    assert again.search(SOURCE, beam_size=2, max_length=3) == after
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
+
+
+def test_half_precision_finds_what_float32_finds():
+    model = tiny(num_layers=4)
+    half = GNMT.from_config({**model.get_config(), "dtype": "mixed_bfloat16"})
+    half.set_weights(model.get_weights())
+    assert {weight.dtype for weight in half.trainable_weights} == {"float32"}
+    expected, found = (m.search(SOURCE, beam_size=3, max_length=4) for m in (model, half))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours[0].score == pytest.approx(theirs[0].score, abs=0.3)
 
 
 @pytest.mark.parametrize(

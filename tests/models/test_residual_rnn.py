@@ -164,6 +164,11 @@ def test_wrong_arguments_are_named(arguments, words):
     assert words in str(caught.value)
 
 
+def test_sizes_may_be_numpy_integers():
+    sizes = {key: np.int64(value) for key, value in TINY.items()}
+    assert ResidualLSTMTagger(vocabulary_size=np.int64(9), **sizes).output_shape == (None, None, 4)
+
+
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 3)])
 def test_segments_of_a_wrong_shape_are_named(shape):
     from keras_residual.layers.segment_pooling import SegmentPooling

@@ -1,0 +1,101 @@
+"""GNMT's decoder, one token at a time, compiled on every backend."""
+
+import weakref
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual.models._word_pieces import PAD
+
+# Compiled for each model once; not attributes, which Keras would save a second time.
+_STEPS = weakref.WeakKeyDictionary()
+
+
+class Decoding:
+    """The decoder at work on one batch of sources, always with the same number of rows.
+
+    Attributes:
+        states: The states before the first step.
+        mask: `(sources, source steps)`, false at padding.
+    """
+
+    def __init__(self, model, source, beam_size):
+        if model not in _STEPS:
+            _STEPS[model] = _encoder_model(model), _step_model(model)
+        encoder, self.model = _STEPS[model]
+        self.mask = source != PAD
+        self.source_rows = np.arange(len(source))
+        self.rows = len(source) * beam_size
+        self.memory = encoder.predict_on_batch(source)
+        self.states = [
+            ops.convert_to_numpy(ops.cast(state, "float32"))
+            for state in model.decoder.get_initial_state(len(source))
+        ]
+
+    def step(self, tokens, rows, states):
+        """Runs one step for `beam_search`."""
+        used = len(tokens)
+        rows = np.pad(rows, (0, self.rows - used))
+        self.source_rows = self.source_rows[rows]
+        outputs = self.model.predict_on_batch(
+            {
+                "tokens": np.pad(tokens, (0, self.rows - used)).astype("int32"),
+                "states": [state[rows] for state in states],
+                "memory": {name: value[self.source_rows] for name, value in self.memory.items()},
+                "mask": self.mask[self.source_rows],
+            }
+        )
+        log_probabilities = np.array(outputs["log_probabilities"][:used], np.float64)
+        log_probabilities[:, PAD] = -np.inf
+        return log_probabilities, outputs["attention"][:used], outputs["states"]
+
+
+def _encoder_model(model):
+    source = model.inputs[0] if model.inputs[0].name == "source" else model.inputs[1]
+    memory = model.encoder.output
+    return keras.Model(source, {"memory": memory, "keys": model.decoder.bottom.key(memory)})
+
+
+def _step_model(model):
+    states = [
+        keras.Input((model.decoder.units,), name=f"state_{i}")
+        for i in range(2 * model.decoder.num_layers)
+    ]
+    inputs = {
+        "tokens": keras.Input((), dtype="int32", name="tokens"),
+        "states": states,
+        "memory": {
+            "memory": keras.Input((None, model.encoder.units), name="memory"),
+            "keys": keras.Input((None, model.decoder.units), name="keys"),
+        },
+        "mask": keras.Input((None,), dtype="bool", name="mask"),
+    }
+    step = _Step(model.target_embedding, model.decoder, model.classifier)
+    return keras.Model(inputs, step(inputs))
+
+
+class _Step(keras.layers.Layer):
+    """One step of the decoder, from tokens to the logarithms of the next ones' probabilities."""
+
+    def __init__(self, embedding, decoder, classifier):
+        super().__init__(dtype=decoder.dtype_policy)
+        self.embedding, self.decoder, self.classifier = embedding, decoder, classifier
+
+    def build(self, input_shape):
+        """Builds nothing: the layers come from a model that has been built."""
+
+    def call(self, inputs):
+        memory = inputs["memory"]
+        x, states, attention = self.decoder.step(
+            self.embedding(inputs["tokens"]),
+            inputs["states"],
+            memory["memory"],
+            memory["keys"],
+            inputs["mask"],
+        )
+        return {
+            "log_probabilities": ops.log_softmax(self.classifier(x)),
+            "states": [ops.cast(state, "float32") for state in states],
+            "attention": ops.cast(attention, "float32"),
+        }
