@@ -169,14 +169,27 @@ def _with_gradient_torch(run, differentiate, arguments):
             outputs, saved = run(True, *arguments)
             context.kept = [i for i, value in enumerate(saved) if value is not None]
             context.size = len(saved)
-            context.save_for_backward(*(saved[i] for i in context.kept))
+            context.save_for_backward(*arguments, *(saved[i] for i in context.kept))
             return outputs
 
         @staticmethod
         def backward(context, *gradients):
+            given = context.saved_tensors[: len(arguments)]
+            if torch.is_grad_enabled():
+                return _gradients_with_graph(context.needs_input_grad, run, given, gradients)
             saved = [None] * context.size
-            for i, value in zip(context.kept, context.saved_tensors, strict=True):
+            for i, value in zip(context.kept, context.saved_tensors[len(given) :], strict=True):
                 saved[i] = value
             return differentiate(tuple(saved), gradients)
 
     return Function.apply(*arguments)
+
+
+def _gradients_with_graph(needed, run, arguments, gradients):
+    """Returns gradients that can be differentiated again, by recording the forward pass anew."""
+    import torch
+
+    sources = [x for x, need in zip(arguments, needed, strict=True) if need]
+    outputs = run(False, *arguments)[0]
+    found = iter(torch.autograd.grad(outputs, sources, gradients, create_graph=True))
+    return tuple(next(found) if need else None for need in needed)

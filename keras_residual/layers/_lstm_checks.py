@@ -41,6 +41,25 @@ def state_shapes(name: str, states, batch, units: int, count: int):
             )
 
 
+def call_arguments(layer, sequences, initial_state, mask):
+    """Raises if a `ResidualLSTM` cannot be called with these arguments."""
+    batch, time = sequences.shape[:2]
+    if mask is not None:
+        mask_shape(mask, sequences)
+    if layer.unroll and time is None:
+        raise ValueError(
+            "`unroll=True` needs a known number of time steps. "
+            f"Received: sequences of shape {tuple(sequences.shape)}"
+        )
+    if initial_state is not None:
+        state_shapes("initial_state", initial_state, batch, layer.units, layer.state_count)
+    elif layer.stateful and not _agree((batch,), layer.states[0].shape[:1]):
+        raise ValueError(
+            "A stateful layer takes batches of the size it was built with, "
+            f"{layer.states[0].shape[0]}. Received: a batch of {batch}"
+        )
+
+
 def _agree(received, expected):
     return len(received) == len(expected) and all(
         a is None or b is None or a == b for a, b in zip(received, expected, strict=True)

@@ -28,9 +28,14 @@ def loop_options(layer, batch, training: bool) -> LoopOptions:
 
 
 def run(layer, x, states, mask, training: bool):
-    """Runs all layers over `x`, `(time, batch, features)`; returns outputs and last states."""
+    """Runs all layers over `x`, `(time, batch, features)`; returns outputs and last states.
+
+    `states` may be `None` for zeros; `mask` is `(time, batch)` or `None`.
+    """
     runner = _Run(layer, x, mask, training)
-    pairs = runner.pairs(states)
+    if mask is not None and states is not None:
+        runner.started = ops.expand_dims(ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0, -1)
+    pairs = runner.pairs(states or layer.get_initial_state(runner.batch))
     last, index = [], 0
     if layer.bidirectional_bottom:
         x, last = runner.bidirectional(x, pairs)
@@ -79,6 +84,7 @@ class _Run:
     def __init__(self, layer, x, mask, training):
         self.layer, self.mask = layer, mask
         self.live = None if mask is None else ops.expand_dims(mask, -1)
+        self.started = None
         self.options = loop_options(layer, x.shape[1], training)
         self.length, self.batch = ops.shape(x)[:2]
         self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
@@ -112,7 +118,17 @@ class _Run:
 
     def alone(self, index, x, states):
         h, *last = self.direction(self.layer.cells[index], x, states, self.live)
-        return _add_skip(self.layer, index, x, h), last
+        return _add_skip(self.layer, index, x, self.once_started(h)), last
+
+    def once_started(self, outputs, before=None):
+        """Returns the outputs from the first step on that is not masked, and `before` until then.
+
+        As on TensorFlow and PyTorch in Keras, an initial `h` is no output.
+        """
+        if self.started is None:
+            return outputs
+        before = ops.zeros((), outputs.dtype) if before is None else before
+        return ops.where(self.started, outputs, before)
 
     def bidirectional(self, x, pairs):
         layer = self.layer
@@ -143,17 +159,20 @@ class _Run:
         )
         biases = None if biases[0] is None else ops.expand_dims(ops.stack(biases), 1)
         states = tuple(ops.stack(column) for column in zip(*pairs, strict=True))
-        x, h, c = run_wavefront(
+        residual = tuple(layer.is_residual(i) for i in range(index, layer.num_layers))
+        x = _pad(x, (0, 0), (0, 0), (0, missing)) if missing else x
+        outputs, h, c = run_wavefront(
             self.options,
             self.length,
-            _pad(x, (0, 0), (0, 0), (0, missing)) if missing else x,
+            x,
             (weights, biases),
             states,
-            tuple(layer.is_residual(i) for i in range(index, layer.num_layers)),
+            residual,
             self.mask,
             ops.stack(factors) if factors else None,
         )
-        return x, [state[i] for i in range(len(pairs)) for state in (h, c)]
+        outputs = self.once_started(outputs, x if all(residual) else None)
+        return outputs, [state[i] for i in range(len(pairs)) for state in (h, c)]
 
     def _side_by_side(self, width, missing):
         """Returns `[factors]` of a layer's inputs and `h` in one tensor, `[]` without dropout."""

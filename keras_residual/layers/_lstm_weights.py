@@ -6,14 +6,78 @@ kernels and has two biases, of which only the sum matters.
 
 from collections.abc import Iterator
 
+from keras_residual import _checks
 
-def from_keras(layer, lstms):
+
+class LSTMWeights:
+    """The part of `ResidualLSTM` that hands its weights out and takes others in."""
+
+    def get_lstm_weights(self, index: int, backward: bool = False) -> list:
+        """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
+
+        Args:
+            index: Which layer, from 0.
+            backward: Whether to take the backward direction of a bidirectional bottom layer.
+        """
+        return self._cell(index, backward).get_weights()
+
+    def set_lstm_weights(self, index: int, weights: list, backward: bool = False):
+        """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
+        cell = self._cell(index, backward)
+        expected = [tuple(weight.shape) for weight in cell.weights]
+        received = [tuple(weight.shape) for weight in weights]
+        if received != expected:
+            raise ValueError(
+                f"`weights` of layer {index} must have the shapes {expected}. "
+                f"Received: the shapes {received}"
+            )
+        cell.set_weights(weights)
+
+    def _cell(self, index, backward):
+        index = _checks.choice("index", index, range(self.num_layers))
+        if backward and (index > 0 or not self.bidirectional_bottom):
+            raise ValueError(
+                f"`backward=True` needs a bidirectional layer. Received: index={index}, "
+                f"bidirectional_bottom={self.bidirectional_bottom}"
+            )
+        if not self.built:
+            raise ValueError(f"{self.name!r} has no weights yet: call it or `build` it first")
+        return self.backward_cell if backward else self.cells[index]
+
+    def copy_from_keras(self, lstms: list):
+        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
+
+        Args:
+            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
+                `keras.layers.Bidirectional`.
+        """
+        _from_keras(self, lstms)
+
+    def copy_to_keras(self, lstms: list):
+        """Gives its weights to `keras.layers.LSTM` layers, arguments as `copy_from_keras`."""
+        _to_keras(self, lstms)
+
+    def copy_from_torch(self, source):
+        """Takes the weights of `torch.nn.LSTM`.
+
+        Args:
+            source: A module or state dict with all layers, or a list with one for each layer, the
+                bottom one first.
+        """
+        _from_torch(self, source)
+
+    def copy_to_torch(self, target):
+        """Gives its weights to `torch.nn.LSTM`, arguments as `copy_from_torch`."""
+        _to_torch(self, target)
+
+
+def _from_keras(layer, lstms):
     """Copies the weights of `keras.layers.LSTM` layers into `layer`; bottom layer first."""
     for (index, backward), lstm in _keras_layers(layer, lstms):
         layer.set_lstm_weights(index, lstm.get_weights(), backward)
 
 
-def to_keras(layer, lstms):
+def _to_keras(layer, lstms):
     """Copies the weights of `layer` into `keras.layers.LSTM` layers, building them if need be."""
     for (index, backward), lstm in _keras_layers(layer, lstms):
         weights = layer.get_lstm_weights(index, backward)
@@ -27,7 +91,7 @@ def to_keras(layer, lstms):
         lstm.set_weights(weights)
 
 
-def from_torch(layer, source):
+def _from_torch(layer, source):
     """Copies the parameters of `torch.nn.LSTM` modules or their state dicts into `layer`."""
     for (index, backward), state, suffix in _torch_layers(layer, source):
         kernel, recurrent_kernel = (
@@ -44,7 +108,7 @@ def from_torch(layer, source):
         layer.set_lstm_weights(index, weights, backward)
 
 
-def to_torch(layer, target):
+def _to_torch(layer, target):
     """Copies the weights of `layer` into `torch.nn.LSTM` modules; the second bias becomes zero."""
     for (index, backward), state, suffix in _torch_layers(layer, target):
         kernel, recurrent_kernel, *bias = layer.get_lstm_weights(index, backward)

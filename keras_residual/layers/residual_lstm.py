@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers import _lstm_checks, _lstm_stack, _lstm_weights
+from keras_residual.layers import _lstm_checks, _lstm_stack
 from keras_residual.layers._composite import fresh_initializer
+from keras_residual.layers._lstm_weights import LSTMWeights
 from keras_residual.layers._registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ResidualLSTM(keras.layers.Layer):
+class ResidualLSTM(LSTMWeights, keras.layers.Layer):
     """A stack of LSTM layers in which each layer's input is added to its output.
 
     h_i = LSTM_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
@@ -18,9 +19,10 @@ class ResidualLSTM(keras.layers.Layer):
     `keras.layers.LSTM`, whose arguments mean the same here. The gates and cell states are computed
     in float32 under `mixed_bfloat16` and `mixed_float16`.
 
-    A masked step, wherever it stands, leaves all states as they are and repeats the last `h`;
-    without `return_sequences` the result is the output at the last step that is not masked. A mask
-    that comes with the inputs is used also where `initial_state` is given.
+    A masked step, wherever it stands, leaves all states as they are and repeats the last `h` (zero
+    before the first step that is not masked); without `return_sequences` the result is the output
+    at the last step that is not masked. A mask that comes with the inputs is used also where
+    `initial_state` is given.
 
     `"layerwise"` execution runs one layer after the other, `T · L` steps of one cell.
     `"wavefront"` runs the cells of one anti-diagonal of (layer, time) together, `T + L - 1` steps
@@ -237,12 +239,12 @@ class ResidualLSTM(keras.layers.Layer):
 
     def call(self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None):
         mask = sequences_mask if mask is None else mask
-        self._check_call(sequences, initial_state, mask)
+        _lstm_checks.call_arguments(self, sequences, initial_state, mask)
         if mask is not None:
             mask = ops.transpose(ops.cast(mask, "bool"))
         if initial_state is None:
-            initial_state = self.states or self.get_initial_state(ops.shape(sequences)[0])
-        x = ops.transpose(sequences, (1, 0, 2))
+            initial_state = self.states
+        x = ops.transpose(ops.cast(sequences, self.compute_dtype), (1, 0, 2))
         if self.go_backwards:
             x, mask = ops.flip(x, axis=0), None if mask is None else ops.flip(mask, axis=0)
         x, states = _lstm_stack.run(self, x, initial_state, mask, bool(training))
@@ -252,25 +254,6 @@ class ResidualLSTM(keras.layers.Layer):
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
         return (output, *states) if self.return_state else output
-
-    def _check_call(self, sequences, initial_state, mask):
-        if mask is not None:
-            _lstm_checks.mask_shape(mask, sequences)
-        batch, time = sequences.shape[:2]
-        if self.unroll and time is None:
-            raise ValueError(
-                "`unroll=True` needs a known number of time steps. "
-                f"Received: sequences of shape {tuple(sequences.shape)}"
-            )
-        if initial_state is not None:
-            _lstm_checks.state_shapes(
-                "initial_state", initial_state, batch, self.units, self.state_count
-            )
-        elif self.stateful and batch not in (None, self.states[0].shape[0]):
-            raise ValueError(
-                f"A stateful layer takes batches of the size it was built with, "
-                f"{self.states[0].shape[0]}. Received: a batch of {batch}"
-            )
 
     def step(self, inputs, states) -> tuple:
         """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
@@ -305,63 +288,7 @@ class ResidualLSTM(keras.layers.Layer):
         for state in self.states or ():
             state.assign(ops.zeros(state.shape, state.dtype))
 
-    def get_lstm_weights(self, index: int, backward: bool = False) -> list:
-        """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
-
-        Args:
-            index: Which layer, from 0.
-            backward: Whether to take the backward direction of a bidirectional bottom layer.
-        """
-        return self._cell(index, backward).get_weights()
-
-    def set_lstm_weights(self, index: int, weights: list, backward: bool = False):
-        """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
-        cell = self._cell(index, backward)
-        expected = [tuple(weight.shape) for weight in cell.weights]
-        received = [tuple(weight.shape) for weight in weights]
-        if received != expected:
-            raise ValueError(
-                f"`weights` of layer {index} must have the shapes {expected}. "
-                f"Received: the shapes {received}"
-            )
-        cell.set_weights(weights)
-
-    def _cell(self, index, backward):
-        index = _checks.choice("index", index, range(self.num_layers))
-        if backward and (index > 0 or not self.bidirectional_bottom):
-            raise ValueError(
-                f"`backward=True` needs a bidirectional layer. Received: index={index}, "
-                f"bidirectional_bottom={self.bidirectional_bottom}"
-            )
-        if not self.built:
-            raise ValueError(f"{self.name!r} has no weights yet: call it or `build` it first")
-        return self.backward_cell if backward else self.cells[index]
-
-    def copy_from_keras(self, lstms: list):
-        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
-
-        Args:
-            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
-                `keras.layers.Bidirectional`.
-        """
-        _lstm_weights.from_keras(self, lstms)
-
-    def copy_to_keras(self, lstms: list):
-        """Gives its weights to `keras.layers.LSTM` layers, arguments as `copy_from_keras`."""
-        _lstm_weights.to_keras(self, lstms)
-
-    def copy_from_torch(self, source):
-        """Takes the weights of `torch.nn.LSTM`.
-
-        Args:
-            source: A module or state dict with all layers, or a list with one for each layer, the
-                bottom one first.
-        """
-        _lstm_weights.from_torch(self, source)
-
-    def copy_to_torch(self, target):
-        """Gives its weights to `torch.nn.LSTM`, arguments as `copy_from_torch`."""
-        _lstm_weights.to_torch(self, target)
+    reset_states = reset_state
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, time, _ = _lstm_checks.sequence_shape(sequences_shape)
@@ -371,7 +298,8 @@ class ResidualLSTM(keras.layers.Layer):
     def compute_output_spec(
         self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None
     ):
-        self._check_call(sequences, initial_state, sequences_mask if mask is None else mask)
+        mask = sequences_mask if mask is None else mask
+        _lstm_checks.call_arguments(self, sequences, initial_state, mask)
         return super().compute_output_spec(sequences)
 
     def compute_mask(self, sequences, previous_mask=None):

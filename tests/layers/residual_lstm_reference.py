@@ -99,6 +99,31 @@ def _torch(layer, call, tensors):
     return outputs, [v.grad for v in (*tensors, *weights)]
 
 
+def second_gradient(function, x):
+    """Returns the gradient by `x` of the squared norm of the gradient of `function`'s squares."""
+    backend, x = keras.backend.backend(), ops.convert_to_tensor(x)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                loss = tf.reduce_sum(function(x) ** 2)
+            squares = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+        return to_numpy(outer.gradient(squares, x))
+    if backend == "jax":
+        import jax
+
+        first = jax.grad(lambda x: (function(x) ** 2).sum())
+        return to_numpy(jax.jit(jax.grad(lambda x: (first(x) ** 2).sum()))(x))
+    import torch
+
+    x.requires_grad_()
+    (first,) = torch.autograd.grad((function(x) ** 2).sum(), x, create_graph=True)
+    return to_numpy(torch.autograd.grad((first**2).sum(), x)[0])
+
+
 def assert_all_close(received, expected, tolerance=1e-5):
     """Compares lists of arrays, each to its own largest value."""
     assert len(received) == len(expected)

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
-from layers.residual_lstm_reference import KerasStack, assert_all_close, values_and_gradients
+from layers.residual_lstm_reference import (
+    KerasStack,
+    assert_all_close,
+    second_gradient,
+    values_and_gradients,
+)
 from support import ramp, to_numpy
 
 from keras_residual.layers.residual_lstm import ResidualLSTM
@@ -63,7 +68,7 @@ def test_equals_a_stack_of_keras_layers_with_any_mask(implementation):
 
 @settings(max_examples=12, deadline=None)
 @given(
-    batch=st.integers(1, 3),
+    batch=st.integers(1, 6),
     time=st.integers(1, 5),
     features=st.integers(1, 6),
     units=st.integers(1, 5),
@@ -157,6 +162,25 @@ def test_last_output_is_the_one_at_the_last_step_that_is_not_masked(implementati
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("first_residual", [0, 1])
+def test_an_initial_state_is_no_output(implementation, first_residual):
+    layer = built(num_layers=2, first_residual=first_residual, implementation=implementation)
+    x, states, mask = ramp(2, 4, 4), starting_states(layer), np.ones((2, 4), "bool")
+    mask[0, :2] = False
+    output, *after = (to_numpy(v) for v in layer(x, initial_state=states, mask=mask))
+    late, *late_after = (
+        to_numpy(v) for v in layer(x[:, 2:], initial_state=states, mask=mask[:, 2:])
+    )
+    np.testing.assert_array_equal(output[0, :2], x[0, :2] if first_residual == 0 else 0 * x[0, :2])
+    assert_all_close(
+        [output[:1, 2:], *(v[:1] for v in after)], [late[:1], *(v[:1] for v in late_after)]
+    )
+    if keras.backend.backend() != "jax":  # Where Keras repeats the initial state.
+        expected = KerasStack(layer)(x, initial_state=states, mask=mask)
+        assert_all_close([output, *after], [to_numpy(v) for v in expected])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_zero_steps_change_nothing_and_one_step_is_a_step(implementation, masked):
     layer = built(num_layers=3, implementation=implementation)
@@ -216,18 +240,28 @@ def test_other_activations_are_differentiated_too(implementation):
     assert_all_close(received[1], expected[1])
 
 
-@pytest.mark.parametrize("option", [{"rematerialize": True}, {"unroll": True}])
+@pytest.mark.parametrize("option", [{}, {"rematerialize": True}, {"unroll": True}])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_options_of_execution_change_no_number(implementation, option):
-    arguments = {"num_layers": 3, "implementation": implementation}
-    x, mask = ramp(2, 5, 4), some_mask(2, 5)
-    plain, other = built(**arguments), built(**arguments, **option)
-    expected = values_and_gradients(plain, x, starting_states(plain), mask=mask, training=True)
-    received = values_and_gradients(other, x, starting_states(other), mask=mask, training=True)
-    inferred = values_and_gradients(other, x, starting_states(other), mask=mask, training=False)
-    for values, gradients in (received, inferred):
-        assert_all_close(values, expected[0])
-        assert_all_close(gradients, expected[1])
+@pytest.mark.parametrize("batch", [2, 8])
+def test_options_of_execution_change_no_number(batch, implementation, option):
+    layer = built(num_layers=3, implementation=implementation, **option)
+    x, states, mask = ramp(batch, 5, 4), starting_states(layer, batch), some_mask(batch, 5)
+    mask[:, 0] = True
+    expected = values_and_gradients(KerasStack(layer), x, states, mask=mask)
+    for training in (True, False):
+        received = values_and_gradients(layer, x, states, mask=mask, training=training)
+        assert_all_close(received[0], expected[0])
+        assert_all_close(received[1], expected[1])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_gradients_can_be_differentiated_again(implementation):
+    layer = built(num_layers=2, return_state=False, implementation=implementation)
+    stack = KerasStack(layer)
+    x = ramp(2, 4, 4)
+    received = second_gradient(lambda x: layer(x, training=True), x)
+    expected = second_gradient(lambda x: stack(x)[0], x)
+    assert_all_close([received], [expected], 1e-4)
 
 
 def test_projections_carry_inputs_of_another_width():

@@ -100,6 +100,35 @@ def test_a_saved_model_comes_back_with_the_same_outputs(options, tmp_path):
     np.testing.assert_array_equal(to_numpy(loaded(ramp(2, 5, 3))), to_numpy(model(ramp(2, 5, 3))))
 
 
+def test_states_are_inputs_of_a_functional_model(tmp_path):
+    inputs = [keras.Input((None, 3)), *(keras.Input((4,)) for _ in range(4))]
+    layer = ResidualLSTM(4, num_layers=2, return_sequences=True, return_state=True)
+    model = keras.Model(inputs, layer(inputs[0], initial_state=inputs[1:]))
+    x, states = ramp(2, 6, 3), [np.zeros((2, 4), "float32")] * 4
+    whole = [to_numpy(v) for v in model([x, *states])]
+    model.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    first, *middle = model([x[:, :2], *states])
+    second, *last = model([x[:, 2:], *middle])
+    parts = np.concatenate([to_numpy(first), to_numpy(second)], axis=1)
+    np.testing.assert_allclose(parts, whole[0], atol=1e-6)
+    for received, expected in zip(last, whole[1:], strict=True):
+        np.testing.assert_allclose(to_numpy(received), expected, atol=1e-6)
+
+
+def test_keras_can_run_the_stack_in_both_directions():
+    layer = keras.layers.Bidirectional(ResidualLSTM(4, num_layers=2, return_sequences=True))
+    x = ramp(2, 5, 3)
+    output = to_numpy(layer(x))
+    np.testing.assert_allclose(output[..., :4], to_numpy(layer.forward_layer(x)), atol=1e-6)
+    backward = to_numpy(layer.backward_layer(x))
+    np.testing.assert_allclose(output[..., 4:], backward[:, ::-1], atol=1e-6)
+    turned = ResidualLSTM(4, num_layers=2, return_sequences=True)
+    turned.build((None, None, 3))
+    turned.set_weights(layer.backward_layer.get_weights())
+    np.testing.assert_allclose(backward, to_numpy(turned(x[:, ::-1])), atol=1e-6)
+
+
 def test_weights_are_kernel_recurrent_kernel_and_bias_of_each_layer():
     layer = ResidualLSTM(4, num_layers=3, name="stack", stateful=True)
     layer.build((2, None, 3))
