@@ -65,7 +65,9 @@ def known(kind: str, name: object, accepted: Collection[str]) -> str:
     """Returns `name`, or raises naming the nearest of `accepted`."""
     if isinstance(name, str) and name in accepted:
         return name
-    lowered = {item.lower(): item for item in accepted}
-    near = difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)
+    lowered, wanted = {item.lower(): item for item in accepted}, str(name).lower()
+    starting = [item for item in lowered if wanted and item.startswith(wanted)]
+    close = difflib.get_close_matches(wanted, lowered, n=3, cutoff=0.5)
+    near = list(dict.fromkeys([*starting, *close]))[:3]
     hint = f" Did you mean {' or '.join(lowered[item] for item in near)}?" if near else ""
     raise ValueError(f"Unknown {kind}: {name!r}.{hint}")

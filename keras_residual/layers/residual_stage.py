@@ -139,7 +139,7 @@ class ResidualStage(CompositeLayer):
         config.update(name=name, dtype=self.dtype_policy)
         initializer = keras.initializers.deserialize(config["kernel_initializer"])
         config["kernel_initializer"] = fresh_initializer(initializer, 10 * index)
-        return self._block_class.from_config(config)
+        return self._block_class(**config)
 
     def block_layers(self) -> list[ResidualUnit]:
         """Returns the blocks that are layers: of a scanned stage only the first and the last."""

@@ -72,7 +72,8 @@ class Top:
         names = self.features
         if isinstance(names, bool):
             names = tuple(body.features) if names else ()
-        if isinstance(names, str) or not set(names) <= set(body.features):
+        known = isinstance(names, (tuple, list)) and all(name in [*body.features] for name in names)
+        if not known:
             raise ValueError(
                 f"`features` must be True, False or a tuple of {tuple(body.features)}. "
                 f"Received: features={self.features!r}"
@@ -171,19 +172,26 @@ def _normalization(weights, variant, dtype, data_format, inputs):
 
 def _policy(dtype):
     try:
-        return keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-    except (ValueError, TypeError) as error:
+        policy = keras.dtype_policies.get(keras.config.dtype_policy() if dtype is None else dtype)
+        floating = keras.backend.is_float_dtype(policy.compute_dtype)
+    except (ValueError, TypeError, AttributeError):
+        floating = False
+    if not floating:
         raise ValueError(
-            "`dtype` must be a dtype policy or its name, such as 'float32' or 'mixed_bfloat16'. "
-            f"Received: dtype={dtype!r}"
-        ) from error
+            "`dtype` must be a floating dtype policy or its name, such as 'float32' or "
+            f"'mixed_bfloat16'. Received: dtype={dtype!r}"
+        )
+    return policy
 
 
 def _inputs(input_tensor, input_shape, default_shape, include_top, data_format):
     if input_tensor is not None:
-        if keras.utils.is_keras_tensor(input_tensor):
+        if keras.utils.is_keras_tensor(input_tensor) and len(input_tensor.shape) in (3, 4, 5):
             return input_tensor
-        return keras.Input(tensor=input_tensor)
+        raise ValueError(
+            "`input_tensor` must be a Keras tensor (batch, *spatial, channels) with one to three "
+            f"spatial axes. Received: input_tensor={input_tensor!r}"
+        )
     if input_shape is None:
         spatial, channels = default_shape[:-1], default_shape[-1]
         spatial = spatial if include_top else (None,) * len(spatial)

@@ -11,7 +11,15 @@ from keras_residual.layers import (
     Stem,
 )
 from keras_residual.layers.bottleneck_block import EXPANSION
+from keras_residual.layers.stem import KINDS as STEMS
 from keras_residual.models._assembly import Body
+
+
+def check_stem(architecture):
+    """Checks the options of the stem by their names here, which are not those of `layers.Stem`."""
+    _checks.choice("stem", architecture.stem, STEMS)
+    _checks.integer("stem_width", architecture.stem_width)
+    _checks.boolean("stem_pool", architecture.stem_pool)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class ResNetArchitecture:
 
     def _check(self):
         _checks.choice("block", self.block, ("basic", "bottleneck"))
+        check_stem(self)
         depths = _checks.integers("depths", self.depths)
         widths = _checks.integers("widths", self.widths)
         if len(depths) != len(widths):
@@ -99,7 +108,8 @@ class ResNetArchitecture:
                 '`strided_conv` needs block="bottleneck"; the first convolution of a basic block '
                 f'takes the strides. Received: block="basic", strided_conv={self.strided_conv!r}'
             )
-        if self.block == "bottleneck" and tuple(self.kernel_sizes) != (3, 3):
+        kernel_sizes = _checks.integers("kernel_sizes", self.kernel_sizes)
+        if self.block == "bottleneck" and kernel_sizes != (3, 3):
             raise ValueError(
                 '`kernel_sizes` needs block="basic". '
                 f'Received: block="bottleneck", kernel_sizes={self.kernel_sizes!r}'

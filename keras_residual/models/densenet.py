@@ -6,6 +6,7 @@ from keras_residual import _checks
 from keras_residual.layers import DenseBlock, DenseTransition, NormActivation, Stem
 from keras_residual.models._assembly import Body, Top, Variant, assemble, split_options
 from keras_residual.models._registry import factory
+from keras_residual.models._resnet_architecture import check_stem
 
 HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 
@@ -37,6 +38,7 @@ class DenseNetArchitecture:
     def body(self, dtype, data_format: str) -> Body:
         """Returns the layers in order: stem, dense blocks with transitions, last activation."""
         depths = _checks.integers("depths", self.depths)
+        check_stem(self)
         shared = {
             "normalization": self.normalization,
             "activation": self.activation,

@@ -88,7 +88,7 @@ def test_files_load_across_executions(kind, executions, tmp_path):
     source, target = map(model_of, executions)
     (source.save_weights if "weights" in kind else source.save)(tmp_path / kind)
     for variable in target.weights:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(np.zeros(variable.shape, "float32"))
     target.load_weights(tmp_path / kind)
     np.testing.assert_allclose(run(target, X), run(source, X), atol=1e-5)
 
@@ -221,7 +221,7 @@ def test_block_weights_are_set_and_checked(execution):
         np.testing.assert_array_equal(value, weights[name])
     with pytest.raises(ValueError, match="unheard_of"):
         stage.set_block_weights(2, {**weights, "unheard_of": np.zeros(3)})
-    with pytest.raises(ValueError, match="conv1.conv.kernel"):
+    with pytest.raises(ValueError, match=r"conv1\.conv\.kernel"):
         stage.set_block_weights(2, {**weights, "conv1.conv.kernel": np.zeros(3)})
     with pytest.raises(IndexError):
         stage.get_block_weights(DEPTH)

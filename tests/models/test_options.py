@@ -1,0 +1,256 @@
+"""Every option of the open builders: it changes the network, is saved, and answers wrong values."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from support import ramp, run, set_sequential_weights
+
+import keras_residual
+from keras_residual import DenseNet, ResNet
+from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.densenet import DenseNetArchitecture
+
+SHAPE = (16, 16, 3)
+BASES = {
+    "ResNet": {"depths": (1, 2), "widths": (4, 8), "stem_width": 4},
+    "DenseNet": {"depths": (2, 2), "growth_rate": 4, "stem_width": 4},
+}
+ARCHITECTURES = {"ResNet": ResNetArchitecture, "DenseNet": DenseNetArchitecture}
+PRE = {"activation_order": "pre"}
+BASIC = {"block": "basic"}
+GLOROT = keras.initializers.GlorotUniform(3)
+SHARED = {
+    "depths": [((2, 1), {}), ((1, 1, 1), {"widths": None})],
+    "stem": [("deep", {}), ("conv3", {}), ("none", {})],
+    "stem_width": [(6, {})],
+    "stem_pool": [(False, {})],
+    "pool_padding": [("zero", {"activation": "tanh"})],
+    "space_to_depth": [(True, {})],
+    "dropout_rate": [(0.5, {})],
+    "blur_pool": [(True, {})],
+    "output_stride": [(4, {})],
+    "normalization": [("group", {}), ("layer", {}), ("none", {})],
+    "activation": [("silu", {}), (keras.activations.elu, {}), (None, {})],
+    "norm_momentum": [(0.5, {})],
+    "norm_epsilon": [(0.1, {})],
+    "kernel_initializer": [("zeros", {}), (GLOROT, {})],
+    "kernel_regularizer": [("l2", {}), (keras.regularizers.L1(0.1), {})],
+    "rematerialize": [(True, {})],
+    "dtype": [("mixed_bfloat16", {}), ("float64", {}), (keras.DTypePolicy("mixed_float16"), {})],
+    "data_format": [("channels_first", {"input_shape": (3, 16, 16)})],
+    "features": [(True, {}), (("C3",), {})],
+    "include_preprocessing": [(True, {})],
+}
+OPTIONS = {
+    "ResNet": {
+        **SHARED,
+        "block": [("basic", {})],
+        "widths": [((8, 4), {})],
+        "activation_order": [("pre", {})],
+        "shortcut": [("pad", {}), ("pooled", {}), ("none", {})],
+        "strided_conv": [("conv1", {})],
+        "strided_block": [("last", {}), ("last", PRE)],
+        "kernel_sizes": [((5, 3, 3), BASIC), ((1, 2), BASIC)],
+        "normalize_identity": [(True, {})],
+        "share_preactivation": [(False, PRE)],
+        "cardinality": [(2, {})],
+        "base_width": [(32, {})],
+        "se_ratio": [(0.25, {}), (0.25, PRE)],
+        "se_divisor": [(3, {"se_ratio": 0.25})],
+        "drop_path_rate": [(0.5, {})],
+        "stage_strides": [((1, 3), {})],
+        "zero_init_residual": [(True, {}), (True, PRE)],
+        "conv_bias": [(True, PRE)],
+        "execution": [("scanned", {"depths": (3, 4)})],
+    },
+    "DenseNet": {
+        **{key: values for key, values in SHARED.items() if key != "depths"},
+        "depths": [((2, 1, 1), {})],
+        "growth_rate": [(6, {})],
+        "bottleneck": [(0, {}), (2, {})],
+        "compression": [(1.0, {})],
+    },
+}
+CASES = [
+    pytest.param(family, option, value, companions, id=f"{family}-{option}={value}-{index}")
+    for family, options in OPTIONS.items()
+    for option, settings in options.items()
+    for index, (value, companions) in enumerate(settings)
+]
+
+
+def make(family, **options):
+    arguments = {"input_shape": SHAPE, "classes": 3, **BASES[family], **options}
+    if arguments.get("widths", ()) is None:
+        del arguments["widths"]
+    return getattr(keras_residual, family)(**arguments)
+
+
+def config_of(model):
+    return json.dumps(model.get_config())
+
+
+def test_every_option_is_covered():
+    for family, architecture in ARCHITECTURES.items():
+        fields = {field.name for field in dataclasses.fields(architecture)}
+        common = {"dtype", "data_format", "features", "include_preprocessing"}
+        assert set(OPTIONS[family]) == fields | common
+
+
+@pytest.mark.parametrize(("family", "option", "value", "companions"), CASES)
+def test_option_changes_the_network_and_is_saved(family, option, value, companions, tmp_path):
+    model = make(family, **{option: value}, **companions)
+    base = make(family, **companions) if option != "data_format" else make(family)
+    assert config_of(model) != config_of(base)
+    set_sequential_weights(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert config_of(loaded) == config_of(model)
+    x = ramp(2, *model.input_shape[1:])
+    outputs, again = model(x), loaded(x)
+    for mine, other in zip(*map(keras.tree.flatten, (outputs, again)), strict=True):
+        mine, other = map(keras.ops.convert_to_numpy, (mine, other))
+        assert np.isfinite(mine.astype("float32")).all()
+        np.testing.assert_array_equal(mine, other)
+
+
+SAME_FUNCTION = [
+    ("ResNet", {"space_to_depth": True}),
+    ("ResNet", {"rematerialize": True}),
+    ("ResNet", {"execution": "scanned"}),
+    ("DenseNet", {"space_to_depth": True}),
+    ("DenseNet", {"rematerialize": True}),
+]
+
+
+@pytest.mark.parametrize(("family", "options"), SAME_FUNCTION, ids=str)
+def test_option_of_execution_keeps_the_function(family, options):
+    depths = {"depths": (3, 4)} if family == "ResNet" else {}
+    models = [make(family, **depths), make(family, **depths, **options)]
+    for model in models:
+        set_sequential_weights(model)
+    outputs = [run(model, ramp(2, *SHAPE)) for model in models]
+    np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-6)
+
+
+POSITIVE = (0, -1, 2.5, "8", True, None)
+FLAG = (1, "yes", None)
+NAME = ("unheard_of", 3, None)
+ROW = (0, "12", (), (1, 0), (1, 2.5), None)
+RATE = (-0.1, 1.0, "half", None)
+WRONG_SHARED = {
+    "stem": NAME,
+    "stem_width": POSITIVE,
+    "stem_pool": FLAG,
+    "pool_padding": NAME,
+    "space_to_depth": FLAG,
+    "dropout_rate": RATE,
+    "blur_pool": FLAG,
+    "output_stride": (0, 3, 64, "8", 2.0),
+    "normalization": NAME,
+    "activation": ("unheard_of", 3),
+    "norm_momentum": (-0.1, 1.1, "high", None),
+    "norm_epsilon": (-1e-5, 2.0, "low", None),
+    "kernel_initializer": ("unheard_of", 3),
+    "kernel_regularizer": ("unheard_of", 3),
+    "rematerialize": FLAG,
+    "dtype": ("float31", 3, "int32", "string"),
+    "data_format": ("NHWC", 3),
+    "features": ("C3", 3, ("C9",), (3,), [["C3"]], None),
+    "include_preprocessing": FLAG,
+    "include_top": FLAG,
+    "pooling": ("sum", 3, True),
+    "classes": POSITIVE,
+    "classifier_activation": ("unheard_of", 3),
+    "name": ("", 3, None),
+    "input_shape": (3, "16", (16,), (0, 16, 3), (16, 16, None), (1, 2, 3, 4, 5)),
+    "input_tensor": (3, "image", np.zeros((1, 16, 16, 3), "float32")),
+    "depths": ROW,
+}
+WRONG = {
+    "ResNet": {
+        **WRONG_SHARED,
+        "block": NAME,
+        "widths": (0, "12", (), (1, 0), (1, 2.5), (4,), (4, 8, 16)),
+        "activation_order": NAME,
+        "shortcut": NAME,
+        "strided_conv": NAME,
+        "strided_block": NAME,
+        "kernel_sizes": (3, "33", (), (3, 0), None),
+        "normalize_identity": FLAG,
+        "share_preactivation": FLAG,
+        "cardinality": POSITIVE,
+        "base_width": POSITIVE,
+        "se_ratio": (-0.5, 1.5, "half", None),
+        "se_divisor": POSITIVE,
+        "drop_path_rate": RATE,
+        "stage_strides": (2, "22", (), (1,), (1, 0)),
+        "zero_init_residual": FLAG,
+        "conv_bias": FLAG,
+        "execution": NAME,
+    },
+    "DenseNet": {
+        **WRONG_SHARED,
+        "growth_rate": POSITIVE,
+        "bottleneck": (-1, 1.5, "4", None),
+        "compression": (0.0, -0.5, 1.5, "half", None),
+    },
+}
+WRONG_CASES = [
+    pytest.param(family, option, value, id=f"{family}-{option}={value!r:.20}-{index}")
+    for family, options in WRONG.items()
+    for option, values in options.items()
+    for index, value in enumerate(values)
+]
+
+
+@pytest.mark.parametrize(("family", "option", "value"), WRONG_CASES)
+def test_wrong_option_is_named(family, option, value):
+    companions = BASIC if option == "kernel_sizes" else {}
+    with pytest.raises(ValueError, match=f"`{option}`") as error:
+        make(family, **companions, **{option: value})
+    message = str(error.value)
+    assert option == "input_tensor" or f"{option}={value!r}" in message
+
+
+def test_wrong_options_cover_every_option():
+    for family in WRONG:
+        assert set(OPTIONS[family]) <= set(WRONG[family])
+
+
+CONTRADICTIONS = [
+    ({"block": "basic", "cardinality": 2}, "cardinality"),
+    ({"block": "basic", "base_width": 128}, "base_width"),
+    ({"block": "basic", "strided_conv": "conv1"}, "strided_conv"),
+    ({"kernel_sizes": (5, 5)}, "kernel_sizes"),
+    ({"depths": (1, 2, 3)}, "widths"),
+    ({"base_width": 4}, "base_width"),
+    ({"shortcut": "pad", "stem_width": 64}, "shortcut"),
+    ({"output_stride": 2}, "output_stride"),
+    ({"shortcut": "pooled", "stage_strides": (1, 3)}, "strides"),
+    ({"input_shape": (4, 16, 3)}, "input_shape"),
+]
+
+
+@pytest.mark.parametrize(("options", "named"), CONTRADICTIONS, ids=str)
+def test_contradiction_is_refused(options, named):
+    with pytest.raises(ValueError, match=named):
+        make("ResNet", **options)
+
+
+def test_unknown_option_answers_with_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean cardinality"):
+        ResNet(cardinalty=2)
+    with pytest.raises(ValueError, match="Did you mean growth_rate"):
+        keras_residual.DenseNet121(growthrate=2)
+    with pytest.raises(ValueError, match="execution"):
+        DenseNet(execution="scanned")
+
+
+@pytest.mark.parametrize("shape", [(None, 3), (None, 4, 4, 4, 4, 3)])
+def test_input_tensor_of_another_rank_is_refused(shape):
+    with pytest.raises(ValueError, match="`input_tensor`"):
+        make("ResNet", input_shape=None, input_tensor=keras.Input(batch_shape=shape))
