@@ -109,7 +109,7 @@ def test_states_are_inputs_of_a_functional_model(tmp_path):
     model.save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     first, *middle = model([x[:, :2], *states])
-    second, *last = model([x[:, 2:], *middle])
+    second, *last = model([x[:, 2:], *(to_numpy(v) for v in middle)])
     parts = np.concatenate([to_numpy(first), to_numpy(second)], axis=1)
     np.testing.assert_allclose(parts, whole[0], atol=1e-6)
     for received, expected in zip(last, whole[1:], strict=True):
