@@ -11,6 +11,12 @@ import keras
 import numpy as np
 import pytest
 
+# Residual branches are weaker than shortcuts, as in trained networks: where both are equally
+# strong, rounding errors grow from block to block until float32 disagrees with itself.
+DAMPING = 0.3
+# Standard deviation of the logits, about that of trained networks.
+LOGITS = 2.5
+
 
 @functools.cache
 def torch():
@@ -49,52 +55,59 @@ class TorchPeer:
         network: A `torch.nn.Module`.
         stages: Names of the modules whose outputs are C2, C3, …
         last_relu: Whether the last of them still lacks its activation.
+        channels: Channels of the images.
+        size: Size of the random images that the statistics are taken from.
+        seed: Seed of all draws.
     """
 
-    def __init__(self, network, stages, last_relu=False, channels=3, seed=0):
+    def __init__(self, network, stages, last_relu=False, channels=3, size=64, seed=0):
         self.network, self.stages, self.last_relu = network, stages, last_relu
         self._outputs = {}
         for index, name in enumerate(stages, start=2):
             network.get_submodule(name).register_forward_hook(
                 functools.partial(self._keep, f"C{index}")
             )
-        self._randomize(channels, seed)
+        self._randomize(channels, size, seed)
 
     def _keep(self, name, module, inputs, output):
         self._outputs[name] = output.numpy().transpose(0, 2, 3, 1)
 
-    def _randomize(self, channels, seed):
+    def _randomize(self, channels, size, seed):
         nn, generator = torch().nn, torch().Generator().manual_seed(seed)
 
-        def draw(parameter, mean, std):
-            parameter.copy_(mean + std * torch().randn(parameter.shape, generator=generator))
+        def noise(*shape):
+            return torch().randn(shape, generator=generator)
 
-        norms = []
+        modules = list(self.network.modules())
+        norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+        linear = [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
         with torch().no_grad():
-            for module in self.network.modules():
-                if isinstance(module, nn.Conv2d | nn.Linear):
-                    fan_in = module.weight[0].numel()
-                    draw(module.weight, 0.0, (2.0 / fan_in) ** 0.5)
-                    if module.bias is not None:
-                        draw(module.bias, 0.0, 0.2)
-                if isinstance(module, nn.BatchNorm2d):
-                    draw(module.weight, 1.0, 0.2)
-                    draw(module.bias, 0.0, 0.2)
-                    module.momentum = 1.0
-                    norms.append(module)
-            self.network.train()
-            self.network(torch().randn((2, channels, 64, 64), generator=generator))
-            self.network.eval()
+            for module in linear:
+                fan_in = module.weight[0].numel()
+                module.weight.copy_((2.0 / fan_in) ** 0.5 * noise(*module.weight.shape))
+                if module.bias is not None:
+                    module.bias.copy_(0.2 * noise(*module.bias.shape))
+            for norm in norms:
+                norm.weight.copy_(1.0 + 0.2 * noise(*norm.weight.shape))
+                norm.bias.copy_(0.2 * noise(*norm.bias.shape))
+                norm.momentum = 1.0
+            for module in self._last_of_each_block():
+                module.weight.mul_(DAMPING)
+            self.network.train()(noise(4, channels, size, size))
             for norm in norms:
                 std = norm.running_var.sqrt()
-                noise = torch().randn(std.shape, generator=generator)
-                norm.running_mean.add_(0.2 * std * noise)
-                noise = torch().randn(std.shape, generator=generator)
-                norm.running_var.mul_(torch().exp(0.2 * noise))
-            # Logits of the size that trained networks give, so that absolute limits mean something.
-            logits = self.network(torch().randn((2, channels, 64, 64), generator=generator))
-            classifier = [m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-            classifier[-1].weight.mul_(3.0 / logits.std())
+                norm.running_mean.add_(0.2 * std * noise(*std.shape))
+                norm.running_var.mul_(torch().exp(0.2 * noise(*std.shape)))
+            logits = self.network.eval()(noise(2, channels, size, size))
+            linear[-1].weight.mul_(LOGITS / logits.std())
+
+    def _last_of_each_block(self):
+        for block in self.network.modules():
+            names = dict(block.named_children())
+            if "conv2" in names and ("bn2" in names or "norm2" in names):
+                preactivated = "norm2" in names or "convShortcut" in names
+                kind = "conv" if preactivated else "bn"
+                yield names.get(f"{kind}3", names[f"{kind}2"])
 
     @property
     def state_dict(self):
@@ -115,24 +128,24 @@ class TorchPeer:
 
 def from_torchvision(name, **arguments):
     """Returns a network of torchvision by name."""
-    network = getattr(torchvision(), name)(weights=None, **arguments)
+    network = getattr(torchvision(), name)(weights=None)
     if "densenet" in name:
-        stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
-        return TorchPeer(network, [*stages, "features.norm5"], last_relu=True)
-    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
+        return TorchPeer(network, _dense_stages(), last_relu=True, **arguments)
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], **arguments)
 
 
 def from_timm(name, **arguments):
     """Returns a network of timm by name."""
-    network = timm().create_model(name, pretrained=False, **arguments)
-    channels = arguments.get("in_chans", 3)
+    network = timm().create_model(name, pretrained=False)
     if "densenet" in name:
-        stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
-        return TorchPeer(network, [*stages, "features.norm5"], channels=channels)
+        return TorchPeer(network, _dense_stages(), **arguments)
     if "resnetv2" in name:
-        stages = [f"stages.{n}" for n in (0, 1, 2)]
-        return TorchPeer(network, [*stages, "norm"], channels=channels)
-    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], channels=channels)
+        return TorchPeer(network, [*(f"stages.{n}" for n in (0, 1, 2)), "norm"], **arguments)
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], **arguments)
+
+
+def _dense_stages():
+    return [*(f"features.denseblock{n}" for n in (1, 2, 3)), "features.norm5"]
 
 
 def torchvision_resnet(block, depths, **arguments):
@@ -146,8 +159,7 @@ def torchvision_resnet(block, depths, **arguments):
 def torchvision_densenet(depths, **arguments):
     """Returns a network of torchvision's code at any depth."""
     network = torchvision().DenseNet(block_config=depths, **arguments)
-    stages = [f"features.denseblock{n}" for n in (1, 2, 3)]
-    return TorchPeer(network, [*stages, "features.norm5"], last_relu=True)
+    return TorchPeer(network, _dense_stages(), last_relu=True)
 
 
 def timm_resnet(block, depths, **arguments):
@@ -171,7 +183,7 @@ def timm_resnet_v2(depths, **arguments):
 class KerasPeer:
     """A network of keras.applications with random weights that shows the outputs of its stages."""
 
-    def __init__(self, name, seed=0, **arguments):
+    def __init__(self, name, size=64, seed=0, **arguments):
         keras.utils.clear_session(free_memory=False)
         build = getattr(keras.applications, name)
         # The only way to other sizes with a classifier is an input tensor.
@@ -179,7 +191,8 @@ class KerasPeer:
         self.model = build(
             weights=None, input_tensor=image, classifier_activation=None, **arguments
         )
-        self._randomize(np.random.default_rng(seed))
+        self._last_conv = "_3_conv" if name.endswith("V2") else "none"
+        self._randomize(np.random.default_rng(seed), size)
         outputs = {f"C{n}": self.model.get_layer(self._stage(name, n)).output for n in (2, 3, 4, 5)}
         self._all = keras.Model(self.model.inputs[0], {**outputs, "logits": self.model.output})
 
@@ -195,31 +208,32 @@ class KerasPeer:
         layers = (layer for layer in self.model.layers if type(layer).__name__ == kind)
         return [layer.name for layer in layers if layer.name.startswith(f"conv{number}_")][-1]
 
-    def _randomize(self, generator):
+    def _randomize(self, generator, size):
+        noise = generator.standard_normal
         norms = []
         for layer in self.model.layers:
+            damping = DAMPING if layer.name.endswith(("_3_bn", self._last_conv)) else 1.0
             if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
                 kernel, *bias = layer.get_weights()
-                std = (2.0 / np.prod(kernel.shape[:-1])) ** 0.5
-                draws = [std * generator.standard_normal(kernel.shape)]
-                draws += [0.2 * generator.standard_normal(b.shape) for b in bias]
+                std = damping * (2.0 / np.prod(kernel.shape[:-1])) ** 0.5
+                draws = [std * noise(kernel.shape), *(0.2 * noise(b.shape) for b in bias)]
                 layer.set_weights(draws)
             if isinstance(layer, keras.layers.BatchNormalization):
                 gamma, beta, mean, variance = layer.get_weights()
-                noise = [generator.standard_normal(gamma.shape) for _ in range(2)]
-                layer.set_weights([1 + 0.2 * noise[0], 0.2 * noise[1], mean, variance])
+                gamma = damping * (1 + 0.2 * noise(gamma.shape))
+                layer.set_weights([gamma, 0.2 * noise(beta.shape), mean, variance])
                 layer.momentum = 0.0
                 norms.append(layer)
-        images = generator.standard_normal((2, 64, 64, 3)).astype("float32")
+        images = noise((4, size, size, 3)).astype("float32")
         self.model([images], training=True)
         for norm in norms:
             gamma, beta, mean, variance = norm.get_weights()
-            noise = [generator.standard_normal(gamma.shape) for _ in range(2)]
-            mean = mean + 0.2 * np.sqrt(variance) * noise[0]
-            norm.set_weights([gamma, beta, mean, variance * np.exp(0.2 * noise[1])])
+            mean = mean + 0.2 * np.sqrt(variance) * noise(mean.shape)
+            variance = variance * np.exp(0.2 * noise(mean.shape))
+            norm.set_weights([gamma, beta, mean, variance])
         logits = keras.ops.convert_to_numpy(self.model([images], training=False))
         kernel, bias = self.model.layers[-1].get_weights()
-        self.model.layers[-1].set_weights([kernel * 3.0 / logits.std(), bias])
+        self.model.layers[-1].set_weights([kernel * LOGITS / logits.std(), bias])
 
     def save(self, path):
         self.model.save_weights(path)

@@ -1,5 +1,7 @@
 """Names, transposes and absorbed constants, and the way back to torch."""
 
+import re
+
 import keras
 import numpy as np
 import peers
@@ -214,6 +216,31 @@ def test_other_spellings_are_known(network, spelling):
         assert any(ours in name for name in state)
         state = {name.replace(ours, theirs): value for name, value in state.items()}
     other = NETWORKS[network]()
+    weights.from_torch(other, state)
+    assert_same_weights(model, other)
+
+
+def test_names_of_transformers_are_known():
+    """As in `transformers.ResNetForImageClassification`, e.g. microsoft/resnet-50."""
+    model = randomize(NETWORKS["bottleneck"]())
+    state = weights.to_torch(model)
+    spelling = {
+        r"^conv1\.": "resnet.embedder.embedder.convolution.",
+        r"^bn1\.": "resnet.embedder.embedder.normalization.",
+        r"^layer1\.": "resnet.encoder.stages.0.layers.",
+        r"^layer2\.": "resnet.encoder.stages.1.layers.",
+        r"\.downsample\.0\.": ".shortcut.convolution.",
+        r"\.downsample\.1\.": ".shortcut.normalization.",
+        r"^fc\.": "classifier.1.",
+    }
+    for number in (1, 2, 3):
+        spelling[rf"(\.\d+)\.conv{number}\."] = rf"\1.layer.{number - 1}.convolution."
+        spelling[rf"(\.\d+)\.bn{number}\."] = rf"\1.layer.{number - 1}.normalization."
+    for ours, theirs in spelling.items():
+        assert any(re.search(ours, name) for name in state), ours
+        state = {re.sub(ours, theirs, name): value for name, value in state.items()}
+    assert "resnet.encoder.stages.1.layers.0.layer.2.normalization.running_var" in state
+    other = NETWORKS["bottleneck"]()
     weights.from_torch(other, state)
     assert_same_weights(model, other)
 

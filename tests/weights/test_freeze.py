@@ -1,0 +1,102 @@
+"""Frozen layers do not train, and their normalizations keep their statistics."""
+
+import keras
+import numpy as np
+import peers
+import pytest
+from model_weights import all_weights
+
+import keras_residual as kr
+from keras_residual import weights
+
+
+def network(**options):
+    arguments = {"input_shape": (16, 16, 3), "classes": 2, "stem": "conv3", "stem_width": 8}
+    return kr.ResNet("basic", (2, 3, 1), (8, 8, 8), **{**arguments, **options})
+
+
+NETWORKS = {
+    "unrolled": lambda: network(),
+    "scanned": lambda: network(execution="scanned"),
+    "preactivated": lambda: network(activation_order="pre"),
+    "rematerialized": lambda: network(rematerialize=True),
+    "scanned_rematerialized": lambda: network(execution="scanned", rematerialize=True),
+}
+
+
+def train(model, compile_first=False, until=None):
+    def compiled():
+        model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+
+    images, labels = peers.images((16, 16)), np.array([0, 1])
+    if compile_first:
+        compiled()
+        model.fit(images, labels, verbose=0)
+    if until is not None:
+        weights.freeze(model, until=until)
+    if not compile_first:
+        compiled()
+    before = all_weights(model)
+    model.fit(images, labels, epochs=2, verbose=0)
+    after = all_weights(model)
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def expected(model, frozen):
+    return {v.path for v in model.weights if not v.path.startswith(frozen)}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_only_later_layers_change(name):
+    model = NETWORKS[name]()
+    changed = train(model, until="stage2")
+    assert changed == expected(model, ("stem", "stage1", "stage2"))
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scanned"])
+def test_without_freezing_everything_changes(name):
+    model = NETWORKS[name]()
+    assert train(model) == expected(model, ("nothing",))
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scanned"])
+def test_a_compiled_model_takes_notice(name):
+    model = NETWORKS[name]()
+    changed = train(model, compile_first=True, until="stage2")
+    assert changed == expected(model, ("stem", "stage1", "stage2"))
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scanned"])
+def test_frozen_normalizations_infer_while_training(name):
+    model = NETWORKS[name]()
+    weights.freeze(model, until="stage3")
+    images = 5 * peers.images((16, 16)) + 3
+    np.testing.assert_allclose(
+        model(images, training=True), model(images, training=False), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_dense_networks_freeze_by_block():
+    model = kr.DenseNet((2, 2), 4, stem="conv3", stem_width=8, input_shape=(16, 16, 3), classes=2)
+    changed = train(model, until="transition1")
+    assert changed == expected(model, ("stem", "dense1", "transition1"))
+
+
+def test_freezing_follows_the_graph_and_can_be_undone():
+    backbone = network(features=True)
+    deep = keras.layers.Conv2D(2, 1, name="deep")(backbone.output["C4"])
+    shallow = keras.layers.Conv2D(2, 1, name="shallow")(backbone.output["C2"])
+    model = keras.Model(backbone.input, [deep, shallow])
+    trainable_before = len(model.trainable_weights)
+    weights.freeze(model, until="stage2")
+    trainable = {layer.name for layer in model.layers if layer.trainable and layer.weights}
+    assert trainable == {"stage3", "deep", "shallow"}
+    weights.freeze(model, until=None)
+    assert len(model.trainable_weights) == trainable_before
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match=r"Unknown layer: 'stage9'. Did you mean stage"):
+        weights.freeze(network(), until="stage9")
+    with pytest.raises(ValueError, match="`model` must be a functional Keras model"):
+        weights.freeze(keras.layers.Dense(1), until="stage1")
