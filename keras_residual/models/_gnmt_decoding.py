@@ -38,39 +38,35 @@ class Decoding:
         used = len(tokens)
         rows = np.pad(rows, (0, self.rows - used))
         self.source_rows = self.source_rows[rows]
-        outputs = self.model.predict_on_batch(
-            {
-                "tokens": np.pad(tokens, (0, self.rows - used)).astype("int32"),
-                "states": [state[rows] for state in states],
-                "memory": {name: value[self.source_rows] for name, value in self.memory.items()},
-                "mask": self.mask[self.source_rows],
-            }
+        log_probabilities, attention, *states = self.model.predict_on_batch(
+            [
+                np.pad(tokens, (0, self.rows - used)).astype("int32"),
+                self.mask[self.source_rows],
+                *(value[self.source_rows] for value in self.memory),
+                *(state[rows] for state in states),
+            ]
         )
-        log_probabilities = np.array(outputs["log_probabilities"][:used], np.float64)
+        log_probabilities = np.array(log_probabilities[:used], np.float64)
         log_probabilities[:, PAD] = -np.inf
-        return log_probabilities, outputs["attention"][:used], outputs["states"]
+        return log_probabilities, attention[:used], states
 
 
+# Lists, not dicts: Keras orders the keys of nested dicts differently on PyTorch.
 def _encoder_model(model):
-    source = model.inputs[0] if model.inputs[0].name == "source" else model.inputs[1]
+    source = next(tensor for tensor in model.inputs if tensor.name == "source")
     memory = model.encoder.output
-    return keras.Model(source, {"memory": memory, "keys": model.decoder.bottom.key(memory)})
+    return keras.Model(source, [memory, model.decoder.bottom.key(memory)])
 
 
 def _step_model(model):
-    states = [
-        keras.Input((model.decoder.units,), name=f"state_{i}")
-        for i in range(2 * model.decoder.num_layers)
+    units = model.decoder.units
+    inputs = [
+        keras.Input((), dtype="int32", name="tokens"),
+        keras.Input((None,), dtype="bool", name="mask"),
+        keras.Input((None, model.encoder.units), name="memory"),
+        keras.Input((None, units), name="keys"),
+        *(keras.Input((units,), name=f"state_{i}") for i in range(2 * model.decoder.num_layers)),
     ]
-    inputs = {
-        "tokens": keras.Input((), dtype="int32", name="tokens"),
-        "states": states,
-        "memory": {
-            "memory": keras.Input((None, model.encoder.units), name="memory"),
-            "keys": keras.Input((None, model.decoder.units), name="keys"),
-        },
-        "mask": keras.Input((None,), dtype="bool", name="mask"),
-    }
     step = _Step(model.target_embedding, model.decoder, model.classifier)
     return keras.Model(inputs, step(inputs))
 
@@ -86,16 +82,7 @@ class _Step(keras.layers.Layer):
         """Builds nothing: the layers come from a model that has been built."""
 
     def call(self, inputs):
-        memory = inputs["memory"]
-        x, states, attention = self.decoder.step(
-            self.embedding(inputs["tokens"]),
-            inputs["states"],
-            memory["memory"],
-            memory["keys"],
-            inputs["mask"],
-        )
-        return {
-            "log_probabilities": ops.log_softmax(self.classifier(x)),
-            "states": [ops.cast(state, "float32") for state in states],
-            "attention": ops.cast(attention, "float32"),
-        }
+        tokens, mask, memory, keys, *states = inputs
+        x, states, attention = self.decoder.step(self.embedding(tokens), states, memory, keys, mask)
+        states = [ops.cast(state, "float32") for state in states]
+        return [ops.log_softmax(self.classifier(x)), ops.cast(attention, "float32"), *states]

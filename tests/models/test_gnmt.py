@@ -150,6 +150,8 @@ def test_files_keep_everything(tmp_path):
     inputs = {"source": SOURCE, "target": np.array([[1, 3, 4, 0], [1, 5, 5, 6], [1, 3, 0, 0]])}
     outputs = to_numpy(model(inputs))
     assert outputs.shape == (3, 4, 7)
+    turned = dict(reversed(inputs.items()))
+    np.testing.assert_array_equal(to_numpy(model(turned)), outputs)
     model.save(tmp_path / "gnmt.keras")
     loaded = keras.saving.load_model(tmp_path / "gnmt.keras")
     assert loaded.get_config() == model.get_config()
