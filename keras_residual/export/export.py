@@ -104,7 +104,7 @@ def _checked_formats(formats) -> tuple[str, ...]:
 
 
 def _check_model(model, formats):
-    if not isinstance(model, keras.Model) or len(model.inputs or ()) != 1:
+    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or ()) != 1:
         raise ValueError(f"`model` must be a built Keras model of one input. Received: {model!r}")
     halves = {layer.compute_dtype for layer in model.layers} & {"bfloat16", "float16"}
     if halves and "litert" in formats:

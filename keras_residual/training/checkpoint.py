@@ -1,6 +1,7 @@
 """A checkpoint: model, optimizer, random states and history in one `.keras` file."""
 
 import json
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,10 +62,12 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
     """Brings a compiled model and its optimizer to the state of the checkpoint."""
     model.optimizer.build(model.trainable_variables)
     try:
-        model.load_weights(path)
+        # Keras only warns of layers that the file does not have.
+        with warnings.catch_warnings(action="error", category=UserWarning):
+            model.load_weights(path)
         for state, value in zip(_random_states(model), progress.random_states, strict=True):
             state.assign(value)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise CheckpointError(
             f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
             "Choose another output, or start anew, without resuming."

@@ -110,8 +110,8 @@ def fit(
     with replacing(output / MODEL) as partial:
         # A model of the same layers that has not been compiled has no optimizer to save.
         keras.Model(model.inputs, model.outputs, name=model.name).save(partial)
-    names = [name for name in progress.rows[0] if name != "epoch"]
-    return {name: [row[name] for row in progress.rows] for name in names}
+    names = [name for name in _columns(progress.rows) if name != "epoch"]
+    return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
 
 
 def _checked_data(data):
@@ -212,9 +212,14 @@ class _EndOfEpoch(keras.callbacks.Callback):
         return self.model.optimizer.learning_rate
 
 
+def _columns(rows: list[dict]) -> list[str]:
+    """The names in all rows: a resumed training may have got validation data."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
 def _csv(rows: list[dict]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -8,7 +8,8 @@ from keras_residual import _checks
 
 _OPTIMIZERS = ("sgd", "adamw")
 _SCHEDULES = ("cosine", "steps")
-_WITHOUT_DECAY = [r"(gamma|beta|bias)$"]
+# TensorFlow's variables have a number behind the name.
+_WITHOUT_DECAY = [r"(gamma|beta|bias)(_\d+)?(:\d+)?$"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import keras_residual
+from keras_residual.training import Recipe, recipes
+
+
+def rates(recipe, steps):
+    schedule = recipe.learning_rates(steps)
+    return [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(steps + 1)]
+
+
+def test_he2015_divides_its_rate_after_32k_and_48k_of_64k_steps():
+    schedule = recipes["he2015"].learning_rates(64_000)
+    expected = {0: 0.1, 32_000: 0.1, 32_001: 0.01, 48_000: 0.01, 48_001: 0.001, 63_999: 0.001}
+    for step, rate in expected.items():
+        assert float(keras.ops.convert_to_numpy(schedule(step))) == pytest.approx(rate)
+
+
+def test_he2015_runs_64k_steps_on_cifar():
+    recipe = recipes["he2015"]
+    assert abs(recipe.epochs * math.ceil(50_000 / recipe.batch_size) - 64_000) < 391
+
+
+def test_cosine_rises_to_its_rate_and_falls_to_0():
+    values = rates(Recipe(learning_rate=1.0, warmup=0.25), 40)
+    assert values[0] == pytest.approx(0.1)
+    assert np.argmax(values) == 10
+    assert values[10] == pytest.approx(1.0)
+    assert values[25] == pytest.approx(0.5, abs=1e-6)
+    assert values[40] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", recipes)
+def test_only_kernels_decay(name):
+    """With gradients of 0 the optimizer moves what decays and nothing else."""
+    model = keras_residual.ResNet(
+        "basic", (1, 3), (4, 8), stem="conv3", stem_width=4, input_shape=(8, 8, 1), classes=3,
+        execution="scanned",
+    )  # fmt: skip
+    optimizer = recipes[name].make_optimizer(10)
+    variables = model.trainable_variables
+    before = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    optimizer.apply([keras.ops.zeros(variable.shape) for variable in variables], variables)
+    moved = {
+        variable.path.rsplit("/", 1)[1].rsplit("_", 1)[-1]
+        for variable, value in zip(variables, before, strict=True)
+        if (keras.ops.convert_to_numpy(variable) != value).any()
+    }
+    assert moved == {"kernel"}
+
+
+def test_decay_of_sgd_is_that_of_an_l2_penalty():
+    """The decay of a weight without gradient, against the recursion of the papers' optimizer."""
+    recipe = Recipe(schedule="steps", drops=(1.0,), learning_rate=0.1, weight_decay=1e-3)
+    optimizer = recipe.make_optimizer(10_000)
+    variable = keras.Variable([1.0], name="kernel")
+    weight, velocity = 1.0, 0.0
+    for _ in range(500):
+        optimizer.apply([keras.ops.zeros((1,))], [variable])
+        velocity = 0.9 * velocity + 1e-3 * weight
+        weight -= 0.1 * velocity
+    assert float(keras.ops.convert_to_numpy(variable)[0]) == pytest.approx(weight, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("optimizer", "lion"),
+        ("schedule", "linear"),
+        ("epochs", 0),
+        ("batch_size", -1),
+        ("learning_rate", -1.0),
+        ("momentum", 1.0),
+        ("warmup", 1.5),
+        ("drops", (2.0,)),
+        ("nesterov", 1),
+    ],
+)
+def test_wrong_options_are_named(option, value):
+    with pytest.raises(ValueError, match=f"`{option}`"):
+        Recipe(**{option: value})
