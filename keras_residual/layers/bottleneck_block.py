@@ -63,7 +63,7 @@ class BottleneckBlock(ResidualUnit):
     Example:
 
     >>> block = BottleneckBlock(256, cardinality=32, base_width=4, strides=2)
-    >>> block(keras.ops.ones((1, 8, 8, 64))).shape
+    >>> keras.ops.shape(block(keras.ops.ones((1, 8, 8, 64))))
     (1, 4, 4, 256)
 
     Reference:

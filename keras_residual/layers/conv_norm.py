@@ -45,7 +45,7 @@ class ConvNorm(BlockLayer):
 
     Example:
 
-    >>> ConvNorm(8, 3, strides=2)(keras.ops.ones((1, 5, 5, 3))).shape
+    >>> keras.ops.shape(ConvNorm(8, 3, strides=2)(keras.ops.ones((1, 5, 5, 3))))
     (1, 3, 3, 8)
     """
 

@@ -47,7 +47,7 @@ class Convolution(SpatialLayer):
 
     Example:
 
-    >>> Convolution(8, 3, strides=2, groups=4)(keras.ops.ones((1, 7, 7, 4))).shape
+    >>> keras.ops.shape(Convolution(8, 3, strides=2, groups=4)(keras.ops.ones((1, 7, 7, 4))))
     (1, 4, 4, 8)
     """
 

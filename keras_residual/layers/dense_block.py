@@ -44,7 +44,7 @@ class DenseBlock(BlockLayer):
 
     Example:
 
-    >>> DenseBlock(3, growth_rate=4)(keras.ops.ones((1, 4, 4, 8))).shape
+    >>> keras.ops.shape(DenseBlock(3, growth_rate=4)(keras.ops.ones((1, 4, 4, 8))))
     (1, 4, 4, 20)
 
     Reference:

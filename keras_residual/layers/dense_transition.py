@@ -39,7 +39,7 @@ class DenseTransition(BlockLayer):
 
     Example:
 
-    >>> DenseTransition()(keras.ops.ones((1, 5, 4, 8))).shape
+    >>> keras.ops.shape(DenseTransition()(keras.ops.ones((1, 5, 4, 8))))
     (1, 2, 2, 4)
 
     Reference:

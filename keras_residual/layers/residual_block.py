@@ -57,7 +57,7 @@ class ResidualBlock(ResidualUnit):
 
     Example:
 
-    >>> ResidualBlock(8)(keras.ops.ones((1, 4, 4, 8))).shape
+    >>> keras.ops.shape(ResidualBlock(8)(keras.ops.ones((1, 4, 4, 8))))
     (1, 4, 4, 8)
 
     Reference:

@@ -52,7 +52,7 @@ class ResidualStage(CompositeLayer):
     Example:
 
     >>> stage = ResidualStage(ResidualBlock(8), depth=3, first={"strides": 2})
-    >>> stage(keras.ops.ones((1, 4, 4, 4))).shape
+    >>> keras.ops.shape(stage(keras.ops.ones((1, 4, 4, 4))))
     (1, 2, 2, 8)
 
     Reference:

@@ -50,7 +50,7 @@ class Shortcut(BlockLayer):
 
     Example:
 
-    >>> Shortcut(8, strides=2, kind="pad")(keras.ops.ones((1, 4, 4, 6))).shape
+    >>> keras.ops.shape(Shortcut(8, strides=2, kind="pad")(keras.ops.ones((1, 4, 4, 6))))
     (1, 2, 2, 8)
 
     Reference:

@@ -57,7 +57,7 @@ class Stem(BlockLayer):
 
     Example:
 
-    >>> Stem(16)(keras.ops.ones((1, 33, 32, 3))).shape
+    >>> keras.ops.shape(Stem(16)(keras.ops.ones((1, 33, 32, 3))))
     (1, 9, 8, 16)
 
     Reference:

@@ -1,0 +1,132 @@
+"""Who may import whom, what an import costs, and what it must not load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_residual
+
+PACKAGE = Path(keras_residual.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+UPPER = {"models", "layers"}
+# What each room may import of the others; `models` loads weights lazily, inside a factory.
+ALLOWED = {
+    "layers": set(),
+    "_checks": set(),
+    "_files": set(),
+    "models": {"layers"},
+    **dict.fromkeys(("weights", "data", "tuning", "training", "analysis"), UPPER),
+    "export": {"layers"},
+}
+LAZY = {"models": {"weights"}}
+# Standard library only, and open to every room.
+COMMON = {"_checks", "_files"}
+OPTIONAL = {
+    "tensorflow_datasets",
+    "keras_tuner",
+    "ai_edge_litert",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "jax",
+    "matplotlib",
+    "huggingface_hub",
+    "safetensors",
+    "PIL",
+}
+# Rooms that run on every backend name none of them at the top.
+EVERY_BACKEND = ("layers", "models")
+
+
+def room_of(path):
+    """Returns the room of a file, the module's name at the top, or "" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports_of(path):
+    """Returns (module, line, whether at the top level) of every import in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} is a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, node.lineno, id(node) not in inside
+
+
+def is_module(name):
+    parts = name.split(".")[1:]
+    return (PACKAGE.joinpath(*parts)).with_suffix(".py").is_file() or (
+        PACKAGE.joinpath(*parts) / "__init__.py"
+    ).is_file()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_plan(path):
+    room = room_of(path)
+    for name, line, at_top in imports_of(path):
+        where = f"{path.name}:{line} imports {name}"
+        assert not name.startswith("keras.src"), where
+        if name.split(".")[0] != "keras_residual":
+            assert room not in COMMON or name.split(".")[0] in sys.stdlib_module_names, where
+            continue
+        if room in ("", "cli"):
+            continue
+        target = name.split(".")[1]
+        # A name that is no module is an attribute of the package, which only outsiders may use.
+        assert is_module(f"keras_residual.{target}"), f"{where}, the package's __init__"
+        allowed = ALLOWED[room] | (set() if at_top else LAZY.get(room, set()))
+        assert target in allowed | COMMON | {room}, where
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_optional_packages_are_imported_inside_functions(path):
+    kept_inside = OPTIONAL | ({"tensorflow"} if room_of(path) in EVERY_BACKEND else set())
+    for name, line, at_top in imports_of(path):
+        where = f"{path.name}:{line} imports {name} at the top"
+        assert not (at_top and name.split(".")[0] in kept_inside), where
+
+
+def run_python(code):
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    return result.stdout
+
+
+def test_import_adds_little_to_that_of_keras():
+    code = (
+        "import time, keras\nstart = time.process_time()\nimport keras_residual\n"
+        "print(time.process_time() - start)"
+    )
+    assert min(float(run_python(code)) for _ in range(2)) < 0.3
+
+
+def test_import_loads_nothing_heavy():
+    code = (
+        "import sys, keras\nbefore = set(sys.modules)\nimport keras_residual\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    assert not set(run_python(code).split()) & (OPTIONAL | {"tensorflow", "rich", "typer"})
+
+
+def test_submodules_are_attributes_loaded_on_first_use():
+    for room in ("layers", "models", "weights", "data", "training", "tuning", "export", "analysis"):
+        assert getattr(keras_residual, room).__name__ == f"keras_residual.{room}"
+    with pytest.raises(AttributeError, match="unheard_of"):
+        keras_residual.unheard_of  # noqa: B018
+    assert set(keras_residual.__all__) <= set(dir(keras_residual))
