@@ -87,7 +87,7 @@ def _unfit(layer) -> str | None:
 
 def _arrays(layer, index):
     """Returns forward, backward and projection weights of one layer, `None` where it has none."""
-    projection = layer.projections.get(index)
+    projection = layer.projections.get(str(index))
     bidirectional = layer.bidirectional_bottom and index == 0
     return (
         layer.get_lstm_weights(index),

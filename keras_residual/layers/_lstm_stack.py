@@ -74,7 +74,7 @@ def _weights(layer, cell):
 def _add_skip(layer, index, x, h):
     if not layer.is_residual(index):
         return h
-    projection = layer.projections.get(index)
+    projection = layer.projections.get(str(index))
     return h + (x if projection is None else ops.matmul(x, ops.cast(projection.kernel, x.dtype)))
 
 
@@ -117,6 +117,7 @@ class _Run:
         return run_layer(self.options, self.length, x, weights, states, live, dropout)
 
     def alone(self, index, x, states):
+        """Runs one layer; returns what the layer above gets, and `[h, c]`."""
         h, *last = self.direction(self.layer.cells[index], x, states, self.live)
         return _add_skip(self.layer, index, x, self.once_started(h)), last
 
@@ -131,6 +132,7 @@ class _Run:
         return ops.where(self.started, outputs, before)
 
     def bidirectional(self, x, pairs):
+        """Runs the bottom layer in both directions; masked steps give zero, as in Keras."""
         layer = self.layer
         h, *last = self.direction(layer.cells[0], x, pairs[0], self.live)
         live = None if self.live is None else ops.flip(self.live, axis=0)
@@ -142,9 +144,10 @@ class _Run:
 
     def fits(self, index, x):
         """Returns whether layer `index` and all above can run together."""
-        return x.shape[-1] <= self.layer.units and index not in self.layer.projections
+        return x.shape[-1] <= self.layer.units and str(index) not in self.layer.projections
 
     def together(self, index, x, pairs):
+        """Runs layer `index` and all above as one wavefront."""
         layer = self.layer
         missing = layer.units - x.shape[-1]
         kernels, biases, factors = [], [], []

@@ -222,7 +222,8 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
             output_width, use_bias=False, dtype=self.dtype_policy, name=f"projection_{index}"
         )
         projection.build((None, width))
-        self.projections[index] = projection
+        # TensorFlow's saver tracks only dicts whose keys are strings.
+        self.projections[str(index)] = projection
 
     def _add_states(self, batch):
         if batch is None:

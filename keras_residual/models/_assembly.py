@@ -61,7 +61,7 @@ class Top:
         """Returns itself with `features` as a tuple of names, or raises a ValueError."""
         _checks.boolean("include_top", self.include_top)
         _checks.choice("pooling", self.pooling, (None, "avg", "max"))
-        _checks.integer("classes", self.classes)
+        classes = _checks.integer("classes", self.classes)
         try:
             keras.activations.get(self.classifier_activation)
         except (ValueError, TypeError) as error:
@@ -78,7 +78,7 @@ class Top:
                 f"`features` must be True, False or a tuple of {tuple(body.features)}. "
                 f"Received: features={self.features!r}"
             )
-        return replace(self, features=tuple(names))
+        return replace(self, classes=classes, features=tuple(names))
 
     def layers(self, rank: int, policy, data_format: str) -> list[keras.layers.Layer]:
         """Returns the layers of the head for `rank` spatial axes."""
