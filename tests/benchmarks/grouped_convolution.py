@@ -3,9 +3,9 @@
     python tests/benchmarks/grouped_convolution.py
     KERAS_BACKEND=jax python tests/benchmarks/grouped_convolution.py
 
-Forward and both gradients, two of ResNeXt-50's shapes, forms in turn, medians of 15; Keras' own form
-takes seconds a step on a CPU and runs twice. The layer uses what is fastest for the backend: see
-`keras_residual/layers/_convolution_ops.py`.
+Forward and both gradients, two of ResNeXt-50's shapes, forms in turn, medians of 15; Keras' own
+form takes seconds a step on a CPU and runs twice. The layer uses what is fastest for the backend:
+see `keras_residual/layers/_convolution_ops.py`.
 """
 
 import statistics
@@ -23,7 +23,7 @@ ROUNDS = {"keras": 2}
 
 def block_diagonal(x, kernel, groups):
     """The dense equivalent: zeros outside the groups."""
-    height, width, inner, filters = kernel.shape
+    inner, filters = kernel.shape[2:]
     mask = np.kron(np.eye(groups), np.ones((inner, filters // groups))).astype("float32")
     dense = ops.tile(kernel, (1, 1, groups, 1)) * mask
     return ops.conv(x, dense, padding="same", data_format="channels_last")
