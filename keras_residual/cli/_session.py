@@ -53,10 +53,12 @@ def run(
 
 
 def _say_how_to_go_on(output, epochs, again):
-    checkpoint = output / "checkpoint.keras"
-    if checkpoint.exists():
-        done = len((output / "log.csv").read_text("utf-8").splitlines()) - 1
-        console.print(f"\nInterrupted. {checkpoint} holds epoch {done} of {epochs}.")
+    done = training.finished_epochs(output)
+    if done:
+        console.print(
+            f"\nInterrupted. {output / 'checkpoint.keras'} holds epoch {done} of {epochs}.",
+            soft_wrap=True,
+        )
     else:
         console.print("\nInterrupted before the first epoch was finished.")
     console.print(f"To go on: [bold]{again}[/]", soft_wrap=True)

@@ -46,5 +46,6 @@ def summary(
     console.print(
         f"{cost.parameters:,} parameters ({cost.trainable_parameters:,} trainable), "
         f"{human_count(cost.macs)} multiply-adds an image, "
-        f"{human_bytes(cost.activation_bytes)} of activations an image in training"
+        f"{human_bytes(cost.activation_bytes)} of activations an image in training",
+        soft_wrap=True,
     )

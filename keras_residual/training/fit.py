@@ -114,6 +114,19 @@ def fit(
     return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
 
 
+def finished_epochs(output: str | os.PathLike) -> int:
+    """Returns how many epochs the checkpoint of a training in `output` has behind it.
+
+    Args:
+        output: The folder given to `fit`.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    path = Path(output) / CHECKPOINT
+    return len(checkpoint.read_progress(path).rows) if path.exists() else 0
+
+
 def _checked_data(data):
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(

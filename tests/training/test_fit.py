@@ -97,6 +97,7 @@ def test_log_and_checkpoint_after_each_epoch(tmp_path):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= set(rows[0])
     assert not (tmp_path / "model.keras").exists()
+    assert training.finished_epochs(tmp_path) == 2
     usable = keras.saving.load_model(tmp_path / "checkpoint.keras")
     assert int(keras.ops.convert_to_numpy(usable.optimizer.iterations)) == 2 * STEPS
 

@@ -1,0 +1,31 @@
+import pytest
+from typer.testing import CliRunner
+
+from keras_residual.cli.main import app
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a command line in an empty folder and returns its result."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(line):
+        return CliRunner().invoke(app, line.split())
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command line that must end with one line on standard error and exit code 2."""
+
+    def refused(line):
+        result = run(line)
+        assert result.exit_code == 2, result.output
+        assert isinstance(result.exception, SystemExit)
+        lines = result.stderr.strip().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("Error: "), result.stderr
+        return lines[0]
+
+    return refused

@@ -1,0 +1,210 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_residual import training
+
+TRAIN = "train --model resnet8 --dataset tiny.npz --batch-size 8 --output run"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Four classes of brightness, which a network learns at once."""
+    rng = np.random.default_rng(0)
+
+    def split(count):
+        y = np.arange(count) % 4
+        x = rng.integers(0, 64, (count, 8, 8, 3)) + 60 * y[:, None, None, None]
+        return x.astype(np.uint8), y
+
+    (x_train, y_train), (x_test, y_test) = split(48), split(16)
+    np.savez(tmp_path / "tiny.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return tmp_path / "tiny.npz"
+
+
+def log(folder):
+    return list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
+
+
+def process(folder, line):
+    """The command line in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_residual.cli", *line.split()],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def wait_for_epochs(running, folder, epochs, seconds=300):
+    until = time.monotonic() + seconds
+    while not ((folder / "log.csv").exists() and len(log(folder)) >= epochs):
+        assert running.poll() is None, running.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_train_then_evaluate(run, dataset, tmp_path):
+    trained = run(f"{TRAIN} --epochs 6")
+    assert trained.exit_code == 0, trained.output
+    assert "48 training and 16 held-out images" in trained.stdout
+    accuracy = float(log(tmp_path / "run")[-1]["val_accuracy"])
+    assert f"Held-out accuracy {accuracy:.2%} after 6 epochs" in trained.stdout
+    assert accuracy > 0.5
+    for name in ("run/model.keras", "run/checkpoint.keras", "run"):
+        result = run(f"evaluate {name} --dataset tiny.npz --batch-size 5")
+        assert f"Held-out accuracy {accuracy:.2%} ({round(16 * accuracy)} of 16)" in result.stdout
+
+    again = run(f"{TRAIN} --epochs 6")
+    assert again.exit_code == 0 and f"{accuracy:.2%} after 6 epochs" in again.stdout
+    other = run(f"{TRAIN} --epochs 6 --seed 3")
+    assert other.exit_code == 2 and "seed=0 (now 3)" in other.stderr
+    anew = run(f"{TRAIN} --epochs 1 --seed 3 --no-resume")
+    assert anew.exit_code == 0 and len(log(tmp_path / "run")) == 1
+
+
+def test_a_saved_network_takes_pixels_as_they_are(run, dataset, tmp_path):
+    run(f"{TRAIN} --epochs 1 --dtype mixed_bfloat16 --image-size 12")
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    assert model.input_shape == (None, 12, 12, 3)
+    assert model.get_layer("stage1").compute_dtype == "bfloat16"
+    pixels = np.load(dataset)["x_train"] / 255
+    standardized = model.get_layer("standardize")(pixels.astype(np.float32))
+    values = keras.ops.convert_to_numpy(standardized)
+    np.testing.assert_allclose(values.mean((0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(values.std((0, 1, 2)), 1, atol=1e-3)
+
+
+def test_killed_at_any_moment_the_same_command_goes_on(run, dataset, tmp_path):
+    line = f"{TRAIN} --epochs 8"
+    killed = process(tmp_path, line)
+    wait_for_epochs(killed, tmp_path / "run", 2)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    finished = len(log(tmp_path / "run"))
+    assert finished < 8
+    assert run(line).exit_code == 0
+    assert run(line.replace("--output run", "--output whole")).exit_code == 0
+    resumed, whole = log(tmp_path / "run"), log(tmp_path / "whole")
+    assert len(resumed) == 8
+    for ours, theirs in zip(resumed, whole, strict=True):
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+    models = [keras.saving.load_model(tmp_path / name / "model.keras") for name in ("run", "whole")]
+    for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_interrupted_it_says_how_to_go_on(run, dataset, tmp_path):
+    line = f"{TRAIN} --epochs 500 --no-resume"
+    interrupted = process(tmp_path, line)
+    wait_for_epochs(interrupted, tmp_path / "run", 2)
+    interrupted.send_signal(signal.SIGINT)
+    stdout, stderr = interrupted.communicate(timeout=120)
+    assert interrupted.returncode == 130
+    assert "Traceback" not in stderr
+    done = training.finished_epochs(tmp_path / "run")
+    assert done >= 1
+    assert f"Interrupted. run/checkpoint.keras holds epoch {done} of 500." in stdout
+    assert f"To go on: keras-residual {TRAIN} --epochs 500" in stdout
+    assert "--no-resume" not in stdout
+    assert run("evaluate run/checkpoint.keras --dataset tiny.npz").exit_code == 0
+
+
+@pytest.fixture
+def damaged(dataset, tmp_path):
+    """Files that are missing something or something else."""
+    content = dataset.read_bytes()
+    (tmp_path / "truncated.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "foreign.npz").write_text("hello")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign.keras").write_text("hello")
+    (tmp_path / "foreign.tflite").write_text("hello, this is text")
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
+    whole = (tmp_path / "other.keras").read_bytes()
+    (tmp_path / "truncated.keras").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "broken.keras").write_bytes(whole.replace(b"\x89HDF", b"\x00\x00\x00\x00"))
+
+
+@pytest.mark.parametrize(
+    ("dataset_name", "message"),
+    [
+        ("missing.npz", "missing.npz does not exist"),
+        ("truncated.npz", "truncated"),
+        ("foreign.npz", "no .npz archive"),
+        ("other.npz", "lacks x_train"),
+        ("./empty", "empty"),
+        ("./missing", "missing does not exist"),
+        ("foreign.keras", "is not a dataset"),
+    ],
+)
+def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
+    line = refused(f"train --model resnet8 --dataset {dataset_name}")
+    assert message in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--model resnt20", "Unknown model: 'resnt20'. Did you mean ResNet20"),
+        ("--model resnet8 --recipe he2016", "Unknown recipe: 'he2016'. Accepted: he2015, quick."),
+        ("--model resnet8 --dtype int8", "`dtype` must be"),
+        ("--model resnet50", "at least 32"),
+        ("--model resnet50", "`--image-size 32` enlarges the images"),
+    ],
+)
+def test_train_refuses(refused, tmp_path, options, message):
+    assert message in refused(f"train {options}")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--epochs 0", "--batch-size -1", "--image-size 0", "--seed -1"])
+def test_train_refuses_numbers_out_of_range(run, option):
+    result = run(f"train --model resnet8 {option}")
+    assert result.exit_code == 2
+    assert option.split()[0] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.keras", "missing.keras does not exist"),
+        ("foreign.keras", "truncated or no .keras file"),
+        ("truncated.keras", "truncated or no .keras file"),
+        ("broken.keras", "broken.keras cannot be read as a Keras model"),
+        ("foreign.tflite", "no LiteRT file"),
+        ("empty", "no readable SavedModel"),
+        ("tiny.npz", "is not a model file"),
+        ("other.keras", "The model takes inputs of (4,)"),
+    ],
+)
+def test_evaluate_refuses_a_bad_model_file(refused, damaged, name, message):
+    assert message in refused(f"evaluate {name}")
+
+
+def test_evaluate_refuses_a_dataset_of_other_images(run, refused, dataset):
+    assert run(f"{TRAIN} --epochs 1").exit_code == 0
+    assert "the images of digits are (8, 8, 1)" in refused("evaluate run")
+
+
+def test_evaluate_refuses_a_dataset_of_other_classes(run, refused, dataset, tmp_path):
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5)]).save(
+        tmp_path / "five.keras"
+    )
+    assert "tiny has 4 classes" in refused("evaluate five.keras --dataset tiny.npz")
+
+
+def test_unsafe_model_files_are_not_run(refused, tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: x + 1)])
+    model.save(tmp_path / "lambda.keras")
+    assert "lambda.keras cannot be read" in refused("evaluate lambda.keras")
