@@ -50,6 +50,10 @@ class LoopOptions:
         z = ops.cast(z, c.dtype)
         return lstm_cell(z, c, self.activation, self.recurrent_activation, whole)
 
+    def scan(self, *arguments, reverse=False):
+        known = self.hand_written
+        return scan(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
+
     def differentiable(self, forward, backward, arguments):
         if self.hand_written:
             return with_gradient(forward, backward, arguments, expected=self.training)
@@ -116,7 +120,7 @@ def _layer_forward(options, length, save, x, W, U, b, h, c, live, drop_x, drop_h
         specs += [(h.shape, h.dtype)]
         specs += [] if options.rematerialize else [((h.shape[0], U.shape[1]), h.dtype)]
     inputs = (project(x) if options.hoist else x, live)
-    last, (hs, *kept) = scan(step, (h, c), inputs, specs, length, unroll=options.unroll)
+    last, (hs, *kept) = options.scan(step, (h, c), inputs, specs, length)
     return (hs, *last), (x, W, U, b, h, c, live, drop_x, drop_h, hs, *kept)
 
 
@@ -145,14 +149,13 @@ def _layer_backward(options, length, saved, d_hs, dh, dc):
     rest = (cs, live, *((x, h_before) if options.rematerialize else zs))
     if options.hoist:
         rest = [ops.cast(factor, h.dtype) for factor in factors_of(*rest)]
-    (dh, dc), (dz,) = scan(
+    (dh, dc), (dz,) = options.scan(
         step,
         (ops.cast(dh, c.dtype), dc),
         (d_hs, _still(live, c.dtype), *rest),
         [((h.shape[0], U.shape[1]), h.dtype)],
         length,
         reverse=True,
-        unroll=options.unroll,
     )
     dx = _times(ops.matmul(dz, W_t), drop_x)
     dW, dU = (_weight_gradient(a, dz) for a in (x, h_before))
@@ -238,7 +241,7 @@ def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, drop
         widths = (2, 1) if options.rematerialize else (2, 1, 4)
         specs += [((layers, batch, width * units), h.dtype) for width in widths]
     carry = (ops.zeros_like(h), h, c)
-    (_, *last), (tops, *kept) = scan(step, carry, (x, live), specs, steps, unroll=options.unroll)
+    (_, *last), (tops, *kept) = options.scan(step, carry, (x, live), specs, steps)
     return (tops, *last), (W, b, c, live, dropout, *kept)
 
 
@@ -261,14 +264,13 @@ def _wavefront_backward(options, residual, steps, saved, d_tops, dh, dc):
         dh = ops.cast(dh_before, c.dtype) + dh * still
         return (d_inputs[1:], dh, dc), (dz, d_inputs[0])
 
-    (_, dh, dc), (dz, dx) = scan(
+    (_, dh, dc), (dz, dx) = options.scan(
         step,
         (ops.zeros_like(ops.cast(c, dtype))[1:], ops.cast(dh, c.dtype), dc),
         (d_tops, _still(live, c.dtype), live, cs, a if options.rematerialize else zs[0]),
         [((layers, batch, 4 * units), dtype), ((batch, units), dtype)],
         steps,
         reverse=True,
-        unroll=options.unroll,
     )
     dW = ops.einsum("tlbi,tlbo->lio", a, dz)
     db = None if b is None else ops.expand_dims(ops.sum(dz, axis=(0, 2)), 1)

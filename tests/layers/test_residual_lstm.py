@@ -271,7 +271,7 @@ def test_projections_carry_inputs_of_another_width():
         layer.implementation = implementation
         output, gradients = values_and_gradients(layer, x)
         first, *_ = KerasStack(layer).lstms[0](x)
-        first = first + ops.matmul(x, layer.projections[0].kernel)
+        first = first + ops.matmul(x, layer.projections["0"].kernel)
         second, *_ = KerasStack(layer).lstms[1](first)
         assert_all_close(output[:1], [to_numpy(first + second)])
         assert all(np.abs(g).max() > 0 for g in gradients)

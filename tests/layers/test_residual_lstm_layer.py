@@ -183,6 +183,35 @@ def test_training_lowers_the_loss(implementation, policy):
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only JAX tells how much memory a step will need"
+)
+def test_rematerialize_keeps_the_wavefront_within_the_memory_of_the_layerwise_form():
+    def memory(implementation, rematerialize):
+        import jax
+
+        layer = ResidualLSTM(
+            32,
+            num_layers=8,
+            implementation=implementation,
+            rematerialize=rematerialize,
+            return_sequences=True,
+        )
+        layer.build((None, None, 32))
+        other = [v.value for v in layer.non_trainable_variables]
+
+        def loss(trainable, x):
+            return ops.sum(layer.stateless_call(trainable, other, x, training=True)[0] ** 2)
+
+        weights = [v.value for v in layer.trainable_variables]
+        compiled = jax.jit(jax.grad(loss)).lower(weights, ops.zeros((16, 96, 32))).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    layerwise = memory("layerwise", False)
+    assert memory("wavefront", True) <= layerwise < memory("wavefront", False)
+    assert memory("layerwise", True) < 0.9 * layerwise
+
+
 @pytest.mark.parametrize("dtype", OTHER_DTYPES)
 def test_other_dtypes_stay_near_float32(dtype):
     exact, other = (
