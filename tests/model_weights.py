@@ -25,3 +25,8 @@ def assert_same_weights(first, second):
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert value.tobytes() == second[name].tobytes(), name
+
+
+def outputs(model, images, **arguments):
+    """Returns a model's outputs as an array, in any backend."""
+    return keras.ops.convert_to_numpy(model(images, **arguments))

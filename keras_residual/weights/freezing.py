@@ -10,7 +10,8 @@ def freeze(model: keras.Model, until: str | None) -> None:
 
     Their weights do not train, and their batch normalizations stay in inference mode: they
     normalize by the moving statistics and leave them unchanged, also with `training=True`. The
-    other layers are left as they are. A compiled model takes notice at once.
+    other layers are left as they are. A compiled model takes notice at once, except on JAX once it
+    has trained: its optimizer is bound to the weights it began with, so compile it again.
 
     Args:
         model: A functional model.
