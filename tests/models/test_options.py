@@ -13,6 +13,14 @@ from keras_residual import DenseNet, ResNet
 from keras_residual.models._resnet_architecture import ResNetArchitecture
 from keras_residual.models.densenet import DenseNetArchitecture
 
+
+def printed(value) -> str:
+    """Returns a value for the name of a test: the same in every process."""
+    if callable(value) and not isinstance(value, type):
+        return getattr(value, "__name__", type(value).__name__)
+    return str(value)
+
+
 SHAPE = (16, 16, 3)
 BASES = {
     "ResNet": {"depths": (1, 2), "widths": (4, 8), "stem_width": 4},
@@ -75,7 +83,9 @@ OPTIONS = {
     },
 }
 CASES = [
-    pytest.param(family, option, value, companions, id=f"{family}-{option}={value}-{index}")
+    pytest.param(
+        family, option, value, companions, id=f"{family}-{option}={printed(value)}-{index}"
+    )
     for family, options in OPTIONS.items()
     for option, settings in options.items()
     for index, (value, companions) in enumerate(settings)
