@@ -28,12 +28,19 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
     `"wavefront"` runs the cells of one anti-diagonal of (layer, time) together, `T + L - 1` steps
     of `L` cells; a bottom layer with a narrower input is padded, one with a wider input runs by
     itself. Both have a gradient written by hand for `tanh` and `sigmoid` (other activations are
-    differentiated by the backend) and give the same numbers. `"auto"` takes the faster:
+    differentiated by the backend) and give the same numbers. `"auto"` is layerwise on a CPU and the
+    wavefront on an accelerator. Measured, eight layers, time for inference / for the gradient as a
+    part of that of the stack of `keras.layers.LSTM` and `Add` (`tests/benchmarks/residual_lstm.py`;
+    the GPU's with a prototype of these loops):
 
-    | device | measured with | faster |
-    |---|---|---|
-    | CPU | TensorFlow and JAX, 2 and 8 layers, batch 1 and 32 | layerwise |
-    | GPU | JAX on an H200, 8 × 1024, batch 1, 16 and 128 | wavefront |
+    | device, backend, units, steps | batch | layerwise | wavefront |
+    |---|---|---|---|
+    | two CPU cores, TensorFlow, 128, 128 | 1 | 0.57 / 0.30 | 1.20 / 0.46 |
+    | | 32 | 0.93 / 0.69 | 0.93 / 1.23 |
+    | two CPU cores, JAX, 128, 128 | 1 | 0.67 / 0.31 | 1.68 / 0.57 |
+    | | 32 | 0.95 / 0.62 | 1.18 / 0.76 |
+    | H200, JAX, 1024, 64 | 16 | 0.52 / 0.83 | 0.45 / 0.33 |
+    | | 128 | 0.64 / 0.94 | 0.38 / 0.38 |
 
     Args:
         units: Positive integer, width of the output and of all states.

@@ -48,6 +48,9 @@ def compiled(model, x, jit):
 def _compiled_tensorflow(model, x, jit):
     import tensorflow as tf
 
+    # It warns of as many traces as there are rows in the table.
+    tf.get_logger().setLevel("ERROR")
+
     @tf.function(jit_compile=jit)
     def infer(x):
         return model(x, training=False)
