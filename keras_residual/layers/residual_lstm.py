@@ -83,7 +83,7 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
     Example:
 
     >>> layer = ResidualLSTM(8, num_layers=4, return_sequences=True)
-    >>> layer(keras.ops.ones((2, 5, 3))).shape
+    >>> tuple(layer(keras.ops.ones((2, 5, 3))).shape)
     (2, 5, 8)
 
     Reference:

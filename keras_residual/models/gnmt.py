@@ -53,7 +53,7 @@ class GNMT(keras.Model):
 
     >>> model = GNMT(source_vocabulary_size=50, units=8, num_layers=2)
     >>> tokens = keras.ops.ones((1, 5), "int32")
-    >>> model({"source": tokens, "target": tokens}).shape
+    >>> tuple(model({"source": tokens, "target": tokens}).shape)
     (1, 5, 50)
 
     Reference:
