@@ -14,11 +14,12 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
     """Returns a function from images to outputs, and the input shape without batch.
 
     Args:
-        path: A `.keras` file, a `.tflite` file, the folder of a SavedModel or that of a training.
+        path: A `.keras` file, a `.tflite` or `.onnx` file, the folder of a SavedModel or that of a
+            training.
     """
     if (path / "model.keras").is_file():
         path = path / "model.keras"
-    if path.is_dir() or path.suffix == ".tflite":
+    if path.is_dir() or path.suffix in (".tflite", ".onnx"):
         artefact = export.load(path)
         return artefact.predict, artefact.input_shape[1:]
     model = load_keras(path)
@@ -27,7 +28,7 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
 
 def load_keras(path: Path) -> keras.Model:
     """Returns the model in a `.keras` file, or raises a ValueError of one line."""
-    accepted = "Accepted: a .keras file, a .tflite file or the folder of a SavedModel."
+    accepted = "Accepted: a .keras, .tflite or .onnx file, or the folder of a SavedModel."
     if not path.exists():
         raise ValueError(f"{path} does not exist. {accepted}")
     if path.suffix != ".keras":

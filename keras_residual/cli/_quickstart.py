@@ -80,8 +80,9 @@ class Quickstart:
     def export(self) -> None:
         """Writes the SavedModel and both LiteRT files."""
         samples = self.dataset.train.x[:200] / np.float32(self.dataset.train.scale)
-        export.export(self.model, self.output, representative_data=samples)
-        export.export(self.model, self.output, ("litert",), "int8", samples)
+        common = {"labels": self.dataset.class_names, "measure": False}
+        export.export(self.model, self.output, representative_data=samples, **common)
+        export.export(self.model, self.output, ("litert",), "int8", samples, **common)
 
     def compare(self) -> list[_comparison.FormatRow]:
         """Reloads every file and measures it on the held-out images."""

@@ -3,6 +3,7 @@
 from keras_residual.export.artefact import Artefact, load
 from keras_residual.export.errors import ExportError
 from keras_residual.export.export import export
+from keras_residual.export.fold import Folding, fold
 from keras_residual.export.report import ExportReport, ExportRow
 from keras_residual.export.verify import Verification, verify
 
@@ -11,8 +12,10 @@ __all__ = [
     "ExportError",
     "ExportReport",
     "ExportRow",
+    "Folding",
     "Verification",
     "export",
+    "fold",
     "load",
     "verify",
 ]

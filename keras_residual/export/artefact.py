@@ -1,5 +1,6 @@
 """An exported file or folder, run in its own runtime."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.export.errors import ExportError
 from keras_residual.export.litert import LiteRTRuntime
+from keras_residual.export.onnx_file import OnnxRuntime
 from keras_residual.export.saved_model import SavedModelRuntime
 
 
@@ -18,8 +20,9 @@ class Artefact:
 
     Attributes:
         path: The file or folder.
-        format: `"saved_model"` or `"litert"`.
+        format: `"saved_model"`, `"litert"` or `"onnx"`.
         input_shape: Shape of its input; `None` for sizes that may vary.
+        input_type: Name of the type of its input.
 
     Example:
 
@@ -27,16 +30,32 @@ class Artefact:
     (360, 10)
     """
 
-    def __init__(self, path: Path, format: str, runtime):
-        self.path, self.format = path, format
+    def __init__(self, path: Path, runtime):
+        self.path, self.format = path, runtime.format
         self._runtime = runtime
-        self.input_shape = runtime.input_shape
+        self.input_shape, self.input_type = runtime.input_shape, runtime.input_type
 
     @property
     def bytes(self) -> int:
         """Size on disk."""
-        files = self.path.rglob("*") if self.path.is_dir() else [self.path]
-        return sum(file.stat().st_size for file in files if file.is_file())
+        return size_of(self.path)
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The labels packed into a LiteRT or ONNX file, if there are any."""
+        return self._runtime.labels()
+
+    def operations(self) -> dict[str, int]:
+        """Returns how often each operation of the format occurs."""
+        return self._runtime.operations()
+
+    def sha256(self) -> str:
+        """Returns the hash of the file, or of all files of a folder in the order of their names."""
+        digest = hashlib.sha256()
+        for file in _files(self.path):
+            digest.update(file.relative_to(self.path).as_posix().encode())
+            digest.update(file.read_bytes())
+        return digest.hexdigest() if self.path.is_dir() else _sha256(self.path)
 
     def __call__(self, batch: np.ndarray):
         """Returns the outputs for one batch, computed in one run."""
@@ -85,8 +104,8 @@ def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
     """Loads an exported file or folder into its own runtime.
 
     Args:
-        path: A SavedModel's folder or a `.tflite` file.
-        threads: Positive integer, number of threads of LiteRT. TensorFlow manages its own.
+        path: A SavedModel's folder, a `.tflite` or an `.onnx` file.
+        threads: Positive integer, number of threads. TensorFlow manages its own.
 
     Returns:
         An `Artefact`.
@@ -97,10 +116,34 @@ def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
     """
     path = Path(path)
     _checks.integer("threads", threads)
+    format = format_of(path)
+    if format == "saved_model":
+        return Artefact(path, SavedModelRuntime(path))
+    runtime = {"litert": LiteRTRuntime, "onnx": OnnxRuntime}[format]
+    return Artefact(path, runtime(path, threads))
+
+
+def format_of(path: Path) -> str:
+    """Returns the format of an exported file or folder, or raises an `ExportError`."""
     if not path.exists():
         raise ExportError(f"{path} does not exist.")
     if path.is_dir():
-        return Artefact(path, "saved_model", SavedModelRuntime(path))
-    if path.suffix == ".tflite":
-        return Artefact(path, "litert", LiteRTRuntime(path, threads))
-    raise ExportError(f"{path} must be the folder of a SavedModel or a .tflite file.")
+        return "saved_model"
+    formats = {".tflite": "litert", ".onnx": "onnx"}
+    if path.suffix not in formats:
+        raise ExportError(f"{path} must be the folder of a SavedModel or a .tflite or .onnx file.")
+    return formats[path.suffix]
+
+
+def size_of(path: Path) -> int:
+    """Returns the size of a file, or of all files of a folder."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _files(path):
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

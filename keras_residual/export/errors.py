@@ -1,3 +1,6 @@
+import re
+
+
 class ExportError(ValueError):
     """A model that a format cannot express, or an artefact that is damaged or computes wrongly."""
 
@@ -5,3 +8,9 @@ class ExportError(ValueError):
 def first_line(error: Exception) -> str:
     """Returns what is worth showing of a foreign error."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def conversion_error(error: Exception) -> str:
+    """Returns the operations that a converter's error names, or its first line."""
+    names = re.findall(r"'(tf\.\w+)' op", str(error)) + re.findall(r"\b(Flex\w+)\b", str(error))
+    return f"it has no {', '.join(sorted(set(names)))}" if names else first_line(error)

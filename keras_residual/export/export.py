@@ -1,61 +1,95 @@
 """From a Keras model to artefacts for other runtimes."""
 
+import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_residual import _checks
 from keras_residual._files import replacing
-from keras_residual.export import litert, saved_model
+from keras_residual.export import _arguments, _prepare, _write, card
+from keras_residual.export._arguments import FORMATS
 from keras_residual.export.artefact import load
+from keras_residual.export.benchmark import benchmark
 from keras_residual.export.errors import ExportError
 from keras_residual.export.report import ExportReport, ExportRow
 from keras_residual.export.verify import verify
 
-FORMATS = ("saved_model", "litert")
-QUANTIZATIONS = (None, "int8")
-# Largest difference allowed, as a share of the largest output. Integers have no such bound: how far
-# they are off depends on the representative data.
-_TOLERANCE = 1e-4
-_CALIBRATION_SAMPLES = 200
-_RANDOM_SAMPLES = 8
+__all__ = ["FORMATS", "export"]
+
+# Largest difference allowed, as the length of the difference over that of the model's outputs.
+TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.15, "int16x8": 0.15, "int8": 0.4}
+# What a model that computes in half precision is off from itself in float32.
+_HALF_TOLERANCES = {None: 0.0, "float16": 1e-2, "bfloat16": 8e-2}
+_TIMED_SECONDS = 0.3
 
 
 def export(
     model: keras.Model,
     directory: str | os.PathLike,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("saved_model", "litert"),
     quantization: str | None = None,
     representative_data: np.ndarray | None = None,
+    *,
+    evaluation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    preprocessing=None,
+    include_preprocessing: bool = False,
+    labels: Sequence[str] | str | os.PathLike | None = None,
+    batch_size: int | None = None,
+    integer_io: bool = True,
+    opset: int | None = None,
+    fold: bool = True,
+    tolerance: float | None = None,
+    measure: bool = True,
 ) -> ExportReport:
-    """Writes a model for other runtimes and checks that each file computes the same.
+    """Writes a model for other runtimes and proves that each file computes the same.
 
-    `directory` gets `saved_model/`, a TensorFlow SavedModel for any batch size, and `model.tflite`
-    or `model_int8.tflite`, a LiteRT file of builtin operations. Each appears under its name only
-    once it has been run in its own runtime and compared with the model.
+    `directory` gets `saved_model/`, a TensorFlow SavedModel; `model.tflite` or
+    `model_int8.tflite`, a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`; and
+    a model card, `card.json` and `README.md`. Each artefact is run in its own runtime and compared
+    with the model. All of them appear under their names at the end, or none does.
+
+    Models with a `ResidualLSTM` become LiteRT files of fused operations where the format has them
+    (`export.lstm`), with a fixed batch and number of steps.
 
     Args:
-        model: A built Keras model with one input.
+        model: A Keras model with one input; a subclassed one needs `representative_data`.
         directory: The folder to write to; what has the same name there is replaced.
-        formats: Some of `"saved_model"` and `"litert"`. Defaults to both.
-        quantization: `None` for float32, or `"int8"` for a LiteRT file that computes in integers
-            throughout, its input and output included; a SavedModel stays as it is.
-        representative_data: `(n, ...)` inputs as the model will see them. They decide the ranges of
-            `"int8"` (the first 200), and the comparison is made with them. Without them it is made
-            with random numbers.
+        formats: Some of `"saved_model"`, `"litert"` and `"onnx"`. Defaults to the first two.
+        quantization: `None` for float32; `"float16"`, weights of half size; `"dynamic"`, weights of
+            8 bits and activations quantized as they come; `"int8"`, integers throughout;
+            `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel stays float32.
+        representative_data: `(n, ...)` inputs as the model will see them. The first 200 decide the
+            ranges of integers, and the comparison is made with them. Without them it is made with
+            random numbers.
+        evaluation_data: Optional inputs and their classes; the card then has accuracies.
+        preprocessing: What turns raw inputs into the model's: a layer such as
+            `layers.ImageNormalization`, or a `weights.Preprocessing`. It is written down in the
+            card and a LiteRT file's metadata.
+        include_preprocessing: Whether the artefacts do it themselves; all data are raw then.
+            Without `preprocessing` it is that of ImageNet, `layers.ImageNormalization()`.
+        labels: Names of the outputs, or a file with one a line; packed into LiteRT and ONNX files.
+        batch_size: Positive integer to fix it. Defaults to any, `1` for LSTM models as LiteRT.
+        integer_io: Whether a LiteRT file of integers takes and gives integers. Defaults to `True`.
+        opset: Version of ONNX' operations. Defaults to the converter's.
+        fold: Whether to `fold` the model first. Defaults to `True`.
+        tolerance: Largest difference allowed, the length of the difference as a share of that of
+            the model's outputs. Defaults to 1e-4 for float32, 0.01 for float16, 0.15 for
+            `"dynamic"` and `"int16x8"`, 0.4 for `"int8"`.
+        measure: Whether to measure latency and memory for the card, in a process of its own.
 
     Returns:
-        An `ExportReport`: path, size and differences of each artefact.
+        An `ExportReport`: path, size, differences and operations of each artefact.
 
     Raises:
         ValueError: If an argument is none of the accepted.
         ExportError: If a format cannot express the model, or the artefact computes other numbers.
-        ImportError: If a runtime is not installed.
+        ImportError: If a converter or a runtime is not installed.
+        OSError: If the directory cannot be written.
 
     Example:
 
@@ -63,100 +97,127 @@ def export(
     ...                 representative_data=images)  # doctest: +SKIP
     >>> print(report)  # doctest: +SKIP
     """
-    _checks.choice("quantization", quantization, QUANTIZATIONS)
-    formats = _checked_formats(formats)
-    _check_model(model, formats)
-    data = _checked_data(model, representative_data, quantization)
-    directory = Path(directory)
-    rows = []
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch) / "saved_model"
-        saved_model.write(model, source)
-        for format in formats:
-            with replacing(directory / _file_name(format, quantization)) as partial:
-                if format == "saved_model":
-                    shutil.copytree(source, partial)
-                else:
-                    litert.write(source, partial, quantization, data[:_CALIBRATION_SAMPLES])
-                rows.append(_checked_row(format, quantization, partial, model, data))
-    return ExportReport(
-        model.name,
-        tuple(
-            ExportRow(
-                row.format,
-                row.quantization,
-                directory / row.path.name,
-                row.bytes,
-                row.verification,
+    given = representative_data if evaluation_data is None else evaluation_data[0]
+    model = _prepare.functional(
+        model, given if representative_data is None else representative_data
+    )
+    request = _arguments.checked(
+        model,
+        formats,
+        quantization,
+        representative_data,
+        evaluation_data,
+        preprocessing,
+        include_preprocessing,
+        labels,
+        batch_size,
+        integer_io,
+        opset,
+        fold,
+        tolerance,
+        measure,
+    )
+    return _Export(model, Path(directory), request).run()
+
+
+class _Export:
+    """One export at work."""
+
+    def __init__(self, model, directory, request):
+        self.model, self.directory, self.request = model, directory, request
+        self.reference = _prepare.with_input(model, replace(request, batch_size=None))
+        self.half = _prepare.half_precision(model)
+
+    def run(self) -> ExportReport:
+        new = not self.directory.exists()
+        try:
+            return self._run()
+        except BaseException:
+            if new:
+                with contextlib.suppress(OSError):
+                    self.directory.rmdir()
+            raise
+
+    def _run(self):
+        self._check_writable()
+        prepared, folding = _prepare.prepared(self.model, self.request)
+        with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as partials:
+            writer = _write.Writer(self.model, prepared, self.request, Path(scratch))
+            rows = []
+            for format in self.request.formats:
+                path = self.directory / self.request.file_name(format)
+                partial = partials.enter_context(replacing(path))
+                writer.write(format, partial)
+                rows.append(replace(self._row(format, partial), path=path))
+        report = ExportReport(self.model.name, tuple(rows), folding, self._notes())
+        card.write(self.directory, self.model, report, **self._facts(prepared))
+        return report
+
+    def _check_writable(self):
+        """Tries it, before minutes of conversion."""
+        with replacing(self.directory / ".writable") as partial:
+            partial.write_bytes(b"")
+        (self.directory / ".writable").unlink()
+
+    def _row(self, format, path) -> ExportRow:
+        artefact = load(path)
+        quantization = None if format == "saved_model" else self.request.quantization
+        checked = verify(artefact, self.reference, self.request.compared())
+        tolerance = self.request.tolerance
+        if tolerance is None:
+            tolerance = max(TOLERANCES[quantization], _HALF_TOLERANCES[self.half])
+        # Written so that NaN fails.
+        if not checked.relative <= tolerance:
+            raise ExportError(
+                f"The {format} of {self.model.name!r} computes other numbers than the model: off "
+                f"by {checked.relative:.3g} of the outputs' length ({tolerance:.3g} is allowed), "
+                f"and by {checked.worst:.3g} at worst. (`tolerance` changes what is allowed.)"
             )
-            for row in rows
-        ),
-    )
-
-
-def _checked_formats(formats) -> tuple[str, ...]:
-    names = (formats,) if isinstance(formats, str) else tuple(formats)
-    if not names:
-        raise ValueError(f"`formats` must hold some of {FORMATS}. Received: formats={formats!r}")
-    for name in names:
-        _checks.choice("formats", name, FORMATS)
-    return names
-
-
-def _check_model(model, formats):
-    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or ()) != 1:
-        raise ValueError(f"`model` must be a built Keras model of one input. Received: {model!r}")
-    halves = {layer.compute_dtype for layer in model.layers} & {"bfloat16", "float16"}
-    if halves and "litert" in formats:
-        raise ExportError(
-            f"LiteRT needs a float32 model. Received: {model.name!r}, which computes in "
-            f"{halves.pop()}; load its weights into one built with dtype='float32'."
+        return ExportRow(
+            format,
+            quantization,
+            path,
+            artefact.bytes,
+            checked,
+            artefact.operations(),
+            artefact.sha256(),
+            self._timing(artefact),
         )
 
+    def _timing(self, artefact):
+        if not self.request.measure or None in artefact.input_shape[1:]:
+            return None
+        settings = {"batch_sizes": (1,), "threads": (1,), "seconds": _TIMED_SECONDS}
+        (row,) = benchmark(artefact, **settings).rows
+        return replace(row, name=artefact.path.name)
 
-def _checked_data(model, data, quantization) -> np.ndarray:
-    """Inputs to compare with."""
-    (tensor,) = model.inputs
-    shape = tuple(tensor.shape[1:])
-    if data is None and quantization is not None:
-        raise ValueError(
-            f'quantization="{quantization}" needs `representative_data`, some inputs as the model '
-            "will see them. Received: representative_data=None"
-        )
-    if data is None and (None in shape or not keras.backend.is_float_dtype(tensor.dtype)):
-        raise ValueError(
-            f"`representative_data` must be given for an input of shape {shape} and type "
-            f"{tensor.dtype}. Received: representative_data=None"
-        )
-    if data is None:
-        return np.random.default_rng(0).random((_RANDOM_SAMPLES, *shape), np.float32)
-    data = np.asarray(data, tensor.dtype)
-    fits = len(data.shape) == len(shape) + 1 and all(
-        size in (None, given) for size, given in zip(shape, data.shape[1:], strict=True)
-    )
-    if not fits or not len(data):
-        raise ValueError(
-            f"`representative_data` must be inputs of shape {shape}, first axis the number of "
-            f"them. Received: shape {data.shape}"
-        )
-    return data
+    def _notes(self) -> tuple[str, ...]:
+        notes = []
+        if self.half is not None:
+            notes.append(f"The model computes in {self.half}, the artefacts in float32.")
+        if "saved_model" in self.request.formats and self.request.quantization is not None:
+            notes.append("The SavedModel is not quantized.")
+        return tuple(notes)
 
-
-def _file_name(format, quantization):
-    if format == "saved_model":
-        return "saved_model"
-    return f"model_{quantization}.tflite" if quantization else "model.tflite"
+    def _facts(self, prepared):
+        (tensor,) = prepared.inputs
+        preprocessing = self.request.preprocessing
+        described = "inputs as the model takes them"
+        if preprocessing is not None:
+            settings = {k: v for k, v in preprocessing.get_config().items() if k not in _UNTOLD}
+            place = "inside the artefacts" if self.request.include_preprocessing else "before them"
+            described = f"{type(preprocessing).__name__} {place}, {settings}"
+        return {
+            "input": _tensor(tensor),
+            "output": [_tensor(output) for output in prepared.outputs],
+            "labels": self.request.labels,
+            "preprocessing": described,
+        }
 
 
-def _checked_row(format, quantization, path, model, data) -> ExportRow:
-    artefact = load(path)
-    checked = verify(artefact, model, data)
-    exact = format == "saved_model" or quantization is None
-    bound = _TOLERANCE * max(1.0, checked.largest) if exact else float("inf")
-    # Written so that NaN fails.
-    if not checked.worst <= bound:
-        raise ExportError(
-            f"The {format} of {model.name!r} computes other numbers than the model: they differ by "
-            f"up to {checked.worst:.3g}, where {bound:.3g} is allowed."
-        )
-    return ExportRow(format, quantization, path, artefact.bytes, checked)
+_UNTOLD = ("name", "trainable", "dtype", "data_format")
+
+
+def _tensor(tensor):
+    kind = keras.backend.standardize_dtype(tensor.dtype)
+    return {"name": tensor.name, "shape": list(tensor.shape), "type": kind}

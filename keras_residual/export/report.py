@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_residual.export._rewrite import Folding
+from keras_residual.export.benchmark import Timing
 from keras_residual.export.verify import Verification
 
 
@@ -11,11 +13,14 @@ class ExportRow:
     """One artefact of an export.
 
     Attributes:
-        format: `"saved_model"` or `"litert"`.
-        quantization: `None` or `"int8"`.
+        format: `"saved_model"`, `"litert"` or `"onnx"`.
+        quantization: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
         path: The file or folder.
         bytes: Its size.
         verification: How far its outputs are from the model's.
+        operations: How often each operation occurs.
+        sha256: Hash of its content.
+        timing: One input on one thread; `None` if that was not asked for.
     """
 
     format: str
@@ -23,6 +28,9 @@ class ExportRow:
     path: Path
     bytes: int
     verification: Verification
+    operations: dict[str, int]
+    sha256: str
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True)
@@ -32,10 +40,14 @@ class ExportReport:
     Attributes:
         model: Name of the model.
         rows: One row an artefact.
+        folding: What was folded; `None` if nothing was to be.
+        notes: What a reader should know: what was changed or could not be done.
     """
 
     model: str
     rows: tuple[ExportRow, ...]
+    folding: Folding | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{'file':<32}{'bytes':>12}{'worst difference':>20}{'same top-1':>14}"]
@@ -44,4 +56,4 @@ class ExportReport:
             lines.append(
                 f"{row.path.name:<32}{row.bytes:>12,}{checked.worst:>20.2e}{checked.agreement:>14.2%}"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])

@@ -1,5 +1,6 @@
 """TensorFlow SavedModels: written by Keras, run by plain TensorFlow."""
 
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -9,12 +10,21 @@ from keras_residual.export.errors import ExportError, first_line
 
 
 def write(model: keras.Model, path: Path) -> None:
-    """Writes a SavedModel whose signature `serve` takes any batch size."""
-    model.export(path, format="tf_saved_model", verbose=False)
+    """Writes a SavedModel with the signature `serve`."""
+    try:
+        model.export(path, format="tf_saved_model", verbose=False)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"{model.name!r} cannot be written as a SavedModel ({first_line(error)})."
+        ) from error
 
 
 class SavedModelRuntime:
     """Runs a SavedModel."""
+
+    format = "saved_model"
 
     def __init__(self, path: Path):
         import tensorflow as tf
@@ -29,10 +39,21 @@ class SavedModelRuntime:
         ((self._input, spec),) = self._serve.structured_input_signature[1].items()
         self._dtype = spec.dtype
         self.input_shape = tuple(spec.shape)
-        self.fixed_batch = None
+        self.input_type = spec.dtype.name
+        self.fixed_batch = self.input_shape[0]
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
         outputs = self._serve(**{self._input: tf.convert_to_tensor(batch, self._dtype)})
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def operations(self) -> dict[str, int]:
+        """Returns how often each operation occurs in the graph and the functions it calls."""
+        definition = self._serve.graph.as_graph_def()
+        functions = (function.node_def for function in definition.library.function)
+        nodes = [*definition.node, *(node for nodes in functions for node in nodes)]
+        return dict(sorted(Counter(node.op for node in nodes).items()))
+
+    def labels(self) -> None:
+        """A SavedModel holds no labels."""

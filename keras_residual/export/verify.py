@@ -1,5 +1,6 @@
 """Whether an artefact computes what its model computes."""
 
+import math
 import os
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ import keras
 import numpy as np
 
 from keras_residual.export.artefact import Artefact, load
+
+# Two-sided 95 % of the normal distribution.
+_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -17,15 +21,23 @@ class Verification:
         worst: The largest difference of two outputs.
         mean: The mean difference.
         largest: The largest magnitude among the model's outputs, to compare with.
+        relative: Length of the difference as a share of the length of the model's outputs.
         agreement: Fraction of positions whose highest output along the last axis is the same one.
         samples: Number of inputs compared.
+        accuracy: Fraction of labels that the artefact's highest output hits; `None` without labels.
+        accuracy_interval: Where that fraction lies with 95 % confidence (Wilson's interval).
+        model_accuracy: The same fraction of the model.
     """
 
     worst: float
     mean: float
     largest: float
+    relative: float
     agreement: float
     samples: int
+    accuracy: float | None = None
+    accuracy_interval: tuple[float, float] | None = None
+    model_accuracy: float | None = None
 
 
 def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> Verification:
@@ -34,17 +46,19 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
     Args:
         artefact: An `Artefact` or the path of one.
         model: The model it came from.
-        data: `(n, ...)` inputs.
+        data: `(n, ...)` inputs, or a tuple of these and `(n,)` integers, their classes.
 
     Returns:
         A `Verification`; its numbers are NaN where the artefact's outputs are.
 
     Raises:
         ExportError: If the artefact cannot be read.
-        ValueError: If its outputs are not of the model's number and shapes.
+        ValueError: If its outputs are not of the model's number and shapes, or the classes are not
+            one integer for each input.
     """
     if not isinstance(artefact, Artefact):
         artefact = load(artefact)
+    data, classes = data if isinstance(data, tuple) else (data, None)
     data = np.asarray(data)
     expected = _flat(model.predict(data, verbose=0))
     received = _flat(artefact.predict(data))
@@ -54,15 +68,41 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
             f"`artefact` must have the outputs of `model`, {shapes[0]}. Received: {shapes[1]}"
         )
     pairs = list(zip(expected, received, strict=True))
-    differences = np.concatenate([np.abs(ours - theirs).ravel() for ours, theirs in pairs])
-    same = [(ours.argmax(-1) == theirs.argmax(-1)).ravel() for ours, theirs in pairs]
+    ours = np.concatenate([array.ravel() for array in expected]).astype(np.float64)
+    differences = np.concatenate([np.abs(a - b).ravel() for a, b in pairs]).astype(np.float64)
+    same = [(a.argmax(-1) == b.argmax(-1)).ravel() for a, b in pairs]
+    tiny = np.finfo(np.float32).tiny
     return Verification(
         worst=float(differences.max()),
         mean=float(differences.mean()),
-        largest=float(max(np.abs(ours).max() for ours in expected)),
+        largest=float(np.abs(ours).max()),
+        relative=float(np.linalg.norm(differences) / max(np.linalg.norm(ours), tiny)),
         agreement=float(np.concatenate(same).mean()),
         samples=len(data),
+        **({} if classes is None else _accuracies(expected, received, np.asarray(classes))),
     )
+
+
+def _accuracies(expected, received, classes):
+    if len(expected) != 1 or classes.shape != expected[0].shape[:-1]:
+        raise ValueError(
+            "`data` must have one integer class for each output of a model with one output, "
+            f"{expected[0].shape[:-1]}. Received: classes of shape {classes.shape}"
+        )
+    right = int((received[0].argmax(-1) == classes).sum())
+    return {
+        "accuracy": right / classes.size,
+        "accuracy_interval": wilson_interval(right, classes.size),
+        "model_accuracy": float((expected[0].argmax(-1) == classes).mean()),
+    }
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """Returns where a fraction lies with 95 % confidence, given `right` of `count`."""
+    share, spread = right / count, _Z**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    reach = _Z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def _flat(outputs):

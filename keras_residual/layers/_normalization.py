@@ -5,9 +5,10 @@ import math
 import keras
 
 from keras_residual import _checks
+from keras_residual.layers._affine import Affine
 from keras_residual.layers.batch_norm import BatchNorm
 
-KINDS = ("batch", "group", "layer", "none")
+KINDS = ("batch", "group", "layer", "none", "folded")
 
 
 def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float]:
@@ -30,7 +31,7 @@ def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, *
     """Returns a normalization layer over `channels` on `axis`, or `None` for `"none"`.
 
     `"group"` takes the most groups up to 32 that divide the channels; `"layer"` normalizes each
-    position over its channels.
+    position over its channels; `"folded"` is what a batch normalization is to a trained network.
     """
     if kind == "batch":
         return BatchNorm(axis=axis, momentum=momentum, epsilon=epsilon, **options)
@@ -39,4 +40,6 @@ def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, *
         return keras.layers.GroupNormalization(groups, axis=axis, epsilon=epsilon, **options)
     if kind == "layer":
         return keras.layers.LayerNormalization(axis=axis, epsilon=epsilon, **options)
+    if kind == "folded":
+        return Affine(axis=axis, **options)
     return None

@@ -22,7 +22,8 @@ class ConvNorm(BlockLayer):
         dilation_rate: Positive integer; not together with `strides > 1`. Defaults to `1`.
         groups: Positive integer that divides the input and output channels. Defaults to `1`.
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"none"`, or `"folded"`: a bias stands for
+            a batch normalization folded into the kernel by `export.fold`. Defaults to `"batch"`.
         activation: Keras activation or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
@@ -67,13 +68,15 @@ class ConvNorm(BlockLayer):
         self.zero_gamma = _checks.boolean("zero_gamma", zero_gamma)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         blurred = self.blur_pool and strides != 1
+        folded = self.normalization == "folded"
+        biased = self.normalization == "none" if use_bias is None else use_bias
         self.conv = Convolution(
             filters,
             kernel_size,
             strides=1 if blurred else strides,
             dilation_rate=dilation_rate,
             groups=groups,
-            use_bias=self.normalization == "none" if use_bias is None else use_bias,
+            use_bias=folded or biased,
             space_to_depth=space_to_depth,
             kernel_initializer=self.kernel_initializer,
             kernel_regularizer=self.kernel_regularizer,
@@ -82,7 +85,7 @@ class ConvNorm(BlockLayer):
         )
         self.strides = strides
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
-        self.norm = self.make_norm(self.conv.filters, **gamma)
+        self.norm = None if folded else self.make_norm(self.conv.filters, **gamma)
         self.blur = BlurPool(strides, name="blur", **self.sublayer_options()) if blurred else None
 
     def plan(self, input_shape):

@@ -21,6 +21,11 @@ def tiny_model(**options):
     return model
 
 
+def write(model, directory, *arguments, **options):
+    """Exports without measuring, which starts a process a file."""
+    return export.export(model, directory, *arguments, **{"measure": False, **options})
+
+
 def images(count=16):
     return np.random.default_rng(0).random((count, *SHAPE), np.float32)
 
@@ -28,7 +33,7 @@ def images(count=16):
 def test_files_compute_what_the_model_computes(tmp_path):
     """Grouped convolutions, symmetric padding and squeeze-and-excitation in one network."""
     model = tiny_model(block="bottleneck", cardinality=4, base_width=32, se_ratio=0.25)
-    report = export.export(model, tmp_path, representative_data=images())
+    report = write(model, tmp_path, representative_data=images())
     assert [row.path.name for row in report.rows] == ["saved_model", "model.tflite"]
     expected = model.predict(images(), verbose=0)
     for row in report.rows:
@@ -46,21 +51,23 @@ def test_files_compute_what_the_model_computes(tmp_path):
 )
 def test_int8_file_is_small_and_close(tmp_path, options):
     model = tiny_model(**options)
-    export.export(model, tmp_path, "litert")
-    report = export.export(model, tmp_path, ("litert",), "int8", images(50))
+    write(model, tmp_path, "litert")
+    report = write(model, tmp_path, ("litert",), "int8", images(50))
     (row,) = report.rows
     assert row.path == tmp_path / "model_int8.tflite"
     assert row.bytes < 0.75 * (tmp_path / "model.tflite").stat().st_size
     outputs = export.load(row.path).predict(images())
     assert outputs.dtype == np.float32
     assert np.abs(outputs - model.predict(images(), verbose=0)).max() < 0.05
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.tflite", "model_int8.tflite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("README.md", "card.json", "model.tflite", "model_int8.tflite")
+    ]
 
 
 def test_int8_file_computes_in_integers_throughout(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
-    export.export(tiny_model(), tmp_path, ("litert",), "int8", images())
+    write(tiny_model(), tmp_path, ("litert",), "int8", images())
     interpreter = Interpreter(str(tmp_path / "model_int8.tflite"))
     kinds = {details["dtype"] for details in interpreter.get_tensor_details()}
     assert kinds <= {np.int8, np.int32}
@@ -73,7 +80,7 @@ def test_several_outputs_keep_their_names(tmp_path):
         "basic", (1, 1), (4, 8), stem_width=4, input_shape=(32, 32, 3), features=True
     )
     data = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
-    export.export(model, tmp_path, representative_data=data)
+    write(model, tmp_path, representative_data=data)
     expected = model.predict(data, verbose=0)
     for name in ("saved_model", "model.tflite"):
         outputs = export.load(tmp_path / name).predict(data)
@@ -84,7 +91,7 @@ def test_several_outputs_keep_their_names(tmp_path):
 
 def test_saved_model_runs_without_this_package(tmp_path):
     model = tiny_model()
-    export.export(model, tmp_path, "saved_model")
+    write(model, tmp_path, "saved_model")
     np.save(tmp_path / "images.npy", images(3))
     script = (
         "import sys, numpy, tensorflow as tf\n"
@@ -101,7 +108,7 @@ def test_saved_model_runs_without_this_package(tmp_path):
 
 def test_verify_tells_two_models_apart(tmp_path):
     model, other = tiny_model(), tiny_model(activation="silu")
-    export.export(model, tmp_path, "litert")
+    write(model, tmp_path, "litert")
     same = export.verify(tmp_path / "model.tflite", model, images())
     assert same.worst < 1e-5 and same.agreement == 1.0 and same.samples == 16
     different = export.verify(tmp_path / "model.tflite", other, images())
@@ -121,44 +128,59 @@ class OtherWhenTraced(keras.layers.Layer):
 def test_an_artefact_that_computes_something_else_is_not_left(tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, OtherWhenTraced()(inputs))
-    model.run_eagerly = True
-    export.export(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), tmp_path, "litert")
+    model.compile(run_eagerly=True)
+    write(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), tmp_path, "litert")
     before = (tmp_path / "model.tflite").read_bytes()
     with pytest.raises(export.ExportError, match="computes other numbers"):
-        export.export(model, tmp_path, "litert", representative_data=np.ones((2, 4), np.float32))
+        write(model, tmp_path, "litert", representative_data=np.ones((2, 4), np.float32))
     assert (tmp_path / "model.tflite").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("README.md", "card.json", "model.tflite")
+    ]
 
 
 def test_an_existing_folder_is_replaced(tmp_path):
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "old").write_text("old")
-    export.export(tiny_model(), tmp_path, "saved_model")
+    write(tiny_model(), tmp_path, "saved_model")
     assert not (tmp_path / "saved_model" / "old").exists()
     assert export.load(tmp_path / "saved_model").predict(images(2)).shape == (2, 5)
 
 
-def test_half_precision_is_refused_for_litert_before_anything_is_written(tmp_path):
-    model = tiny_model(dtype="mixed_bfloat16")
-    with pytest.raises(export.ExportError, match=r"needs a float32 model.*bfloat16"):
-        export.export(model, tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
+def test_half_precision_is_exported_in_float32(tmp_path, dtype):
+    model = tiny_model(dtype=dtype)
+    report = write(model, tmp_path, "litert", representative_data=images())
+    assert "artefacts in float32" in str(report)
+    full = tiny_model()
+    outputs = export.load(report.rows[0].path).predict(images())
+    bound = 2e-3 if dtype == "float16" else 1e-6
+    np.testing.assert_allclose(outputs, full.predict(images(), verbose=0), atol=bound)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"formats": ("onnx",)}, "`formats` must be one of"),
+        ({"formats": ("coreml",)}, "`formats` must be one of"),
         ({"formats": ()}, "`formats` must hold"),
         ({"quantization": "int4"}, "`quantization` must be one of"),
         ({"quantization": "int8"}, "needs `representative_data`"),
         ({"representative_data": np.zeros((2, 8, 8, 3))}, r"inputs of shape \(9, 8, 3\)"),
         ({"representative_data": np.zeros((0, *SHAPE))}, r"inputs of shape \(9, 8, 3\)"),
+        ({"evaluation_data": np.zeros((2, *SHAPE))}, "`evaluation_data` must be a pair"),
+        ({"evaluation_data": (np.zeros((2, *SHAPE)), [0.5, 1])}, "integers as classes"),
+        ({"labels": ["a", "b"]}, "`labels` must be one name for each.* 5 of them. .*2 labels"),
+        ({"labels": 7}, "`labels` must be one name for each"),
+        ({"preprocessing": "imagenet"}, "`preprocessing` must be a layer"),
+        ({"include_preprocessing": "yes"}, "`include_preprocessing` must be True or False"),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
+        ({"opset": 3}, "`opset` must be an integer of at least 7"),
+        ({"tolerance": -1.0}, "`tolerance` must be a number in"),
     ],
 )
 def test_wrong_arguments_are_named(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        export.export(tiny_model(), tmp_path / "new", **arguments)
+        write(tiny_model(), tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
 
 
@@ -166,13 +188,13 @@ def test_model_must_be_built_with_one_input(tmp_path):
     one, other = keras.Input((2,)), keras.Input((2,))
     for model in (keras.Model([one, other], one + other), keras.Sequential(), "model.keras"):
         with pytest.raises(ValueError, match="`model` must be"):
-            export.export(model, tmp_path)
+            write(model, tmp_path)
 
 
 def test_open_sizes_need_data(tmp_path):
     model = keras_residual.ResNet1D(input_shape=(None, 1), classes=3)
     with pytest.raises(ValueError, match="`representative_data` must be given"):
-        export.export(model, tmp_path, "saved_model")
+        write(model, tmp_path, "saved_model")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +203,7 @@ def test_open_sizes_need_data(tmp_path):
         ("missing.tflite", None, "does not exist"),
         ("foreign.tflite", b"not a flatbuffer", "no LiteRT file"),
         ("truncated.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(30), "cannot be run by LiteRT"),
-        ("model.keras", b"", "must be the folder of a SavedModel or a .tflite file"),
+        ("model.keras", b"", "must be the folder of a SavedModel or a .tflite or .onnx file"),
         ("folder", None, "no readable SavedModel"),
     ],
 )
@@ -196,7 +218,7 @@ def test_what_is_no_artefact_is_refused(tmp_path, name, content, message):
 
 
 def test_inputs_of_another_shape_are_refused(tmp_path):
-    export.export(tiny_model(), tmp_path, "litert")
+    write(tiny_model(), tmp_path, "litert")
     artefact = export.load(tmp_path / "model.tflite")
     with pytest.raises(ValueError, match=r"must be \(n, 9, 8, 3\). Received: shape \(2, 8, 8, 3\)"):
         artefact.predict(np.zeros((2, 8, 8, 3)))

@@ -1,0 +1,85 @@
+"""The arithmetic of folding: weights of a convolution and a batch normalization as one."""
+
+import keras
+import numpy as np
+
+from keras_residual.layers.convolution import Convolution
+
+_KERAS = keras.layers
+# Where the output channels stand in the kernel: last, before last, or spread over the last two.
+_LAST = (_KERAS.Conv1D, _KERAS.Conv2D, _KERAS.Conv3D, _KERAS.Dense, Convolution)
+_BEFORE_LAST = (_KERAS.Conv1DTranspose, _KERAS.Conv2DTranspose, _KERAS.Conv3DTranspose)
+_LAST_TWO = (_KERAS.DepthwiseConv1D, _KERAS.DepthwiseConv2D)
+_SEPARABLE = (_KERAS.SeparableConv1D, _KERAS.SeparableConv2D)
+_FOLDABLE = (*_LAST, *_BEFORE_LAST, *_LAST_TWO, *_SEPARABLE)
+
+
+def can_fold(producer, norm) -> bool:
+    """Returns whether a normalization right after a layer can go into that layer's weights."""
+    if not isinstance(producer, _FOLDABLE) or not isinstance(norm, _KERAS.BatchNormalization):
+        return False
+    linear = getattr(producer, "activation", None) in (None, keras.activations.linear)
+    rank = len(norm.input.shape)
+    first = getattr(producer, "data_format", None) == "channels_first"
+    return linear and norm.axis % rank == (1 if first else rank - 1)
+
+
+def set_folded_weights(new, producer, norm) -> None:
+    """Gives `new`, a copy of `producer` with a bias, the weights of both layers."""
+    scale, offset = _scale_and_offset(
+        _array(norm.gamma) if norm.scale else 1.0,
+        _array(norm.beta) if norm.center else 0.0,
+        _array(norm.moving_mean),
+        _array(norm.moving_variance),
+        norm.epsilon,
+    )
+    bias = _array(producer.bias) if producer.use_bias else 0.0
+    new.bias.assign(bias * scale + offset)
+    if isinstance(producer, _SEPARABLE):
+        new.depthwise_kernel.assign(producer.depthwise_kernel)
+        new.pointwise_kernel.assign(_array(producer.pointwise_kernel) * scale)
+        return
+    kernel = _array(producer.kernel)
+    if isinstance(producer, _LAST_TWO):
+        scale = scale.reshape(kernel.shape[-2:])
+    elif isinstance(producer, _BEFORE_LAST):
+        scale = scale[:, None]
+    new.kernel.assign(kernel * scale)
+
+
+def folded_block_weights(weights: dict[str, np.ndarray], epsilon: float) -> dict[str, np.ndarray]:
+    """Returns the weights of a block with `normalization="folded"`.
+
+    Args:
+        weights: Those of the block with `"batch"`, by their path inside it.
+        epsilon: Epsilon of the normalizations.
+    """
+    folded = dict(weights)
+    for base in normalized(weights):
+        values = [_array(folded.pop(f"{base}norm.{name}")) for name in _STATISTICS]
+        scale, offset = _scale_and_offset(*values, epsilon)
+        if f"{base}conv.kernel" not in weights:
+            folded[f"{base}norm.scale"], folded[f"{base}norm.offset"] = scale, offset
+            continue
+        bias = _array(weights.get(f"{base}conv.bias", 0.0))
+        folded[f"{base}conv.kernel"] = _array(weights[f"{base}conv.kernel"]) * scale
+        folded[f"{base}conv.bias"] = bias * scale + offset
+    return {name: np.asarray(value, np.float32) for name, value in folded.items()}
+
+
+_STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def normalized(weights: dict[str, np.ndarray]) -> list[str]:
+    """Returns where in a block batch normalizations stand: their paths without `norm.…`."""
+    ending = "norm.moving_mean"
+    return [name.removesuffix(ending) for name in weights if name.endswith(ending)]
+
+
+def _scale_and_offset(gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return scale, beta - mean * scale
+
+
+def _array(value) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value), np.float64)

@@ -1,0 +1,74 @@
+"""Who feeds whom in a functional model, read from its configuration."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        sources: `(layer name, node, tensor)` of every tensor it takes.
+        training: Whether it is called with `training=True` whatever the model is doing.
+    """
+
+    sources: tuple[tuple[str, int, int], ...]
+    training: bool
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The calls of each layer and the layers that take each tensor, by names.
+
+    Both are empty for a model whose configuration does not say.
+    """
+
+    calls: dict[str, list[Call]]
+    takers: dict[tuple[str, int, int], list[str]]
+
+    def called_once(self, name: str) -> bool:
+        return len(self.calls.get(name, ())) == 1
+
+    def only_source(self, name: str) -> str | None:
+        """Returns the layer whose output goes into layer `name` and nowhere else."""
+        if not self.called_once(name) or len(self.calls[name][0].sources) != 1:
+            return None
+        (source,) = self.calls[name][0].sources
+        alone = self.takers[source] == [name] and self.called_once(source[0])
+        return source[0] if alone else None
+
+
+def graph_of(model: keras.Model) -> Graph:
+    """Returns the graph of a functional model."""
+    calls, takers = defaultdict(list), defaultdict(list)
+    for entry in model.get_config().get("layers", ()):
+        for node in entry.get("inbound_nodes", ()):
+            sources = tuple(_sources([node["args"], node["kwargs"]]))
+            calls[entry["name"]].append(Call(sources, node["kwargs"].get("training") is True))
+            for source in sources:
+                takers[source].append(entry["name"])
+    outputs = {id(tensor) for tensor in model.outputs}
+    for operation in model.operations:
+        # A tensor that is an output of the model is taken by the user too.
+        if len(calls[operation.name]) == 1 and id(_output(operation)) in outputs:
+            takers[operation.name, 0, 0].append("")
+    return Graph(dict(calls), dict(takers))
+
+
+def _output(operation):
+    output = operation.output
+    return output if keras.utils.is_keras_tensor(output) else None
+
+
+def _sources(value):
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield tuple(value["config"]["keras_history"])
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _sources(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _sources(item)

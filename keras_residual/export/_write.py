@@ -1,0 +1,121 @@
+"""One artefact of each format, from the model prepared for it."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual.export import litert, lstm, onnx_file, saved_model
+from keras_residual.export._arguments import Request
+from keras_residual.export._prepare import is_sequence_model
+from keras_residual.export.errors import ExportError
+from keras_residual.export.litert_metadata import add_metadata
+from keras_residual.layers.image_normalization import ImageNormalization
+
+
+class Writer:
+    """Writes a model in any format.
+
+    Args:
+        model: The model as it was given.
+        prepared: The model folded, with its preprocessing and batch size.
+        request: What to write.
+        scratch: A folder for what the conversion needs.
+    """
+
+    def __init__(self, model: keras.Model, prepared: keras.Model, request: Request, scratch: Path):
+        self.model, self.prepared, self.request = model, prepared, request
+        self._scratch = scratch
+
+    def write(self, format: str, path: Path) -> None:
+        """Writes one format to `path`."""
+        {"saved_model": self._saved_model, "litert": self._litert, "onnx": self._onnx}[format](path)
+
+    def _saved_model(self, path):
+        shutil.copytree(self._source(), path)
+
+    def _source(self):
+        """Returns a SavedModel of the prepared model, written once."""
+        source = self._scratch / "saved_model"
+        if not source.exists():
+            saved_model.write(self.prepared, source)
+        return source
+
+    def _litert(self, path):
+        self._check_sizes("litert")
+        if is_sequence_model(self.model):
+            self._sequences(path)
+        else:
+            litert.write(
+                self._source(),
+                path,
+                self.request.quantization,
+                self.request.samples(),
+                self.request.integer_io and self._floating_input(),
+            )
+        path.write_bytes(self._with_metadata(path.read_bytes()))
+
+    def _sequences(self, path):
+        if self.request.include_preprocessing:
+            raise ExportError(
+                "LiteRT files of LSTM models have no preprocessing. "
+                "Received: include_preprocessing=True"
+            )
+        (tensor,) = self.model.inputs
+        lstm.write(
+            self.model,
+            path,
+            batch_size=self.request.batch_size or 1,
+            steps=tensor.shape[1] or self.request.inputs.shape[1],
+            quantization=self.request.quantization,
+            representative_data=self.request.inputs,
+        )
+
+    def _onnx(self, path):
+        self._check_sizes("onnx")
+        request = self.request
+        onnx_file.write(
+            self.prepared,
+            path,
+            request.quantization,
+            request.samples(),
+            request.opset,
+            request.labels,
+        )
+
+    def _check_sizes(self, format):
+        (tensor,) = self.prepared.inputs
+        is_open = None in tensor.shape[1:] and not is_sequence_model(self.model)
+        if is_open and self.request.quantization in litert.INTEGERS:
+            raise ExportError(
+                f'quantization="{self.request.quantization}" needs a fixed input size in {format}; '
+                f"build the model with one. Received: an input of {tuple(tensor.shape[1:])}"
+            )
+
+    def _floating_input(self):
+        return keras.backend.is_float_dtype(self.prepared.inputs[0].dtype)
+
+    def _with_metadata(self, content):
+        (tensor,) = self.prepared.inputs
+        mean, std = self._normalization()
+        return add_metadata(
+            content,
+            self.model.name,
+            f"{type(self.model).__name__} exported by keras_residual",
+            channels=tensor.shape[-1] if len(tensor.shape) == 4 else None,
+            mean=mean,
+            std=std,
+            labels=self.request.labels,
+        )
+
+    def _normalization(self):
+        """Returns what to subtract and divide by before the file, in units of its raw input."""
+        layer = self.request.preprocessing
+        if not isinstance(layer, ImageNormalization):
+            return None, None
+        if self.request.include_preprocessing:
+            return np.zeros(len(layer.mean)), np.ones(len(layer.mean))
+        if layer.channels != "rgb":
+            return None, None
+        return np.multiply(layer.mean, layer.divisor), np.multiply(layer.std, layer.divisor)
