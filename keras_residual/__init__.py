@@ -4,7 +4,9 @@ import importlib
 
 from keras_residual import _startup, layers, models  # noqa: F401
 from keras_residual.models import (
+    EDSR,
     GNMT,
+    VDSR,
     DenseNet,
     DenseNet121,
     DenseNet161,
@@ -12,6 +14,7 @@ from keras_residual.models import (
     DenseNet201,
     DenseNetBC100_12,
     DenseNetBC190_40,
+    EDSRLarge,
     ResidualLSTMClassifier,
     ResidualLSTMSegmentClassifier,
     ResidualLSTMTagger,
@@ -55,6 +58,7 @@ from keras_residual.models import (
     SEResNet50,
     SEResNet101,
     SEResNeXt50_32x4d,
+    SRResNet,
     WideResNet16_8,
     WideResNet28_10,
     WideResNet40_4,
@@ -82,7 +86,9 @@ def __dir__():
 
 
 __all__ = [
+    "EDSR",
     "GNMT",
+    "VDSR",
     "DenseNet",
     "DenseNet121",
     "DenseNet161",
@@ -90,6 +96,7 @@ __all__ = [
     "DenseNet201",
     "DenseNetBC100_12",
     "DenseNetBC190_40",
+    "EDSRLarge",
     "ResNeXt29_8x64d",
     "ResNeXt29_16x64d",
     "ResNeXt50_32x4d",
@@ -133,6 +140,7 @@ __all__ = [
     "SEResNet18",
     "SEResNet50",
     "SEResNet101",
+    "SRResNet",
     "WideResNet16_8",
     "WideResNet28_10",
     "WideResNet40_4",

@@ -28,6 +28,7 @@ UNIT_OPTIONS = {
     "dropout_rate": 0.2,
     "blur_pool": True,
     "zero_init_residual": True,
+    "residual_scale": 0.1,
     "conv_bias": True,
     "dilation_rate": 2,
     "first_dilation_rate": 3,
@@ -128,6 +129,12 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "ConvNorm",
+        {"filters": 4, "activation": "prelu"},
+        (2, 5, 6, 3),
+        variant="prelu",
+    ),
+    LayerCase(
         "Convolution",
         {"filters": 4, "strides": 2, "groups": 2, "use_bias": True},
         (2, 5, 6, 4),
@@ -185,6 +192,12 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "PixelShuffle",
+        {},
+        (2, 3, 4, 8),
+        settings=({"scale": 3, "data_format": "channels_first"},),
+    ),
+    LayerCase(
         "ResidualBlock",
         {"filters": 6, "strides": 2},
         (2, 5, 6, 4),
@@ -195,6 +208,12 @@ LAYERS = [
         {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
         (2, 5, 6, 4),
         variant="pre",
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 4, "activation_order": "inner", "activation": "prelu", "residual_scale": 0.1},
+        (2, 5, 6, 4),
+        variant="inner",
     ),
     LayerCase(
         "ResidualBlock",
@@ -283,6 +302,8 @@ LAYERS = [
     ),
 ]
 LAYERS = [case for case in LAYERS if case.name in layers.__all__]
+# Public in `layers` without being layers; `tests/layers` has what they promise.
+INITIALIZERS = ("ICNR",)
 
 
 @dataclass(frozen=True)
@@ -374,7 +395,9 @@ SEQUENCE_MODELS = (
     "ResidualLSTMSegmentClassifier",
     "ResidualLSTMTagger",
 )
-FUNCTIONS = ("get_model", "list_models", *SEQUENCE_MODELS)
+# From images to larger images.
+SUPER_RESOLUTION_MODELS = ("EDSR", "EDSRLarge", "SRResNet", "VDSR")
+FUNCTIONS = ("get_model", "list_models", *SEQUENCE_MODELS, *SUPER_RESOLUTION_MODELS)
 # One of each way to build, for what costs time.
 FAMILIES = [
     case

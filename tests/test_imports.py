@@ -36,6 +36,7 @@ OPTIONAL = {
     "huggingface_hub",
     "safetensors",
     "PIL",
+    "skimage",
 }
 # Rooms that run on every backend name none of them at the top.
 EVERY_BACKEND = ("layers", "models")

@@ -1,5 +1,6 @@
-"""Looking at networks: what they cost."""
+"""Looking at networks: what they cost, and how good what they put out is."""
 
 from keras_residual.analysis.cost import Cost, cost
+from keras_residual.analysis.image_quality import psnr, ssim
 
-__all__ = ["Cost", "cost"]
+__all__ = ["Cost", "cost", "psnr", "ssim"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual.layers import Convolution
+from keras_residual.layers.parametric_relu import ParametricReLU
 
 Shape = tuple[int | None, ...]
 
@@ -88,6 +89,10 @@ def _group_normalization(layer, input_shape, output_shape):
     return LeafCost(input_shape[layer.axis] * (layer.scale + layer.center))
 
 
+def _parametric_relu(layer, input_shape, output_shape):
+    return LeafCost(_channels(layer, input_shape))
+
+
 def _layer_normalization(layer, input_shape, output_shape):
     axes = [layer.axis] if isinstance(layer.axis, int) else layer.axis
     return LeafCost(math.prod(input_shape[axis] for axis in axes) * (layer.scale + layer.center))
@@ -109,4 +114,5 @@ _RULES = (
     (keras.layers.BatchNormalization, _batch_normalization),
     (keras.layers.GroupNormalization, _group_normalization),
     (keras.layers.LayerNormalization, _layer_normalization),
+    (ParametricReLU, _parametric_relu),
 )

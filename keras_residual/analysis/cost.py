@@ -1,7 +1,7 @@
 """Parameters, multiply–accumulates and activation memory, from shapes alone."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -82,7 +82,6 @@ def _name_cost(name, input_shape, options):
     top_names = ("include_top", "pooling", "classes", "classifier_activation", "features")
     top = {key: options.pop(key) for key in top_names if key in options}
     chosen, common = split_options(type(variant.architecture), options)
-    architecture = type(variant.architecture)(**{**vars(variant.architecture), **chosen})
     common.pop("include_preprocessing", None)
     data_format = common.get("data_format") or keras.config.image_data_format()
     if input_shape is None:
@@ -90,13 +89,19 @@ def _name_cost(name, input_shape, options):
         first = data_format == "channels_first"
         input_shape = (channels, *spatial) if first else (*spatial, channels)
     shape = (1, *_known_shape(checked_input_shape(input_shape, data_format)))
+    if variant.classes is None:
+        top["include_top"] = False
+        chosen["channels"] = shape[1 if data_format == "channels_first" else -1]
+    architecture = replace(variant.architecture, **chosen)
     body, _, head = layers_of(
-        architecture, Top(**{"classes": variant.classes, **top}), len(shape) - 2, **common
+        architecture, Top(**{"classes": variant.classes or 1, **top}), len(shape) - 2, **common
     )
     total = Cost()
-    for layer in [*body.layers, *head]:
+    for position, layer in enumerate([*body.layers, *head]):
         total += _layer_cost(layer, shape)
         shape = tuple(layer.compute_output_shape(shape))
+        if position in body.skips:
+            total += _output_cost(shape, layer)
     return total
 
 
@@ -121,9 +126,13 @@ def _layer_cost(layer, input_shape, output_shape=None) -> Cost:
         return sum((_layer_cost(*step) for step in steps), Cost()) * layer.repeats
     output_shape = output_shape or tuple(layer.compute_output_shape(input_shape))
     leaf = leaf_cost(layer, input_shape, output_shape)
-    width = _bytes_per_value(layer.compute_dtype)
-    size = math.prod(n for n in output_shape[1:]) if isinstance(output_shape, tuple) else 0
-    return Cost(leaf.trainable + leaf.other, leaf.trainable, leaf.macs, size * width)
+    counted = Cost(leaf.trainable + leaf.other, leaf.trainable, leaf.macs)
+    return counted + _output_cost(output_shape, layer)
+
+
+def _output_cost(shape, layer) -> Cost:
+    size = math.prod(shape[1:]) if isinstance(shape, tuple) else 0
+    return Cost(activation_bytes=size * _bytes_per_value(layer.compute_dtype))
 
 
 def _bytes_per_value(dtype: str) -> int:

@@ -1,21 +1,39 @@
 """Datasets, input pipelines and augmentation."""
 
 from keras_residual.data import augment
+from keras_residual.data.bicubic import luminance, reduced, resized
 from keras_residual.data.dataset import ArraySplit, Dataset, DatasetError, Split
 from keras_residual.data.embedded_digits import digits, digits_builder
+from keras_residual.data.image_pairs import ImagePairs
 from keras_residual.data.input_pipeline import pipeline
+from keras_residual.data.picture_files import (
+    Picture,
+    check_writable,
+    read_picture,
+    write_picture,
+)
 from keras_residual.data.sources import load
 from keras_residual.data.statistics import channel_statistics
+from keras_residual.data.tiling import upscale
 
 __all__ = [
     "ArraySplit",
     "Dataset",
     "DatasetError",
+    "ImagePairs",
+    "Picture",
     "Split",
     "augment",
     "channel_statistics",
+    "check_writable",
     "digits",
     "digits_builder",
     "load",
+    "luminance",
     "pipeline",
+    "read_picture",
+    "reduced",
+    "resized",
+    "upscale",
+    "write_picture",
 ]

@@ -10,6 +10,7 @@ from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.pixel_shuffle import ICNR, PixelShuffle
 from keras_residual.layers.residual_block import ResidualBlock
 from keras_residual.layers.residual_lstm import ResidualLSTM
 from keras_residual.layers.residual_stage import ResidualStage
@@ -19,6 +20,7 @@ from keras_residual.layers.stem import Stem
 from keras_residual.layers.stochastic_depth import StochasticDepth
 
 __all__ = [
+    "ICNR",
     "BatchNorm",
     "BlurPool",
     "BottleneckBlock",
@@ -29,6 +31,7 @@ __all__ = [
     "DenseUnit",
     "ImageNormalization",
     "NormActivation",
+    "PixelShuffle",
     "ResidualBlock",
     "ResidualLSTM",
     "ResidualStage",

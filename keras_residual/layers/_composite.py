@@ -108,7 +108,7 @@ class BlockLayer(CompositeLayer):
 
     Args:
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
-        activation: Keras activation or `None`.
+        activation: Keras activation, `"prelu"` or `None`.
         norm_momentum: Momentum of the batch normalization.
         norm_epsilon: Epsilon of the normalization.
         kernel_initializer: Initializer of every kernel; `None` for He normal by fan-out.
@@ -130,7 +130,7 @@ class BlockLayer(CompositeLayer):
         self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
             normalization, norm_momentum, norm_epsilon
         )
-        self.activation = checked_activation(activation)
+        self.activation = checked_activation(activation, learned=True)
         self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
@@ -163,7 +163,7 @@ class BlockLayer(CompositeLayer):
         return {
             **super().get_config(),
             "normalization": self.normalization,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": serialized_activation(self.activation),
             "norm_momentum": self.norm_momentum,
             "norm_epsilon": self.norm_epsilon,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
@@ -193,8 +193,13 @@ def checked_data_format(data_format: str | None) -> str:
     return _checks.choice("data_format", data_format, ("channels_last", "channels_first"))
 
 
-def checked_activation(activation, name: str = "activation"):
-    """Returns an activation function, or raises naming the argument."""
+def checked_activation(activation, name: str = "activation", learned: bool = False):
+    """Returns an activation function, or raises naming the argument.
+
+    Where activations with weights are `learned`, `"prelu"` stays a name: each layer makes its own.
+    """
+    if learned and activation == "prelu":
+        return activation
     try:
         return keras.activations.get(activation)
     except (ValueError, TypeError) as error:
@@ -202,6 +207,11 @@ def checked_activation(activation, name: str = "activation"):
             f"`{name}` must be a Keras activation name, a callable or None. "
             f"Received: {name}={activation!r}"
         ) from error
+
+
+def serialized_activation(activation):
+    """Returns what `checked_activation` accepts again, for a config."""
+    return activation if activation == "prelu" else keras.activations.serialize(activation)
 
 
 def checked_initializer(initializer):

@@ -7,15 +7,16 @@ from keras_residual import _checks
 from keras_residual.layers._composite import BlockLayer, chain, fresh_initializer
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.shortcut import KINDS, Shortcut
 from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stochastic_depth import StochasticDepth
 
-ORDERS = ("post", "pre")
+ORDERS = ("post", "pre", "inner")
 
 
 class ResidualUnit(BlockLayer):
-    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or its pre-activation form.
+    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or with the activation elsewhere.
 
     A subclass implements `convolutions()`, the arguments of each convolution of F in order.
     """
@@ -36,6 +37,7 @@ class ResidualUnit(BlockLayer):
         dropout_rate: float = 0.0,
         blur_pool: bool = False,
         zero_init_residual: bool = False,
+        residual_scale: float = 1.0,
         conv_bias: bool = False,
         **kwargs,
     ):
@@ -55,6 +57,7 @@ class ResidualUnit(BlockLayer):
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
+        self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
         self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
 
@@ -89,6 +92,9 @@ class ResidualUnit(BlockLayer):
             self.drop_path_rate, dtype=self.dtype_policy, name="drop_path"
         )
         self.shortcut = self._make_shortcut()
+        self.prelu = None
+        if self.activation_order == "post":
+            self.prelu = learned(self.activation, **self.sublayer_options())
 
     def _make_norm1(self):
         return NormActivation(
@@ -141,7 +147,10 @@ class ResidualUnit(BlockLayer):
         convs = [getattr(self, name) for name in self._convs]
         steps, output_shape = chain([self.norm1, *convs, self.squeeze_excite], input_shape)
         self.shortcut.plan(input_shape)
-        return [*steps, (self.shortcut, input_shape)], output_shape
+        steps.append((self.shortcut, input_shape))
+        if self.prelu is not None:
+            steps.append((self.prelu, output_shape))
+        return steps, output_shape
 
     def call(self, inputs, training=None, drop_path_rate=None):
         x = shortcut = inputs
@@ -155,10 +164,14 @@ class ResidualUnit(BlockLayer):
             x = getattr(self, name)(x, training=training)
         if self.squeeze_excite is not None:
             x = self.squeeze_excite(x)
+        if self.residual_scale != 1:
+            x = ops.multiply(x, self.residual_scale)
         x = self.drop_path(x, training=training, rate=drop_path_rate)
         if self._shortcut_kind != "none":
             x = ops.add(x, self.shortcut(shortcut, training=training))
-        return x if self.preactivated else self.activation(x)
+        if self.activation_order != "post":
+            return x
+        return self.activation(x) if self.prelu is None else self.prelu(x)
 
     def get_config(self):
         return {
@@ -177,5 +190,6 @@ class ResidualUnit(BlockLayer):
             "dropout_rate": self.dropout_rate,
             "blur_pool": self.blur_pool,
             "zero_init_residual": self.zero_init_residual,
+            "residual_scale": self.residual_scale,
             "conv_bias": self.conv_bias,
         }

@@ -26,7 +26,8 @@ class BottleneckBlock(ResidualUnit):
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
         first_dilation_rate: Dilation of a 3×3 convolution that would take the strides, where it
             differs. Defaults to `None`.
-        activation_order: `"post"` (v1) or `"pre"` (v2). Defaults to `"post"`.
+        activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
+            after the sum, as networks for super-resolution have it. Defaults to `"post"`.
         shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
         normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
         share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
@@ -38,10 +39,11 @@ class BottleneckBlock(ResidualUnit):
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
         blur_pool: Whether strided convolutions downsample by a blur. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
+        residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
         conv_bias: Whether convolutions that no normalization follows have a bias; only
             pre-activation has such. Defaults to `False`.
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
+        activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.

@@ -6,6 +6,7 @@ from keras_residual.layers._composite import BlockLayer, chain
 from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.convolution import Convolution
+from keras_residual.layers.parametric_relu import learned
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -24,7 +25,7 @@ class ConvNorm(BlockLayer):
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
         normalization: `"batch"`, `"group"`, `"layer"`, `"none"`, or `"folded"`: a bias stands for
             a batch normalization folded into the kernel by `export.fold`. Defaults to `"batch"`.
-        activation: Keras activation or `None`. Defaults to `"relu"`.
+        activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
@@ -86,16 +87,17 @@ class ConvNorm(BlockLayer):
         self.strides = strides
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
         self.norm = None if folded else self.make_norm(self.conv.filters, **gamma)
+        self.prelu = learned(self.activation, **self.sublayer_options())
         self.blur = BlurPool(strides, name="blur", **self.sublayer_options()) if blurred else None
 
     def plan(self, input_shape):
-        return chain([self.conv, self.norm, self.blur], input_shape)
+        return chain([self.conv, self.norm, self.prelu, self.blur], input_shape)
 
     def call(self, inputs, training=None):
         x = self.conv(inputs)
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
-        x = self.activation(x)
+        x = self.activation(x) if self.prelu is None else self.prelu(x)
         return x if self.blur is None else self.blur(x)
 
     def get_config(self):

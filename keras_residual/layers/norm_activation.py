@@ -1,8 +1,14 @@
 import keras
 
 from keras_residual.layers import _normalization
-from keras_residual.layers._composite import CompositeLayer, chain, checked_activation
+from keras_residual.layers._composite import (
+    CompositeLayer,
+    chain,
+    checked_activation,
+    serialized_activation,
+)
 from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.parametric_relu import learned
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -11,7 +17,7 @@ class NormActivation(CompositeLayer):
 
     Args:
         normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
-        activation: Keras activation or `None`. Defaults to `"relu"`.
+        activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
@@ -43,8 +49,9 @@ class NormActivation(CompositeLayer):
         self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
             normalization, norm_momentum, norm_epsilon
         )
-        self.activation = checked_activation(activation)
+        self.activation = checked_activation(activation, learned=True)
         self.norm = None
+        self.prelu = learned(self.activation, **self.sublayer_options())
 
     def plan(self, input_shape):
         if self.norm is None:
@@ -57,18 +64,19 @@ class NormActivation(CompositeLayer):
                 name="norm",
                 dtype=self.dtype_policy,
             )
-        return chain([self.norm], input_shape)
+        return chain([self.norm, self.prelu], input_shape)
 
     def call(self, inputs, training=None):
-        if self.norm is None:
-            return self.activation(inputs)
-        return self.activation(_normalization.apply(self.norm, inputs, training))
+        x = inputs
+        if self.norm is not None:
+            x = _normalization.apply(self.norm, x, training)
+        return self.activation(x) if self.prelu is None else self.prelu(x)
 
     def get_config(self):
         return {
             **super().get_config(),
             "normalization": self.normalization,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": serialized_activation(self.activation),
             "norm_momentum": self.norm_momentum,
             "norm_epsilon": self.norm_epsilon,
         }

@@ -72,9 +72,17 @@ from keras_residual.models.resnet_cifar import (
     WideResNet28_10,
     WideResNet40_4,
 )
+from keras_residual.models.super_resolution import (
+    EDSR,
+    VDSR,
+    EDSRLarge,
+    SRResNet,
+)
 
 __all__ = [
+    "EDSR",
     "GNMT",
+    "VDSR",
     "DenseNet",
     "DenseNet121",
     "DenseNet161",
@@ -82,6 +90,7 @@ __all__ = [
     "DenseNet201",
     "DenseNetBC100_12",
     "DenseNetBC190_40",
+    "EDSRLarge",
     "ResNeXt29_8x64d",
     "ResNeXt29_16x64d",
     "ResNeXt50_32x4d",
@@ -125,6 +134,7 @@ __all__ = [
     "SEResNet18",
     "SEResNet50",
     "SEResNet101",
+    "SRResNet",
     "WideResNet16_8",
     "WideResNet28_10",
     "WideResNet40_4",

@@ -17,11 +17,14 @@ class Body:
         layers: Unbuilt layers, each applied to the output of the one before.
         features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
         strides: The factor by which the whole body reduces the spatial sizes.
+        skips: Additions over several layers: the position in `layers` behind which the input of
+            the layer at another position is added.
     """
 
     layers: list[keras.layers.Layer]
     features: dict[str, int]
     strides: int
+    skips: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class Variant:
         name: Name of the factory function.
         architecture: The family's options; `architecture.body(dtype, data_format)` makes a `Body`.
         input_shape: Published input shape, channels last.
-        classes: Published number of classes.
+        classes: Published number of classes, `None` for a network that puts out images.
         paper: Address of the paper.
     """
 
     name: str
     architecture: object
     input_shape: tuple[int | None, ...]
-    classes: int
+    classes: int | None
     paper: str
 
     @property
@@ -147,8 +150,11 @@ def assemble(
     outputs = [inputs]
     if _checks.boolean("include_preprocessing", include_preprocessing):
         outputs = [_normalization(weights, variant, dtype, data_format, inputs)(inputs)]
-    for layer in [*body.layers, *head]:
+    for position, layer in enumerate([*body.layers, *head]):
         outputs.append(layer(outputs[-1]))
+        if position in body.skips:
+            skipped = outputs[body.skips[position]]
+            outputs[-1] = _addition(position, body, dtype)([outputs[-1], skipped])
     result = outputs[-1]
     if top.features:
         result = {key: outputs[body.features[key] + 1] for key in top.features}
@@ -159,6 +165,12 @@ def assemble(
 
         load_for_factory(model, weights, variant)
     return model
+
+
+def _addition(position, body, dtype):
+    policy = _policy(dtype)
+    last = position == len(body.layers) - 1
+    return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
 
 
 def _normalization(weights, variant, dtype, data_format, inputs):

@@ -31,6 +31,8 @@ def _kinds(entry: LayerEntry) -> list[str]:
     kinds = [key.rsplit("/", 1)[-1] for key in entry.keys]
     if not all(kind.isdecimal() for kind in kinds):
         return [kind.partition(":")[0] for kind in kinds]
+    if entry.name.startswith("prelu"):
+        return ["alpha"]
     if len(kinds) == 4 or (len(kinds) == 2 and entry.name.endswith("norm")):
         return ["gamma", "beta", "moving_mean", "moving_variance"][: len(kinds)]
     return ["kernel", "bias"][: len(kinds)] if len(kinds) <= 2 else kinds

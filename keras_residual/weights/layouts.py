@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.layout import Layout, OwnLayout
 from keras_residual.weights.slots import Slot
+from keras_residual.weights.srgan_layout import SRGANLayout
 
 
 def _convolutions(conv: str, norm: str) -> dict[str, str]:
@@ -228,8 +229,11 @@ _FAMILIES = {
 
 def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layout, ...]:
     """Returns the layouts that a network's weights may come in."""
+    if any(slot.section == "prelu" for slot in slots):
+        return SRGANLayout.of(slots), OWN
     dense = any(slot.section == "dense" for slot in slots)
-    return (*_FAMILIES["dense" if dense else options.get("activation_order", "post")], OWN)
+    family = "dense" if dense else options.get("activation_order", "post")
+    return (*_FAMILIES.get(family, ()), OWN)
 
 
 def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout:

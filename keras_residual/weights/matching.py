@@ -154,7 +154,7 @@ def _absorbed(fit: _Fit, slot: Slot, value: np.ndarray) -> np.ndarray:
     A bias b before a normalization: (x + b) - mean = x - (mean - b). Another epsilon:
     variance + e = (variance + e - epsilon) + epsilon.
     """
-    if slot.kind == "moving_mean" and slot.role.endswith(".norm"):
+    if slot.kind == "moving_mean" and slot.role.rpartition(".")[2] == "norm":
         conv = slot.role.removesuffix("norm") + "conv"
         bias = fit.layout.key(slot, role=conv, kind="bias")
         if bias in fit.arrays and fit.arrays[bias].shape == value.shape:

@@ -8,7 +8,11 @@ import numpy as np
 
 from keras_residual import layers
 from keras_residual.layers._equal_blocks import named_weights
+from keras_residual.layers.parametric_relu import ParametricReLU
 from keras_residual.weights.errors import WeightsError
+
+# Layers of the super-resolution networks that are sections of their own, without number.
+_SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,12 +23,14 @@ class Slot:
         name: The weight's name in this package, the same however a stage is executed, e.g.
             `"stage2.block3.conv1.conv.kernel"`.
         section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"transition"`, `"final_norm"` or
-            `"classifier"`.
+            `"classifier"`; for super-resolution also `"head"`, `"trunk"`, `"upsample"`, `"prelu"`
+            and `"tail"`.
         number: Number of the stage, dense block or transition, from 1; 1 for other sections.
         block: Number of the block in its stage or of the unit in its dense block, from 1.
         role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
             shortcut is called `"pooled"`.
-        kind: `"kernel"`, `"bias"`, `"gamma"`, `"beta"`, `"moving_mean"` or `"moving_variance"`.
+        kind: `"kernel"`, `"bias"`, `"gamma"`, `"beta"`, `"moving_mean"`, `"moving_variance"` or
+            `"alpha"`.
         shape: Shape of the weight.
         variable: The Keras variable that holds it.
         index: Position in a variable that stacks the weights of equal blocks, else `None`.
@@ -84,6 +90,9 @@ def slots_of(model: keras.Model) -> list[Slot]:
 def _section_of(layer: keras.layers.Layer) -> str | None:
     if isinstance(layer, layers.Stem):
         return "deep_stem" if layer.kind == "deep" else "stem"
+    if isinstance(layer, (layers.ConvNorm, ParametricReLU)):
+        name = layer.name.rstrip("0123456789")
+        return name if name in _SUPER_RESOLUTION else None
     sections = {
         layers.ResidualStage: "stage",
         layers.DenseBlock: "dense",
@@ -169,6 +178,8 @@ def options_of(model: keras.Model) -> dict[str, object]:
             options["stem"] = config["kind"]
             for name in ("pool_padding", "norm_epsilon", "normalization"):
                 options[name] = config[name]
+        if isinstance(layer, layers.ConvNorm) and layer.name == "tail":
+            options["output_activation"] = layer.get_config()["activation"]
     if stages:
         block = stages[0].first
         options.update(block.get_config())

@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES, FUNCTIONS, MODELS
+from cases import FAMILIES, FUNCTIONS, MODELS, SUPER_RESOLUTION_MODELS
 from support import gradients, ramp, run, set_sequential_weights, to_numpy
 
 import keras_residual
@@ -147,5 +147,6 @@ def test_every_public_model_has_a_case():
 
 
 def test_every_named_model_is_listed_and_exported():
-    assert {case.name for case in NAMED} == set(models.list_models())
+    named = {case.name for case in NAMED} | set(SUPER_RESOLUTION_MODELS)
+    assert named == set(models.list_models())
     assert set(models.__all__) <= set(keras_residual.__all__)

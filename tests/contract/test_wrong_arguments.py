@@ -24,9 +24,11 @@ WRONG = {
     "growth_rate": POSITIVE,
     "se_divisor": POSITIVE,
     "divisor": POSITIVE,
+    "scale": POSITIVE,
     "bottleneck": (-1, 1.5, "4", None),
     "ratio": (0.0, -0.5, 1.5, "half", None),
     "se_ratio": (-0.5, 1.5, "half", None),
+    "residual_scale": (-0.1, 1.5, "half", None),
     "compression": (0.0, -0.5, 1.5, "half", None),
     "rate": RATE,
     "drop_path_rate": RATE,
@@ -91,6 +93,8 @@ COMBINATIONS = {
     ),
 }
 SHAPES = {
+    "pixels_do_not_divide_the_channels": (lambda: layers.PixelShuffle(2), (1, 4, 4, 6)),
+    "no_spatial_axis_to_shuffle": (lambda: layers.PixelShuffle(2), (1, 4)),
     "groups_divide_channels": (lambda: layers.Convolution(4, groups=2), (1, 4, 4, 3)),
     "kernel_size_of_another_rank": (lambda: layers.Convolution(4, (3, 3)), (1, 4, 3)),
     "pad_would_shrink": (lambda: layers.ResidualBlock(4, shortcut="pad"), (1, 4, 4, 6)),

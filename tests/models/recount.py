@@ -34,6 +34,10 @@ class Tally:
         self.conv(inputs, outputs, kernel, stride, groups)
         self.norm(outputs)
 
+    def conv_bias(self, inputs, outputs, kernel):
+        self.conv(inputs, outputs, kernel)
+        self.trainable += outputs
+
     def dense(self, inputs, outputs):
         self.trainable += inputs * outputs + outputs
         self.macs += inputs * outputs
@@ -53,6 +57,23 @@ class Tally:
 
     def counts(self):
         return self.trainable, self.trainable + self.statistics, self.macs
+
+
+class Rectangle(Tally):
+    """A walk over images that are not square, in convolutions without strides."""
+
+    def __init__(self, height, width):
+        super().__init__(0)
+        self.positions = height * width
+
+    def conv(self, inputs, outputs, kernel):
+        weights = kernel**2 * inputs * outputs
+        self.trainable += weights
+        self.macs += weights * self.positions
+
+    def conv_norm(self, inputs, outputs, kernel):
+        self.conv(inputs, outputs, kernel)
+        self.norm(outputs)
 
 
 def imagenet_stem(tally, deep=False, preactivated=False):
@@ -178,6 +199,37 @@ def time_series(length=128, features=1, classes=2):
     return tally.counts()
 
 
+def interpolated(height=720, width=1280):
+    """Kim et al. 2016: 20 convolutions of width 64 over an enlarged luminance."""
+    tally = Rectangle(height, width)
+    tally.conv_bias(1, 64, 3)
+    for _ in range(18):
+        tally.conv_bias(64, 64, 3)
+    tally.conv_bias(64, 1, 3)
+    return tally.counts()
+
+
+def shuffled(blocks, filters, *, scale=4, normalized=False):
+    """Blocks at the low resolution, then steps of a factor of 2, for an output of 1280×720."""
+    tally = Rectangle(720 // scale, 1280 // scale)
+    outer = 9 if normalized else 3
+    tally.conv_bias(3, filters, outer)
+    tally.trainable += filters if normalized else 0  # PReLU
+    for layer in range(2 * blocks + 1):
+        if not normalized:
+            tally.conv_bias(filters, filters, 3)
+            continue
+        tally.conv_norm(filters, filters, 3)
+        first_of_a_block = layer % 2 == 0 and layer < 2 * blocks
+        tally.trainable += filters if first_of_a_block else 0
+    while tally.positions < 720 * 1280:
+        tally.conv_bias(filters, 4 * filters, 3)
+        tally.positions *= 4
+        tally.trainable += filters if normalized else 0
+    tally.conv_bias(filters, 3, outer)
+    return tally.counts()
+
+
 D18, D34, D50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
 D101, D152, D200 = (3, 4, 23, 3), (3, 8, 36, 3), (3, 24, 36, 3)
 
@@ -265,4 +317,8 @@ NETWORKS = {
     "DenseNetBC100_12": lambda: densely_connected(32, 24, (16,) * 3, 12, 10, small_stem=True),
     "DenseNetBC190_40": lambda: densely_connected(32, 80, (31,) * 3, 40, 10, small_stem=True),
     "ResNet1D": time_series,
+    "VDSR": interpolated,
+    "SRResNet": lambda: shuffled(16, 64, normalized=True),
+    "EDSR": lambda: shuffled(16, 64),
+    "EDSRLarge": lambda: shuffled(32, 256),
 }

@@ -1,0 +1,101 @@
+"""Large pictures through a network in overlapping windows of one size."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_residual import _checks
+
+
+def upscale(
+    predict: Callable[[np.ndarray], np.ndarray],
+    image: np.ndarray,
+    scale: int,
+    tile: int | tuple[int, int] = 192,
+    overlap: int = 32,
+    *,
+    fixed: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Returns an image enlarged by a network that sees it in overlapping windows.
+
+    Of each window the inner part is kept, so that with an overlap as wide as what one output pixel
+    depends on there is no seam: the result is that of the whole image at once. What lies outside
+    the image is for the network to fill in, as it does for a whole image.
+
+    Args:
+        predict: From `(1, height, width, channels)` to `(1, scale * height, scale * width,
+            channels)`.
+        image: `(height, width, channels)` floating point.
+        scale: Positive integer, by which `predict` enlarges.
+        tile: Positive integer or `(height, width)` of a window, its overlap included.
+        overlap: Non-negative integer, less than half a tile: the border of a window that is not
+            kept where another window reaches.
+        fixed: Whether `predict` takes windows of the size `tile` only. A smaller image is then
+            mirrored at its end to that size. Otherwise windows are cut to the image's size.
+        progress: Called with the number of finished windows and of all.
+
+    Returns:
+        `(scale * height, scale * width, channels)`, the numbers as `predict` gives them.
+
+    Raises:
+        ValueError: If an argument is out of range, or `predict` enlarges by another scale.
+    """
+    scale = _checks.integer("scale", scale)
+    overlap = _checks.integer("overlap", overlap, 0)
+    size = _checks.integers("tile", (tile, tile) if isinstance(tile, int) else tile)
+    if min(size) <= 2 * overlap:
+        raise ValueError(
+            f"`overlap` must be less than half a tile. Received: overlap={overlap}, tile={tile}"
+        )
+    height, width, channels = image.shape
+    if fixed:
+        missing = [max(0, side - n) for side, n in zip(size, (height, width), strict=True)]
+        image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
+    rows, columns = (_windows(n, side, overlap) for n, side in zip(image.shape, size, strict=False))
+    outputs = np.empty((scale * image.shape[0], scale * image.shape[1], channels), np.float32)
+    count = len(rows) * len(columns)
+    for number, (row, column) in enumerate(itertools.product(rows, columns), start=1):
+        window = image[row.start : row.stop, column.start : column.stop]
+        enlarged = np.asarray(predict(window[None]))
+        _check_scale(enlarged.shape, window.shape, scale)
+        outputs[row.kept(scale), column.kept(scale)] = enlarged[
+            0, row.inner(scale), column.inner(scale)
+        ]
+        if progress:
+            progress(number, count)
+    return outputs[: scale * height, : scale * width]
+
+
+class _Window:
+    """A stretch of one axis that a network sees, and the part of it that is kept."""
+
+    def __init__(self, start, stop, first, last):
+        self.start, self.stop, self._first, self._last = start, stop, first, last
+
+    def kept(self, scale):
+        return slice(scale * self._first, scale * self._last)
+
+    def inner(self, scale):
+        return slice(scale * (self._first - self.start), scale * (self._last - self.start))
+
+
+def _windows(length: int, size: int, overlap: int) -> list[_Window]:
+    size = min(size, length)
+    starts = [*range(0, length - size, size - 2 * overlap), length - size]
+    firsts = [0, *[start + overlap for start in starts[1:]]]
+    lasts = [*firsts[1:], length]
+    return [
+        _Window(start, start + size, first, last)
+        for start, first, last in zip(starts, firsts, lasts, strict=True)
+    ]
+
+
+def _check_scale(received, window, scale):
+    expected = (1, scale * window[0], scale * window[1], window[2])
+    if tuple(received) != expected:
+        raise ValueError(
+            f"`predict` must enlarge a window of {window} to {expected[1:]}. "
+            f"Received: an output of shape {tuple(received)}"
+        )

@@ -1,0 +1,133 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._composite import (
+    SpatialLayer,
+    checked_initializer,
+    fresh_initializer,
+    he_normal,
+)
+from keras_residual.layers._registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PixelShuffle(SpatialLayer):
+    """Depth to space: each position's channels become a block of `scale` positions on every axis.
+
+    y[…, scale·i + p, c] = x[…, i, p·channels + c], p counting the positions of a block row by row,
+    as TensorFlow's `depth_to_space` orders channels (PyTorch's `PixelShuffle` has p and c the other
+    way round). On TensorFlow images become that one operation, which LiteRT and ONNX have built in.
+
+    Args:
+        scale: Positive integer, the factor of every spatial size. Defaults to `2`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, scale**axes * channels)`, one to three spatial axes.
+
+    Returns:
+        `(batch, *(scale * spatial), channels)`.
+
+    Raises:
+        ValueError: If `scale` is not a positive integer, or `scale**axes` does not divide the
+            input's channels.
+
+    Example:
+
+    >>> keras.ops.shape(PixelShuffle(2)(keras.ops.ones((1, 3, 5, 8))))
+    (1, 6, 10, 2)
+
+    Reference:
+        - [Shi et al., 2016](https://arxiv.org/abs/1609.05158)
+    """
+
+    def __init__(self, scale: int = 2, data_format: str | None = None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.scale = _checks.integer("scale", scale)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        channels = self.channels_of(input_shape)
+        spatial = self.spatial_of(input_shape)
+        positions = self.scale ** len(spatial)
+        if channels % positions:
+            raise ValueError(
+                f"PixelShuffle {self.name!r} needs channels that scale**{len(spatial)} = "
+                f"{positions} divides. Received: input_shape={input_shape}"
+            )
+        larger = [None if size is None else size * self.scale for size in spatial]
+        return self.shape_with(input_shape, spatial=larger, channels=channels // positions)
+
+    def call(self, inputs):
+        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
+        fused = keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and self.scale > 1
+        x = (depth_to_space_tensorflow if fused else depth_to_space)(x, self.scale)
+        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+def depth_to_space(x, scale: int):
+    """The portable form, for channels-last tensors of any rank."""
+    rank = len(x.shape) - 2
+    channels = x.shape[-1] // scale**rank
+    spatial = ops.shape(x)[1:-1]
+    x = ops.reshape(x, [-1, *spatial, *[scale] * rank, channels])
+    pairs = [axis for n in range(rank) for axis in (1 + n, 1 + rank + n)]
+    x = ops.transpose(x, [0, *pairs, 2 * rank + 1])
+    return ops.reshape(x, [-1, *(size * scale for size in spatial), channels])
+
+
+def depth_to_space_tensorflow(x, scale: int):
+    """TensorFlow's own operation, which converters turn into a builtin one."""
+    import tensorflow as tf
+
+    return tf.nn.depth_to_space(x, scale)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ICNR(keras.initializers.Initializer):
+    """Initializes a convolution in front of `PixelShuffle` so that its result starts smooth.
+
+    All positions of a block get the same kernel: the two together begin as a convolution and an
+    enlargement by nearest neighbours, without a checkerboard.
+
+    Args:
+        scale: Positive integer, the scale of the `PixelShuffle`.
+        initializer: Initializer of the one kernel; `None` for He normal by fan-out.
+
+    Raises:
+        ValueError: If an argument is out of range, or the scale does not fit the filters.
+
+    Example:
+
+    >>> conv = keras.layers.Conv2D(8, 3, kernel_initializer=ICNR(2))
+
+    Reference:
+        - [Aitken et al., 2017](https://arxiv.org/abs/1707.02937)
+    """
+
+    def __init__(self, scale: int, initializer=None):
+        self.scale = _checks.integer("scale", scale)
+        self.initializer = checked_initializer(initializer or he_normal())
+
+    def __call__(self, shape, dtype=None):
+        *size, channels, filters = shape
+        positions = self.scale ** len(size)
+        if filters % positions:
+            raise ValueError(
+                f"ICNR needs filters that scale**{len(size)} = {positions} divides. "
+                f"Received: shape={tuple(shape)}"
+            )
+        kernel = fresh_initializer(self.initializer)((*size, channels, filters // positions), dtype)
+        return ops.tile(kernel, [1] * (len(size) + 1) + [positions])
+
+    def get_config(self):
+        return {
+            "scale": self.scale,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }

@@ -1,0 +1,78 @@
+"""Windows over an image: no seam, every size, one shape."""
+
+import numpy as np
+import pytest
+from support import ramp, run, set_sequential_weights
+
+import keras_residual
+from keras_residual.data import upscale
+
+
+def network(scale=2):
+    """A network of which an output pixel depends on no more than 8 pixels to each side."""
+    model = keras_residual.EDSR(scale=scale, filters=4, depth=2, residual_scale=0.5)
+    set_sequential_weights(model)
+    return model
+
+
+@pytest.mark.parametrize("size", [(40, 50), (21, 33), (24, 24), (5, 60)])
+def test_windows_give_what_the_whole_image_gives(size):
+    model = network()
+    image = 0.5 + 0.5 * ramp(*size, 3)
+    whole = run(model, image[None])[0]
+    shapes = []
+
+    def predict(batch):
+        shapes.append(batch.shape)
+        return model.predict_on_batch(batch)
+
+    tiled = upscale(predict, image, 2, tile=24, overlap=8)
+    np.testing.assert_allclose(tiled, whole, atol=2e-6)
+    assert set(shapes) == {(1, min(24, size[0]), min(24, size[1]), 3)}
+
+
+def test_too_small_an_overlap_leaves_a_seam():
+    model = network()
+    image = 0.5 + 0.5 * ramp(40, 50, 3)
+    whole = run(model, image[None])[0]
+    tiled = upscale(model.predict_on_batch, image, 2, tile=24, overlap=1)
+    assert np.abs(tiled - whole).max() > 1e-4
+
+
+@pytest.mark.parametrize("size", [(40, 50), (9, 50), (3, 2)])
+def test_fixed_windows_have_their_size(size):
+    model = network()
+    image = 0.5 + 0.5 * ramp(*size, 3)
+
+    def predict(batch):
+        assert batch.shape == (1, 24, 28, 3)
+        return model.predict_on_batch(batch)
+
+    tiled = upscale(predict, image, 2, tile=(24, 28), overlap=8, fixed=True)
+    assert tiled.shape == (2 * size[0], 2 * size[1], 3)
+    if min(size) > 28:
+        np.testing.assert_allclose(tiled, run(model, image[None])[0], atol=2e-6)
+
+
+def test_progress_counts_all_windows():
+    seen = []
+    enlarge = lambda batch: batch.repeat(2, 1).repeat(2, 2)  # noqa: E731
+    image = ramp(30, 20, 1)
+    result = upscale(enlarge, image, 2, 10, 2, progress=lambda *counts: seen.append(counts))
+    np.testing.assert_array_equal(result, enlarge(image[None])[0])
+    assert seen == [(n, 15) for n in range(1, 16)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tile": 8, "overlap": 4}, "`overlap` must be less than half"),
+        ({"scale": 3}, "`predict` must enlarge a window"),
+        ({"tile": 0}, "`tile` must hold integers"),
+        ({"overlap": -1}, "`overlap` must be a non-negative"),
+    ],
+)
+def test_wrong_argument_is_named(arguments, message):
+    options = {"scale": 2, "tile": 10, "overlap": 2, **arguments}
+    with pytest.raises(ValueError, match=message):
+        upscale(lambda batch: batch.repeat(2, 1).repeat(2, 2), ramp(12, 12, 1), **options)
