@@ -1,5 +1,8 @@
 """A training's progress on the terminal."""
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -51,3 +54,14 @@ class EpochBar(keras.callbacks.Callback):
     def stop(self) -> None:
         """Ends the bar, also after an interruption."""
         self._bar.stop()
+
+
+@contextlib.contextmanager
+def window_bar() -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of the number of finished windows and of all, which moves a bar."""
+    columns = (TextColumn("Enlarging"), BarColumn(24), MofNCompleteColumn(), TextColumn("windows"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("")
+        yield lambda done, total: bar.update(task, completed=done, total=total)

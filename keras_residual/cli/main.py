@@ -10,6 +10,7 @@ from keras_residual.cli.list import list_models
 from keras_residual.cli.quickstart import quickstart
 from keras_residual.cli.summary import summary
 from keras_residual.cli.train import train
+from keras_residual.cli.upscale import upscale
 
 app = typer.Typer(
     name="keras-residual",
@@ -24,6 +25,7 @@ app.command("list")(list_models)
 app.command("summary")(summary)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("upscale")(upscale)
 
 
 def _print_version(wanted: bool) -> None:
