@@ -40,4 +40,5 @@ def list_models(
             f"[link={model['address']}]{model['paper']}[/link]",
         )
     console.print(table)
-    console.print(f"[dim]{len(models)} models; `keras-residual summary NAME` shows the layers.[/]")
+    count = "1 model" if len(models) == 1 else f"{len(models)} models"
+    console.print(f"[dim]{count}; `keras-residual summary NAME` shows the layers.[/]")

@@ -5,6 +5,8 @@ import functools
 import keras
 from keras import ops
 
+from keras_residual.layers._convolution_jax import convolve_jax
+
 
 def symmetric_padding(kernel_size: tuple[int, ...]) -> list[tuple[int, int]]:
     """Returns k//2 zeros on both sides per axis; an even kernel gets the extra zero at the end."""
@@ -28,6 +30,10 @@ def convolve(x, kernel, strides: int = 1, dilation_rate: int = 1, groups: int = 
 
 
 def _dense(x, kernel, strides, mode, dilation_rate):
+    if keras.backend.backend() == "jax" and _jax_runs_on_cpu():
+        reaches = [(size - 1) * dilation_rate * (mode == "same") for size in kernel.shape[:-2]]
+        padding = [(reach // 2, reach - reach // 2) for reach in reaches]
+        return convolve_jax(x, kernel, strides, padding, dilation_rate)
     return ops.conv(
         x,
         kernel,

