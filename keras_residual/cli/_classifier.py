@@ -67,7 +67,11 @@ def training_size(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
 
 
 def make_classifier(
-    name: str, dataset: data.Dataset, image_size: tuple[int, int], dtype: str | None = None
+    name: str,
+    dataset: data.Dataset,
+    image_size: tuple[int, int],
+    dtype: str | None = None,
+    **options,
 ) -> keras.Model:
     """Returns a network for the dataset's images and classes.
 
@@ -80,7 +84,7 @@ def make_classifier(
     )(images)
     try:
         return keras_residual.get_model(
-            name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype
+            name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype, **options
         )
     except ValueError as error:
         if "input_shape" in str(error) and max(image_size) < _SMALLEST_IMAGENET_SIZE:

@@ -10,11 +10,12 @@ from keras_residual.cli.list import list_models
 from keras_residual.cli.quickstart import quickstart
 from keras_residual.cli.summary import summary
 from keras_residual.cli.train import train
+from keras_residual.cli.tune import tune
 from keras_residual.cli.upscale import upscale
 
 app = typer.Typer(
     name="keras-residual",
-    help="Residual networks in Keras 3: built, trained and exported.",
+    help="Residual networks in Keras 3: built, trained, searched and exported.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,6 +26,7 @@ app.command("list")(list_models)
 app.command("summary")(summary)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("tune")(tune)
 app.command("upscale")(upscale)
 
 

@@ -3,15 +3,20 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import console, quiet, refusing, same_command
+from keras_residual.cli._terminal import console, human_bytes, quiet, refusing, same_command
 
 
 def train(
-    model: Annotated[str, typer.Option(help="Name of a network, such as resnet20.")],
+    model: Annotated[
+        str, typer.Option(help="Name of a network, such as resnet20, or a best.json of tune.")
+    ],
     dataset: Annotated[
         str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
     ] = "digits",
-    recipe: Annotated[str, typer.Option(help="Name of a recipe: quick, he2015.")] = "quick",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Name of a recipe: quick, he2015. Default: quick, or that of best.json."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     image_size: Annotated[
@@ -27,6 +32,9 @@ def train(
         str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="TensorBoard log.")] = False,
+    export: Annotated[
+        bool, typer.Option("--export", help="Write LiteRT files too, in float32 and int8.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
     ] = True,
@@ -40,14 +48,18 @@ def train(
         import keras
 
         from keras_residual import analysis, data, training
-        from keras_residual.cli import _classifier, _session
+        from keras_residual.cli import _classifier, _session, _winner
 
         keras.utils.set_random_seed(seed)
-        chosen = _recipe(training.recipes, recipe)
+        options, chosen = {}, _recipe(training.recipes, recipe or "quick")
+        if model.endswith(".json"):
+            winner = _winner.read(Path(model))
+            model, options = winner.name, winner.options
+            chosen = winner.recipe if recipe is None else chosen
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
         source = data.load(dataset)
         size = _classifier.training_size(source, image_size)
-        network = _classifier.make_classifier(model, source, size, dtype)
+        network = _classifier.make_classifier(model, source, size, dtype, **options)
         cost = analysis.cost(network)
         batches = _classifier.batches(source, batch_size, chosen.augmentation, seed, size)
         output = output or Path("runs") / f"{network.name}-{source.name}"
@@ -70,6 +82,11 @@ def train(
     console.print(
         f"{output / 'model.keras'}, log.csv and checkpoint.keras beside it", soft_wrap=True
     )
+    if export:
+        with console.status("Exporting"), refusing(), quiet():
+            rows = _winner.export_for_phones(network, source, size, output)
+        for row in rows:
+            console.print(f"{row.path}, {human_bytes(row.bytes)}", soft_wrap=True)
     console.print(
         f"[dim]Next: keras-residual evaluate {output / 'model.keras'} --dataset {dataset}[/]",
         soft_wrap=True,

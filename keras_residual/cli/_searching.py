@@ -1,0 +1,193 @@
+"""What `tune` says and how it reads its options."""
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from keras_residual import tuning
+from keras_residual.cli._terminal import console
+
+_FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12"}
+
+
+def space(model, source, recipe, bounds, constant_macs, knobs):
+    """Returns the space around a network, for the images of a dataset."""
+    base = _FAMILIES.get(model.lower(), model)
+    if None in source.image_shape:
+        raise ValueError(f"The images of {source.name} differ in size; `tune` needs equal ones.")
+    arguments = (source.image_shape, source.num_classes, base, recipe)
+    if base.lower().startswith("densenet"):
+        return tuning.HyperDenseNet(*arguments, **bounds, **knobs)
+    return tuning.HyperResNet(*arguments, **bounds, constant_macs=constant_macs, **knobs)
+
+
+def parsed_knobs(texts: Iterable[str]) -> dict:
+    """Returns what `NAME=VALUE` says: a value, a list of values, or `None`."""
+    knobs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise ValueError(f"`--knob` must be NAME=VALUE. Received: {text!r}")
+        values = [_value(part) for part in value.split(",")]
+        knobs[name] = values[0] if len(values) == 1 else values
+    return knobs
+
+
+def _value(text):
+    words = {"none": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def cluster(distributed, chief, worker, lease, patience):
+    """Returns what this process is in a search by several, `None` if it is alone."""
+    if distributed is None:
+        if chief is not None:
+            raise ValueError("`--chief` needs `--distributed chief` or `--distributed worker`.")
+        return None
+    if chief is None:
+        raise ValueError("`--distributed` needs `--chief HOST:PORT`.")
+    return tuning.Cluster(distributed, chief, worker, lease, patience)
+
+
+def described(space) -> str:
+    """Returns a space in a line."""
+    bounds = {
+        "max_parameters": "parameters",
+        "max_macs": "multiply-adds",
+        "max_file_size": "bytes of int8 LiteRT",
+        "max_latency_ms": "ms an image",
+    }
+    parts = [
+        f"at most {getattr(space.budget, name):,} {unit}"
+        for name, unit in bounds.items()
+        if getattr(space.budget, name) is not None
+    ]
+    budget = ", ".join(parts) or "no budget"
+    return f"{len(space.knobs)} knobs around {space.builder}, {budget}"
+
+
+def can_draw() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+class SearchProgress(tuning.Listener):
+    """Shows the search while it runs; a line a trial where there is no terminal."""
+
+    def __init__(self, max_trials: int, epochs: int):
+        self.max_trials, self.epochs = max_trials, epochs
+        self.ended = self.failed = 0
+        self.best = None
+        self._lines = []
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._trial = self._bar.add_task("Trial", total=epochs, note="")
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self):
+        if console.is_terminal:
+            self._live.start()
+            self._refresh()
+        return self
+
+    def __exit__(self, *exception):
+        self._live.stop()
+
+    def trial_began(self, trial):
+        self._bar.update(
+            self._trial,
+            description=f"Trial {trial.trial_id}",
+            completed=0,
+            total=self.epochs,
+            note="",
+        )
+        self._refresh()
+
+    def epoch_ended(self, trial, epoch, logs):
+        accuracy = logs.get("val_accuracy")
+        note = "" if accuracy is None else f"accuracy {accuracy:.1%}"
+        total = trial.hyperparameters.values.get("tuner/epochs", self.epochs)
+        self._bar.update(self._trial, completed=epoch + 1, total=total, note=note)
+        self._refresh()
+
+    def trial_ended(self, trial):
+        self.ended += 1
+        if trial.status == "COMPLETED":
+            accuracy = trial.metrics.get_last_value("val_accuracy")
+            seconds = trial.metrics.get_last_value("seconds")
+            line = f"trial {trial.trial_id}: accuracy {accuracy:.2%} in {seconds:.0f} s"
+            if self.best is None or accuracy > self.best:
+                self.best = accuracy
+                line += ", the best so far"
+        else:
+            self.failed += 1
+            line = f"trial {trial.trial_id} failed: {trial.message}"
+        self.told(line)
+
+    def told(self, line):
+        self._lines = [*self._lines, line][-6:]
+        if console.is_terminal:
+            self._refresh()
+        else:
+            console.print(escape(line), soft_wrap=True)
+
+    def _refresh(self):
+        best = "" if self.best is None else f", best accuracy {self.best:.2%}"
+        table = Table.grid()
+        table.add_row(f"[bold]{self.ended} of at most {self.max_trials} trials[/]{best}")
+        for line in self._lines:
+            table.add_row(f"[dim]{escape(line)}[/]")
+        table.add_row(self._bar)
+        self._live.update(table)
+
+
+def show(result, files: list[Path], dataset: str, epochs: int) -> None:
+    """Prints the table of the best, the files, and what to do with the winner."""
+    for row in result.failed:
+        console.print(f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=True)
+    if not result.completed:
+        console.print("No trial ended well.")
+        return
+    headings, *lines = result.table()
+    table = Table(header_style="bold")
+    for heading in headings:
+        right = heading != "network"
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)
+    console.print(
+        f"{len(result.completed)} trials completed, {len(result.failed)} failed, "
+        f"{result.rejected} points outside the budget or impossible",
+        style="dim",
+    )
+    names = ", ".join(path.name for path in files)
+    console.print(f"[bold]{result.output}/[/] {names}", soft_wrap=True)
+    if not can_draw():
+        console.print('Pictures need: pip install "keras-residual[plot]"', markup=False)
+    console.print("To train the winner on all training images and export it:")
+    console.print(f"  {winner_command(result, dataset)}", soft_wrap=True)
+
+
+def winner_command(result, dataset: str) -> str:
+    """Returns the command that trains and exports the best network."""
+    best = result.output / "best.json"
+    return (
+        f"keras-residual train --model {best} --dataset {dataset} "
+        f"--output {result.output / 'best'} --export"
+    )

@@ -1,0 +1,59 @@
+"""The winner of a search, from the file that `tune` writes to files for phones."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import data, export, training
+
+_SAMPLES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Winner:
+    """What `best.json` says.
+
+    Attributes:
+        name: Name of the network that the search started from.
+        options: Its options that the search changed.
+        recipe: The recipe that was found with it.
+    """
+
+    name: str
+    options: dict
+    recipe: training.Recipe
+
+
+def read(path: Path) -> Winner:
+    """Returns the winner in a file, or raises a ValueError of one line."""
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist. `keras-residual tune` writes best.json.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        options = {name: _tuples(value) for name, value in content["options"].items()}
+        recipe = {name: _tuples(value) for name, value in content["recipe"].items()}
+        return Winner(content["model"], options, training.Recipe(**recipe))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no best.json of `keras-residual tune` ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _tuples(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def export_for_phones(
+    model: keras.Model, dataset: data.Dataset, size: tuple[int, int], output: Path
+) -> list[export.ExportRow]:
+    """Writes LiteRT files in float32 and int8 and returns what is said of each."""
+    batches = data.pipeline(dataset.train, batch_size=_SAMPLES, image_size=size)
+    samples, _ = next(iter(batches.as_numpy_iterator()))
+    reports = [
+        export.export(model, output, ("litert",), quantization, np.asarray(samples))
+        for quantization in (None, "int8")
+    ]
+    return [row for report in reports for row in report.rows]

@@ -1,0 +1,115 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_residual.cli._terminal import INTERRUPTED, console, fail, quiet, refusing, same_command
+
+
+def tune(
+    dataset: Annotated[
+        str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
+    ] = "digits",
+    model: Annotated[
+        str, typer.Option(help="resnet, densenet, or the network to start from, such as resnet8.")
+    ] = "resnet",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write. Default: runs/tune-MODEL-DATASET.")
+    ] = None,
+    algorithm: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
+    max_trials: Annotated[int, typer.Option(help="Networks to train at most.", min=1)] = 20,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Minutes of training at most, the last trial finished.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of each trial.", min=1)] = 10,
+    max_parameters: Annotated[int | None, typer.Option(help="Budget.", min=1)] = None,
+    max_macs: Annotated[int | None, typer.Option(help="Budget.", min=1)] = None,
+    max_file_size: Annotated[
+        int | None, typer.Option(help="Budget: bytes of int8 LiteRT.", min=1)
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Budget: ms an image, int8 LiteRT on this machine.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(help="Beside accuracy: parameters, macs, file_size, latency_ms; repeatable."),
+    ] = None,
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE fixes, NAME=A,B,… narrows, NAME=none leaves out; repeatable."
+        ),
+    ] = None,
+    constant_macs: Annotated[
+        bool, typer.Option("--constant-macs", help="Let base_width follow from cardinality.")
+    ] = False,
+    recipe: Annotated[str, typer.Option(help="Recipe to start from.")] = "quick",
+    seed: Annotated[int, typer.Option(help="Decides what is tried.", min=0)] = 0,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
+    ] = True,
+    distributed: Annotated[
+        str | None, typer.Option(help="chief or worker of a search by several processes.")
+    ] = None,
+    chief: Annotated[str | None, typer.Option(help="HOST:PORT at which the chief listens.")] = None,
+    worker: Annotated[str, typer.Option(help="Name of a worker. Default: host and process.")] = "",
+    lease: Annotated[
+        float, typer.Option(help="Seconds after which a silent worker loses its trial.", min=1)
+    ] = 120.0,
+    patience: Annotated[
+        float, typer.Option(help="Seconds to wait for a chief, or for any worker.", min=1)
+    ] = 300.0,
+    data_parallel: Annotated[
+        bool, typer.Option("--data-parallel", help="Train each trial on all devices.")
+    ] = False,
+) -> None:
+    """Search for the best network within a budget; killed at any moment, the same command goes on.
+
+    Networks are compared on a fifth of the training images; the held-out images are never used.
+    """
+    from keras_residual.cli import _searching
+
+    bounds = {
+        "max_parameters": max_parameters,
+        "max_macs": max_macs,
+        "max_file_size": max_file_size,
+        "max_latency_ms": max_latency_ms,
+    }
+    with refusing(), quiet():
+        from keras_residual import data, tuning
+
+        source = data.load(dataset)
+        knobs = _searching.parsed_knobs(knob or ())
+        space = _searching.space(model, source, recipe, bounds, constant_macs, knobs)
+        output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
+        cluster = _searching.cluster(distributed, chief, worker, lease, patience)
+    console.print(f"{_searching.described(space)}, on {source}", soft_wrap=True)
+    progress = _searching.SearchProgress(max_trials, epochs)
+    try:
+        with refusing(), quiet(), progress:
+            result = tuning.search(
+                space,
+                source,
+                output,
+                algorithm,
+                max_trials,
+                epochs,
+                objective=("accuracy", *(objective or ())),
+                max_minutes=max_minutes,
+                seed=seed,
+                resume=resume,
+                data_parallel=data_parallel,
+                cluster=cluster,
+                listener=progress,
+            )
+    except tuning.SearchError as error:
+        fail(error, code=1)
+    except KeyboardInterrupt:
+        console.print(f"\nInterrupted. To go on: [bold]{same_command(drop='--no-resume')}[/]")
+        raise SystemExit(INTERRUPTED) from None
+    if distributed == "worker":
+        console.print("The search is over; the chief has the report.")
+        return
+    with refusing(), quiet():
+        files = result.report(pictures=_searching.can_draw())
+    _searching.show(result, files, dataset, epochs)

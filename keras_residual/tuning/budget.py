@@ -1,0 +1,65 @@
+"""What a network may cost, told before any weight is allocated."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from keras_residual import _checks
+
+_UNITS = {
+    "max_parameters": "trainable parameters",
+    "max_macs": "multiply–accumulates",
+    "max_file_size": "bytes of int8 LiteRT (estimated)",
+    "max_latency_ms": "ms an example by LiteRT",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a network may cost; `None` for no bound.
+
+    Attributes:
+        max_parameters: Trainable parameters.
+        max_macs: Multiply–accumulates for one example.
+        max_file_size: Bytes of the full-integer LiteRT file, estimated from the parameters.
+        max_latency_ms: Median time of one example in LiteRT's interpreter on this machine, one
+            thread, int8.
+    """
+
+    max_parameters: int | None = None
+    max_macs: int | None = None
+    max_file_size: int | None = None
+    max_latency_ms: float | None = None
+
+    def __post_init__(self):
+        for name in ("max_parameters", "max_macs", "max_file_size"):
+            if getattr(self, name) is not None:
+                _checks.integer(name, getattr(self, name))
+        if self.max_latency_ms is not None:
+            _checks.real("max_latency_ms", self.max_latency_ms, 1e-6, float("inf"))
+
+    def objection(self, spent: "Spent") -> str | None:
+        """Returns which bound is exceeded and by what, or `None`."""
+        for name, most in dataclasses.asdict(self).items():
+            used = getattr(spent, name.removeprefix("max_"))
+            if most is not None and used is not None and used > most:
+                return f"{used:,.6g} {_UNITS[name]} exceed {name}={most:,.6g}"
+        return None
+
+    def share(self, spent: "Spent") -> float:
+        """Returns the largest part of a bound that is used; above 1 it is exceeded."""
+        parts = [
+            getattr(spent, name.removeprefix("max_")) / most
+            for name, most in dataclasses.asdict(self).items()
+            if most is not None and name != "max_latency_ms"
+        ]
+        return max(parts, default=0.0)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a network costs, in the terms of a budget; `None` where it is not known."""
+
+    parameters: int
+    macs: int
+    file_size: int | None = None
+    latency_ms: float | None = None

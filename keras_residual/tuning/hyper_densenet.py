@@ -1,0 +1,82 @@
+from collections.abc import Mapping
+
+from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.tuning.knobs import Knob
+from keras_residual.tuning.named import NamedHyperNetwork, multiples
+
+
+class HyperDenseNet(NamedHyperNetwork):
+    """A space of densely connected networks for images, around a published one.
+
+    Its default is the network `base` with the recipe `recipe`. Knobs are fixed, narrowed and left
+    out as in `HyperResNet`.
+
+    Knobs of the network: `stages`; `depth1` … of each dense block (`depth` speaks of all);
+    `growth_rate`; `bottleneck`; `compression`; `stem`; `stem_width`; `dropout_rate`; any other
+    option of `DenseNet` with plain values by naming it. Knobs of training: as in `HyperResNet`.
+
+    Args:
+        input_shape: `(height, width, channels)`.
+        classes: Positive integer, number of classes.
+        base: Name of the network to start from, one of the DenseNet family. Defaults to
+            `"DenseNetBC100_12"`.
+        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
+        max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
+        **knobs: What to fix, narrow or leave out.
+
+    Raises:
+        ValueError: If a knob is unknown or takes no such value.
+        EmptySpaceError: If no network of the space fits into the budget.
+
+    Example:
+
+    >>> space = HyperDenseNet((8, 8, 1), 10, max_macs=2_000_000, depth=[2, 4], growth_rate=[4, 8])
+    """
+
+    family = DenseNetArchitecture
+    sizes = ("stages", "depth", "width", "growth_rate", "compression", "stem_width", "dropout_rate")
+
+    def __init__(
+        self,
+        input_shape,
+        classes,
+        base="DenseNetBC100_12",
+        recipe="quick",
+        *,
+        max_parameters=None,
+        max_macs=None,
+        max_file_size=None,
+        max_latency_ms=None,
+        **knobs,
+    ):
+        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
+        super().__init__(input_shape, classes, base, recipe, bounds, knobs)
+
+    def architecture(self, base: DenseNetArchitecture) -> list[Knob]:
+        first = len(base.depths)
+        stages = tuple(sorted({2, 3, 4, first}))
+        return [
+            Knob("stages", stages, first),
+            *self.stage_knobs("depth", stages, base.depths, (2, 4, 6, 8, 12, 16, 24)),
+            Knob("growth_rate", multiples(base.growth_rate), base.growth_rate),
+            self.choice("bottleneck", base.bottleneck, 0, 2, 4),
+            self.choice("compression", base.compression, 0.5, 0.75, 1.0),
+            self.choice("stem", base.stem, "conv3", "conv7", "deep"),
+            Knob("stem_width", multiples(base.stem_width), base.stem_width),
+            self.choice("dropout_rate", base.dropout_rate, 0.0, 0.1, 0.2),
+        ]
+
+    def options(self, values: Mapping) -> dict:
+        return {**self.chosen_options(values), "depths": self.of_stages("depth", values)}
+
+    def strides(self, options: dict) -> int:
+        return super().strides(options) * 2 ** (len(options["depths"]) - 1)
+
+    def convolutions(self, options: dict) -> int:
+        unit = 2 if options["bottleneck"] else 1
+        transitions = len(options["depths"]) - 1
+        return super().convolutions(options) + unit * sum(options["depths"]) + transitions
+
+    def in_words(self, options: dict) -> str:
+        depths = "-".join(map(str, options["depths"]))
+        return f"{depths} growth {options['growth_rate']} {options['stem']}"

@@ -1,0 +1,117 @@
+from collections.abc import Mapping
+
+import keras
+
+from keras_residual.models import ResidualLSTMClassifier
+from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.hypermodel import HyperNetwork
+from keras_residual.tuning.knobs import Knob
+from keras_residual.tuning.named import multiples
+
+_UNITS, _LAYERS = 128, 4
+_GATES = 4
+
+
+class HyperResidualLSTM(HyperNetwork):
+    """A space of residual LSTM stacks that classify sequences.
+
+    Its default is `ResidualLSTMClassifier(input_shape, classes=classes)`, four layers of 128 units
+    with the residual sums of Wu et al., with the recipe `recipe`. Knobs are fixed, narrowed and
+    left out as in `HyperResNet`.
+
+    Knobs of the network: `num_layers`; `units`; `residual`, whether there are residual sums;
+    `bidirectional_bottom`; `pooling`; `dropout`; `embedding_size` where there is a vocabulary.
+    Knobs of training: as in `HyperResNet`, without `augmentation`.
+
+    Args:
+        input_shape: `(steps, features)`, or `(steps,)` for integers.
+        classes: Positive integer, number of classes.
+        vocabulary_size: For sequences of integers: how many there are. Defaults to `None`.
+        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
+        max_parameters, max_macs: As in `HyperResNet`; multiply–accumulates are those of the gates
+            at every step and of the classifier.
+        **knobs: What to fix, narrow or leave out.
+
+    Raises:
+        ValueError: If a knob is unknown or takes no such value.
+        EmptySpaceError: If no network of the space fits into the budget.
+
+    Example:
+
+    >>> space = HyperResidualLSTM((64, 3), 5, max_parameters=100_000, units=[16, 32, 64])
+    """
+
+    sizes = ("num_layers", "units", "dropout", "embedding_size")
+
+    def __init__(
+        self,
+        input_shape,
+        classes,
+        vocabulary_size=None,
+        recipe="quick",
+        *,
+        max_parameters=None,
+        max_macs=None,
+        **knobs,
+    ):
+        self.vocabulary_size = vocabulary_size
+        architecture = [
+            Knob("num_layers", (1, 2, 3, 4, 6, 8), _LAYERS),
+            Knob("units", multiples(_UNITS), _UNITS),
+            Knob("residual", (False, True), True),
+            Knob("bidirectional_bottom", (False, True), False),
+            Knob("pooling", ("last", "avg"), "last"),
+            Knob("dropout", (0.0, 0.1, 0.2, 0.3), 0.0),
+        ]
+        if vocabulary_size is not None:
+            architecture.append(Knob("embedding_size", multiples(_UNITS), _UNITS))
+        budget = Budget(max_parameters, max_macs)
+        super().__init__(input_shape, classes, architecture, recipe, budget, knobs)
+
+    def options(self, values: Mapping) -> dict:
+        names = ("num_layers", "units", "bidirectional_bottom", "pooling", "dropout")
+        options = {name: values[name] for name in names}
+        options["first_residual"] = "auto" if values["residual"] else None
+        if self.vocabulary_size is not None:
+            options["embedding_size"] = values["embedding_size"]
+        return options
+
+    def count(self, options: dict) -> Spent:
+        """Counts an LSTM layer over n features as 4·u·(n + u) weights, used once a step, and 4·u
+        biases."""
+        if options["bidirectional_bottom"] and options["num_layers"] == 1:
+            raise ValueError("`bidirectional_bottom` needs `num_layers` of at least 2.")
+        units, features = options["units"], self.input_shape[-1]
+        steps, parameters = self.input_shape[0], 0
+        if self.vocabulary_size is not None:
+            features = options["embedding_size"]
+            parameters += self.vocabulary_size * features
+        kernels = biases = 0
+        for layer in range(options["num_layers"]):
+            both = layer == 0 and options["bidirectional_bottom"]
+            directions = 2 if both else 1
+            kernels += directions * _GATES * units * (features + units)
+            biases += directions * _GATES * units
+            features = directions * units
+        classifier = features * self.classes
+        parameters += kernels + biases + classifier + self.classes
+        macs = (steps or 1) * kernels + classifier
+        return Spent(parameters, macs)
+
+    @property
+    def builder(self) -> str:
+        return ResidualLSTMClassifier.__name__
+
+    def in_words(self, options: dict) -> str:
+        layers = f"{options['num_layers']} x {options['units']}"
+        extras = [
+            "" if options["first_residual"] == "auto" else "plain",
+            "bidirectional" if options["bidirectional_bottom"] else "",
+            options["pooling"],
+        ]
+        return " ".join([layers, *filter(None, extras)])
+
+    def network(self, options: dict) -> keras.Model:
+        return ResidualLSTMClassifier(
+            self.input_shape, self.vocabulary_size, classes=self.classes, **options
+        )

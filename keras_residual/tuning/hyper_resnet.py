@@ -1,0 +1,165 @@
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from keras_residual import _checks
+from keras_residual.layers.bottleneck_block import EXPANSION
+from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.tuning.knobs import Knob
+from keras_residual.tuning.named import (
+    NamedHyperNetwork,
+    block_convolutions,
+    multiples,
+    resnet_in_words,
+)
+
+_MOST_STAGES = 4
+_BASE_WIDTHS = (4, 8, 16, 32, 64, 128)
+
+
+class HyperResNet(NamedHyperNetwork):
+    """A space of residual networks for images, around a published one.
+
+    Its default is the network `base` with the recipe `recipe`. A knob is fixed by a value, narrowed
+    by a list of values or a `tuning.Interval`, and left out by `None`, which leaves what `base` and
+    `recipe` have: `HyperResNet(…, block="bottleneck", cardinality=[1, 4, 8], se_ratio=None)`.
+
+    Knobs of the network: `stages`; `depth1` … and `width1` … of each stage (`depth` and `width`
+    speak of all stages); `block`; `cardinality` and `base_width` of bottlenecks; `shortcut`;
+    `se_ratio`; `stem`; `stem_width`; `activation_order`; `drop_path_rate`. Any other option of
+    `ResNet` with plain values becomes one by naming it: `activation=["relu", "silu"]`.
+
+    Knobs of training: `optimizer`; `sgd_learning_rate`, `sgd_weight_decay`, `adamw_learning_rate`,
+    `adamw_weight_decay`; `schedule`; `warmup`; `batch_size`; `label_smoothing`; `augmentation`.
+
+    Args:
+        input_shape: `(height, width, channels)`.
+        classes: Positive integer, number of classes.
+        base: Name of the network to start from, any of the ResNet family that `list_models()`
+            gives. Defaults to `"ResNet20"`.
+        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
+        max_parameters: The most trainable parameters.
+        max_macs: The most multiply–accumulates for one image.
+        max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
+        max_latency_ms: The most milliseconds for one image, measured on this machine with the
+            LiteRT interpreter, int8, one thread.
+        constant_macs: Whether `base_width` is no knob but follows from `cardinality`, so that the
+            multiply–accumulates stay as near as they can to those of cardinality 1 and the base
+            width of `base` (ResNeXt's table 2).
+        **knobs: What to fix, narrow or leave out.
+
+    Raises:
+        ValueError: If a knob is unknown or takes no such value.
+        EmptySpaceError: If no network of the space fits into the budget.
+
+    Example:
+
+    >>> space = HyperResNet((8, 8, 1), 10, max_parameters=20_000, block="basic")
+    >>> import keras_tuner
+    >>> space.build(keras_tuner.HyperParameters()).name  # doctest: +SKIP
+    'resnet20'
+    """
+
+    family = ResNetArchitecture
+    quick_to_count: ClassVar = {"execution": "scanned"}
+    sizes = (
+        "stages",
+        "depth",
+        "width",
+        "stem_width",
+        "se_ratio",
+        "drop_path_rate",
+        "dropout_rate",
+        "cardinality",
+    )
+
+    def __init__(
+        self,
+        input_shape,
+        classes,
+        base="ResNet20",
+        recipe="quick",
+        *,
+        max_parameters=None,
+        max_macs=None,
+        max_file_size=None,
+        max_latency_ms=None,
+        constant_macs=False,
+        **knobs,
+    ):
+        self.constant_macs = _checks.boolean("constant_macs", constant_macs)
+        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
+        super().__init__(input_shape, classes, base, recipe, bounds, knobs)
+
+    def architecture(self, base: ResNetArchitecture) -> list[Knob]:
+        first = len(base.depths)
+        stages = tuple(sorted({2, 3, _MOST_STAGES, first}))
+        knobs = [Knob("stages", stages, first)]
+        knobs += self.stage_knobs("depth", stages, base.depths, (1, 2, 3, 4, 6))
+        knobs += self.stage_knobs("width", stages, base.widths)
+        knobs += self.block_knobs(base)
+        knobs += [
+            self.choice("shortcut", base.shortcut, "projection", "pad", "pooled"),
+            self.choice("se_ratio", base.se_ratio, 0.0, 1 / 16, 1 / 8, 1 / 4),
+            self.choice("stem", base.stem, "conv3", "conv7", "deep"),
+            Knob("stem_width", multiples(base.stem_width), base.stem_width),
+            self.choice("activation_order", base.activation_order, "post", "pre"),
+            self.choice("drop_path_rate", base.drop_path_rate, 0.0, 0.1, 0.2),
+        ]
+        return knobs
+
+    def block_knobs(self, base: ResNetArchitecture) -> list[Knob]:
+        """Returns the knobs of the block and of its groups."""
+        groups = (1, 2, 4, 8, 16, 32)
+        of_bottleneck = {"parent": "block", "parent_values": ("bottleneck",)}
+        knobs = [
+            self.choice("block", base.block, "basic", "bottleneck"),
+            self.choice("cardinality", base.cardinality, *groups, **of_bottleneck),
+        ]
+        if not self.constant_macs:
+            knobs.append(self.choice("base_width", base.base_width, *_BASE_WIDTHS, **of_bottleneck))
+        return knobs
+
+    def options(self, values: Mapping) -> dict:
+        options = self.chosen_options(values)
+        options["depths"] = self.of_stages("depth", values)
+        options["widths"] = self.of_stages("width", values)
+        if options.get("block") == "basic":
+            options |= {"cardinality": 1, "base_width": 64, "strided_conv": "conv2"}
+        elif self.constant_macs:
+            options["base_width"] = self.base_width_of_equal_macs(options)
+        return options
+
+    def base_width_of_equal_macs(self, options: dict) -> int:
+        """Returns the base width with which a cardinality costs most nearly what one group does.
+
+        Xie et al., 2017, section 3.3, over all stages, whose positions shrink by four.
+        """
+        own = self.base.base_width if self.base.block == "bottleneck" else 64
+        stages = list(zip(options["depths"], options["widths"], strict=True))
+
+        def macs(cardinality, base_width):
+            return sum(
+                depth * _bottleneck_macs(width, cardinality, base_width) / 4**stage
+                for stage, (depth, width) in enumerate(stages)
+            )
+
+        wanted = macs(1, own)
+        smallest = math.ceil(64 / min(options["widths"]))
+        candidates = range(min(smallest, own), own + 1)
+        return min(candidates, key=lambda d: abs(macs(options["cardinality"], d) - wanted))
+
+    def strides(self, options: dict) -> int:
+        return super().strides(options) * 2 ** (len(options["depths"]) - 1)
+
+    def convolutions(self, options: dict) -> int:
+        return super().convolutions(options) + block_convolutions(options)
+
+    def in_words(self, options: dict) -> str:
+        return resnet_in_words(options)
+
+
+def _bottleneck_macs(width, cardinality, base_width):
+    """Multiply–accumulates of a block at one position."""
+    inner = width * base_width // 64 * cardinality
+    return 2 * EXPANSION * width * inner + 9 * inner**2 / cardinality

@@ -1,0 +1,96 @@
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.tuning.knobs import Knob
+from keras_residual.tuning.named import NamedHyperNetwork, block_convolutions, resnet_in_words
+
+_KERNELS = ("3-3", "5-5", "5-3-3", "8-5-3", "15-9-5")
+
+
+class HyperResNet1D(NamedHyperNetwork):
+    """A space of residual networks for time series, around that of Wang et al.
+
+    Its default is `ResNet1D` with the recipe `recipe`. Knobs are fixed, narrowed and left out as in
+    `HyperResNet`.
+
+    Knobs of the network: `stages`; `depth1` … and `width1` … of each stage (`depth` and `width`
+    speak of all); `kernels`, the kernel sizes of a block's convolutions, such as `"8-5-3"`;
+    `downsample`, whether each stage after the first halves the number of steps; `shortcut`;
+    `normalize_identity`; `se_ratio`; `dropout_rate`; `drop_path_rate`; any other option of `ResNet`
+    with plain values by naming it. Knobs of training: as in `HyperResNet`, without `augmentation`.
+
+    Args:
+        input_shape: `(steps, features)`.
+        classes: Positive integer, number of classes.
+        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
+        max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
+        **knobs: What to fix, narrow or leave out.
+
+    Raises:
+        ValueError: If a knob is unknown or takes no such value.
+        EmptySpaceError: If no network of the space fits into the budget.
+
+    Example:
+
+    >>> space = HyperResNet1D((96, 1), 2, max_parameters=50_000, width=[8, 16, 32])
+    """
+
+    family = ResNetArchitecture
+    quick_to_count: ClassVar = {"execution": "scanned"}
+    sizes = ("stages", "depth", "width", "se_ratio", "dropout_rate", "drop_path_rate")
+
+    def __init__(
+        self,
+        input_shape,
+        classes,
+        recipe="quick",
+        *,
+        max_parameters=None,
+        max_macs=None,
+        max_file_size=None,
+        max_latency_ms=None,
+        **knobs,
+    ):
+        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
+        super().__init__(input_shape, classes, "ResNet1D", recipe, bounds, knobs)
+
+    def augmentations(self) -> tuple[str, ...]:
+        return ()
+
+    def architecture(self, base: ResNetArchitecture) -> list[Knob]:
+        stages = (1, 2, 3, 4)
+        return [
+            Knob("stages", stages, len(base.depths)),
+            *self.stage_knobs("depth", stages, base.depths, (1, 2, 3)),
+            *self.stage_knobs("width", stages, base.widths),
+            self.choice("kernels", "-".join(map(str, base.kernel_sizes)), *_KERNELS),
+            Knob("downsample", (False, True), False),
+            self.choice("shortcut", base.shortcut, "projection", "pad", "pooled"),
+            Knob("normalize_identity", (False, True), base.normalize_identity),
+            self.choice("se_ratio", base.se_ratio, 0.0, 1 / 16, 1 / 8, 1 / 4),
+            self.choice("dropout_rate", base.dropout_rate, 0.0, 0.1, 0.2),
+            self.choice("drop_path_rate", base.drop_path_rate, 0.0, 0.1, 0.2),
+        ]
+
+    def options(self, values: Mapping) -> dict:
+        later = 2 if values["downsample"] else 1
+        return {
+            **self.chosen_options(values),
+            "stem": "none",
+            "depths": self.of_stages("depth", values),
+            "widths": self.of_stages("width", values),
+            "kernel_sizes": tuple(int(size) for size in values["kernels"].split("-")),
+            "stage_strides": (1, *[later] * (values["stages"] - 1)),
+        }
+
+    def strides(self, options: dict) -> int:
+        return super().strides(options) * math.prod(options["stage_strides"])
+
+    def convolutions(self, options: dict) -> int:
+        return super().convolutions(options) + block_convolutions(options)
+
+    def in_words(self, options: dict) -> str:
+        kernels = "-".join(map(str, options["kernel_sizes"]))
+        return f"{resnet_in_words(options)} kernels {kernels}"

@@ -1,0 +1,158 @@
+"""Knobs: what a search turns, and how a user fixes, narrows or leaves them out."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras_tuner
+
+from keras_residual import _checks
+
+_DESCRIPTIONS = {bool: "True or False", int: "an integer", float: "a number", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All numbers between two, for a knob such as a learning rate.
+
+    Attributes:
+        low: The smallest.
+        high: The largest.
+        log: Whether equal ratios are equally likely, not equal differences.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self):
+        _checks.real("low", self.low, 1e-12 if self.log else float("-inf"), self.high)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One dimension of a space.
+
+    Attributes:
+        name: Its name, which is that of an argument.
+        choices: A tuple of values of one type, or an `Interval`.
+        default: The value of the network and recipe that the space is built around.
+        parent: Name of the knob that it depends on, if any.
+        parent_values: The values of `parent` with which it means something.
+    """
+
+    name: str
+    choices: tuple | Interval
+    default: object
+    parent: str = ""
+    parent_values: tuple = ()
+
+    def matters(self, values: Mapping) -> bool:
+        """Whether the knob means something beside the other values."""
+        return not self.parent or values[self.parent] in self.parent_values
+
+    def register(self, hp: keras_tuner.HyperParameters) -> None:
+        """Declares the knob, under the condition of its parent."""
+        if self.parent:
+            with hp.conditional_scope(self.parent, list(self.parent_values)):
+                self._declare(hp)
+        else:
+            self._declare(hp)
+
+    def _declare(self, hp):
+        if isinstance(self.choices, Interval):
+            sampling = "log" if self.choices.log else "linear"
+            low, high = float(self.choices.low), float(self.choices.high)
+            hp.Float(self.name, low, high, sampling=sampling, default=self.default)
+        elif isinstance(self.default, bool):
+            hp.Boolean(self.name, default=self.default)
+        else:
+            hp.Choice(self.name, list(self.choices), default=self.default)
+
+    def nearest(self, value):
+        """Returns the choice that is meant by `value`, which may have lost digits on its way."""
+        if isinstance(self.default, float) and not isinstance(self.choices, Interval):
+            return min(self.choices, key=lambda choice: abs(choice - value))
+        return value
+
+
+def turned(knobs: list[Knob], settings: Mapping) -> tuple[list[Knob], dict]:
+    """Applies what a user says of the knobs.
+
+    Args:
+        knobs: All knobs, parents before those that depend on them.
+        settings: By name of a knob: `None` to leave it out, a value to fix it, a list of values or
+            an `Interval` to narrow it.
+
+    Returns:
+        The knobs that are left to search, and the default of every knob.
+
+    Raises:
+        ValueError: If a name is unknown, or a value is of another type than the knob's.
+    """
+    for name in settings:
+        _checks.known("knob", name, [knob.name for knob in knobs])
+    knobs = [_changed(knob, settings.get(knob.name, knob.choices)) for knob in knobs]
+    defaults = {knob.name: knob.default for knob in knobs}
+    free = {knob.name: knob for knob in knobs if _is_free(knob)}
+    left = []
+    for knob in free.values():
+        if not knob.parent or knob.parent in free:
+            left.append(knob)
+        elif knob.matters(defaults):
+            left.append(dataclasses.replace(knob, parent="", parent_values=()))
+    return _reachable(left), defaults
+
+
+def _is_free(knob):
+    if isinstance(knob.choices, Interval):
+        return knob.choices.low < knob.choices.high
+    return len(knob.choices) > 1
+
+
+def _reachable(knobs):
+    """Leaves out knobs whose parent cannot take, or has lost, the values they need."""
+    by_name, left = {knob.name: knob for knob in knobs}, []
+    names = set()
+    for knob in knobs:
+        parent = by_name.get(knob.parent)
+        reachable = parent is None or (
+            parent.name in names and set(parent.choices) & set(knob.parent_values)
+        )
+        if reachable:
+            left.append(knob)
+            names.add(knob.name)
+    return left
+
+
+def _changed(knob, setting):
+    if setting is knob.choices:
+        return knob
+    if setting is None:
+        return dataclasses.replace(knob, choices=(knob.default,))
+    if isinstance(setting, Interval):
+        if not isinstance(knob.default, float):
+            raise ValueError(
+                f"`{knob.name}` takes no interval, but one of {knob.choices}. "
+                f"Received: {knob.name}={setting!r}"
+            )
+        default = min(max(knob.default, setting.low), setting.high)
+        return dataclasses.replace(knob, choices=setting, default=float(default))
+    choices = tuple(setting) if isinstance(setting, list | tuple) else (setting,)
+    choices = tuple(dict.fromkeys(_of_type(knob, value) for value in choices))
+    if not choices:
+        raise ValueError(f"`{knob.name}` must not be empty. Received: {knob.name}={setting!r}")
+    default = knob.default if knob.default in choices else choices[0]
+    return dataclasses.replace(knob, choices=choices, default=default)
+
+
+def _of_type(knob, value):
+    kind = type(knob.default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(
+            f"`{knob.name}` must be {_DESCRIPTIONS[kind]}, a list of such, or None to leave it "
+            f"out. Received: {knob.name}={value!r}"
+        )
+    return value

@@ -1,0 +1,61 @@
+"""Latency of a network in LiteRT's interpreter, measured once an architecture."""
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import export
+from keras_residual._files import write_text
+
+_SECONDS, _FEWEST = 0.3, 20
+
+
+class Latencies:
+    """Milliseconds for one example, int8, one thread, by architecture.
+
+    Args:
+        path: A JSON file that keeps them, or `None`. They hold for the machine that measured them.
+    """
+
+    def __init__(self, path: Path | None = None):
+        self.path = path
+        self.known: dict[str, float] = {}
+        if path is not None and path.exists():
+            try:
+                self.known = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                self.known = {}  # They can be measured again.
+
+    def of(self, key: str, make: Callable[[], keras.Model]) -> float:
+        """Returns the latency of an architecture, of which `make` builds a network if needed."""
+        if key not in self.known:
+            self.known[key] = measured(make())
+            if self.path is not None:
+                write_text(self.path, json.dumps(self.known, indent=1))
+        return self.known[key]
+
+
+def measured(model: keras.Model) -> float:
+    """Returns the median milliseconds of one example in an int8 LiteRT file of an untrained model.
+
+    The time does not depend on the values of the weights.
+    """
+    (inputs,) = model.inputs
+    samples = np.random.default_rng(0).random((8, *inputs.shape[1:]), np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        report = export.export(model, folder, ("litert",), "int8", samples)
+        artefact = export.load(report.rows[0].path)
+        for _ in range(3):
+            artefact(samples[:1])
+        times, until = [], time.perf_counter() + _SECONDS
+        while len(times) < _FEWEST or time.perf_counter() < until:
+            began = time.perf_counter()
+            artefact(samples[:1])
+            times.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(times)

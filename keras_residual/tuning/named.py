@@ -1,0 +1,185 @@
+"""Spaces around a network that `list_models()` names: its options are the defaults."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.analysis import cost
+from keras_residual.models import get_model
+from keras_residual.models._registry import VARIANTS, find_variant
+from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.file_size import int8_file_size
+from keras_residual.tuning.hypermodel import HyperNetwork
+from keras_residual.tuning.knobs import Knob
+
+_PLAIN = (bool, int, float, str)
+
+
+def multiples(middle: int) -> tuple[int, ...]:
+    """Returns widths from a quarter to the double of `middle`, in steps that double at most."""
+    factors = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2)
+    return tuple(sorted({max(1, round(middle * factor)) for factor in factors}))
+
+
+def resnet_in_words(options: dict) -> str:
+    """Returns a residual network in a few words, such as `basic 3-3-3 of 16-32-64, conv3, pad`."""
+    depths, widths = ("-".join(map(str, options[name])) for name in ("depths", "widths"))
+    block = options.get("block", "basic")
+    if options.get("cardinality", 1) > 1:
+        block += f" {options['cardinality']}x{options['base_width']}d"
+    extras = [options.get("stem"), options.get("shortcut"), options.get("activation_order")]
+    if options.get("se_ratio"):
+        extras.append("SE")
+    return ", ".join([f"{block} {depths} of {widths}", *filter(None, extras)])
+
+
+def block_convolutions(options: dict) -> int:
+    """Returns the number of convolutions in the stages of a residual network."""
+    block = len(options.get("kernel_sizes", (3, 3))) if options.get("block") != "bottleneck" else 3
+    block += 2 if options.get("se_ratio") else 0
+    projections = 0 if options.get("shortcut") in ("pad", "none") else len(options["depths"])
+    return sum(options["depths"]) * block + projections
+
+
+class NamedHyperNetwork(HyperNetwork):
+    """A space of networks that differ from a named one in some of its options.
+
+    Args:
+        base: Name of the network.
+        bounds: The four bounds of a `Budget`.
+        knobs: What the user says of the knobs.
+    """
+
+    quick_to_count: ClassVar[dict] = {}
+    """Options that change nothing but how many layers must be made to count."""
+
+    family: type
+    """The dataclass of the options of all networks that `base` may name."""
+
+    def __init__(self, input_shape, classes, base, recipe, bounds, knobs: Mapping):
+        family = [name for name, row in VARIANTS.items() if type(row.architecture) is self.family]
+        self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
+        self.base = VARIANTS[self.base_name].architecture
+        self.standardization = None
+        self.input_shape = tuple(input_shape)
+        architecture = self.architecture(self.base)
+        settings = self._for_each_stage(knobs, architecture)
+        architecture += self._further(settings, architecture)
+        super().__init__(input_shape, classes, architecture, recipe, Budget(*bounds), settings)
+
+    def architecture(self, base) -> list[Knob]:
+        """Returns the knobs of the architecture, with the options of `base` as defaults."""
+        raise NotImplementedError
+
+    def augmentations(self) -> tuple[str, ...]:
+        return ("none",) if self.input_shape[-1] == 1 else ("none", "cifar_cutout")
+
+    def choice(self, name, default, *others, **condition) -> Knob:
+        """Returns a knob of the values `others` and the default."""
+        choices = tuple(dict.fromkeys((*others, default)))
+        if not isinstance(default, str):
+            choices = tuple(sorted(choices))
+        return Knob(name, choices, default, **condition)
+
+    def stage_knobs(self, name, stages, defaults, choices=None) -> list[Knob]:
+        """Returns one knob a stage, of which those of later stages depend on their number."""
+        knobs = []
+        for stage in range(1, max(stages) + 1):
+            growth = 2 if name == "width" else 1
+            missing = max(0, stage - len(defaults))
+            default = defaults[min(stage, len(defaults)) - 1] * growth**missing
+            values = tuple(sorted({*(choices or multiples(default)), default}))
+            condition = {}
+            if stage > min(stages):
+                with_it = tuple(count for count in stages if count >= stage)
+                condition = {"parent": "stages", "parent_values": with_it}
+            knobs.append(Knob(f"{name}{stage}", values, default, **condition))
+        return knobs
+
+    def of_stages(self, name, values: Mapping) -> tuple[int, ...]:
+        """Returns the values of a knob that each stage has."""
+        return tuple(values[f"{name}{stage}"] for stage in range(1, values["stages"] + 1))
+
+    def chosen_options(self, values: Mapping) -> dict:
+        """Returns the options of `base` with those that are knobs replaced."""
+        fields = [field.name for field in dataclasses.fields(self.family)]
+        return {name: values[name] for name in fields if name in values}
+
+    def count(self, options: dict) -> Spent:
+        strides = self.strides(options)
+        if min(self.input_shape[:-1]) < strides:
+            raise ValueError(
+                f"The network reduces its input by {strides}, more than the sides of "
+                f"{self.input_shape} have."
+            )
+        counted = cost(
+            self.base_name,
+            input_shape=self.input_shape,
+            classes=self.classes,
+            **self.quick_to_count,
+            **options,
+        )
+        rank = len(self.input_shape) - 1
+        size = int8_file_size(counted, self.convolutions(options), rank)
+        return Spent(counted.trainable_parameters, counted.macs, size)
+
+    def convolutions(self, options: dict) -> int:
+        """Returns the number of convolutions and dense layers."""
+        stem = {"none": 0, "deep": 3}.get(options["stem"], 1)
+        return stem + 1
+
+    def strides(self, options: dict) -> int:
+        """Returns the factor by which the network reduces its input."""
+        if options["stem"] in ("conv3", "none"):
+            return 1
+        return 4 if options.get("stem_pool", self.base.stem_pool) else 2
+
+    @property
+    def builder(self) -> str:
+        return self.base_name
+
+    def network(self, options: dict) -> keras.Model:
+        inputs = keras.Input(self.input_shape, name="image")
+        x = inputs
+        if self.standardization is not None:
+            mean, std = self.standardization
+            variance = [max(value**2, 1e-12) for value in std]
+            x = keras.layers.Normalization(mean=mean, variance=variance, name="standardize")(x)
+        return get_model(self.base_name, input_tensor=x, classes=self.classes, **_tuples(options))
+
+    def _for_each_stage(self, knobs, architecture):
+        """Spreads what is said of `depth` and `width` over the stages that are not named."""
+        settings = dict(knobs)
+        for name in ("depth", "width"):
+            if name in settings:
+                setting = settings.pop(name)
+                of_stages = [knob.name for knob in architecture if knob.name.rstrip("1234") == name]
+                settings = {**dict.fromkeys(of_stages, setting), **settings}
+        return settings
+
+    def _further(self, settings, architecture):
+        """Returns knobs for other options of the family that the user names."""
+        known = {knob.name for knob in architecture}
+        knobs = []
+        for field in dataclasses.fields(self.family):
+            default = getattr(self.base, field.name)
+            if field.name in settings and field.name not in known and isinstance(default, _PLAIN):
+                knobs.append(Knob(field.name, (default,), default))
+        return knobs
+
+
+def _known_name(name):
+    try:
+        return find_variant(name).name
+    except ValueError:
+        return name
+
+
+def _tuples(options):
+    """JSON has no tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }

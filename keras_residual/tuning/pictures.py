@@ -1,0 +1,164 @@
+"""The pictures of a search: parallel coordinates, and accuracy against cost."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual._files import replacing
+from keras_residual.tuning.knobs import Interval
+
+COLOURS, BEST, GREY = "viridis", "#d1495b", "#999999"
+_MOST_AXES = 16
+_COSTS = {
+    "parameters": "Trainable parameters",
+    "macs": "Multiply–accumulates",
+    "file_size": "Bytes of int8 LiteRT (estimated)",
+    "latency_ms": "Milliseconds an example (int8 LiteRT)",
+}
+
+
+def draw(result) -> list[Path]:
+    """Draws all pictures of a `SearchResult` into its folder and returns their paths."""
+    costs = [name for name in result.settings["objective"] if name in _COSTS]
+    bounds = result.hypermodel.budget
+    costs += [name for name in _COSTS if getattr(bounds, f"max_{name}") is not None]
+    files = [parallel_coordinates(result, result.output / "parallel_coordinates.png")]
+    for cost in dict.fromkeys(costs or ["macs"]):
+        files.append(accuracy_against_cost(result, cost, result.output / f"accuracy_{cost}.png"))
+    return files
+
+
+def _figure(width, height):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('Pictures need: pip install "keras-residual[plot]"') from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path):
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=150)
+    return path
+
+
+def accuracy_against_cost(result, cost: str, path: Path) -> Path:
+    """Draws every trial by what it costs, with the Pareto front and the budget."""
+    figure = _figure(7.5, 4.8)
+    axes = figure.subplots()
+    rows = [row for row in result.completed if getattr(row.spent, cost) is not None]
+    front = result.pareto(cost)
+    axes.scatter(
+        [getattr(row.spent, cost) for row in rows],
+        [row.accuracy for row in rows],
+        color=GREY,
+        s=28,
+        alpha=0.7,
+        label=f"{len(rows)} trials",
+    )
+    axes.step(
+        [getattr(row.spent, cost) for row in front],
+        [row.accuracy for row in front],
+        where="post",
+        marker="o",
+        color="#2f6db5",
+        label="Pareto front",
+    )
+    best = result.best
+    axes.scatter(
+        [getattr(best.spent, cost)],
+        [best.accuracy],
+        marker="*",
+        s=190,
+        color=BEST,
+        zorder=3,
+        label=f"best: trial {best.trial}, {best.accuracy:.2%}",
+    )
+    bound = getattr(result.hypermodel.budget, f"max_{cost}")
+    if bound is not None:
+        axes.axvline(bound, color="black", linestyle="--", linewidth=1, label=f"budget {bound:,}")
+    axes.set_xscale("log")
+    axes.set(xlabel=_COSTS[cost], ylabel="Accuracy on the examples held out")
+    low = np.quantile([row.accuracy for row in rows], 0.1)
+    axes.set_ylim(max(0.0, low - 0.05), min(1.02, best.accuracy + 0.03))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
+    axes.grid(alpha=0.3, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    return _save(figure, path)
+
+
+def parallel_coordinates(result, path: Path) -> Path:
+    """Draws every trial as a line through the values of its knobs, coloured by accuracy."""
+    rows = result.completed[::-1]
+    knobs = [knob for knob in result.hypermodel.knobs if _varies(knob, rows)][:_MOST_AXES]
+    figure = _figure(max(7.0, 1.05 * (len(knobs) + 1)), 5.2)
+    axes = figure.subplots()
+    accuracies = np.array([row.accuracy for row in rows])
+    low, high = np.quantile(accuracies, 0.1), accuracies.max()
+    span = max(high - low, 1e-9)
+    shade = _colours()
+    for row, accuracy in zip(rows, accuracies, strict=True):
+        heights = [_height(knob, row.values.get(knob.name)) for knob in knobs]
+        heights.append(np.clip((accuracy - low) / span, 0, 1))
+        best = row is rows[-1]
+        axes.plot(
+            range(len(heights)),
+            heights,
+            color=BEST if best else shade(np.clip((accuracy - low) / span, 0, 1)),
+            linewidth=2.6 if best else 1.1,
+            alpha=1.0 if best else 0.65,
+            zorder=3 if best else 2,
+            marker="o",
+            markersize=3,
+        )
+    for position, knob in enumerate(knobs):
+        axes.axvline(position, color=GREY, linewidth=0.8, zorder=1)
+        for height, label in _ticks(knob):
+            axes.annotate(label, (position, height), xytext=(4, 1), textcoords="offset points")
+    axes.axvline(len(knobs), color="black", linewidth=0.8, zorder=1)
+    for height in (0.0, 0.5, 1.0):
+        axes.annotate(
+            f"{low + height * span:.1%}",
+            (len(knobs), height),
+            xytext=(4, 1),
+            textcoords="offset points",
+        )
+    axes.set_xticks(range(len(knobs) + 1), [knob.name for knob in knobs] + ["accuracy"])
+    axes.tick_params(axis="x", rotation=35, length=0)
+    axes.set(yticks=(), xlim=(-0.2, len(knobs) + 0.7), ylim=(-0.06, 1.1))
+    axes.spines[:].set_visible(False)
+    axes.set_title("Every trial, the best in red; a gap is a knob that means nothing there")
+    return _save(figure, path)
+
+
+def _colours():
+    import matplotlib
+
+    return matplotlib.colormaps[COLOURS]
+
+
+def _varies(knob, rows):
+    return len({row.values.get(knob.name) for row in rows}) > 1
+
+
+def _height(knob, value):
+    if value is None:
+        return np.nan
+    if isinstance(knob.choices, Interval):
+        low, high = knob.choices.low, knob.choices.high
+        if knob.choices.log:
+            low, high, value = np.log(low), np.log(high), np.log(value)
+        return (value - low) / (high - low)
+    return knob.choices.index(knob.nearest(value)) / (len(knob.choices) - 1)
+
+
+def _ticks(knob):
+    if isinstance(knob.choices, Interval):
+        return [(0.0, f"{knob.choices.low:.2g}"), (1.0, f"{knob.choices.high:.2g}")]
+    last = len(knob.choices) - 1
+    return [(index / last, _text(value)) for index, value in enumerate(knob.choices)]
+
+
+def _text(value):
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,52 @@
+"""The knobs of training: optimizer, schedule, regularization."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from keras_residual.training import Recipe
+from keras_residual.tuning.knobs import Interval, Knob
+
+# What suits most networks; the ranges around it are two orders of magnitude.
+_RATES = {"sgd": 0.1, "adamw": 2e-3}
+_DECAYS = {"sgd": 2e-4, "adamw": 0.02}
+_OF_OPTIMIZER = ("learning_rate", "weight_decay")
+
+
+def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...]) -> list[Knob]:
+    """Returns the knobs of training around a recipe, its own values as defaults."""
+    knobs = [_choice("optimizer", recipe.optimizer, "sgd", "adamw")]
+    for optimizer in knobs[0].choices:
+        own = optimizer == recipe.optimizer
+        rate = recipe.learning_rate if own else _RATES[optimizer]
+        decay = (own and recipe.weight_decay) or _DECAYS[optimizer]
+        for name, middle in zip(_OF_OPTIMIZER, (rate, decay), strict=True):
+            around = Interval(middle / 8, middle * 8, log=True)
+            knobs.append(
+                Knob(f"{optimizer}_{name}", around, float(middle), "optimizer", (optimizer,))
+            )
+    knobs += [
+        _choice("schedule", recipe.schedule, "cosine", "steps"),
+        _choice("warmup", recipe.warmup, 0.0, 0.1, 0.2, 0.3, parent="schedule", when="cosine"),
+        _choice("batch_size", recipe.batch_size, 32, 64, 128),
+    ]
+    if augmentations:
+        knobs.append(_choice("augmentation", recipe.augmentation, *augmentations))
+    return knobs
+
+
+def _choice(name, default, *others, parent="", when=""):
+    choices = tuple(dict.fromkeys((*others, default)))
+    if not isinstance(default, str):
+        choices = tuple(sorted(choices))
+    return Knob(name, choices, default, parent, (when,) if parent else ())
+
+
+def recipe_of(base: Recipe, values: Mapping) -> Recipe:
+    """Returns the recipe for the values of all knobs."""
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    chosen = {name: value for name, value in values.items() if name in fields}
+    for name in _OF_OPTIMIZER:
+        chosen[name] = values[f"{chosen['optimizer']}_{name}"]
+    if chosen["schedule"] != "cosine":
+        chosen.pop("warmup")
+    return dataclasses.replace(base, **chosen)

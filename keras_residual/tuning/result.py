@@ -1,0 +1,216 @@
+"""What a search found, as data, as a table and as files."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+from keras_tuner.engine.trial import TrialStatus
+
+from keras_residual._files import write_text
+from keras_residual.tuning.budget import Spent
+from keras_residual.tuning.hypermodel import HyperNetwork
+
+BEST, TRIALS = "best.json", "trials.csv"
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial of a search.
+
+    Attributes:
+        trial: Its number.
+        status: `"COMPLETED"`, `"FAILED"`, or what Keras Tuner says of one that is under way.
+        metrics: The metrics of its last epoch.
+        values: The values of its knobs.
+        spent: What the network costs; `None` if the trial's file was damaged.
+        reason: Why it failed.
+    """
+
+    trial: str
+    status: str
+    metrics: dict[str, float]
+    values: dict
+    spent: Spent | None
+    reason: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        return self.metrics["val_accuracy"]
+
+
+def rows_of(oracle, hypermodel: HyperNetwork) -> tuple[TrialRow, ...]:
+    """Returns the trials of an oracle, in their order."""
+    return tuple(_row(trial, hypermodel) for trial in in_order(oracle))
+
+
+def in_order(oracle):
+    """Returns the trials by number: how many digits an id has depends on `max_trials`."""
+    return [oracle.trials[trial_id] for trial_id in sorted(oracle.trials, key=int)]
+
+
+def _row(trial, hypermodel):
+    values = {
+        name: value
+        for name, value in trial.hyperparameters.values.items()
+        if not name.startswith("tuner/")
+    }
+    known = bool(values) or not hypermodel.knobs
+    metrics = {name: float(trial.metrics.get_last_value(name)) for name in trial.metrics.metrics}
+    spent = hypermodel.spent(values) if known else None
+    return TrialRow(trial.trial_id, trial.status, metrics, values, spent, trial.message or "")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        hypermodel: The space.
+        rows: All trials.
+        output: The folder of the search.
+        epochs: The epochs of a trial.
+        rejected: How many points were rejected before they became trials.
+        settings: What identifies the search.
+    """
+
+    hypermodel: HyperNetwork
+    rows: tuple[TrialRow, ...]
+    output: Path
+    epochs: int
+    rejected: int
+    settings: dict
+
+    @property
+    def completed(self) -> list[TrialRow]:
+        """The trials that ended well, the best first."""
+        done = [row for row in self.rows if row.status == TrialStatus.COMPLETED]
+        return sorted(done, key=lambda row: -row.metrics["score"])
+
+    @property
+    def failed(self) -> list[TrialRow]:
+        return [row for row in self.rows if row.status == TrialStatus.FAILED]
+
+    @property
+    def best(self) -> TrialRow:
+        """The best trial.
+
+        Raises:
+            ValueError: If no trial ended well.
+        """
+        if not self.completed:
+            raise ValueError(f"No trial of {self.output} ended well.")
+        return self.completed[0]
+
+    def pareto(self, cost: str = "macs") -> list[TrialRow]:
+        """Returns the trials that no other beats in accuracy at the same or lower cost.
+
+        Args:
+            cost: `"parameters"`, `"macs"`, `"file_size"` or `"latency_ms"`.
+        """
+        front = []
+        rows = [row for row in self.completed if getattr(row.spent, cost) is not None]
+        for row in sorted(rows, key=lambda row: (getattr(row.spent, cost), -row.accuracy)):
+            if not front or row.accuracy > front[-1].accuracy:
+                front.append(row)
+        return front
+
+    def network(self, row: TrialRow | None = None) -> keras.Model:
+        """Returns the untrained network of a trial, of the best by default."""
+        return self.hypermodel.network(self._options(row or self.best))
+
+    def recipe(self, row: TrialRow | None = None):
+        """Returns the `training.Recipe` of a trial, of the best by default."""
+        return self.hypermodel.recipe(self.hypermodel.values((row or self.best).values))
+
+    def _options(self, row):
+        return self.hypermodel.options(self.hypermodel.values(row.values))
+
+    def as_dict(self, row: TrialRow | None = None) -> dict:
+        """Returns a trial, the best by default, as `best.json` holds it."""
+        row = row or self.best
+        return {
+            "model": self.hypermodel.builder,
+            "input_shape": self.hypermodel.input_shape,
+            "classes": self.hypermodel.classes,
+            "options": self._options(row),
+            "recipe": {**dataclasses.asdict(self.recipe(row)), "epochs": self.epochs},
+            "metrics": row.metrics,
+            "cost": dataclasses.asdict(row.spent),
+            "trial": row.trial,
+            "knobs": row.values,
+        }
+
+    def report(self, pictures: bool = True) -> list[Path]:
+        """Writes `best.json`, `trials.csv` and, if they are wanted, the pictures.
+
+        Returns:
+            The files, in the order in which they are worth a look.
+        """
+        from keras_residual.tuning import pictures as drawing
+
+        write_text(self.output / TRIALS, self._csv())
+        files = [self.output / TRIALS]
+        if self.completed:
+            write_text(self.output / BEST, json.dumps(self.as_dict(), indent=2) + "\n")
+            files.insert(0, self.output / BEST)
+            if pictures:
+                files += drawing.draw(self)
+        return files
+
+    def _csv(self):
+        import csv
+        import io
+
+        text = io.StringIO()
+        knobs = [knob.name for knob in self.hypermodel.knobs]
+        metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
+        costs = [field.name for field in dataclasses.fields(Spent)]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["trial", "status", *metrics, *costs, *knobs, "reason"])
+        for row in self.rows:
+            writer.writerow(
+                [
+                    row.trial,
+                    row.status,
+                    *[row.metrics.get(name, "") for name in metrics],
+                    *[getattr(row.spent, name, "") for name in costs],
+                    *[row.values.get(name, "") for name in knobs],
+                    row.reason,
+                ]
+            )
+        return text.getvalue()
+
+    def table(self, count: int = 10) -> list[list[str]]:
+        """Returns the best trials as rows of text, the headings first."""
+        costs = [("parameters", "parameters"), ("macs", "MACs"), ("file_size", "int8 bytes")]
+        measured = any(row.spent.latency_ms is not None for row in self.completed)
+        costs += [("latency_ms", "ms")] if measured else []
+        lines = [["trial", "accuracy", *[title for _, title in costs], "seconds", "network"]]
+        for row in self.completed[:count]:
+            numbers = [_number(getattr(row.spent, name)) for name, _ in costs]
+            seconds = f"{row.metrics['seconds']:.1f}"
+            accuracy = f"{row.accuracy:.2%}"
+            network = self.hypermodel.in_words(self._options(row))
+            lines.append([row.trial, accuracy, *numbers, seconds, network])
+        return lines
+
+    def __str__(self):
+        lines = self.table()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = "\n".join(_aligned(line, widths) for line in lines)
+        return (
+            f"{text}\n{len(self.completed)} trials completed, {len(self.failed)} failed, "
+            f"{self.rejected} points outside the budget or impossible"
+        )
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [cell.rjust(width) for cell, width in zip(line[:-1], widths, strict=False)]
+    return "  ".join([*cells, line[-1]])
+
+
+def _number(value):
+    return "" if value is None else f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,219 @@
+"""A whole search in one call."""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+
+from keras_residual import _checks, data
+from keras_residual._files import write_text
+from keras_residual.data.dataset import stratified
+from keras_residual.tuning import distributed, tuners
+from keras_residual.tuning.errors import SearchError
+from keras_residual.tuning.hypermodel import HyperNetwork
+from keras_residual.tuning.latency import Latencies
+from keras_residual.tuning.listener import Listener
+from keras_residual.tuning.result import SearchResult, rows_of
+
+ALGORITHMS = {
+    "random": tuners.RandomSearch,
+    "bayesian": tuners.BayesianOptimization,
+    "hyperband": tuners.Hyperband,
+    "grid": tuners.GridSearch,
+}
+COSTS = ("parameters", "macs", "file_size", "latency_ms")
+_FOLDER, _SETTINGS = "search", "search.json"
+
+
+def search(
+    hypermodel: HyperNetwork,
+    source: data.Dataset | tuple[np.ndarray, np.ndarray],
+    output: str | os.PathLike = "runs/search",
+    algorithm: str = "random",
+    max_trials: int = 20,
+    epochs: int | None = None,
+    *,
+    objective: str | Sequence[str] = "accuracy",
+    validation: float = 0.2,
+    max_minutes: float | None = None,
+    seed: int = 0,
+    resume: bool = True,
+    data_parallel: bool = False,
+    cluster: "distributed.Cluster | None" = None,
+    listener: Listener | None = None,
+) -> SearchResult:
+    """Searches a space for the best network within its budget.
+
+    A part of the training examples is held out to compare networks by; test examples are never
+    looked at. Killed at any moment, the same call goes on and loses at most the trial in flight. A
+    trial that fails is kept with its reason, and the search goes on.
+
+    Args:
+        hypermodel: The space, such as `HyperResNet(…)`.
+        source: A `data.Dataset` of images, or `(x, y)` with integer labels.
+        output: The folder to write to.
+        algorithm: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`, Keras Tuner's. Bayesian
+            optimization begins with as many random trials as are a third of `max_trials`.
+        max_trials: The most networks to train. With Hyperband, which trains in rounds, each
+            network counts once a round.
+        epochs: Epochs of each trial, the most with Hyperband. Defaults to the recipe's.
+        objective: `"accuracy"`, or with it some of `"parameters"`, `"macs"`, `"file_size"` and
+            `"latency_ms"`. With these the best is the one of the highest
+            accuracy · ∏ (cost / cost of the default)^-0.07 (Tan et al., 2019), and the report draws
+            the Pareto front.
+        validation: Number in (0, 1), the share of the training examples to compare by.
+        max_minutes: The most minutes of all trials together; the last one is finished.
+        seed: Integer, decides what is tried and how each trial is trained.
+        resume: Whether to go on with what `output` holds. Otherwise it is removed.
+        data_parallel: Whether each trial is trained on all devices of its process.
+        cluster: What this process is in a search by several.
+        listener: Hears of every trial and epoch.
+
+    Returns:
+        A `SearchResult`. That of a worker holds its own trials only.
+
+    Raises:
+        EmptySpaceError: If no network of the space fits into its budget.
+        SearchError: If many trials in a row fail, or the chief of a cluster is gone.
+        ValueError: If an argument is none of the accepted, or `output` holds another search.
+
+    Example:
+
+    >>> digits = keras_residual.data.load("digits")  # doctest: +SKIP
+    >>> space = HyperResNet((8, 8, 1), 10, max_parameters=20_000)  # doctest: +SKIP
+    >>> print(search(space, digits, max_trials=30, epochs=10))  # doctest: +SKIP
+    """
+    tuner_class = ALGORITHMS[_checks.choice("algorithm", algorithm, tuple(ALGORITHMS))]
+    _checks.integer("max_trials", max_trials)
+    _checks.integer("seed", seed, 0)
+    epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
+    output = Path(output)
+    hypermodel.tradeoff = _costs(objective, hypermodel)
+    settings = {
+        "space": hypermodel.description(),
+        "source": str(source) if isinstance(source, data.Dataset) else "arrays",
+        "algorithm": algorithm,
+        "epochs": epochs,
+        "objective": ["accuracy", *hypermodel.tradeoff],
+        "validation": validation,
+        "seed": seed,
+    }
+    if cluster is None or cluster.role == "chief":
+        _prepare(output, settings, resume)
+    hypermodel.latencies = Latencies(output / "latency.json")
+    fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
+    with distributed.joined(cluster):
+        tuner = tuner_class(
+            hypermodel,
+            keras_tuner.Objective("score", "max"),
+            directory=output,
+            project_name=_FOLDER,
+            seed=seed,
+            max_seconds=None if max_minutes is None else 60 * max_minutes,
+            lease=cluster.lease if cluster and cluster.role == "chief" else None,
+            listener=listener,
+            distribution_strategy=distributed.strategy() if data_parallel else None,
+            **_options(algorithm, max_trials, epochs),
+        )
+        for line in tuner.own_oracle.set_aside:
+            tuner.listener.told(line)
+        distributed.run(cluster, tuner, epochs=epochs, verbose=0, **fit_arguments)
+    oracle = tuner.own_oracle
+    if reason := oracle.all_failed():
+        raise SearchError(f"Ten trials in a row failed; the last: {reason} See {output / _FOLDER}.")
+    return SearchResult(
+        hypermodel, rows_of(oracle, hypermodel), output, epochs, oracle.rejected, settings
+    )
+
+
+def _costs(objective, hypermodel) -> tuple[str, ...]:
+    names = (objective,) if isinstance(objective, str) else tuple(objective)
+    for name in names:
+        _checks.choice("objective", name, ("accuracy", *COSTS))
+    if "accuracy" not in names:
+        raise ValueError(f"`objective` must hold 'accuracy'. Received: objective={objective!r}")
+    return tuple(name for name in names if name != "accuracy")
+
+
+def _options(algorithm, max_trials, epochs) -> dict:
+    if algorithm == "hyperband":
+        return {"max_epochs": epochs, "most_trials": max_trials}
+    if algorithm == "bayesian":
+        return {"max_trials": max_trials, "num_initial_points": max(3, math.ceil(max_trials / 3))}
+    return {"max_trials": max_trials}
+
+
+def _prepare(output, settings, resume):
+    """Empties the folder, or makes sure that it holds this search."""
+    path = output / _SETTINGS
+    if not resume:
+        shutil.rmtree(output / _FOLDER, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    if path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged ({error}). Start anew, without resuming."
+            ) from error
+        other = [name for name in settings if before.get(name) != _plain(settings[name])]
+        if other:
+            differences = ", ".join(other)
+            raise ValueError(
+                f"{output} holds another search: {differences} differ. Choose another output, or "
+                "start anew, without resuming."
+            )
+    write_text(path, json.dumps(settings, indent=2) + "\n")
+
+
+def _plain(value):
+    return json.loads(json.dumps(value))
+
+
+def _fit_arguments(hypermodel, source, validation, seed) -> dict:
+    if isinstance(source, data.Dataset):
+        return _image_arguments(hypermodel, source, validation, seed)
+    try:
+        x, y = source
+        x, y = np.asarray(x), np.asarray(y)
+    except (TypeError, ValueError) as error:
+        raise ValueError("`source` must be a Dataset or a pair of arrays (x, y).") from error
+    _checks.real("validation", validation, 0.0, 1.0, open_end=True)
+    rest, held_out = stratified(y, validation, 0)
+    return {"x": x[rest], "y": y[rest], "validation_data": (x[held_out], y[held_out])}
+
+
+def _image_arguments(hypermodel, dataset, validation, seed) -> dict:
+    train, held_out = dataset.train.hold_out(validation)
+    mean, std = data.channel_statistics(train)
+    hypermodel.standardization = (mean.tolist(), std.tolist())
+    size = hypermodel.input_shape[:2]
+
+    def batches(recipe, epoch):
+        pipeline = data.pipeline(
+            train,
+            batch_size=recipe.batch_size,
+            training=True,
+            augmentation=recipe.augmentation,
+            image_size=size,
+            seed=seed,
+            epoch=epoch,
+            repeat=True,
+        )
+        return pipeline, math.ceil(len(train) / recipe.batch_size)
+
+    return {
+        "x": batches,
+        "validation_data": data.pipeline(held_out, batch_size=256, image_size=size),
+    }
+
+
+def recipe_as_json(recipe) -> dict:
+    """Returns a recipe as JSON knows it."""
+    return _plain(dataclasses.asdict(recipe))

@@ -1,0 +1,143 @@
+"""Keras Tuner's tuners with the oracles of this package."""
+
+import contextlib
+import math
+import time
+from pathlib import Path
+
+import keras
+import keras_tuner
+
+from keras_residual._files import write_text
+from keras_residual.tuning import oracles
+from keras_residual.tuning.listener import Listener
+
+_IDLE_SECONDS = 0.5
+
+
+class _Tuner:
+    """What this package adds to a tuner of Keras Tuner, which stands behind it in the bases.
+
+    Args:
+        hypermodel: A `HyperNetwork`; it says which points fit into its budget.
+        objective: As in Keras Tuner.
+        directory: Where to keep the search. A search that is there goes on.
+        project_name: The folder in it.
+        seed: Integer, decides what is tried and, with the number of a trial, its training.
+        max_seconds: The most seconds of all trials together.
+        lease: Seconds after which a worker that is silent loses its trial; `None` without workers.
+        listener: Hears of every trial and epoch.
+        distribution_strategy: A `tf.distribute.Strategy` for each trial.
+        **options: Arguments of the oracle, such as `max_trials`.
+    """
+
+    oracle_class: type
+
+    def __init__(
+        self,
+        hypermodel,
+        objective,
+        *,
+        directory=".",
+        project_name="search",
+        seed=0,
+        max_seconds=None,
+        lease=None,
+        listener=None,
+        distribution_strategy=None,
+        **options,
+    ):
+        folder = Path(directory) / project_name
+        # Zero would mean any seed to Keras Tuner.
+        self.seed, self.listener = seed, listener or Listener()
+        self.current_trial, self._idle, self._began = None, False, 0.0
+        # A worker's `oracle` is the chief's; this one it has beside.
+        self.own_oracle = self.oracle_class(
+            hypermodel, folder, max_seconds, lease, objective=objective, seed=seed + 1, **options
+        )
+        if (folder / "oracle.json").exists():
+            # Keras Tuner looks for this file to know that there is something to go on with.
+            write_text(folder / f"{oracles.tuner_id()}.json", "{}")
+        with contextlib.redirect_stdout(None):
+            keras_tuner.Tuner.__init__(
+                self,
+                self.own_oracle,
+                hypermodel,
+                directory=str(directory),
+                project_name=project_name,
+                distribution_strategy=distribution_strategy,
+            )
+        self._populate_initial_space()
+
+    def _populate_initial_space(self):
+        """Declares the space without building networks, as Keras Tuner would."""
+        space = self.own_oracle.get_space()
+        self.hypermodel.declare_hyperparameters(space)
+        self.own_oracle.update_space(space)
+
+    def pre_create_trial(self):
+        """Waits a little where the last answer was that there is nothing to do yet."""
+        if self._idle:
+            time.sleep(_IDLE_SECONDS)
+        self._idle = True
+
+    def on_trial_begin(self, trial):
+        self._idle, self._began = False, time.perf_counter()
+        self.current_trial = trial.trial_id
+        self.listener.trial_began(trial)
+
+    def on_epoch_end(self, trial, model, epoch, logs=None):
+        self.listener.epoch_ended(trial, epoch, dict(logs or {}))
+
+    def on_batch_end(self, trial, model, batch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise keras_tuner.errors.FailedTrialError(f"The loss became {loss}.")
+
+    def on_trial_end(self, trial):
+        self.current_trial = None
+        super().on_trial_end(trial)
+        self.listener.trial_ended(self.oracle.get_trial(trial.trial_id))
+
+    def run_trial(self, trial, *args, **kwargs):
+        """Trains and returns the metrics; whatever goes wrong is told in a line."""
+        keras.utils.set_random_seed(self.seed + int(trial.trial_id))
+        try:
+            results = super().run_trial(trial, *args, **kwargs)
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            reason = _reason(error)
+            trial.hyperparameters.values[oracles.FAILURE] = reason
+            raise keras_tuner.errors.FailedTrialError(reason) from error
+        return [{**metrics, "seconds": time.perf_counter() - self._began} for metrics in results]
+
+
+def _reason(error):
+    text = " ".join(str(error).split())[:300]
+    kind = type(error).__name__
+    return text if kind == "FailedTrialError" else f"{kind}: {text}" if text else kind
+
+
+class RandomSearch(_Tuner, keras_tuner.RandomSearch):
+    """`keras_tuner.RandomSearch` within a budget."""
+
+    oracle_class = oracles.RandomSearchOracle
+
+
+class BayesianOptimization(_Tuner, keras_tuner.BayesianOptimization):
+    """`keras_tuner.BayesianOptimization` within a budget."""
+
+    oracle_class = oracles.BayesianOptimizationOracle
+
+
+class GridSearch(_Tuner, keras_tuner.GridSearch):
+    """`keras_tuner.GridSearch` within a budget."""
+
+    oracle_class = oracles.GridSearchOracle
+
+
+class Hyperband(_Tuner, keras_tuner.Hyperband):
+    """`keras_tuner.Hyperband` within a budget."""
+
+    oracle_class = oracles.HyperbandOracle

@@ -1,0 +1,216 @@
+"""Every point of a space is a network within its budget, or is rejected with a reason."""
+
+import math
+
+import keras
+import keras_tuner
+import pytest
+
+import keras_residual
+from keras_residual import training, tuning
+from keras_residual.tuning.oracles import RandomSearchOracle
+
+IMAGE, SERIES = (8, 8, 1), (24, 2)
+DEFAULTS = {
+    "ResNet20": (tuning.HyperResNet(IMAGE, 10), {"input_shape": IMAGE, "classes": 10}),
+    "ResNeXt50_32x4d": (
+        tuning.HyperResNet((64, 64, 3), 7, base="resnext50_32x4d", depth=[1, 2]),
+        {"input_shape": (64, 64, 3), "classes": 7, "depths": (1, 1, 1, 1)},
+    ),
+    "DenseNetBC100_12": (
+        tuning.HyperDenseNet(IMAGE, 10),
+        {"input_shape": IMAGE, "classes": 10},
+    ),
+    "ResNet1D": (tuning.HyperResNet1D(SERIES, 3), {"input_shape": SERIES, "classes": 3}),
+    "ResidualLSTMClassifier": (
+        tuning.HyperResidualLSTM(SERIES, 3),
+        {"input_shape": SERIES, "classes": 3},
+    ),
+}
+
+
+def symbolic(make):
+    """Builds a model without the values of its weights, its names counted from the beginning."""
+    keras.utils.clear_session(free_memory=False)
+    with keras.StatelessScope(initialize_variables=False):
+        return make()
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_the_default_is_the_named_network(name):
+    space, arguments = DEFAULTS[name]
+    ours = symbolic(lambda: space.network(space.options(space.defaults)))
+    named = symbolic(lambda: getattr(keras_residual, name)(**arguments))
+    assert ours.get_config()["layers"] == named.get_config()["layers"]
+    assert [tuple(w.shape) for w in ours.weights] == [tuple(w.shape) for w in named.weights]
+
+
+def test_the_default_recipe_is_the_named_recipe():
+    for recipe in ("quick", "he2015"):
+        space = tuning.HyperResNet(IMAGE, 10, recipe=recipe)
+        assert space.recipe(space.defaults) == training.recipes[recipe]
+
+
+def oracle_of(space, tmp_path, oracle_class=RandomSearchOracle, **options):
+    oracle = oracle_class(
+        space, tmp_path, objective=keras_tuner.Objective("score", "max"), seed=1, **options
+    )
+    space.declare_hyperparameters(oracle.hyperparameters)
+    return oracle
+
+
+SPACES = {
+    "resnet": lambda: tuning.HyperResNet(
+        (16, 16, 3),
+        10,
+        base="ResNet8",
+        max_parameters=60_000,
+        max_macs=2_000_000,
+        stages=[2, 3, 4],
+        depth=[1, 2],
+        activation=["relu", "silu"],
+    ),
+    "resnext": lambda: tuning.HyperResNet(
+        (16, 16, 3), 10, max_parameters=200_000, block="bottleneck", constant_macs=True, depth=1
+    ),
+    "densenet": lambda: tuning.HyperDenseNet(
+        (8, 8, 1), 10, max_parameters=20_000, depth=[1, 2, 4], growth_rate=[4, 8, 16]
+    ),
+    "series": lambda: tuning.HyperResNet1D(SERIES, 3, max_parameters=300_000, max_macs=3_000_000),
+    "lstm": lambda: tuning.HyperResidualLSTM(SERIES, 3, max_parameters=50_000),
+    "words": lambda: tuning.HyperResidualLSTM((24,), 3, 100, max_macs=2_000_000),
+}
+DRAWS = {"resnet": 50, "resnext": 15, "densenet": 25, "series": 30, "lstm": 100, "words": 80}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet", "resnext", "densenet", "series"])
+def test_every_one_of_many_points(name, tmp_path):
+    check_points(SPACES[name](), 300, tmp_path)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_point_builds_or_is_rejected_with_a_reason(name, tmp_path):
+    check_points(SPACES[name](), DRAWS[name], tmp_path)
+
+
+def check_points(space, count, tmp_path):
+    oracle = oracle_of(space, tmp_path)
+    seen = {"built": 0, "too much": 0, "impossible": 0}
+    for _ in range(count):
+        values = space.values(oracle.draw())
+        reason = space.objection(values)
+        options = space.options(values)
+        space.recipe(values).make_optimizer(3)
+        if reason is None:
+            model = symbolic(lambda options=options: space.network(options))
+            spent = space.spent(values)
+            assert sum(math.prod(w.shape) for w in model.trainable_weights) == spent.parameters
+            assert spent.parameters <= (space.budget.max_parameters or spent.parameters)
+            assert spent.macs <= (space.budget.max_macs or spent.macs)
+            seen["built"] += 1
+        elif "exceed max_" in reason:
+            seen["too much"] += 1
+        else:
+            assert len(reason) > 20
+            with pytest.raises(ValueError):
+                symbolic(lambda options=options: space.network(options))
+            seen["impossible"] += 1
+    assert seen["built"] > count // 20 and seen["too much"]
+
+
+def test_there_are_enough_draws():
+    assert sum(DRAWS.values()) >= 300
+
+
+def test_knobs_are_fixed_narrowed_and_left_out():
+    space = tuning.HyperResNet(
+        IMAGE,
+        10,
+        block="bottleneck",
+        cardinality=[1, 4],
+        se_ratio=None,
+        depth=2,
+        depth3=[1, 5],
+        sgd_learning_rate=tuning.Interval(0.01, 0.1, log=True),
+        warmup=None,
+        zero_init_residual=True,
+    )
+    hp = keras_tuner.HyperParameters()
+    space.declare_hyperparameters(hp)
+    choices = {item.name: item for item in hp.space}
+    for fixed in ("block", "se_ratio", "depth1", "depth2", "depth4", "warmup"):
+        assert fixed not in choices
+    assert choices["cardinality"].values == [1, 4] and not choices["cardinality"].conditions
+    assert choices["depth3"].values == [1, 5]
+    assert choices["sgd_learning_rate"].max_value == 0.1
+    assert choices["sgd_learning_rate"].conditions[0].name == "optimizer"
+    values = space.values({"cardinality": 4, "depth3": 5})
+    options = space.options(values)
+    assert options["depths"] == (2, 2, 5) and options["cardinality"] == 4
+    assert options["se_ratio"] == 0.0 and options["zero_init_residual"] is True
+    assert space.recipe(values).warmup == training.recipes["quick"].warmup
+
+
+def test_conditional_knobs_follow_their_parents():
+    space = tuning.HyperResNet(IMAGE, 10, optimizer="sgd", stages=[2, 3])
+    names = {knob.name for knob in space.knobs}
+    assert "sgd_learning_rate" in names and "adamw_learning_rate" not in names
+    assert "width3" in names and "width4" not in names
+    without = tuning.HyperResNet(IMAGE, 10, block="basic")
+    assert not {"cardinality", "base_width"} & {knob.name for knob in without.knobs}
+
+
+def test_values_that_lost_digits_on_the_network_are_understood():
+    space = tuning.HyperResNet(IMAGE, 10)
+    assert space.values({"drop_path_rate": 0.10000000149})["drop_path_rate"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bloc": "basic"}, "Unknown knob: 'bloc'. Did you mean block"),
+        ({"block": 3}, "`block` must be a string"),
+        ({"depth1": 2.5}, "`depth1` must be an integer"),
+        ({"width": []}, "`width1` must not be empty"),
+        ({"block": tuning.Interval(0, 1)}, "`block` takes no interval"),
+        ({"base": "ResNet21"}, "Did you mean ResNet32 or ResNet20"),
+        ({"base": "DenseNet121"}, "Unknown base"),
+        ({"recipe": "quik"}, "Did you mean quick"),
+        ({"max_parameters": 0}, "`max_parameters` must be a positive integer"),
+        ({"constant_macs": 1}, "`constant_macs` must be True or False"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tuning.HyperResNet(IMAGE, 10, **arguments)
+
+
+def test_an_empty_space_says_so_before_any_weight_is_allocated(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a weight was allocated")
+
+    monkeypatch.setattr(keras.layers.Layer, "add_weight", refuse)
+    with pytest.raises(tuning.EmptySpaceError, match="643 trainable parameters exceed max_par"):
+        tuning.HyperResNet(IMAGE, 10, max_parameters=600)
+    space = tuning.HyperResNet(IMAGE, 10, max_parameters=650)
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match="269,434 trainable"):
+        space.build(keras_tuner.HyperParameters())
+
+
+def test_cardinality_at_constant_macs_is_the_papers_table():
+    """Xie et al., 2017, table 2."""
+    space = tuning.HyperResNet((64, 64, 3), 10, base="ResNet50", constant_macs=True)
+    for cardinality, base_width in {1: 64, 2: 40, 4: 24, 8: 14, 32: 4}.items():
+        options = space.options(space.values({"cardinality": cardinality}))
+        assert options["base_width"] == base_width
+    costs = [space.spent({"cardinality": cardinality}).macs for cardinality in (1, 2, 4, 8, 32)]
+    assert max(costs) < 1.06 * min(costs)
+
+
+def test_learning_rates_and_augmentation_reach_the_recipe():
+    space = tuning.HyperResNet((8, 8, 3), 10)
+    chosen = {"optimizer": "sgd", "sgd_learning_rate": 0.3, "augmentation": "cifar_cutout"}
+    recipe = space.recipe(space.values({**chosen, "schedule": "steps", "batch_size": 32}))
+    assert (recipe.optimizer, recipe.learning_rate, recipe.batch_size) == ("sgd", 0.3, 32)
+    assert (recipe.schedule, recipe.augmentation) == ("steps", "cifar_cutout")
