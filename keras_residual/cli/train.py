@@ -15,13 +15,23 @@ def train(
     ] = "digits",
     recipe: Annotated[
         str | None,
-        typer.Option(help="Name of a recipe: quick, he2015. Default: quick, or that of best.json."),
+        typer.Option(
+            help="quick, one_cycle, modern, he2015, ...; a wrong name lists all. "
+            "Default: quick, or that of best.json."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of the recipe, such as learning_rate=0.05; repeat."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Resize images to this side. Default: their own.", min=1)
     ] = None,
+    hold_out: Annotated[
+        float, typer.Option(help="Share of the training images to show accuracy on instead.")
+    ] = 0.0,
     seed: Annotated[
         int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
     ] = 0,
@@ -42,45 +52,58 @@ def train(
     """Train a network on a dataset; killed at any moment, the same command goes on.
 
     Accuracy is shown on the held-out images after each epoch; nothing is chosen by it, the last
-    epoch counts.
+    epoch counts. With --hold-out they are taken from the training images, and the test images are
+    seen once, at the end. result.json says what was done and what came out.
     """
     with refusing(), quiet():
         import keras
 
-        from keras_residual import analysis, data, training
-        from keras_residual.cli import _classifier, _session, _winner
+        from keras_residual import analysis, data
+        from keras_residual.cli import _classifier, _recipes, _results, _session, _winner
 
         keras.utils.set_random_seed(seed)
-        options, chosen = {}, _recipe(training.recipes, recipe or "quick")
+        options, chosen = {}, _recipes.find(recipe or "quick")
         if model.endswith(".json"):
             winner = _winner.read(Path(model))
             model, options = winner.name, winner.options
             chosen = winner.recipe if recipe is None else chosen
+        chosen = _recipes.changed(chosen, changes or [])
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
         source = data.load(dataset)
-        size = _classifier.training_size(source, image_size)
-        network = _classifier.make_classifier(model, source, size, dtype, **options)
+        shown = source.hold_out(hold_out) if hold_out else source
+        size = _classifier.training_size(source, image_size or chosen.image_size)
+        options = {**chosen.model, **options}
+        network = _classifier.make_classifier(model, shown, size, dtype, **options)
         cost = analysis.cost(network)
-        batches = _classifier.batches(source, batch_size, chosen.augmentation, seed, size)
+        made = {**chosen.batch_options(), "batch_size": batch_size, "image_size": size}
+        batches = shown.batches(seed=seed, **made)
         output = output or Path("runs") / f"{network.name}-{source.name}"
-    console.print(f"{network.name}, {cost.trainable_parameters:,} parameters, on {source}")
+    console.print(f"{network.name}, {cost.trainable_parameters:,} parameters, on {shown}")
     settings = {"dataset": dataset, "seed": seed, "dtype": dtype, "image_size": image_size}
+    settings |= {"batch_size": batch_size, "hold_out": hold_out}
     history = _session.run(
         network,
-        batches,
+        _classifier.Batches(batches, len(batches[0])),
         chosen,
         output,
         resume,
         epochs=epochs,
-        settings={**settings, "batch_size": batch_size},
+        settings=settings,
         tensorboard=tensorboard,
         again=same_command(drop="--no-resume"),
     )
+    accuracy = history["val_accuracy"][-1]
+    console.print(f"Held-out accuracy {accuracy:.2%} after {len(history['loss'])} epochs")
+    if hold_out:
+        accuracy = _results.test_accuracy(network, source, size, batch_size)
+        console.print(f"Test accuracy {accuracy:.2%}")
+    done = {"model": network.name, "recipe": recipe or "quick", "set": changes or []}
+    spent = {"epochs": len(history["loss"]), "seconds": round(sum(history["seconds"]))}
+    said = {"test_accuracy": accuracy, "command": same_command()}
+    _results.write(output / "result.json", {**done, **settings, **spent, **said})
     console.print(
-        f"Held-out accuracy {history['val_accuracy'][-1]:.2%} after {len(history['loss'])} epochs"
-    )
-    console.print(
-        f"{output / 'model.keras'}, log.csv and checkpoint.keras beside it", soft_wrap=True
+        f"{output / 'model.keras'}, result.json, log.csv and checkpoint.keras beside it",
+        soft_wrap=True,
     )
     if export:
         with console.status("Exporting"), refusing(), quiet():
@@ -91,9 +114,3 @@ def train(
         f"[dim]Next: keras-residual evaluate {output / 'model.keras'} --dataset {dataset}[/]",
         soft_wrap=True,
     )
-
-
-def _recipe(recipes, name):
-    if name not in recipes:
-        raise ValueError(f"Unknown recipe: {name!r}. Accepted: {', '.join(recipes)}.")
-    return recipes[name]

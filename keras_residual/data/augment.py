@@ -21,7 +21,7 @@ _MIX_FACTORS = (0x7FEB352D, 0x846CA68B - 2**32)
 _DRAWS = {"top": 0, "left": 1, "flip": 2, "row": 3, "column": 4}
 
 
-def _namespace(array: Tensor) -> ModuleType:
+def namespace(array: Tensor) -> ModuleType:
     """The NumPy-like module that understands `array`, so that each function is written once."""
     if isinstance(array, np.ndarray):
         return np
@@ -53,7 +53,7 @@ def _random_bits(
     seed: int | Tensor, epoch: int | Tensor, index: Tensor, draw: int | Tensor
 ) -> Tensor:
     """One int32 for each `index`; for fixed other arguments different indices differ."""
-    xp = _namespace(index)
+    xp = namespace(index)
     index = xp.array(index, dtype="int32")
     key = _mix(xp.zeros_like(index) + _signed(seed))
     key = _mix(_mix(key ^ _signed(epoch)) + draw)
@@ -97,13 +97,13 @@ def shuffled(index: Tensor, seed: int | Tensor, epoch: int | Tensor) -> Tensor:
     Returns:
         `(n,)`, a permutation of `index`.
     """
-    xp = _namespace(index)
+    xp = namespace(index)
     return xp.take(index, xp.argsort(_random_bits(seed, epoch, index, draw=-1)), axis=0)
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """`images[b, rows[b, i], columns[b, j]]`, and 0 where that is outside the image."""
-    xp = _namespace(images)
+    xp = namespace(images)
     height, width, channels = (int(size) for size in images.shape[1:])
     inside_rows, inside_columns = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
     # The position in the batch; a tf.data batch does not know its size when it is traced.
@@ -138,7 +138,7 @@ def crop_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor
     array([[3, 2],
            [0, 0]])
     """
-    xp = _namespace(images)
+    xp = namespace(images)
     height, width = (int(size) for size in images.shape[1:3])
     columns = xp.arange(width, dtype="int32")[None]
     columns = xp.where(flip[:, None], width - 1 - columns, columns)
@@ -162,7 +162,7 @@ def cutout(images: Tensor, row: Tensor, column: Tensor, size: int) -> Tensor:
     Reference:
         - [DeVries and Taylor, 2017](https://arxiv.org/abs/1708.04552).
     """
-    xp = _namespace(images)
+    xp = namespace(images)
     height, width = (int(side) for side in images.shape[1:3])
     top, left = (xp.array(centre, dtype="int32") - size // 2 for centre in (row, column))
     rows = xp.arange(height, dtype="int32")[None] - top[:, None]

@@ -146,6 +146,17 @@ class Dataset:
     test: Split
     class_names: tuple[str, ...]
 
+    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "Dataset":
+        """Returns a dataset whose `test` is held out from the training images: to choose by it."""
+        train, validation = self.train.hold_out(fraction, seed)
+        return replace(self, train=train, test=validation)
+
+    def batches(self, batch_size: int = 128, **options) -> tuple:
+        """Returns training and held-out batches for `training.fit`, see `training_batches`."""
+        from keras_residual.data.training_batches import training_batches
+
+        return training_batches(self, batch_size, **options)
+
     def __str__(self) -> str:
         size = " x ".join("?" if side is None else str(side) for side in self.image_shape)
         return (

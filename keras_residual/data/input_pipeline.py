@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data import augment, resizing
+from keras_residual.data import resizing
 from keras_residual.data.arrays import images_with_labels
 from keras_residual.data.dataset import ArraySplit, Dataset, Split
+from keras_residual.data.preparation import Preparation, make_preparation
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-AUGMENTATIONS = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet")
-_BATCHED = {"shift": augment.shift, "cifar": augment.cifar, "cifar_cutout": augment.cifar_cutout}
 _IMAGENET_SIZE = (224, 224)
 # Evaluation at 224 resizes the shorter side to 256.
 _EVALUATION_FRACTION = 224 / 256
@@ -29,13 +28,9 @@ class _Options:
     """The checked arguments of `pipeline`."""
 
     batch_size: int
-    training: bool
-    augmentation: str
     image_size: tuple[int, int]
-    mean: np.ndarray
-    std: np.ndarray
-    seed: int
     drop_remainder: bool
+    preparation: Preparation
 
 
 def pipeline(
@@ -52,6 +47,9 @@ def pipeline(
     epoch: int = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    classes: int | None = None,
 ) -> "tf.data.Dataset":
     """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
 
@@ -98,6 +96,10 @@ def pipeline(
         epoch: Non-negative integer, number of the first epoch.
         repeat: Whether one iteration runs through all epochs without end. Training only.
         drop_remainder: Whether to leave out the last batch if it is smaller than the others.
+        mixup: The α of mixup in training, see `mix`; `0` for none. Labels of mixed images are
+            `(batch, classes)` float32, the share of each class.
+        cutmix: The α of CutMix in training; `0` for none.
+        classes: Number of classes, needed to mix.
 
     Returns:
         A prefetched `tf.data.Dataset` of `(images, labels)`.
@@ -114,16 +116,13 @@ def pipeline(
     import tensorflow as tf
 
     split = _split(x, y)
-    channels = split.image_shape[2]
     options = _Options(
         batch_size=_checks.integer("batch_size", batch_size),
-        training=_checks.boolean("training", training),
-        augmentation=_augmentation(augmentation, split),
         image_size=_image_size(image_size, split),
-        mean=_per_channel("mean", mean, 0.0, channels),
-        std=_per_channel("std", std, 1.0, channels),
-        seed=_checks.integer("seed", seed, 0),
         drop_remainder=_checks.boolean("drop_remainder", drop_remainder),
+        preparation=make_preparation(
+            split, training, augmentation, mean, std, seed, mixup, cutmix, classes
+        ),
     )
     _checks.integer("epoch", epoch, 0)
     if _checks.boolean("repeat", repeat) and not training:
@@ -153,11 +152,6 @@ def _split(x: object, y: object) -> Split:
     return x
 
 
-def _augmentation(augmentation: str, split: Split) -> str:
-    _checks.choice("augmentation", augmentation, AUGMENTATIONS)
-    return split.augmentation if augmentation == "auto" else augmentation
-
-
 def _image_size(image_size: object, split: Split) -> tuple[int, int]:
     if image_size is None:
         own = split.image_shape[:2]
@@ -170,17 +164,6 @@ def _image_size(image_size: object, split: Split) -> tuple[int, int]:
             f"`image_size` must be an integer or (height, width). Received: image_size={image_size}"
         )
     return size
-
-
-def _per_channel(name: str, value: object, default: float, channels: int) -> np.ndarray:
-    numbers = np.asarray(default if value is None else value, np.float32)
-    positive = name != "std" or (numbers > 0).all()
-    if numbers.shape not in ((), (channels,)) or not np.isfinite(numbers).all() or not positive:
-        raise ValueError(
-            f"`{name}` must be a {'positive ' if name == 'std' else ''}number or one for each of "
-            f"{channels} channels. Received: {name}={value!r}"
-        )
-    return numbers
 
 
 def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset":
@@ -197,40 +180,23 @@ def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset":
     )
 
 
-def _finish(
-    options: _Options, scale: float, epoch: "tf.Tensor"
-) -> Callable[["tf.Tensor", "tf.Tensor", "tf.Tensor"], tuple]:
-    """What is done to a whole batch at once: scale, standardize, augment."""
-    import tensorflow as tf
-
-    change = _BATCHED.get(options.augmentation) if options.training else None
-
-    def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor) -> tuple:
-        images = (tf.cast(images, tf.float32) / scale - options.mean) / options.std
-        if change:
-            images = change(images, options.seed, epoch, index)
-        return images, labels
-
-    return finish
-
-
 def _in_memory(split: Split, options: _Options) -> Callable | None:
     """The batches of an epoch by one gather each, if nothing is to be done image by image."""
     import tensorflow as tf
 
-    cropped = options.augmentation == "imagenet"
+    preparation = options.preparation
+    cropped = preparation.augmentation == "imagenet"
     if not isinstance(split, ArraySplit) or cropped or options.image_size != split.image_shape[:2]:
         return None
     x, y = split.tensors()
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        finish = _finish(options, split.scale, epoch)
-        order = split.order(options.seed, epoch, options.training)
+        order = split.order(preparation.seed, epoch, preparation.training)
         indices = tf.data.Dataset.from_tensor_slices(order).batch(
             options.batch_size, options.drop_remainder
         )
         return indices.map(
-            lambda index: finish(tf.gather(x, index), tf.gather(y, index), index),
+            lambda index: preparation(tf.gather(x, index), tf.gather(y, index), index, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
@@ -241,21 +207,24 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     """The batches of an epoch whose images are each brought to `image_size` first."""
     import tensorflow as tf
 
+    preparation, size = options.preparation, options.image_size
+
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
-            size = options.image_size
-            if options.augmentation != "imagenet":
+            if preparation.augmentation != "imagenet":
                 image = resizing.resize_and_crop(image, size)
-            elif options.training:
-                image = resizing.random_resized_crop(image, size, options.seed, epoch, index)
+            elif preparation.training:
+                image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)
             else:
                 image = resizing.resize_and_crop(image, size, _EVALUATION_FRACTION)
             return image, label, index
 
-        examples = split.examples(options.seed, epoch, options.training)
+        examples = split.examples(preparation.seed, epoch, preparation.training)
         images = examples.map(fit, num_parallel_calls=tf.data.AUTOTUNE)
         batches = images.batch(options.batch_size, options.drop_remainder)
-        finish = _finish(options, split.scale, epoch)
-        return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.map(
+            lambda images, labels, index: preparation(images, labels, index, epoch),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
 
     return batches_of

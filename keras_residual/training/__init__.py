@@ -2,6 +2,19 @@
 
 from keras_residual.training.checkpoint import CheckpointError
 from keras_residual.training.fit import finished_epochs, fit
-from keras_residual.training.recipe import Recipe, recipes
+from keras_residual.training.losses import Accuracy, CrossEntropy
+from keras_residual.training.recipe import Recipe
+from keras_residual.training.recipes import recipes
+from keras_residual.training.schedules import OneCycle, Steps
 
-__all__ = ["CheckpointError", "Recipe", "finished_epochs", "fit", "recipes"]
+__all__ = [
+    "Accuracy",
+    "CheckpointError",
+    "CrossEntropy",
+    "OneCycle",
+    "Recipe",
+    "Steps",
+    "finished_epochs",
+    "fit",
+    "recipes",
+]

@@ -1,6 +1,7 @@
 """A checkpoint: model, optimizer, random states and history in one `.keras` file."""
 
 import json
+import os
 import warnings
 import zipfile
 from dataclasses import dataclass, field
@@ -33,15 +34,52 @@ class Progress:
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Writes the checkpoint whole: a process killed at any moment leaves this one or the last.
+    """Writes the checkpoint whole, and keeps the one before it beside it.
 
-    Keras leaves the states of random number generators out of its files.
+    A process killed at any moment leaves this one or the one before. Keras leaves the states of
+    random number generators out of its files.
     """
     progress.random_states = [_numbers(state).tolist() for state in _random_states(model)]
     with replacing(path) as partial:
         model.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(_MEMBER, json.dumps(vars(progress)))
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        if path.exists():
+            os.replace(path, before(path))
+
+
+def before(path: Path) -> Path:
+    """Returns where the checkpoint before that at `path` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def find(path: Path) -> tuple[Path, Progress] | None:
+    """Returns the last readable checkpoint with its progress, or `None` if there is no file.
+
+    Raises:
+        CheckpointError: If none is readable; it speaks of the newest.
+    """
+    failed = None
+    for candidate in (path, before(path)):
+        if not candidate.exists():
+            continue
+        try:
+            progress = read_progress(candidate)
+        except CheckpointError as error:
+            failed = failed or error
+            continue
+        if failed:
+            warnings.warn(
+                f"{path} is damaged. Going on from the one before, {candidate}, of epoch "
+                f"{len(progress.rows)}.",
+                stacklevel=2,
+            )
+        return candidate, progress
+    if failed:
+        raise failed
+    return None
 
 
 def read_progress(path: Path) -> Progress:

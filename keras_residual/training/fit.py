@@ -1,27 +1,27 @@
 """Training that goes on where it was interrupted."""
 
-import csv
-import io
+import contextlib
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
 from keras_residual import _checks
-from keras_residual._files import replacing, write_text
+from keras_residual._files import replacing
 from keras_residual.training import checkpoint
-from keras_residual.training.recipe import Recipe, find_recipe
-
-CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
+from keras_residual.training.journal import CHECKPOINT, LOG, MODEL, Journal, columns
+from keras_residual.training.loop import fit_in_step
+from keras_residual.training.losses import Accuracy, CrossEntropy
+from keras_residual.training.recipe import Recipe
+from keras_residual.training.recipes import find_recipe
+from keras_residual.training.steps import makes_batches_in_step
 
 
 def fit(
     model: keras.Model,
-    data: tuple,
+    data: object,
     recipe: Recipe | str = "quick",
     output: str | os.PathLike = "runs/train",
     resume: bool = True,
@@ -30,34 +30,50 @@ def fit(
     steps_per_epoch: int | None = None,
     loss: str | Callable | None = None,
     metrics: Sequence = ("accuracy",),
+    seed: int = 0,
     settings: Mapping | None = None,
+    checkpoint_seconds: float | None = None,
+    steps_per_call: int | None = None,
+    jit_compile: bool | str = "auto",
     tensorboard: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> dict[str, list[float]]:
     """Trains a model by a recipe, so that it can be interrupted at any moment.
 
-    After each epoch `output` holds `checkpoint.keras`, which is the model and its optimizer for
-    Keras and also says how far the training is, and `log.csv`. Both are replaced as a whole: killed
-    at any moment, the same call goes on after the last finished epoch, as if nothing had happened
-    provided that `data` repeats itself. After the last epoch it also holds `model.keras`, the model
-    without its optimizer.
+    `output` gets `checkpoint.keras`, which is the model and its optimizer for Keras and also says
+    how far the training is, `checkpoint.previous.keras`, the one before, and `log.csv`. Each is
+    replaced as a whole: killed at any moment, the same call goes on after the last saved epoch, as
+    if nothing had happened provided that `data` repeats itself. After the last epoch it also holds
+    `model.keras`, the model without its optimizer and with averaged weights if the recipe averages.
+
+    Batches of `data.in_step` are made inside the compiled step, many steps a call; under
+    `keras.distribution.DataParallel` or in a model made under `tf.distribute`, each device takes
+    its share of a batch. Other batches go through `model.fit`.
 
     Args:
         model: The model. It is compiled here and holds the last weights afterwards.
-        data: `(train, validation)`, batches as `model.fit` takes them; validation may be `None`.
-            `train` may be a function from the number of an epoch, from 0, to the batches of that
-            epoch and all that follow: then a resumed training sees what the uninterrupted would.
+        data: A dataset of `data.load`, or `(train, validation)`: each as `data.in_step` returns it
+            or batches as `model.fit` takes them; validation may be `None`. `train` may be a
+            function from the number of an epoch, from 0, to the batches of that epoch and all that
+            follow: then a resumed training sees what the uninterrupted would.
         recipe: A `Recipe` or the name of one of `recipes`.
         output: The folder to write to.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
         epochs: Positive integer. Defaults to the recipe's. A finished training goes on if it is
             raised.
         steps_per_epoch: Positive integer, needed if `train` has no length.
-        loss: Loss of the model. Defaults to cross-entropy against integer labels.
+        loss: Loss of the model. Defaults to the recipe's, against integer labels.
         metrics: Metrics of the model.
+        seed: Non-negative integer, decides order and augmentation of a dataset.
         settings: What else identifies the training, such as its seed and the name of its data, as
             JSON knows it. A training is resumed only with the same.
+        checkpoint_seconds: Least time between two checkpoints. Defaults to what lets them take 3 %
+            of the time; `0` for one after each epoch.
+        steps_per_call: Steps in one call where batches are made in the step. Defaults to an eighth
+            of an epoch.
+        jit_compile: Whether the step is compiled by XLA, as in `model.compile`. By default not by
+            TensorFlow without an accelerator, where that takes more than twice the time.
         tensorboard: Whether to write a log for TensorBoard to `output/tensorboard`.
         callbacks: More callbacks.
         verbose: As in `model.fit`.
@@ -72,45 +88,51 @@ def fit(
     Example:
 
     >>> dataset = keras_residual.data.load("digits")  # doctest: +SKIP
-    >>> history = fit(model, (lambda epoch: keras_residual.data.pipeline(
-    ...     dataset.train, training=True, epoch=epoch, repeat=True
-    ... ), keras_residual.data.pipeline(dataset.test)), steps_per_epoch=12)  # doctest: +SKIP
+    >>> history = fit(model, dataset, "quick", "runs/digits")  # doctest: +SKIP
     """
     recipe = find_recipe(recipe)
     epochs = recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
+    settings = dict(settings or {})
+    if hasattr(data, "batches"):
+        settings = {"dataset": data.name, "seed": seed, **settings}
+        data = data.batches(seed=seed, **recipe.batch_options())
     train, validation = _checked_data(data)
     steps = _steps(train, steps_per_epoch)
     output = Path(output)
-    identity = {
-        **_plain(recipe),
-        "model": model.name,
-        "steps_per_epoch": steps,
-        **(settings or {}),
-    }
-    model.compile(
-        recipe.make_optimizer(steps * epochs), loss or _loss(model), metrics=list(metrics)
-    )
-    progress = _start(model, output, identity, resume)
+    identity = {**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings}
+    with _scope_of(model):
+        model.compile(
+            recipe.make_optimizer(steps * epochs),
+            loss or _loss(model, recipe),
+            metrics=[Accuracy() if _mixes(recipe) and m == "accuracy" else m for m in metrics],
+            jit_compile=False if jit_compile == "auto" and _on_tensorflow_cpu() else jit_compile,
+        )
+        progress = _start(model, output, identity, resume)
+    journal = Journal(output, progress, checkpoint_seconds, _is_chief(model))
+    callbacks = [
+        *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
+        *([_tensorboard(output)] if tensorboard else []),
+        *callbacks,
+        journal,
+    ]
     done = len(progress.rows)
-    if done < epochs:
+    if done >= epochs:
+        pass
+    elif makes_batches_in_step(train):
+        fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
+    else:
         model.fit(
             train(done) if callable(train) else train,
             validation_data=validation,
             initial_epoch=done,
             epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=steps_per_epoch or (steps if callable(train) else None),
             shuffle=False,
-            callbacks=[
-                _EndOfEpoch(output, progress),
-                *([_tensorboard(output)] if tensorboard else []),
-                *callbacks,
-            ],
+            callbacks=callbacks,
             verbose=verbose,
         )
-    with replacing(output / MODEL) as partial:
-        # A model of the same layers that has not been compiled has no optimizer to save.
-        keras.Model(model.inputs, model.outputs, name=model.name).save(partial)
-    names = [name for name in _columns(progress.rows) if name != "epoch"]
+    _finish(model, output, journal.writes)
+    names = [name for name in columns(progress.rows) if name != "epoch"]
     return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
 
 
@@ -123,15 +145,16 @@ def finished_epochs(output: str | os.PathLike) -> int:
     Raises:
         CheckpointError: If the checkpoint is damaged.
     """
-    path = Path(output) / CHECKPOINT
-    return len(checkpoint.read_progress(path).rows) if path.exists() else 0
+    found = checkpoint.find(Path(output) / CHECKPOINT)
+    return len(found[1].rows) if found else 0
 
 
 def _checked_data(data):
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(
-            "`data` must be (train, validation), batches or a function from the number of an epoch "
-            f"to batches; validation may be None. Received: data={data!r}"
+            "`data` must be a dataset or (train, validation), batches or a function from the "
+            "number of an epoch to batches; validation may be None. "
+            f"Received: data={data!r}"
         )
     return data
 
@@ -147,32 +170,53 @@ def _steps(train: Iterable | Callable, steps_per_epoch: int | None) -> int:
         ) from error
 
 
-def _loss(model):
+def _loss(model, recipe):
     activation = getattr(model.layers[-1], "activation", None)
     logits = activation is not keras.activations.softmax
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    if recipe.loss == "cross_entropy" and not recipe.label_smoothing and not _mixes(recipe):
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    return CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=logits)
 
 
-def _plain(recipe: Recipe) -> dict:
-    """The recipe as JSON reads it back, without what a training may change when it goes on."""
-    settings = asdict(recipe)
-    del settings["epochs"], settings["batch_size"]
-    return {**settings, "drops": list(recipe.drops)}
+def _mixes(recipe):
+    return bool(recipe.mixup or recipe.cutmix)
+
+
+def _scope_of(model):
+    """The strategy of `tf.distribute` under which the model was made."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy is not None else contextlib.nullcontext()
+
+
+def _on_tensorflow_cpu() -> bool:
+    accelerators = [
+        *keras.distribution.list_devices("gpu"),
+        *keras.distribution.list_devices("tpu"),
+    ]
+    return keras.backend.backend() == "tensorflow" and not accelerators
+
+
+def _is_chief(model) -> bool:
+    strategy = getattr(model, "distribute_strategy", None)
+    cluster = getattr(strategy, "cluster_resolver", None)
+    return cluster is None or cluster.task_id in (None, 0)
 
 
 def _start(model, output, settings, resume) -> checkpoint.Progress:
     """Returns the progress of the training in `output`, with the model brought to its state."""
     path = output / CHECKPOINT
-    if not resume or not path.exists():
+    found = checkpoint.find(path) if resume else None
+    if found is None:
         output.mkdir(parents=True, exist_ok=True)
-        for name in (CHECKPOINT, LOG, MODEL):
-            (output / name).unlink(missing_ok=True)
+        for old in (path, checkpoint.before(path), output / LOG, output / MODEL):
+            old.unlink(missing_ok=True)
         return checkpoint.Progress(settings)
-    progress = checkpoint.read_progress(path)
-    other = [key for key in settings if progress.settings.get(key) != settings[key]]
+    path, progress = found
+    earlier = {**Recipe().identity(), **progress.settings}
+    other = [key for key in settings if earlier.get(key) != settings[key]]
     if other:
         differences = ", ".join(
-            f"{key}={progress.settings.get(key)!r} (now {settings[key]!r})" for key in other
+            f"{key}={earlier.get(key)!r} (now {settings[key]!r})" for key in other
         )
         raise checkpoint.CheckpointError(
             f"{output} holds a training with {differences}. Choose another output, or "
@@ -192,47 +236,11 @@ def _tensorboard(output):
     return keras.callbacks.TensorBoard(output / "tensorboard")
 
 
-class _EndOfEpoch(keras.callbacks.Callback):
-    """Writes the log and the checkpoint."""
-
-    def __init__(self, output: Path, progress: checkpoint.Progress):
-        super().__init__()
-        self.output, self.progress = output, progress
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        values = {name: float(value) for name, value in logs.items()}
-        if not math.isfinite(values["loss"]):
-            raise FloatingPointError(
-                f"The loss became {values['loss']} in epoch {epoch + 1}. {self.output / CHECKPOINT}"
-                " holds the epoch before, if there was one. A lower learning rate may help."
-            )
-        self.progress.rows.append(
-            {
-                "epoch": epoch + 1,
-                **values,
-                "learning_rate": float(keras.ops.convert_to_numpy(self._rate())),
-                "seconds": round(time.perf_counter() - self.began, 3),
-            }
-        )
-        # The checkpoint holds the log too, so that a log one row ahead is cut when resumed.
-        write_text(self.output / LOG, _csv(self.progress.rows))
-        checkpoint.save(self.output / CHECKPOINT, self.model, self.progress)
-
-    def _rate(self):
-        return self.model.optimizer.learning_rate
-
-
-def _columns(rows: list[dict]) -> list[str]:
-    """The names in all rows: a resumed training may have got validation data."""
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def _csv(rows: list[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _finish(model, output, writes):
+    """Puts averaged weights in place and saves the model as it is to be used."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if not writes:
+        return
+    with replacing(output / MODEL) as partial:
+        # A model of the same layers that has not been compiled has no optimizer to save.
+        keras.Model(model.inputs, model.outputs, name=model.name).save(partial)

@@ -1,15 +1,19 @@
-"""Recipes: optimizer, schedule and regularization of a training, as data."""
+"""A recipe: optimizer, schedule and regularization of a training, as data."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import keras
 
 from keras_residual import _checks
+from keras_residual.training import losses, schedules
 
-_OPTIMIZERS = ("sgd", "adamw")
-_SCHEDULES = ("cosine", "steps")
+_OPTIMIZERS = ("sgd", "adamw", "lamb")
+_SCHEDULES = ("cosine", "steps", "one_cycle")
 # TensorFlow's variables have a number behind the name.
 _WITHOUT_DECAY = [r"(gamma|beta|bias)(_\d+)?(:\d+)?$"]
+# What a training may change when it goes on, and what leads to other settings of a training.
+_FREE = ("epochs", "batch_size", "model")
 
 
 @dataclass(frozen=True)
@@ -17,20 +21,32 @@ class Recipe:
     """How to train a network.
 
     Attributes:
-        optimizer: `"sgd"` or `"adamw"`.
+        optimizer: `"sgd"`, `"adamw"` or `"lamb"`.
         learning_rate: The highest one.
-        schedule: `"cosine"`, falling to 0 along half a cosine, or `"steps"`, divided by ten at each
-            of `drops`.
+        schedule: `"cosine"`, falling to 0 along half a cosine; `"steps"`, multiplied by
+            `drop_factor` at each of `drops`; or `"one_cycle"`, falling to 0 in a straight line.
         epochs: Number of epochs, unless a training asks for another.
         batch_size: Number of examples in a batch, unless a training asks for another.
         weight_decay: Decay of kernels; biases and the scales and shifts of normalizations have
             none. With `"sgd"` it is the factor of the L2 penalty's gradient, as papers give it;
-            with `"adamw"` it is decoupled.
+            with the others it is decoupled.
         momentum: Momentum of `"sgd"`.
         nesterov: Whether it is Nesterov's.
-        warmup: Fraction of all steps in which the rate of `"cosine"` rises from a tenth.
-        drops: Fractions of all steps after which the rate of `"steps"` is divided by ten.
-        augmentation: What `data.pipeline` does to the training images.
+        warmup: Fraction of all steps in which the rate rises in a straight line, from a tenth with
+            `"cosine"` and `"steps"`.
+        constant_warmup: Whether `"steps"` keeps the tenth until the warmup is over.
+        drops: Fractions of all steps after which the rate of `"steps"` is multiplied.
+        drop_factor: By what.
+        loss: `"cross_entropy"`, or `"binary_cross_entropy"` of each class for itself.
+        label_smoothing: Share of the target spread over all classes, in [0, 1).
+        ema: Momentum of a moving average of the weights, which takes their place in evaluation
+            and after the last epoch; `0` for none.
+        augmentation: What is done to the training images, see `data.pipeline`.
+        mixup: Exponent α of mixup; `0` for none.
+        cutmix: Exponent α of CutMix; `0` for none. With both, each image gets one of them.
+        image_size: Side to which images are brought; `None` for their own, or 224.
+        model: Options of the network that belong to the recipe, such as a dropout rate. They act
+            where a recipe's name leads to a network, as in `keras-residual train`.
     """
 
     optimizer: str = "sgd"
@@ -42,69 +58,74 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     warmup: float = 0.0
+    constant_warmup: bool = False
     drops: tuple[float, ...] = (0.5, 0.75)
+    drop_factor: float = 0.1
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    ema: float = 0.0
     augmentation: str = "auto"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    image_size: int | None = None
+    model: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         _checks.choice("optimizer", self.optimizer, _OPTIMIZERS)
         _checks.choice("schedule", self.schedule, _SCHEDULES)
-        _checks.real("learning_rate", self.learning_rate, 0, 1e6)
-        _checks.integer("epochs", self.epochs)
-        _checks.integer("batch_size", self.batch_size)
-        _checks.real("weight_decay", self.weight_decay, 0, 1e6)
-        _checks.real("momentum", self.momentum, 0, 1, open_end=True)
-        _checks.boolean("nesterov", self.nesterov)
-        _checks.real("warmup", self.warmup, 0, 1, open_end=True)
+        _checks.choice("loss", self.loss, losses.KINDS)
+        for name in ("epochs", "batch_size"):
+            _checks.integer(name, getattr(self, name))
+        for name in ("learning_rate", "weight_decay", "mixup", "cutmix"):
+            _checks.real(name, getattr(self, name), 0, 1e6)
+        for name in ("momentum", "warmup", "label_smoothing", "ema"):
+            _checks.real(name, getattr(self, name), 0, 1, open_end=True)
+        for name in ("nesterov", "constant_warmup"):
+            _checks.boolean(name, getattr(self, name))
+        _checks.real("drop_factor", self.drop_factor, 0, 1)
         for fraction in self.drops:
             _checks.real("drops", fraction, 0, 1)
+        if self.image_size is not None:
+            _checks.integer("image_size", self.image_size)
 
     def learning_rates(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """Returns the learning rate as a function of the step, for a training of `steps` steps."""
-        schedules = keras.optimizers.schedules
+        rate, warmup = self.learning_rate, round(self.warmup * steps)
+        if self.schedule == "one_cycle":
+            return schedules.OneCycle(rate, steps, warmup)
         if self.schedule == "steps":
             boundaries = [max(1, round(fraction * steps)) for fraction in self.drops]
-            values = [self.learning_rate / 10**drop for drop in range(len(boundaries) + 1)]
-            return schedules.PiecewiseConstantDecay(boundaries, values)
-        warmup = round(self.warmup * steps)
-        if not warmup:
-            return schedules.CosineDecay(self.learning_rate, steps)
-        return schedules.CosineDecay(
-            self.learning_rate / 10,
-            max(1, steps - warmup),
-            warmup_target=self.learning_rate,
-            warmup_steps=warmup,
+            values = [rate * self.drop_factor**drop for drop in range(len(boundaries) + 1)]
+            if warmup:
+                return schedules.Steps(boundaries, values, warmup, rate / 10, self.constant_warmup)
+            return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+        warm = {"warmup_target": rate, "warmup_steps": warmup} if warmup else {}
+        return keras.optimizers.schedules.CosineDecay(
+            rate / 10 if warmup else rate, max(1, steps - warmup), **warm
         )
 
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Returns a new optimizer for a training of `steps` steps."""
         rates = self.learning_rates(_checks.integer("steps", steps))
-        if self.optimizer == "adamw":
-            made = keras.optimizers.AdamW(rates, weight_decay=self.weight_decay)
-        else:
+        average = {"use_ema": True, "ema_momentum": self.ema} if self.ema else {}
+        if self.optimizer == "sgd":
             # Keras subtracts the decay beside the momentum, which would multiply it in time.
             decay = self.weight_decay / (1 - self.momentum) or None
-            made = keras.optimizers.SGD(rates, self.momentum, self.nesterov, weight_decay=decay)
+            made = keras.optimizers.SGD(
+                rates, self.momentum, self.nesterov, weight_decay=decay, **average
+            )
+        else:
+            make = {"adamw": keras.optimizers.AdamW, "lamb": keras.optimizers.Lamb}[self.optimizer]
+            made = make(rates, weight_decay=self.weight_decay, **average)
         made.exclude_from_weight_decay(var_names=_WITHOUT_DECAY)
         return made
 
+    def batch_options(self) -> dict[str, Any]:
+        """Returns what the recipe says of its batches, as arguments of `data.pipeline`."""
+        names = ("batch_size", "augmentation", "mixup", "cutmix", "image_size")
+        return {name: getattr(self, name) for name in names}
 
-recipes: dict[str, Recipe] = {
-    # He et al., 2015, section 4.2: 64k steps of 128, of 50,000 images each epoch.
-    "he2015": Recipe(schedule="steps", epochs=164),
-    # Small networks on small data, in seconds to minutes.
-    "quick": Recipe(
-        optimizer="adamw",
-        learning_rate=4e-3,
-        weight_decay=0.02,
-        epochs=30,
-        batch_size=64,
-        warmup=0.2,
-    ),
-}
-
-
-def find_recipe(recipe: "Recipe | str") -> Recipe:
-    """Returns a recipe as it is, or the one of that name."""
-    if isinstance(recipe, Recipe):
-        return recipe
-    return recipes[_checks.known("recipe", recipe, recipes)]
+    def identity(self) -> dict[str, Any]:
+        """Returns what must stay the same for a training to go on, as JSON reads it back."""
+        settings = {key: value for key, value in asdict(self).items() if key not in _FREE}
+        return {**settings, "drops": list(self.drops)}

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -84,18 +85,33 @@ def test_a_saved_network_takes_pixels_as_they_are(run, dataset, tmp_path):
     np.testing.assert_allclose(values.std((0, 1, 2)), 1, atol=1e-3)
 
 
+def test_options_on_top_of_a_recipe_and_a_result(run, dataset, tmp_path):
+    """Averaged weights, mixed images, and the test images seen once."""
+    line = f"{TRAIN} --recipe modern --epochs 2 --set ema=0.5 --set augmentation=shift"
+    trained = run(f"{line} --hold-out 0.25")
+    assert trained.exit_code == 0, trained.output
+    assert "36 training and 12 held-out images" in trained.stdout
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert f"Test accuracy {result['test_accuracy']:.2%}" in trained.stdout
+    assert result["recipe"] == "modern" and result["set"] == ["ema=0.5", "augmentation=shift"]
+    assert result["seed"] == 0 and result["epochs"] == 2 and "cores" in result["machine"]
+    assert result["versions"]["keras"] == keras.__version__
+    evaluated = run("evaluate run --dataset tiny.npz")
+    assert f"Held-out accuracy {result['test_accuracy']:.2%}" in evaluated.stdout
+
+
 def test_killed_at_any_moment_the_same_command_goes_on(run, dataset, tmp_path):
-    line = f"{TRAIN} --epochs 8"
+    line = f"{TRAIN} --epochs 40"
     killed = process(tmp_path, line)
     wait_for_epochs(killed, tmp_path / "run", 2)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     finished = len(log(tmp_path / "run"))
-    assert finished < 8
+    assert finished < 40
     assert run(line).exit_code == 0
     assert run(line.replace("--output run", "--output whole")).exit_code == 0
     resumed, whole = log(tmp_path / "run"), log(tmp_path / "whole")
-    assert len(resumed) == 8
+    assert len(resumed) == 40
     for ours, theirs in zip(resumed, whole, strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
     models = [keras.saving.load_model(tmp_path / name / "model.keras") for name in ("run", "whole")]
@@ -157,8 +173,14 @@ def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
     ("options", "message"),
     [
         ("--model resnt20", "Unknown model: 'resnt20'. Did you mean ResNet20"),
-        ("--model resnet8 --recipe he2016", "Unknown recipe: 'he2016'. Accepted: he2015, quick."),
+        (
+            "--model resnet8 --recipe he2016",
+            "Unknown recipe: 'he2016'. Accepted: he2015, preactivation, ",
+        ),
         ("--model resnet8 --dtype int8", "`dtype` must be"),
+        ("--model resnet8 --set rate=1", "`--set` takes NAME=VALUE of optimizer, learning_rate"),
+        ("--model resnet8 --set ema=2", "`ema` must be a number in [0, 1). Received: ema=2"),
+        ("--model resnet8 --hold-out 1.5", "`fraction` must be a number in [0, 1)"),
         ("--model resnet50", "at least 32"),
         ("--model resnet50", "`--image-size 32` enlarges the images"),
     ],

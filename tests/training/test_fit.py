@@ -1,4 +1,9 @@
+import contextlib
 import csv
+import errno
+import json
+import re
+import warnings
 import zipfile
 
 import keras
@@ -40,8 +45,8 @@ def tiny_data():
 
 
 def fit(model, output, epochs=EPOCHS, **options):
-    options = {"recipe": "quick", "steps_per_epoch": STEPS, "verbose": 0, **options}
-    return training.fit(model, tiny_data(), output=output, epochs=epochs, **options)
+    fixed = {"recipe": "quick", "steps_per_epoch": STEPS, "verbose": 0, "checkpoint_seconds": 0}
+    return training.fit(model, tiny_data(), output=output, epochs=epochs, **{**fixed, **options})
 
 
 class StopBefore(keras.callbacks.Callback):
@@ -55,6 +60,27 @@ class StopBefore(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.seen = epoch
+
+
+class EndAfter(keras.callbacks.Callback):
+    """Ends the training in good order, as early stopping does."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epochs:
+            self.model.stop_training = True
+
+
+@contextlib.contextmanager
+def warned(message):
+    """A warning comes; others, of Keras on NumPy, may."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    assert any(re.search(message, str(warning.message)) for warning in caught)
 
 
 def not_a_number(_, outputs):
@@ -158,25 +184,140 @@ def test_a_checkpoint_of_other_layers_is_refused(tmp_path):
         fit(tiny_model(units=6), tmp_path, epochs=2)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "flipped"])
-def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, damage):
-    fit(tiny_model(), tmp_path, epochs=1)
-    path = tmp_path / "checkpoint.keras"
+def damaged(path, damage):
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         with zipfile.ZipFile(path) as archive:
             start = archive.getinfo("model.weights.h5").header_offset
         content[start + 5000] ^= 0xFF
     path.write_bytes({"truncated": content[:900], "foreign": b"x", "flipped": content}[damage])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "flipped"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, damage):
+    fit(tiny_model(), tmp_path, epochs=1)
+    damaged(tmp_path / "checkpoint.keras", damage)
     with pytest.raises(training.CheckpointError, match=r"checkpoint\.keras") as caught:
         fit(tiny_model(), tmp_path, epochs=2)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "flipped"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage):
+    whole = tiny_model()
+    fit(whole, tmp_path / "whole", epochs=4)
+    fit(tiny_model(), tmp_path / "parts", epochs=4, callbacks=[EndAfter(3)])
+    damaged(tmp_path / "parts" / "checkpoint.keras", damage)
+    resumed = tiny_model()
+    with warned("is damaged. Going on from the one before.*epoch 2"):
+        fit(resumed, tmp_path / "parts", epochs=4)
+    assert_equal_weights(resumed, whole)
+
+
+def test_killed_between_two_checkpoints_the_one_before_counts(tmp_path):
+    whole = tiny_model()
+    fit(whole, tmp_path / "whole", epochs=3)
+    fit(tiny_model(), tmp_path / "parts", epochs=3, callbacks=[EndAfter(2)])
+    (tmp_path / "parts" / "checkpoint.keras").unlink()
+    assert training.finished_epochs(tmp_path / "parts") == 1
+    resumed = tiny_model()
+    fit(resumed, tmp_path / "parts", epochs=3)
+    assert_equal_weights(resumed, whole)
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path, monkeypatch):
+    """A write that fails halfway, in the second of three epochs."""
+    whole = tiny_model()
+    expected = fit(whole, tmp_path / "whole", epochs=3)
+    model, save, calls = tiny_model(), keras.Model.save, []
+
+    def failing(self, path, *arguments, **options):
+        calls.append(path)
+        if len(calls) == 2:
+            path.write_bytes(b"half a checkpoint")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(self, path, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "save", failing)
+    with warned("epoch 2 could not be written.*No space left.*epoch 1"):
+        history = fit(model, tmp_path / "full", epochs=3)
+    assert history["loss"] == expected["loss"]
+    assert_equal_weights(model, whole)
+    assert training.finished_epochs(tmp_path / "full") == 3
+    before = zipfile.ZipFile(tmp_path / "full" / "checkpoint.previous.keras")
+    assert len(json.loads(before.read("training.json"))["rows"]) == 1
+    assert not list((tmp_path / "full").glob(".*"))
+
+
+def test_an_earlier_stop_is_saved(tmp_path):
+    model = tiny_model()
+    history = fit(model, tmp_path, callbacks=[EndAfter(2)], checkpoint_seconds=1000)
+    assert len(history["loss"]) == training.finished_epochs(tmp_path) == 2
+    saved = keras.saving.load_model(tmp_path / "checkpoint.keras")
+    assert_equal_weights(saved, model)
+
+
+def test_checkpoints_take_little_of_the_time(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_model(), tmp_path, callbacks=[StopBefore(3)], checkpoint_seconds=1000)
+    assert training.finished_epochs(tmp_path) == 1, "only the first was due"
+    whole, resumed = tiny_model(), tiny_model()
+    fit(whole, tmp_path / "whole")
+    fit(resumed, tmp_path)
+    assert_equal_weights(resumed, whole)
+
+
+def test_averaged_weights_are_evaluated_and_kept_apart(tmp_path):
+    """The checkpoint goes on with the raw weights, the model file has the averaged ones."""
+    recipe = training.Recipe("sgd", 0.05, batch_size=12, ema=0.9)
+    whole, resumed = tiny_model(), tiny_model()
+    history = fit(whole, tmp_path / "whole", recipe=recipe)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_model(), tmp_path / "parts", recipe=recipe, callbacks=[StopBefore(2)])
+    fit(resumed, tmp_path / "parts", recipe=recipe)
+    assert_equal_weights(resumed, whole)
+    raw = keras.saving.load_model(tmp_path / "whole" / "checkpoint.keras")
+    averaged = keras.saving.load_model(tmp_path / "whole" / "model.keras")
+    assert_equal_weights(averaged, whole)
+    assert (raw.get_weights()[0] != averaged.get_weights()[0]).any()
+    averaged.compile(loss="sparse_categorical_crossentropy")
+    loss = averaged.evaluate(tiny_data()[1], verbose=0)
+    assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-4)
+
+
+def test_mixed_and_smoothed_labels(tmp_path):
+    """The loss against NumPy, and accuracy against shares of classes and class numbers."""
+    shares = np.array([[0.7, 0.3, 0.0], [0.0, 0.2, 0.8]], np.float32)
+    logits = np.array([[2.0, 0.0, 1.0], [0.5, 1.5, 1.0]], np.float32)
+    target = 0.9 * shares + 0.1 / 3
+    log_softmax = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    expected = -(target * log_softmax).sum(1).mean()
+    loss = training.CrossEntropy(label_smoothing=0.1)(shares, logits)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    sigmoid = 1 / (1 + np.exp(-logits))
+    expected = -(target * np.log(sigmoid) + (1 - target) * np.log(1 - sigmoid)).mean()
+    binary = training.CrossEntropy("binary_cross_entropy", 0.1)
+    assert float(binary(shares, logits)) == pytest.approx(expected, rel=1e-5)
+    smoothed = training.CrossEntropy(label_smoothing=0.1)
+    assert float(smoothed(np.array([1, 2]), logits)) == pytest.approx(
+        float(smoothed(np.eye(3, dtype="float32")[[1, 2]], logits))
+    )
+    accuracy = training.Accuracy()
+    accuracy.update_state(shares, logits)
+    accuracy.update_state(np.array([0, 0]), logits)
+    assert float(accuracy.result()) == 0.5
+
+
+def test_binary_cross_entropy_needs_logits(tmp_path):
+    recipe = training.Recipe(loss="binary_cross_entropy")
+    with pytest.raises(ValueError, match="needs a model that puts out logits"):
+        fit(tiny_model(), tmp_path, recipe=recipe)
+
+
 def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path):
     fit(tiny_model(), tmp_path, epochs=1)
     before = (tmp_path / "checkpoint.keras").read_bytes()
-    with pytest.raises(FloatingPointError, match="epoch 2"):
+    with pytest.raises(FloatingPointError, match=r"nan in epoch 2.*epoch 1.*lower learn"):
         fit(tiny_model(), tmp_path, epochs=2, loss=not_a_number)
     assert (tmp_path / "checkpoint.keras").read_bytes() == before
 

@@ -25,6 +25,44 @@ def test_he2015_runs_64k_steps_on_cifar():
     assert abs(recipe.epochs * math.ceil(50_000 / recipe.batch_size) - 64_000) < 391
 
 
+def test_preactivation_warms_up_for_400_steps_at_a_tenth():
+    schedule = recipes["preactivation"].learning_rates(64_000)
+    expected = {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.1, 32_001: 0.01, 48_001: 0.001}
+    for step, rate in expected.items():
+        assert float(keras.ops.convert_to_numpy(schedule(step))) == pytest.approx(rate)
+
+
+def test_wide_resnet_multiplies_by_a_fifth_after_60_120_and_160_of_200_epochs():
+    values = rates(recipes["wide_resnet"], 200)
+    assert values[60] == pytest.approx(0.1) and values[61] == pytest.approx(0.02)
+    assert values[121] == pytest.approx(0.004) and values[161] == pytest.approx(0.0008)
+
+
+def test_one_cycle_rises_and_falls_in_straight_lines():
+    values = rates(Recipe(schedule="one_cycle", learning_rate=1.0, warmup=0.2), 100)
+    assert np.argmax(values) in (19, 20) and max(values) == pytest.approx(1.0, abs=0.05)
+    np.testing.assert_allclose(np.diff(values[:19]), values[1] - values[0], rtol=1e-4)
+    np.testing.assert_allclose(np.diff(values[21:]), values[99] - values[98], rtol=1e-3)
+    assert values[100] == 0 and values[0] > 0
+
+
+def test_steps_rise_in_a_line():
+    values = rates(Recipe(schedule="steps", warmup=0.1, drops=(0.5,)), 100)
+    np.testing.assert_allclose(values[:10], np.linspace(0.01, 0.1, 11)[:10], rtol=1e-5)
+    assert values[10] == values[50] == pytest.approx(0.1) and values[51] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("name", recipes)
+def test_schedules_are_saved_with_the_optimizer(name):
+    optimizer = recipes[name].make_optimizer(1000)
+    config = keras.saving.serialize_keras_object(optimizer)
+    again = keras.saving.deserialize_keras_object(config)
+    for step in (0, 3, 400, 999):
+        again.iterations.assign(step)
+        expected = recipes[name].learning_rates(1000)(step)
+        assert float(again.learning_rate) == pytest.approx(float(expected), rel=1e-6)
+
+
 def test_cosine_rises_to_its_rate_and_falls_to_0():
     values = rates(Recipe(learning_rate=1.0, warmup=0.25), 40)
     assert values[0] == pytest.approx(0.1)
@@ -78,6 +116,13 @@ def test_decay_of_sgd_is_that_of_an_l2_penalty():
         ("warmup", 1.5),
         ("drops", (2.0,)),
         ("nesterov", 1),
+        ("loss", "hinge"),
+        ("label_smoothing", 1.0),
+        ("ema", -0.1),
+        ("cutmix", -1.0),
+        ("drop_factor", 2.0),
+        ("constant_warmup", "yes"),
+        ("image_size", 0),
     ],
 )
 def test_wrong_options_are_named(option, value):

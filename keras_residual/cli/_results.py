@@ -1,0 +1,54 @@
+"""What a training says of itself when it is done."""
+
+import datetime
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import data
+from keras_residual._files import write_text
+from keras_residual.cli import _classifier
+
+_PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def test_accuracy(
+    model: keras.Model, dataset: data.Dataset, image_size: tuple[int, int], batch_size: int
+) -> float:
+    """Returns the share of the dataset's test images that the model classifies rightly."""
+    batches = _classifier.held_out_batches(dataset, batch_size, image_size)
+    hits = [
+        model.predict_on_batch(images).argmax(-1) == labels
+        for images, labels in batches.as_numpy_iterator()
+    ]
+    return float(np.concatenate(hits).mean())
+
+
+def write(path: Path, result: dict) -> None:
+    """Writes a result with the date, the versions and the machine it came from."""
+    everything = {
+        **result,
+        "date": datetime.date.today().isoformat(),
+        "backend": keras.backend.backend(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    write_text(path, json.dumps(everything, indent=2) + "\n")
+
+
+def machine() -> str:
+    """Returns the accelerators if there are any, or the number of cores."""
+    devices = keras.distribution.list_devices("gpu") or keras.distribution.list_devices("tpu")
+    name = f"{len(devices)} × {devices[0].split(':')[0]}, " if devices else ""
+    return f"{name}{os.cpu_count()} cores, {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages that computed."""
+    loaded = {name: sys.modules[name].__version__ for name in _PACKAGES if name in sys.modules}
+    return {"python": platform.python_version(), **loaded}

@@ -1,0 +1,81 @@
+"""The batches of a whole training, by the fastest way that the dataset allows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from keras_residual.data.dataset import Dataset, Split
+from keras_residual.data.in_step import fits_in_step, in_step
+from keras_residual.data.input_pipeline import pipeline
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True, eq=False)
+class EpochBatches:
+    """Training batches from any epoch on, as `training.fit` takes them.
+
+    Attributes:
+        split: The split to train on.
+        batch_size: Number of images in a batch.
+        options: More arguments of `pipeline`.
+    """
+
+    split: Split
+    batch_size: int
+    options: dict[str, Any]
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.split) / self.batch_size)
+
+    def __call__(self, epoch: int) -> "tf.data.Dataset":
+        return pipeline(
+            self.split,
+            batch_size=self.batch_size,
+            training=True,
+            epoch=epoch,
+            repeat=True,
+            **self.options,
+        )
+
+
+def training_batches(
+    dataset: Dataset,
+    batch_size: int = 128,
+    *,
+    augmentation: str = "auto",
+    image_size: int | Sequence[int] | None = None,
+    seed: int = 0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+) -> tuple:
+    """Returns `(train, held_out)` for `training.fit`.
+
+    Images in memory that need no resizing are batched inside the compiled step (`in_step`), others
+    in a `tf.data` pipeline.
+
+    Args:
+        dataset: The dataset.
+        batch_size: Positive integer.
+        augmentation: What to do to the training images, see `pipeline`.
+        image_size: Integer or `(height, width)` to bring images to. Defaults to their own.
+        seed: Integer, decides order and augmentation.
+        mixup: The α of mixup; `0` for none.
+        cutmix: The α of CutMix; `0` for none.
+    """
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    size = None if size is None else tuple(size)
+    mixing = {"mixup": mixup, "cutmix": cutmix, "classes": dataset.num_classes}
+    options = {"augmentation": augmentation, "seed": seed}
+    if fits_in_step(dataset.train, augmentation, size):
+        train = in_step(dataset.train, batch_size, training=True, **options, **mixing)
+    else:
+        train = EpochBatches(
+            dataset.train, batch_size, {**options, **mixing, "image_size": image_size}
+        )
+    if fits_in_step(dataset.test, augmentation, size):
+        return train, in_step(dataset.test, batch_size, **options)
+    held_out = pipeline(dataset.test, batch_size=batch_size, image_size=image_size, **options)
+    return train, held_out

@@ -1,0 +1,123 @@
+"""What a training writes: a log after each epoch, a checkpoint as often as that costs little."""
+
+import csv
+import io
+import math
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual._files import write_text
+from keras_residual.training import checkpoint
+
+CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
+# Share of the time that may go into writing checkpoints.
+_SHARE = 0.03
+ADVICE = (
+    "A lower learning rate, a longer warmup or clipped gradients may help; with mixed_float16, "
+    "mixed_bfloat16 or float32 may."
+)
+
+
+class Journal(keras.callbacks.Callback):
+    """Writes the log and the checkpoint, and stops a training that came to no number.
+
+    Args:
+        output: The folder.
+        progress: What has been done; each epoch adds a row.
+        seconds: Least time between two checkpoints; `None` for 33 times what the last one took.
+        writes: Whether this process writes, which one of several does.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        progress: checkpoint.Progress,
+        seconds: float | None = None,
+        writes: bool = True,
+    ):
+        super().__init__()
+        self.output, self.progress, self.writes = output, progress, writes
+        self.seconds = seconds
+        self.saved = len(progress.rows)
+        self._next = -math.inf
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: float(value) for name, value in logs.items()}
+        if not math.isfinite(values["loss"]):
+            self._stop(f"The loss became {values['loss']} in epoch {epoch + 1}.")
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = round(time.perf_counter() - self.began, 3)
+        self.progress.rows.append(
+            {"epoch": epoch + 1, **values, "learning_rate": rate, "seconds": seconds}
+        )
+        if self.writes:
+            # The checkpoint holds the log too: a log that is ahead is cut when resumed.
+            self._try(lambda: write_text(self.output / LOG, as_csv(self.progress.rows)), "log")
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if last or time.perf_counter() >= self._next:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the checkpoint; if that fails, the one before stays and the training goes on."""
+        epoch = len(self.progress.rows)
+        if not all(_is_finite(variable) for variable in self.model.weights):
+            self._stop(f"Weights became infinite or no number in epoch {epoch}.")
+        started = time.perf_counter()
+        path = self.output / CHECKPOINT
+        if self.writes and not self._try(
+            lambda: checkpoint.save(path, self.model, self.progress), "checkpoint"
+        ):
+            return
+        self.saved = epoch
+        ended = time.perf_counter()
+        rest = (ended - started) / _SHARE if self.seconds is None else self.seconds
+        self._next = ended + rest
+
+    def _try(self, write: Callable[[], None], what: str) -> bool:
+        """Returns whether a file could be written; a full disk must not end a training."""
+        try:
+            write()
+        except (OSError, RuntimeError) as error:
+            warnings.warn(
+                f"The {what} of epoch {len(self.progress.rows)} could not be written ({error}); "
+                f"the checkpoint of epoch {self.saved} stays and the training goes on.",
+                stacklevel=2,
+            )
+            return False
+        return True
+
+    def _stop(self, reason: str):
+        kept = self.output / CHECKPOINT
+        raise FloatingPointError(
+            f"{reason} {kept} holds epoch {self.saved}, the last good one. {ADVICE}"
+            if self.saved
+            else f"{reason} No epoch was finished. {ADVICE}"
+        )
+
+
+def _is_finite(variable) -> bool:
+    if not keras.backend.is_float_dtype(variable.dtype):
+        return True
+    return bool(np.isfinite(keras.ops.convert_to_numpy(keras.ops.sum(variable))))
+
+
+def columns(rows: list[dict]) -> list[str]:
+    """Returns the names in all rows: a resumed training may have got validation data."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def as_csv(rows: list[dict]) -> str:
+    """Returns the rows as the text of a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,107 @@
+"""The epochs of a training whose batches are made inside the compiled step."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
+
+# A call this long is not felt at the keyboard and costs nothing to start.
+_CALLS_AN_EPOCH = 8
+
+
+def fit_in_step(
+    model: keras.Model,
+    train: InStep,
+    validation: InStep | Iterable | None,
+    initial_epoch: int,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: str | int,
+    steps_per_call: int | None = None,
+) -> None:
+    """Does what `model.fit` does, many steps a call.
+
+    Callbacks hear of batches once a call, of the last batch in it.
+    """
+    calls = keras.callbacks.CallbackList(
+        list(callbacks),
+        add_history=True,
+        add_progbar=verbose != 0,
+        verbose=1 if verbose == "auto" else verbose,
+        epochs=epochs,
+        steps=len(train),
+        model=model,
+    )
+    _build(model, train)
+    steps_per_call = steps_per_call or math.ceil(len(train) / _CALLS_AN_EPOCH)
+    run = compile_steps(model, train, training=True)
+    evaluate = _evaluation(model, validation, calls)
+    model.stop_training = False
+    calls.on_train_begin()
+    logs = {}
+    for epoch in range(initial_epoch, epochs):
+        model.reset_metrics()
+        calls.on_epoch_begin(epoch)
+        logs = _epoch(model, run, train.order(epoch), epoch, steps_per_call, calls)
+        logs.update({f"val_{name}": value for name, value in evaluate().items()})
+        calls.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    calls.on_train_end(logs)
+
+
+def _build(model, train):
+    """Builds the metrics by one step of evaluation, and the optimizer."""
+    index = train.order(0)[0][0]
+    inputs, targets = train.make(
+        tuple(keras.ops.convert_to_tensor(array) for array in train.arrays),
+        keras.ops.convert_to_tensor(index),
+        keras.ops.convert_to_tensor(0, dtype="int32"),
+    )
+    model.test_on_batch(inputs, targets)
+    model.optimizer.build(model.trainable_variables)
+
+
+def _epoch(model, run, orders, epoch, steps_per_call, calls):
+    """Runs the steps of one epoch and returns the metrics over all of it."""
+    done = 0
+    for order in orders:
+        for start in range(0, len(order), steps_per_call):
+            part = order[start : start + steps_per_call]
+            calls.on_train_batch_begin(done)
+            run(part, epoch)
+            done += len(part)
+            logs = _metrics(model)
+            calls.on_train_batch_end(done - 1, logs)
+            if model.stop_training or not math.isfinite(logs["loss"]):
+                return logs
+    return logs
+
+
+def _evaluation(model, validation, calls):
+    """Returns a function that evaluates the model and returns the metrics."""
+    if validation is None:
+        return dict
+    if not makes_batches_in_step(validation):
+        return lambda: model.evaluate(validation, verbose=0, return_dict=True, callbacks=calls)
+    run = compile_steps(model, validation, training=False)
+    orders = validation.order(0)
+
+    def evaluate():
+        model.reset_metrics()
+        calls.on_test_begin()
+        for order in orders:
+            run(order, 0)
+        logs = _metrics(model)
+        calls.on_test_end(logs)
+        return logs
+
+    return evaluate
+
+
+def _metrics(model) -> dict[str, float]:
+    result = model.get_metrics_result()
+    return {name: float(np.mean(keras.ops.convert_to_numpy(v))) for name, v in result.items()}

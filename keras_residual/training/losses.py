@@ -1,0 +1,86 @@
+"""Cross-entropy of class scores against class numbers or mixed classes."""
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+
+KINDS = ("cross_entropy", "binary_cross_entropy")
+
+
+@keras.saving.register_keras_serializable(package="keras_residual")
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy against class numbers, or against shares of classes as mixed images have them.
+
+    With `label_smoothing` s, the target of K classes is (1 - s) · target + s / K.
+
+    Args:
+        kind: `"cross_entropy"`, over the classes, or `"binary_cross_entropy"`, of each class for
+            itself and averaged over the classes.
+        label_smoothing: Number in [0, 1).
+        from_logits: Whether the model puts out logits. Binary cross-entropy needs them.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Reference:
+        - [Szegedy et al., 2015](https://arxiv.org/abs/1512.00567), `label_smoothing`
+        - [Wightman et al., 2021](https://arxiv.org/abs/2110.00476), binary cross-entropy
+    """
+
+    def __init__(
+        self,
+        kind: str = "cross_entropy",
+        label_smoothing: float = 0.0,
+        from_logits: bool = True,
+        name: str = "cross_entropy",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.kind = _checks.choice("kind", kind, KINDS)
+        self.label_smoothing = _checks.real("label_smoothing", label_smoothing, 0, 1, open_end=True)
+        self.from_logits = _checks.boolean("from_logits", from_logits)
+        if kind == "binary_cross_entropy" and not from_logits:
+            raise ValueError(
+                "`binary_cross_entropy` needs a model that puts out logits: make it with "
+                "classifier_activation=None. Received: from_logits=False"
+            )
+
+    def call(self, y_true, y_pred):
+        target = as_shares(y_true, y_pred)
+        classes = y_pred.shape[-1]
+        target = (1 - self.label_smoothing) * target + self.label_smoothing / classes
+        if self.kind == "binary_cross_entropy":
+            return keras.losses.binary_crossentropy(target, y_pred, from_logits=True)
+        return keras.losses.categorical_crossentropy(target, y_pred, from_logits=self.from_logits)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "label_smoothing": self.label_smoothing,
+            "from_logits": self.from_logits,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_residual")
+class Accuracy(keras.metrics.MeanMetricWrapper):
+    """Share of examples whose highest score is that of their class, or of its greatest share."""
+
+    def __init__(self, name: str = "accuracy", dtype=None):
+        super().__init__(hits, name=name, dtype=dtype)
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def hits(y_true, y_pred):
+    """Returns 1 where the highest score is that of the right class, else 0."""
+    return keras.metrics.categorical_accuracy(as_shares(y_true, y_pred), y_pred)
+
+
+def as_shares(y_true, y_pred):
+    """Returns `(batch, ..., classes)`: class numbers as one-hot rows, shares as they are."""
+    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == y_pred.shape[-1]:
+        return ops.cast(y_true, y_pred.dtype)
+    if len(y_true.shape) == len(y_pred.shape):
+        y_true = ops.squeeze(y_true, -1)
+    return ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)

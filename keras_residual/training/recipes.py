@@ -1,0 +1,131 @@
+"""The recipes of the papers, and some of our own."""
+
+from keras_residual import _checks
+from keras_residual.training.recipe import Recipe
+
+recipes: dict[str, Recipe] = {
+    # He et al., 2015, section 4.2: 64k steps of 128, of 50,000 images each epoch.
+    "he2015": Recipe(schedule="steps", epochs=164),
+    # He et al., 2016, section 3: as above, after 400 steps at a tenth of the rate.
+    "preactivation": Recipe(
+        schedule="steps", epochs=164, warmup=400 / 64_000, constant_warmup=True
+    ),
+    # Zagoruyko and Komodakis, 2016, section 3, with the dropout of their best networks. Their
+    # code pads by reflection, ours with zeros.
+    "wide_resnet": Recipe(
+        schedule="steps",
+        epochs=200,
+        weight_decay=5e-4,
+        nesterov=True,
+        drops=(0.3, 0.6, 0.8),
+        drop_factor=0.2,
+        model={"dropout_rate": 0.3},
+    ),
+    # Xie et al., 2017, section 5.3.
+    "resnext": Recipe(schedule="steps", epochs=300, weight_decay=5e-4, nesterov=True),
+    # Huang et al., 2017, section 4.2; dropout of 0.2 only where images are not augmented.
+    "densenet": Recipe(schedule="steps", epochs=300, batch_size=64, nesterov=True),
+    # For small images, after what proved itself since.
+    "modern": Recipe(
+        schedule="one_cycle",
+        learning_rate=0.2,
+        epochs=200,
+        weight_decay=5e-4,
+        nesterov=True,
+        warmup=0.15,
+        label_smoothing=0.1,
+        cutmix=1.0,
+        ema=0.999,
+    ),
+    # Small networks on small images in few epochs: they need no more regularization than this.
+    "one_cycle": Recipe(
+        schedule="one_cycle",
+        learning_rate=0.2,
+        epochs=30,
+        weight_decay=2e-4,
+        nesterov=True,
+        warmup=0.2,
+        ema=0.998,
+    ),
+    # torchvision's first weights: references/classification, 8 × 32 images a step.
+    "imagenet": Recipe(
+        schedule="steps",
+        epochs=90,
+        batch_size=256,
+        drops=(1 / 3, 2 / 3),
+        augmentation="imagenet",
+        image_size=224,
+    ),
+    # Wightman et al., 2021, table 2, without RandAugment and repeated augmentation.
+    "rsb_a1": Recipe(
+        optimizer="lamb",
+        learning_rate=5e-3,
+        epochs=600,
+        batch_size=2048,
+        weight_decay=0.01,
+        warmup=5 / 600,
+        loss="binary_cross_entropy",
+        label_smoothing=0.1,
+        mixup=0.2,
+        cutmix=1.0,
+        augmentation="imagenet",
+        image_size=224,
+        model={"drop_path_rate": 0.05, "classifier_activation": None},
+    ),
+    "rsb_a2": Recipe(
+        optimizer="lamb",
+        learning_rate=5e-3,
+        epochs=300,
+        batch_size=2048,
+        weight_decay=0.02,
+        warmup=5 / 300,
+        loss="binary_cross_entropy",
+        mixup=0.1,
+        cutmix=1.0,
+        augmentation="imagenet",
+        image_size=224,
+        model={"drop_path_rate": 0.05, "classifier_activation": None},
+    ),
+    # Tested at 224 in the paper.
+    "rsb_a3": Recipe(
+        optimizer="lamb",
+        learning_rate=8e-3,
+        epochs=100,
+        batch_size=2048,
+        weight_decay=0.02,
+        warmup=5 / 100,
+        loss="binary_cross_entropy",
+        mixup=0.1,
+        cutmix=1.0,
+        augmentation="imagenet",
+        image_size=160,
+        model={"classifier_activation": None},
+    ),
+    # Fawaz et al., 2019, trained with Adam at 1e-3 and batches of 16 and halved the rate on
+    # plateaus; half a cosine needs fewer epochs and no memory of what was seen.
+    "time_series": Recipe(
+        optimizer="adamw",
+        learning_rate=1e-3,
+        epochs=200,
+        batch_size=16,
+        weight_decay=0.01,
+        warmup=0.1,
+        augmentation="none",
+    ),
+    # Small networks on small data, in seconds to minutes.
+    "quick": Recipe(
+        optimizer="adamw",
+        learning_rate=4e-3,
+        weight_decay=0.02,
+        epochs=30,
+        batch_size=64,
+        warmup=0.2,
+    ),
+}
+
+
+def find_recipe(recipe: Recipe | str) -> Recipe:
+    """Returns a recipe as it is, or the one of that name."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    return recipes[_checks.known("recipe", recipe, recipes)]

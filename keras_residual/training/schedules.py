@@ -1,0 +1,73 @@
+"""Learning rates that Keras has no schedule for."""
+
+import keras
+from keras import ops
+
+PACKAGE = "keras_residual"
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises in a straight line to its peak and falls in another to 0.
+
+    Args:
+        peak: The highest rate.
+        steps: Number of all steps.
+        rising: Number of steps in which it rises.
+
+    Reference:
+        - [Smith and Topin, 2018](https://arxiv.org/abs/1708.07120)
+    """
+
+    def __init__(self, peak: float, steps: int, rising: int):
+        super().__init__()
+        self.peak, self.steps, self.rising = peak, steps, rising
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        up = (step + 1) / (self.rising + 1)
+        down = (self.steps - step) / max(1, self.steps - self.rising)
+        return self.peak * ops.clip(ops.minimum(up, down), 0.0, 1.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "steps": self.steps, "rising": self.rising}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
+    """Keras' piecewise constant rate after a warmup at a lower constant rate or along a line.
+
+    Args:
+        boundaries: The steps after which the next value holds.
+        values: The rates, one more than boundaries.
+        warmup_steps: Number of steps of the warmup.
+        warmup_rate: The rate of the first step.
+        constant: Whether it keeps that rate through the warmup, as He et al. do.
+        name: Name of the operation.
+    """
+
+    def __init__(
+        self,
+        boundaries,
+        values,
+        warmup_steps: int,
+        warmup_rate: float,
+        constant: bool = False,
+        name: str = "Steps",
+    ):
+        super().__init__(boundaries, values, name=name)
+        self.warmup_steps, self.warmup_rate = warmup_steps, warmup_rate
+        self.constant = constant
+
+    def __call__(self, step):
+        fraction = ops.cast(step, "float32") / self.warmup_steps
+        risen = 0.0 if self.constant else fraction * (self.values[0] - self.warmup_rate)
+        return ops.where(fraction < 1.0, self.warmup_rate + risen, super().__call__(step))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "warmup_steps": self.warmup_steps,
+            "warmup_rate": self.warmup_rate,
+            "constant": self.constant,
+        }
