@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from keras_residual.cli.benchmark import benchmark
 from keras_residual.cli.evaluate import evaluate
+from keras_residual.cli.export import export
 from keras_residual.cli.list import list_models
 from keras_residual.cli.quickstart import quickstart
 from keras_residual.cli.summary import summary
@@ -28,6 +30,8 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("tune")(tune)
 app.command("upscale")(upscale)
+app.command("export")(export)
+app.command("benchmark")(benchmark)
 
 
 def _print_version(wanted: bool) -> None:

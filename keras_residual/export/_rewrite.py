@@ -121,10 +121,10 @@ class Rewrite:
         return new
 
     def _copy(self, layer, with_bias):
-        if isinstance(layer, keras.Model):
+        if _has_graph(layer):
             return self(layer)
-        if isinstance(layer, keras.layers.Lambda):
-            # Its function cannot be had from its configuration; it has no weights to share.
+        if isinstance(layer, (keras.Model, keras.layers.Lambda)):
+            # What a configuration does not hold cannot be built again, only shared.
             return layer
         if isinstance(layer, _blocks.KINDS):
             config = _blocks.changed_config(layer, folded=self.fold, unrolled=self.unrolled)
@@ -137,7 +137,7 @@ class Rewrite:
         return type(layer).from_config(config)
 
     def _copy_weights(self, layer, new, norm):
-        if isinstance(layer, keras.Model) or not isinstance(layer, keras.layers.Layer):
+        if _has_graph(layer) or not isinstance(layer, keras.layers.Layer):
             return
         if norm is not None:
             set_folded_weights(new, layer, norm)
@@ -148,12 +148,18 @@ class Rewrite:
             new.set_weights(layer.get_weights())
 
 
+def _has_graph(model) -> bool:
+    if isinstance(model, keras.Sequential):
+        return model.built
+    return isinstance(model, keras.Model) and bool(getattr(model, "operations", None))
+
+
 def _functional(model):
-    if isinstance(model, keras.Sequential) and model.built:
+    if not _has_graph(model):
+        raise ValueError(
+            "`model` must be a built functional or sequential model. "
+            f"Received: {model!r} of type {type(model).__name__}"
+        )
+    if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if isinstance(model, keras.Model) and getattr(model, "operations", None):
-        return model
-    raise ValueError(
-        "`model` must be a built functional or sequential model. "
-        f"Received: {model!r} of type {type(model).__name__}"
-    )
+    return model

@@ -102,6 +102,7 @@ class Benchmark:
         axes.invert_yaxis()
         axes.set(xlabel="inputs a second", xscale="log")
         axes.grid(axis="x", alpha=0.3)
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
         with replacing(path) as partial:

@@ -19,7 +19,7 @@ CARD, README = "card.json", "README.md"
 
 
 def write(directory: Path, model: keras.Model, report: ExportReport, **facts) -> None:
-    """Writes both files; rows of earlier exports stay as long as their files are there.
+    """Writes both files; rows of earlier exports of the same weights stay if their files have.
 
     Args:
         directory: Where the exported files lie.
@@ -28,9 +28,11 @@ def write(directory: Path, model: keras.Model, report: ExportReport, **facts) ->
         **facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
     """
     path = directory / CARD
-    artefacts = _kept(path, directory) | {row.path.name: _entry(row) for row in report.rows}
+    described = _model(model, report)
+    kept = _kept(path, directory, described["weights_sha256"])
+    artefacts = kept | {row.path.name: _entry(row) for row in report.rows}
     card = {
-        "model": _model(model, report),
+        "model": described,
         **facts,
         "artefacts": dict(sorted(artefacts.items())),
         "notes": list(report.notes),
@@ -40,9 +42,10 @@ def write(directory: Path, model: keras.Model, report: ExportReport, **facts) ->
     write_text(directory / README, as_text(card))
 
 
-def _kept(path, directory):
+def _kept(path, directory, weights):
     try:
-        artefacts = json.loads(path.read_text(encoding="utf-8"))["artefacts"]
+        card = json.loads(path.read_text(encoding="utf-8"))
+        artefacts = card["artefacts"] if card["model"]["weights_sha256"] == weights else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return {name: entry for name, entry in artefacts.items() if (directory / name).exists()}

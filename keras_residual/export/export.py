@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def export(
     fold: bool = True,
     tolerance: float | None = None,
     measure: bool = True,
+    progress: Callable[[str], None] | None = None,
 ) -> ExportReport:
     """Writes a model for other runtimes and proves that each file computes the same.
 
@@ -81,6 +82,7 @@ def export(
             the model's outputs. Defaults to 1e-4 for float32, 0.01 for float16, 0.15 for
             `"dynamic"` and `"int16x8"`, 0.4 for `"int8"`.
         measure: Whether to measure latency and memory for the card, in a process of its own.
+        progress: Optional function that is told each step before it begins.
 
     Returns:
         An `ExportReport`: path, size, differences and operations of each artefact.
@@ -117,14 +119,19 @@ def export(
         tolerance,
         measure,
     )
-    return _Export(model, Path(directory), request).run()
+    return _Export(model, Path(directory), request, progress or _silent).run()
+
+
+def _silent(step):
+    pass
 
 
 class _Export:
     """One export at work."""
 
-    def __init__(self, model, directory, request):
+    def __init__(self, model, directory, request, progress):
         self.model, self.directory, self.request = model, directory, request
+        self.progress = progress
         self.reference = _prepare.with_input(model, replace(request, batch_size=None))
         self.half = _prepare.half_precision(model)
 
@@ -140,6 +147,7 @@ class _Export:
 
     def _run(self):
         self._check_writable()
+        self.progress("Folding normalizations" if self.request.fold else "Preparing the model")
         prepared, folding = _prepare.prepared(self.model, self.request)
         with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as partials:
             writer = _write.Writer(self.model, prepared, self.request, Path(scratch))
@@ -147,6 +155,7 @@ class _Export:
             for format in self.request.formats:
                 path = self.directory / self.request.file_name(format)
                 partial = partials.enter_context(replacing(path))
+                self.progress(f"Writing {path.name}")
                 writer.write(format, partial)
                 rows.append(replace(self._row(format, partial), path=path))
         report = ExportReport(self.model.name, tuple(rows), folding, self._notes())
@@ -160,6 +169,7 @@ class _Export:
         (self.directory / ".writable").unlink()
 
     def _row(self, format, path) -> ExportRow:
+        self.progress(f"Comparing {path.name} with the model")
         artefact = load(path)
         quantization = None if format == "saved_model" else self.request.quantization
         checked = verify(artefact, self.reference, self.request.compared())
@@ -187,6 +197,7 @@ class _Export:
     def _timing(self, artefact):
         if not self.request.measure or None in artefact.input_shape[1:]:
             return None
+        self.progress(f"Measuring {artefact.path.name}")
         settings = {"batch_sizes": (1,), "threads": (1,), "seconds": _TIMED_SECONDS}
         (row,) = benchmark(artefact, **settings).rows
         return replace(row, name=artefact.path.name)

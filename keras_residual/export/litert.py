@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual.export._tflite_schema import operation_counts
+from keras_residual.export._tflite_schema import operation_counts, vanishing_outputs
 from keras_residual.export.errors import ExportError, conversion_error, first_line
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
@@ -39,7 +39,14 @@ def write(
     if quantization in INTEGERS and integer_io:
         kind = tf.int8 if quantization == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = kind
-    path.write_bytes(converted(converter))
+    content = converted(converter)
+    dead = vanishing_outputs(content, quantization) if quantization in INTEGERS else []
+    if dead:
+        raise ExportError(
+            f"{quantization} has no scale for {', '.join(dead)}: zero for all of "
+            "`representative_data`. Give data that use all of the network, or drop these layers."
+        )
+    path.write_bytes(content)
 
 
 def configure(converter, quantization: str | None, samples: list[np.ndarray] | None) -> None:

@@ -29,7 +29,7 @@ def add_metadata(
     std: Sequence[float] | None = None,
     labels: Sequence[str] | None = None,
 ) -> bytes:
-    """Returns a LiteRT file with metadata.
+    """Returns a LiteRT file with metadata, and without the names of what is computed inside.
 
     Args:
         content: The file.
@@ -62,6 +62,11 @@ def _with_buffer(content, metadata):
     model.buffers = [_AlignedBuffer(module, each.data) for each in [*model.buffers, buffer]]
     kept = [old for old in model.metadata or [] if old.name != _NAME]
     model.metadata = [*kept, entry]
+    for graph in model.subgraphs:
+        outside = {*graph.inputs, *graph.outputs}
+        for index, tensor in enumerate(graph.tensors):
+            # Names are a twentieth of a small network's file.
+            tensor.name = tensor.name if index in outside else b""
     builder = flatbuffers.Builder(len(content) + len(metadata) + 65536)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -10,14 +10,13 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual._files import replacing
 from keras_residual.export._lstm_layers import phone_model, streaming_model
-from keras_residual.export.errors import ExportError, first_line
+from keras_residual.export.errors import ExportError
+from keras_residual.export.litert import INTEGERS, QUANTIZATIONS, configure, converted
 from keras_residual.export.lstm_runtime import LiteRTSequences, LiteRTStream, operations
 from keras_residual.layers.residual_lstm import ResidualLSTM
 
 __all__ = ["LiteRTSequences", "LiteRTStream", "operations", "write", "write_streaming"]
 
-QUANTIZATIONS = (None, "float16", "dynamic_int8", "int8", "int16x8")
-_INTEGERS = ("int8", "int16x8")
 IMPLEMENTATIONS = ("auto", "fused", "unrolled")
 _CALIBRATION_SAMPLES = 200
 
@@ -46,7 +45,7 @@ def write(
         batch_size: Positive integer. Defaults to `1`.
         steps: Positive integer, length of the sequences. Defaults to the model's, if it is fixed.
         implementation: `"fused"`, one operation a layer, `"unrolled"`, or `"auto"`, the default.
-        quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic_int8"` for
+        quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
             weights as integers, `"int8"` for integers throughout and `"int16x8"` for 8-bit weights
             and 16-bit activations. Inputs and outputs stay floating point.
         representative_data: `(n, steps, …)` inputs that decide the ranges of `"int8"` and
@@ -76,7 +75,7 @@ def write(
             raise ValueError(f"`steps` must be the model's, {shape[0]}. Received: steps={steps}")
     shape = (batch_size, steps or shape[0], *shape[1:])
     samples = None
-    if quantization in _INTEGERS:
+    if quantization in INTEGERS:
         samples = _batches(representative_data, shape, dtype, quantization)
         if implementation == "fused":
             raise ValueError(
@@ -105,7 +104,7 @@ def write_streaming(
         model: A Keras model: a chain of `ResidualLSTM` and layers that see one step at a time.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
-        quantization: `None`, `"float16"` or `"dynamic_int8"`, as in `write`. States that are
+        quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. States that are
             rounded to integers at every step drift, so there is no `"int8"`.
 
     Returns:
@@ -116,7 +115,7 @@ def write_streaming(
         ExportError: If the format cannot express the model.
     """
     _checks.integer("batch_size", batch_size)
-    _checks.choice("quantization", quantization, (None, "float16", "dynamic_int8"))
+    _checks.choice("quantization", quantization, (None, "float16", "dynamic"))
     shape, dtype = _input(model)
     step, states = streaming_model(model, (batch_size, 1, *shape[1:]), dtype)
     specs = {"sequences": ((batch_size, 1, *shape[1:]), dtype)}
@@ -167,29 +166,8 @@ def _converted(model, specs, quantization, samples) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        _set_quantization(tf, converter, quantization, samples)
-        try:
-            return converter.convert()
-        except Exception as error:
-            raise ExportError(
-                f"LiteRT's builtin operations cannot express this model ({first_line(error)})."
-            ) from error
-
-
-def _set_quantization(tf, converter, quantization, samples):
-    lite = tf.lite
-    converter.target_spec.supported_ops = [lite.OpsSet.TFLITE_BUILTINS]
-    if quantization is not None:
-        converter.optimizations = [lite.Optimize.DEFAULT]
-    if quantization == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if samples is not None:
-        converter.representative_dataset = lambda: ([sample] for sample in samples)
-        converter.target_spec.supported_ops = [
-            lite.OpsSet.TFLITE_BUILTINS_INT8
-            if quantization == "int8"
-            else lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
+        configure(converter, quantization, samples)
+        return converted(converter)
 
 
 def _written(path, content) -> Path:

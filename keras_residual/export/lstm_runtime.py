@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual.export._tflite_schema import operation_counts
 
 _SIGNATURE = "serving_default"
 
@@ -98,17 +99,7 @@ class LiteRTStream:
 
 def operations(path: str | os.PathLike) -> set[str]:
     """Returns the names of the operations in a LiteRT file; Flex operations by their own names."""
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise ImportError('LiteRT files need: pip install "keras-residual[export]"') from error
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
-    return {
-        code.customCode.decode()
-        if code.customCode
-        else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        for code in schema.ModelT.InitFromPackedBuf(Path(path).read_bytes(), 0).operatorCodes
-    }
+    return set(operation_counts(Path(path).read_bytes()))
 
 
 def _interpreter(path, threads):

@@ -49,12 +49,13 @@ def write(
     check_installed()
     import onnx
 
-    # Keras converts no model that has not been called.
-    model(model.input)
     with _silenced("tf2onnx", "root", "onnxruntime"):
         plain = path.with_name("float32.onnx")
         try:
-            model.export(plain, format="onnx", verbose=False, opset_version=opset)
+            if keras.backend.backend() == "tensorflow":
+                _convert_tensorflow(model, plain, opset)
+            else:
+                model.export(plain, format="onnx", verbose=False, opset_version=opset)
             onnx.checker.check_model(str(plain))
         except OSError:
             raise
@@ -75,6 +76,34 @@ def write(
         if labels:
             onnx.helper.set_model_props(finished, {"labels": "\n".join(labels)})
             onnx.save(finished, path)
+
+
+def _convert_tensorflow(model, path, opset):
+    """Converts as Keras does, where constants that layers hold would become inputs, however."""
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    (tensor,) = model.inputs
+
+    @tf.function(autograph=False)
+    def serve(x):
+        outputs = model(keras.tree.map_structure(lambda _: x, model.input), training=False)
+        if isinstance(outputs, dict):
+            return outputs
+        outputs = keras.tree.flatten(outputs)
+        names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
+        return dict(zip(names, outputs, strict=True))
+
+    spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
+    converted, _ = tf2onnx.convert.from_function(serve, [spec], opset=opset)
+    captures = serve.get_concrete_function(spec).graph.captures
+    held = {inner.name: outer for outer, inner in captures if outer.dtype != tf.resource}
+    for value in [value for value in converted.graph.input if value.name in held]:
+        array = held[value.name].numpy()
+        converted.graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
+        converted.graph.input.remove(value)
+    onnx.save(converted, path)
 
 
 def _quantize(plain: Path, path: Path, quantization, samples):

@@ -10,9 +10,13 @@ from keras_residual.export.errors import ExportError, first_line
 
 
 def write(model: keras.Model, path: Path) -> None:
-    """Writes a SavedModel with the signature `serve`."""
+    """Writes a SavedModel with the signature `serve`, of the model's own batch size."""
+    # Left to itself, Keras makes every batch size a variable one.
+    signature = keras.tree.map_structure(
+        lambda tensor: keras.InputSpec(tensor.dtype, tensor.shape, name=tensor.name), model.input
+    )
     try:
-        model.export(path, format="tf_saved_model", verbose=False)
+        model.export(path, format="tf_saved_model", verbose=False, input_signature=[signature])
     except OSError:
         raise
     except Exception as error:

@@ -28,14 +28,14 @@ def sequences(count=4):
 
 
 @pytest.mark.parametrize("implementation", ["fused", "unrolled"])
-@pytest.mark.parametrize("quantization", [None, "float16", "dynamic_int8"])
+@pytest.mark.parametrize("quantization", [None, "float16", "dynamic"])
 def test_files_compute_what_the_model_does(implementation, quantization, tmp_path):
     model = tagger()
     path = lstm.write(
         model, tmp_path / "m.tflite", implementation=implementation, quantization=quantization
     )
     expected, found = run(model, sequences()), lstm.LiteRTSequences(path)(sequences())
-    bound = {None: 1e-6, "float16": 2e-3, "dynamic_int8": 2e-2}[quantization]
+    bound = {None: 1e-6, "float16": 2e-3, "dynamic": 2e-2}[quantization]
     np.testing.assert_allclose(found, expected, atol=bound)
     operations = lstm.operations(path)
     assert (FUSED in operations) == (implementation == "fused")
@@ -66,10 +66,10 @@ def test_float16_and_integer_weights_make_smaller_files(tmp_path):
         quantization: lstm.write(tagger(units=64), tmp_path / "m.tflite", quantization=quantization)
         .stat()
         .st_size
-        for quantization in (None, "float16", "dynamic_int8")
+        for quantization in (None, "float16", "dynamic")
     }
     assert size["float16"] < 0.65 * size[None]
-    assert size["dynamic_int8"] < 0.55 * size[None]
+    assert size["dynamic"] < 0.55 * size[None]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_masks_are_honoured_without_fused_operations(tmp_path):
         lstm.write(model, tmp_path / "m.tflite", steps=5, implementation="fused")
 
 
-@pytest.mark.parametrize("quantization", [None, "float16", "dynamic_int8"])
+@pytest.mark.parametrize("quantization", [None, "float16", "dynamic"])
 def test_a_stream_gives_the_outputs_of_the_whole_sequence(quantization, tmp_path):
     model = tagger(dropout=0.1)
     path = lstm.write_streaming(model, tmp_path / "m.tflite", 2, quantization)
@@ -119,7 +119,7 @@ def test_a_stream_gives_the_outputs_of_the_whole_sequence(quantization, tmp_path
     for _ in range(2):
         stream.reset()
         found = np.concatenate([stream(x[:, t : t + 1]) for t in range(STEPS)], axis=1)
-        bound = {None: 1e-6, "float16": 2e-3, "dynamic_int8": 2e-2}[quantization]
+        bound = {None: 1e-6, "float16": 2e-3, "dynamic": 2e-2}[quantization]
         np.testing.assert_allclose(found, run(model, x), atol=bound)
     assert lstm.operations(path) <= {
         *("ADD", "DEQUANTIZE", "FULLY_CONNECTED", "LOGISTIC", "MUL", "RESHAPE", "SOFTMAX"),

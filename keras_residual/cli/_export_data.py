@@ -1,0 +1,72 @@
+"""What `keras-residual export` takes: models by file or name, data by name."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_residual
+from keras_residual import data, layers
+from keras_residual.cli._model_files import load_keras
+
+_CALIBRATION_IMAGES = 200
+
+
+def load_model(source: str, weights: str | None):
+    """Returns the model, and the layer that normalizes images for it if it was given by name."""
+    path = Path(source)
+    if (path / "model.keras").is_file():
+        path = path / "model.keras"
+    if path.exists() or path.suffix:
+        if weights is not None:
+            raise ValueError(f"`--weights` is for networks given by name. Received: {source}")
+        return load_keras(path), None
+    model = keras_residual.get_model(source, weights=weights)
+    if weights is None:
+        return model, None
+    with_preprocessing = keras_residual.get_model(
+        source, weights=weights, include_preprocessing=True
+    )
+    layer = with_preprocessing.get_layer("preprocessing")
+    return model, layers.ImageNormalization.from_config(layer.get_config())
+
+
+def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool) -> dict:
+    """Returns the arguments of `export.export` that come from a dataset.
+
+    Args:
+        name: The dataset; `None` for none.
+        model: The model, which decides the size of the images.
+        count: How many held-out images, `None` for all.
+        raw: Whether pixels are 0…255 instead of 0…1.
+    """
+    if name is None:
+        return {}
+    dataset = data.load(name)
+    shape = model.input_shape[1:]
+    if len(shape) != 3 or shape[-1] != dataset.image_shape[-1]:
+        raise ValueError(
+            f"The model takes inputs of {shape}; the images of {dataset.name} are "
+            f"{dataset.image_shape}."
+        )
+    size = None if None in shape[:-1] else shape[:-1]
+    calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw)[0]
+    held_out = _images(dataset.test, size, count, raw)
+    fits = model.output_shape[-1] == dataset.num_classes
+    return {
+        "representative_data": calibration,
+        "evaluation_data": held_out if fits else None,
+        "labels": dataset.class_names if fits else None,
+    }
+
+
+def _images(split, size, count, raw):
+    parts, total = [], 0
+    batches = data.pipeline(split, batch_size=128, image_size=size)
+    for images, labels in batches.as_numpy_iterator():
+        parts.append((images, labels))
+        total += len(images)
+        if count is not None and total >= count:
+            break
+    images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True))
+    return (255 * images if raw else images), labels

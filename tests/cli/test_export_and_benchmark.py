@@ -1,0 +1,85 @@
+import json
+
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+
+import keras_residual
+from keras_residual import data, export
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network for the digits, in a file in the folder where commands run."""
+    network = keras_residual.ResNet(
+        "basic", (1,), (8,), stem="conv3", stem_width=8, input_shape=(8, 8, 1), classes=10
+    )
+    network.save(tmp_path / "small.keras")
+    return network
+
+
+def test_export_and_benchmark(run, tmp_path, model):
+    result = run(
+        "export small.keras --format litert --quantization int8 --data digits --images 50 "
+        "--output out"
+    )
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    entry = card["artefacts"]["model_int8.tflite"]
+    test = data.load("digits").test
+    images = test.x[:50] / np.float32(test.scale)
+    outputs = export.load(tmp_path / "out" / "model_int8.tflite").predict(images)
+    assert entry["verification"]["accuracy"] == np.mean(outputs.argmax(-1) == test.y[:50])
+    assert entry["verification"]["samples"] == 50 and entry["timing"]["median_seconds"] > 0
+    assert card["labels"] == list("0123456789")
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["Folding normalizations", "Writing model_int8.tflite"]
+    row = next(line for line in lines if line.startswith("│ model_int8.tflite"))
+    assert f"{entry['verification']['accuracy']:.2%}" in row
+    result = run(
+        "benchmark out/model_int8.tflite small.keras --batch-size 1 --batch-size 3 --threads 1 "
+        "--seconds 0.1 --output timing"
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "timing" / "benchmark.json").read_text())
+    assert [(row["name"], row["batch_size"]) for row in rows] == [
+        (name, batch) for name in ("out/model_int8.tflite", "small.keras") for batch in (1, 3)
+    ]
+    assert all(row["p95_seconds"] >= row["median_seconds"] > 0 for row in rows)
+    assert rows[0]["file_bytes"] == entry["bytes"]
+    picture = matplotlib.image.imread(tmp_path / "timing" / "benchmark.png")
+    assert min(picture.shape[:2]) > 200
+
+
+def test_export_by_name(run, tmp_path):
+    result = run("export resnet8 --format litert --quantization float16 --output out")
+    assert result.exit_code == 0, result.output
+    assert export.load(tmp_path / "out" / "model_float16.tflite").input_shape == (None, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("export small.keras --format coreml", "`formats` must be one of"),
+        ("export small.keras --quantization int4", "`quantization` must be one of"),
+        ("export small.keras --quantization int8", "needs `representative_data`"),
+        ("export small.keras --data unheard.npz", "unheard.npz"),
+        ("export small.keras --weights imagenet", "`--weights` is for networks given by name"),
+        ("export absent.keras", "absent.keras does not exist"),
+        ("export resnot18", "Did you mean"),
+        ("export resnet8 --data digits", "the images of digits are (8, 8, 1)"),
+        ("benchmark absent.tflite", "absent.tflite does not exist"),
+        ("benchmark resnot18", "resnot18 cannot be run"),
+    ],
+)
+def test_refusals(refused, model, line, message):
+    assert message in refused(line)
+
+
+def test_model_is_not_changed_by_its_export(run, tmp_path, model):
+    before = (tmp_path / "small.keras").read_bytes()
+    assert run("export small.keras --output out").exit_code == 0
+    assert (tmp_path / "small.keras").read_bytes() == before
+    loaded = keras.saving.load_model(tmp_path / "small.keras")
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
