@@ -42,10 +42,18 @@ def write(path: Path, result: dict) -> None:
 
 
 def machine() -> str:
-    """Returns the accelerators if there are any, or the number of cores."""
-    devices = keras.distribution.list_devices("gpu") or keras.distribution.list_devices("tpu")
-    name = f"{len(devices)} × {devices[0].split(':')[0]}, " if devices else ""
-    return f"{name}{os.cpu_count()} cores, {platform.machine()}"
+    """Returns the accelerators if there are any, and the number of cores."""
+    return ", ".join([*_accelerators(), f"{os.cpu_count()} cores", platform.machine()])
+
+
+def _accelerators():
+    if keras.backend.backend() == "torch":
+        cuda = sys.modules["torch"].cuda
+        return [cuda.get_device_name(number) for number in range(cuda.device_count())]
+    if keras.backend.backend() == "jax":
+        devices = sys.modules["jax"].devices()
+        return [device.device_kind for device in devices if device.platform != "cpu"]
+    return [device for device in keras.distribution.list_devices() if "cpu" not in device]
 
 
 def versions() -> dict[str, str]:

@@ -46,7 +46,10 @@ class Preparation:
     def __call__(self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor) -> tuple:
         """Returns `(images, labels)`; the labels are shares of classes if images are mixed."""
         xp = augment.namespace(images)
-        images = (xp.array(images, dtype="float32") / self.scale - self.mean) / self.std
+        scale, mean, std = (
+            xp.array(value, dtype="float32") for value in (self.scale, self.mean, self.std)
+        )
+        images = (xp.array(images, dtype="float32") / scale - mean) / std
         if not self.training:
             return images, labels
         if self.augmentation in _BATCHED:

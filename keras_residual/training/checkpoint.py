@@ -26,11 +26,13 @@ class Progress:
         settings: What identifies the training; a resumed one must have the same.
         rows: The log of each finished epoch.
         random_states: The states of the model's random number generators.
+        torch_state: The state of PyTorch's, from which Keras draws dropout there.
     """
 
     settings: dict
     rows: list[dict[str, float]] = field(default_factory=list)
     random_states: list[list[int]] = field(default_factory=list)
+    torch_state: list[int] = field(default_factory=list)
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
@@ -40,6 +42,7 @@ def save(path: Path, model: keras.Model, progress: Progress) -> None:
     random number generators out of its files.
     """
     progress.random_states = [_numbers(state).tolist() for state in _random_states(model)]
+    progress.torch_state = _torch_state()
     with replacing(path) as partial:
         model.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
@@ -105,6 +108,7 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
             model.load_weights(path)
         for state, value in zip(_random_states(model), progress.random_states, strict=True):
             state.assign(value)
+        _set_torch_state(progress.torch_state)
     except (ValueError, OSError, KeyError, UserWarning) as error:
         raise CheckpointError(
             f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
@@ -115,6 +119,21 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
 def _random_states(model):
     others = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
     return [variable for variable in model.variables if id(variable) not in others]
+
+
+def _torch_state() -> list[int]:
+    if keras.backend.backend() != "torch":
+        return []
+    import torch
+
+    return torch.random.get_rng_state().tolist()
+
+
+def _set_torch_state(state: list[int]) -> None:
+    if keras.backend.backend() == "torch" and state:
+        import torch
+
+        torch.random.set_rng_state(torch.tensor(state, dtype=torch.uint8))
 
 
 def _numbers(variable):

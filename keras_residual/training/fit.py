@@ -11,6 +11,7 @@ import keras
 from keras_residual import _checks
 from keras_residual._files import replacing
 from keras_residual.training import checkpoint
+from keras_residual.training.averaging import AveragedWeights
 from keras_residual.training.journal import CHECKPOINT, LOG, MODEL, Journal, columns
 from keras_residual.training.loop import fit_in_step
 from keras_residual.training.losses import Accuracy, CrossEntropy
@@ -109,8 +110,9 @@ def fit(
         )
         progress = _start(model, output, identity, resume)
     journal = Journal(output, progress, checkpoint_seconds, _is_chief(model))
+    average = AveragedWeights(train) if recipe.ema else None
     callbacks = [
-        *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
+        *([average] if average else []),
         *([_tensorboard(output)] if tensorboard else []),
         *callbacks,
         journal,
@@ -131,7 +133,11 @@ def fit(
             callbacks=callbacks,
             verbose=verbose,
         )
-    _finish(model, output, journal.writes)
+    if average:
+        average.set_model(model)
+        average.put_in_place()
+    if journal.writes:
+        _save_without_optimizer(model, output / MODEL)
     names = [name for name in columns(progress.rows) if name != "epoch"]
     return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
 
@@ -189,11 +195,9 @@ def _scope_of(model):
 
 
 def _on_tensorflow_cpu() -> bool:
-    accelerators = [
-        *keras.distribution.list_devices("gpu"),
-        *keras.distribution.list_devices("tpu"),
-    ]
-    return keras.backend.backend() == "tensorflow" and not accelerators
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def _is_chief(model) -> bool:
@@ -236,11 +240,7 @@ def _tensorboard(output):
     return keras.callbacks.TensorBoard(output / "tensorboard")
 
 
-def _finish(model, output, writes):
-    """Puts averaged weights in place and saves the model as it is to be used."""
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    if not writes:
-        return
-    with replacing(output / MODEL) as partial:
+def _save_without_optimizer(model, path):
+    with replacing(path) as partial:
         # A model of the same layers that has not been compiled has no optimizer to save.
-        keras.Model(model.inputs, model.outputs, name=model.name).save(partial)
+        keras.Model(model.input, model.output, name=model.name).save(partial)

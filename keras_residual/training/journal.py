@@ -86,6 +86,9 @@ class Journal(keras.callbacks.Callback):
         try:
             write()
         except (OSError, RuntimeError) as error:
+            # HDF5 reports a full disk in either.
+            if not isinstance(error, OSError) and "errno" not in str(error):
+                raise
             warnings.warn(
                 f"The {what} of epoch {len(self.progress.rows)} could not be written ({error}); "
                 f"the checkpoint of epoch {self.saved} stays and the training goes on.",

@@ -37,7 +37,7 @@ def fit_in_step(
     )
     _build(model, train)
     steps_per_call = steps_per_call or math.ceil(len(train) / _CALLS_AN_EPOCH)
-    run = compile_steps(model, train, training=True)
+    run = compile_steps(model, train, "train")
     evaluate = _evaluation(model, validation, calls)
     model.stop_training = False
     calls.on_train_begin()
@@ -87,7 +87,7 @@ def _evaluation(model, validation, calls):
         return dict
     if not makes_batches_in_step(validation):
         return lambda: model.evaluate(validation, verbose=0, return_dict=True, callbacks=calls)
-    run = compile_steps(model, validation, training=False)
+    run = compile_steps(model, validation, "test")
     orders = validation.order(0)
 
     def evaluate():

@@ -33,23 +33,32 @@ def makes_batches_in_step(data: object) -> bool:
     return all(hasattr(data, name) for name in ("arrays", "order", "make"))
 
 
-def compile_steps(model: keras.Model, batches: InStep, training: bool) -> Callable:
+def compile_steps(model: keras.Model, batches: InStep, kind: str) -> Callable:
     """Returns a function of `(order, epoch)` that runs a step for each row of `order`.
 
-    The steps are `model.train_step` or `model.test_step`; they change the model's variables and
-    metrics.
+    Args:
+        model: A compiled model; its variables and metrics are changed.
+        batches: Where the batches come from.
+        kind: `"train"` for `model.train_step`, `"test"` for `model.test_step`, `"forward"` for
+            nothing but a call of the model as in training.
     """
     compile_for = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    return compile_for[keras.backend.backend()](model, batches, training)
+    return compile_for[keras.backend.backend()](model, batches, kind)
 
 
-def _tensorflow(model, batches, training):
+def _step(model, kind):
+    """The step on backends whose variables it changes itself."""
+    forward = lambda data: model(data[0], training=True)  # noqa: E731
+    return {"train": model.train_step, "test": model.test_step, "forward": forward}[kind]
+
+
+def _tensorflow(model, batches, kind):
     import tensorflow as tf
 
     strategy = model.distribute_strategy
     replicas = strategy.num_replicas_in_sync
     arrays = tuple(tf.constant(array) for array in batches.arrays)
-    step = model.train_step if training else model.test_step
+    step = _step(model, kind)
 
     @tf.function(jit_compile=bool(model.jit_compile), autograph=False)
     def compiled(index, epoch):
@@ -72,13 +81,12 @@ def _tensorflow(model, batches, training):
     return lambda order, epoch: run(tf.constant(order), tf.constant(epoch, tf.int32))
 
 
-def _jax(model, batches, training):
+def _jax(model, batches, kind):
     import jax
 
     on_devices, state_sharding, index_sharding = _jax_placement(batches.arrays)
     arrays = tuple(on_devices(array) for array in batches.arrays)
-    groups = _groups(model, training)
-    step = model.train_step if training else model.test_step
+    step, groups = _jax_step(model, kind)
 
     def one(state, arrays, index, epoch):
         if index_sharding is not None:
@@ -94,7 +102,9 @@ def _jax(model, batches, training):
 
     # In a loop of XLA's, convolutions run fifty times slower on a CPU.
     scans = jax.default_backend() != "cpu"
-    compiled = jax.jit(many if scans else one, donate_argnums=0, out_shardings=state_sharding)
+    # Averaged weights in place of the others share their memory, which must not be given away.
+    given = (0,) if kind == "train" else ()
+    compiled = jax.jit(many if scans else one, donate_argnums=given, out_shardings=state_sharding)
 
     def call(order, epoch):
         state = tuple([variable.value for variable in group] for group in groups)
@@ -120,23 +130,30 @@ def _jax_placement(arrays):
     return (lambda array: jax.device_put(array, whole)), whole, shares
 
 
-def _groups(model, training):
-    """The variables in the order of the state of Keras' JAX steps."""
-    groups = [model.trainable_variables, model.non_trainable_variables]
-    if training:
-        groups.append(model.optimizer.variables)
-    return (*groups, model.metrics_variables)
+def _jax_step(model, kind):
+    """The step of a state and a batch to a new state, and the variables that are the state."""
+    weights = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        return model.train_step, [*weights, model.optimizer.variables, model.metrics_variables]
+    if kind == "test":
+        return model.test_step, [*weights, model.metrics_variables]
+
+    def forward(state, data):
+        outputs, statistics = model.stateless_call(*state, data[0], training=True)
+        return outputs, (state[0], statistics)
+
+    return forward, weights
 
 
-def _torch(model, batches, training):
+def _torch(model, batches, kind):
     import torch
 
     arrays = tuple(keras.ops.convert_to_tensor(array) for array in batches.arrays)
-    step = model.train_step if training else model.test_step
+    step = _step(model, kind)
 
     def run(order, epoch):
         for index in keras.ops.convert_to_tensor(order):
-            with torch.set_grad_enabled(training):
+            with torch.set_grad_enabled(kind == "train"):
                 step(batches.make(arrays, index, epoch))
 
     return run

@@ -49,7 +49,7 @@ def keras_ways(arguments):
     def in_step(jit):
         model = make(jit)
         batches = data.in_step(split, arguments.batch, training=True)
-        steps = compile_steps(model, batches, training=True)
+        steps = compile_steps(model, batches, "train")
         order = batches.order(0)[0]
         size = arguments.steps_per_call or len(order)
 

@@ -70,9 +70,10 @@ def test_metrics_are_those_of_evaluate(tmp_path):
 
 
 def test_steps_of_a_call_do_not_change_the_result(tmp_path):
-    one, three = residual_model(dropout_rate=0.3), residual_model(dropout_rate=0.3)
     batches = dataset().batches(12, augmentation="cifar")
+    one = residual_model(dropout_rate=0.3)
     fit(one, tmp_path / "one", data=batches, steps_per_call=1)
+    three = residual_model(dropout_rate=0.3)
     fit(three, tmp_path / "three", data=batches, steps_per_call=3)
     assert_equal_weights(one, three, rtol=1e-5, atol=1e-6)
 
@@ -90,15 +91,34 @@ class StopBefore(keras.callbacks.Callback):
 def test_an_interrupted_training_ends_as_the_uninterrupted(tmp_path):
     """With mixed images, averaged weights and dropout's random state."""
     options = {"recipe": recipe(mixup=0.2, cutmix=1.0, ema=0.9, label_smoothing=0.1), "epochs": 4}
-    whole, resumed = residual_model(dropout_rate=0.3), residual_model(dropout_rate=0.3)
+    whole = residual_model(dropout_rate=0.3)
     expected = fit(whole, tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         stop = [StopBefore(2)]
         fit(residual_model(dropout_rate=0.3), tmp_path / "parts", callbacks=stop, **options)
+    resumed = residual_model(dropout_rate=0.3)
     history = fit(resumed, tmp_path / "parts", **options)
     assert_equal_weights(resumed, whole)
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert history[name] == expected[name]
+
+
+def test_averaged_weights_get_statistics_of_their_own(tmp_path):
+    """After a fast training the moving statistics of the last steps would not fit the average."""
+    model = residual_model()
+    history = fit(model, tmp_path, recipe=recipe(ema=0.8), epochs=3)
+    saved = keras.saving.load_model(tmp_path / "model.keras")
+    raw = keras.saving.load_model(tmp_path / "checkpoint.keras", compile=False)
+    assert_equal_weights(saved, model)
+    for ours, theirs in zip(saved.trainable_weights, raw.trainable_weights, strict=True):
+        assert (keras.ops.convert_to_numpy(ours) != keras.ops.convert_to_numpy(theirs)).any()
+    images = dataset().test
+    saved.compile(loss="sparse_categorical_crossentropy")
+    loss = saved.evaluate(images.x / np.float32(255), images.y, verbose=0)
+    assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-4)
+    pixels = dataset().train.x[dataset().batches(12)[0].order(0)[0][-1]] / np.float32(255)
+    in_training = keras.ops.convert_to_numpy(saved(pixels, training=True))
+    np.testing.assert_allclose(saved.predict(pixels, verbose=0), in_training, atol=0.15)
 
 
 def test_seed_and_dataset_belong_to_the_training(tmp_path):
