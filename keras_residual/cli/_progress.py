@@ -10,29 +10,30 @@ from keras_residual.cli._terminal import console
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A bar over all epochs with the latest accuracies; lines where there is no terminal.
+    """A bar over all epochs with the latest measures; lines where there is no terminal.
 
     Args:
         epochs: Number of epochs.
         steps: Number of batches an epoch.
+        metric: Name of the metric to show: `"accuracy"`, or one in decibels.
     """
 
-    def __init__(self, epochs: int, steps: int):
+    def __init__(self, epochs: int, steps: int, metric: str = "accuracy"):
         super().__init__()
-        self.epochs, self.steps = epochs, steps
+        self.epochs, self.steps, self.metric = epochs, steps, metric
         self.done = 0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("epochs {task.fields[accuracies]}"),
+            TextColumn("epochs {task.fields[measures]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             disable=not console.is_terminal,
         )
 
     def on_train_begin(self, logs=None):
-        self._task = self._bar.add_task("Training", total=self.epochs, accuracies="")
+        self._task = self._bar.add_task("Training", total=self.epochs, measures="")
         self._bar.start()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -46,10 +47,15 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.done = epoch + 1
-        accuracies = f"accuracy {logs['accuracy']:.1%}, held-out {logs['val_accuracy']:.1%}"
-        self._bar.update(self._task, completed=self.done, accuracies=accuracies)
+        measures = self._measures(logs[self.metric], logs[f"val_{self.metric}"])
+        self._bar.update(self._task, completed=self.done, measures=measures)
         if not console.is_terminal and (self.done % max(1, self.epochs // 10) == 0):
-            console.print(f"epoch {self.done}/{self.epochs}: {accuracies}", soft_wrap=True)
+            console.print(f"epoch {self.done}/{self.epochs}: {measures}", soft_wrap=True)
+
+    def _measures(self, training, held_out):
+        if self.metric == "accuracy":
+            return f"accuracy {training:.1%}, held-out {held_out:.1%}"
+        return f"PSNR {training:.2f} dB, held-out {held_out:.2f} dB"
 
     def stop(self) -> None:
         """Ends the bar, also after an interruption."""

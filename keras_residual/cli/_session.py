@@ -20,13 +20,17 @@ def run(
     settings: dict,
     tensorboard: bool,
     again: str,
+    loss: str | None = None,
+    metric="accuracy",
 ) -> dict[str, list[float]]:
     """Trains, and returns the history of all epochs.
 
     Args:
         again: The command that goes on with an interrupted training.
+        loss: As in `training.fit`.
+        metric: The metric that is shown: `"accuracy"`, or a function of decibels.
     """
-    bar = EpochBar(epochs, batches.steps_per_epoch)
+    bar = EpochBar(epochs, batches.steps_per_epoch, getattr(metric, "__name__", metric))
     try:
         with refusing(), quiet():
             return training.fit(
@@ -37,6 +41,8 @@ def run(
                 resume,
                 epochs=epochs,
                 steps_per_epoch=batches.steps_per_epoch,
+                loss=loss,
+                metrics=[metric],
                 settings=settings,
                 tensorboard=tensorboard,
                 callbacks=[bar],

@@ -32,6 +32,9 @@ def train(
     hold_out: Annotated[
         float, typer.Option(help="Share of the training images to show accuracy on instead.")
     ] = 0.0,
+    scale: Annotated[
+        int, typer.Option(help="2, 3 or 4: what EDSR, SRResNet or VDSR enlarges by.")
+    ] = 4,
     seed: Annotated[
         int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
     ] = 0,
@@ -53,8 +56,27 @@ def train(
 
     Accuracy is shown on the held-out images after each epoch; nothing is chosen by it, the last
     epoch counts. With --hold-out they are taken from the training images, and the test images are
-    seen once, at the end. result.json says what was done and what came out.
+    seen once, at the end. result.json says what was done and what came out. EDSR, SRResNet and VDSR
+    take a folder of pictures as the dataset, and the side of a reduced patch as the image size.
     """
+    with refusing(), quiet():
+        from keras_residual.cli import _super_resolution
+    if _super_resolution.is_super_resolution(model):
+        _super_resolution.train(
+            model,
+            dataset,
+            scale,
+            epochs=epochs,
+            batch_size=batch_size,
+            patch_size=image_size,
+            seed=seed,
+            output=output,
+            dtype=dtype,
+            tensorboard=tensorboard,
+            resume=resume,
+            again=same_command(drop="--no-resume"),
+        )
+        return
     with refusing(), quiet():
         import keras
 

@@ -128,7 +128,7 @@ class ImagePairs:
         import tensorflow as tf
 
         _checks.integer("batch_size", batch_size)
-        self._check_sizes(_checks.integer("patch_size", patch_size))
+        self.check_sizes(_checks.integer("patch_size", patch_size))
         seed, epoch = _checks.integer("seed", seed, 0), _checks.integer("epoch", epoch, 0)
         first = epoch * _checks.integer("steps_per_epoch", steps_per_epoch)
 
@@ -164,7 +164,8 @@ class ImagePairs:
         small = reduced(large[tuple(around)], self.scale)
         return small[tuple(inside)], large[tuple(exact)]
 
-    def _check_sizes(self, patch_size):
+    def check_sizes(self, patch_size: int) -> None:
+        """Raises a DatasetError if a reduced picture is smaller than a patch, by files' headers."""
         for index, item in enumerate(self._items):
             size = item.shape[:2] if isinstance(item, np.ndarray) else _size_in_file(item)
             if min(size) // self.scale < patch_size:
