@@ -2,10 +2,14 @@
 
     python examples/super_resolution.py
 
-Needs the photographs of scikit-image and scikit-learn (`pip install "keras-residual[images,plot]"
-scikit-learn`). N minutes on 2 cores; it prints:
+Needs the photographs of scikit-image and scikit-learn: pip install "keras-residual[images,plot]"
+scikit-learn. Two to four minutes on 2 cores; PSNR and SSIM on luminance, which it prints:
 
-    ...
+    held out:             bicubic                EDSR
+    china        24.35 dB, 0.7770    24.75 dB, 0.8155
+    chelsea      35.25 dB, 0.9158    36.47 dB, 0.9386
+
+runs/super_resolution/comparison.png shows a part of both.
 """
 
 import argparse

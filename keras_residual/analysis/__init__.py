@@ -1,6 +1,41 @@
-"""Looking at networks: what they cost, and how good what they put out is."""
+"""Looking at networks: what they cost, how they work inside, how good what they put out is."""
 
+from keras_residual.analysis.architecture import plot_architecture
+from keras_residual.analysis.blocks import Block, blocks_of
 from keras_residual.analysis.cost import Cost, cost
+from keras_residual.analysis.gradient_flow import LayerGradient, gradient_flow
 from keras_residual.analysis.image_quality import batch_psnr, psnr, ssim
+from keras_residual.analysis.lesions import Lesion, LesionStudy, lesion_study
+from keras_residual.analysis.paths import PathStudy, path_shares, path_study
+from keras_residual.analysis.plots import (
+    plot_gradient_flow,
+    plot_lesions,
+    plot_paths,
+    plot_strength,
+)
+from keras_residual.analysis.strength import BlockStrength, residual_strength
 
-__all__ = ["Cost", "batch_psnr", "cost", "psnr", "ssim"]
+__all__ = [
+    "Block",
+    "BlockStrength",
+    "Cost",
+    "LayerGradient",
+    "Lesion",
+    "LesionStudy",
+    "PathStudy",
+    "batch_psnr",
+    "blocks_of",
+    "cost",
+    "gradient_flow",
+    "lesion_study",
+    "path_shares",
+    "path_study",
+    "plot_architecture",
+    "plot_gradient_flow",
+    "plot_lesions",
+    "plot_paths",
+    "plot_strength",
+    "psnr",
+    "residual_strength",
+    "ssim",
+]

@@ -1,6 +1,6 @@
 """The layer calls of a model with their shapes, without running or changing the model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -17,21 +17,12 @@ def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
     Raises:
         ValueError: If the model is subclassed, or `input_shape` is given for several inputs.
     """
-    config = model.get_config()
-    if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs)
-        config = model.get_config()
-    if "input_layers" not in config:
-        raise ValueError(
-            "Only functional and sequential models have a graph to count. "
-            f"Received: {model.name!r} of type {type(model).__name__}"
-        )
+    config, operations = _functional(model)
     if input_shape is not None and len(model.inputs) != 1:
         raise ValueError(
             f"`input_shape` needs a model with one input; {model.name!r} has {len(model.inputs)}. "
             f"Received: input_shape={input_shape!r}"
         )
-    operations = {operation.name: operation for operation in model.operations}
     tensors = {}
     for entry in config["layers"]:
         operation = operations[entry["name"]]
@@ -45,6 +36,79 @@ def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
             for index, output in enumerate(keras.tree.flatten(outputs)):
                 tensors[entry["name"], node, index] = output
             yield from _calls_inside(operation, args, outputs)
+
+
+class Runner:
+    """Computes a functional model of one input layer by layer.
+
+    The model is read once, here: reading it makes layers, which a traced function may not.
+
+    Args:
+        model: A functional or sequential model.
+
+    Raises:
+        ValueError: If the model is subclassed or has several inputs.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._config, self._operations = _functional(model)
+        if len(model.inputs) != 1:
+            raise ValueError(
+                f"`model` must have one input. Received: {model.name!r} with {len(model.inputs)}"
+            )
+        self._inner = {
+            name: Runner(operation)
+            for name, operation in self._operations.items()
+            if isinstance(operation, keras.Model)
+        }
+
+    def __call__(self, inputs, call: Callable):
+        """Returns the outputs.
+
+        Args:
+            inputs: A batch.
+            call: From a layer, its arguments and keyword arguments to its outputs. Layers of a
+                model inside the model are called one by one too.
+        """
+        tensors = {}
+        for entry in self._config["layers"]:
+            name = entry["name"]
+            if isinstance(self._operations[name], keras.layers.InputLayer):
+                tensors[name, 0, 0] = inputs
+                continue
+            for node, arguments in enumerate(entry["inbound_nodes"]):
+                args = _filled(arguments["args"], tensors)
+                if name in self._inner:
+                    outputs = self._inner[name](args[0], call)
+                else:
+                    kwargs = _filled(arguments["kwargs"], tensors)
+                    outputs = call(self._operations[name], args, kwargs)
+                for index, output in enumerate(keras.tree.flatten(outputs)):
+                    tensors[name, node, index] = output
+        found = [tensors[key] for key in _output_keys(self._config["output_layers"])]
+        return found[0] if len(found) == 1 else found
+
+
+def _output_keys(value) -> list[tuple]:
+    """The references in a config's nest of outputs, which Keras flattens for a single one."""
+    if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
+        return [tuple(value)]
+    items = value.values() if isinstance(value, dict) else value
+    return [key for item in items for key in _output_keys(item)]
+
+
+def _functional(model) -> tuple[dict, dict]:
+    """Returns the config of a functional model and its operations by name."""
+    config = model.get_config()
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs)
+        config = model.get_config()
+    if "input_layers" not in config:
+        raise ValueError(
+            "Only functional and sequential models have a graph to look into. "
+            f"Received: {model.name!r} of type {type(model).__name__}"
+        )
+    return config, {operation.name: operation for operation in model.operations}
 
 
 def _calls_inside(operation, args, outputs):

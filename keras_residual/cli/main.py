@@ -8,6 +8,7 @@ import typer
 from keras_residual.cli.benchmark import benchmark
 from keras_residual.cli.evaluate import evaluate
 from keras_residual.cli.export import export
+from keras_residual.cli.inspect import inspect
 from keras_residual.cli.list import list_models
 from keras_residual.cli.quickstart import quickstart
 from keras_residual.cli.summary import summary
@@ -29,6 +30,7 @@ app.command("summary")(summary)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("tune")(tune)
+app.command("inspect")(inspect)
 app.command("upscale")(upscale)
 app.command("export")(export)
 app.command("benchmark")(benchmark)

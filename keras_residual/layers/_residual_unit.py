@@ -153,6 +153,10 @@ class ResidualUnit(BlockLayer):
         return steps, output_shape
 
     def call(self, inputs, training=None, drop_path_rate=None):
+        return self.merged(*self.branches(inputs, training, drop_path_rate))
+
+    def branches(self, inputs, training=None, drop_path_rate=None) -> tuple:
+        """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
         x = shortcut = inputs
         if self.preactivated:
             x = self.norm1(inputs, training=training)
@@ -167,8 +171,13 @@ class ResidualUnit(BlockLayer):
         if self.residual_scale != 1:
             x = ops.multiply(x, self.residual_scale)
         x = self.drop_path(x, training=training, rate=drop_path_rate)
-        if self._shortcut_kind != "none":
-            x = ops.add(x, self.shortcut(shortcut, training=training))
+        if self._shortcut_kind == "none":
+            return x, None
+        return x, self.shortcut(shortcut, training=training)
+
+    def merged(self, residual, shortcut):
+        """Returns the output from what `branches` returned."""
+        x = residual if shortcut is None else ops.add(residual, shortcut)
         if self.activation_order != "post":
             return x
         return self.activation(x) if self.prelu is None else self.prelu(x)

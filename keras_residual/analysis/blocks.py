@@ -1,0 +1,201 @@
+"""The blocks of a network: found, listed, run one by one, and taken out."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_residual.analysis._graph import Runner
+from keras_residual.layers import DenseBlock, ResidualStage
+from keras_residual.layers._equal_blocks import named_weights
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a network.
+
+    Attributes:
+        name: As in `"stage1/block2"` or `"block1/unit3"`.
+        kind: `"residual"`, `"plain"` for a block without shortcut, or `"dense"`.
+        owner: The stage or dense block that holds it.
+        index: Its place there, from 0.
+    """
+
+    name: str
+    kind: str
+    owner: keras.layers.Layer
+    index: int
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Returns the weights by their path inside the block."""
+        if self.kind != "dense":
+            return self.owner.get_block_weights(self.index)
+        weights = named_weights(self.owner.units[self.index])
+        return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
+
+    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
+        """Sets what `get_weights` returns."""
+        if self.kind != "dense":
+            self.owner.set_block_weights(self.index, weights)
+            return
+        for name, variable in named_weights(self.owner.units[self.index]).items():
+            variable.assign(weights[name])
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: value.shape for name, value in self.get_weights().items()}
+
+    def deleted_weights(self) -> dict[str, np.ndarray] | None:
+        """Returns weights with which the block passes its input on; `None` where it cannot.
+
+        A residual block is left with its shortcut, a unit of a dense block adds zeros, and a plain
+        block becomes the identity, provided that it keeps the number of channels and the size.
+        """
+        weights = self.get_weights()
+        return _without_residual(weights) if self.kind != "plain" else self._identity(weights)
+
+    def _identity(self, weights):
+        pattern = self.owner.first
+        kernels = [value for name, value in weights.items() if name.endswith("conv.kernel")]
+        square = all(kernel.shape[-2] == kernel.shape[-1] for kernel in kernels)
+        strided = self.index == 0 and pattern.strides > 1
+        if pattern.preactivated or strided or not square:
+            return None
+        changed = {}
+        for name, value in weights.items():
+            role, _, kind = name.rpartition(".")
+            if kind == "kernel":
+                changed[name] = np.zeros_like(value)
+                centre = tuple((size - 1) // 2 for size in value.shape[:-2])
+                changed[name][centre] = np.eye(value.shape[-1], dtype=value.dtype)
+            elif kind == "gamma" and f"{role}.moving_variance" in weights:
+                variance = weights[f"{role}.moving_variance"]
+                changed[name] = np.sqrt(variance + pattern.norm_epsilon)
+            elif kind == "beta" and f"{role}.moving_mean" in weights:
+                changed[name] = weights[f"{role}.moving_mean"]
+            elif kind == "bias":
+                changed[name] = np.zeros_like(value)
+        return {**weights, **changed}
+
+
+def _without_residual(weights):
+    """F ends with its last convolution, or with the scale and shift behind it."""
+    numbers = [name.split(".")[0] for name in weights if name.startswith("conv")]
+    last = max(numbers, key=lambda name: int(name.removeprefix("conv")))
+    end = f"{last}.norm." if f"{last}.norm.gamma" in weights else f"{last}.conv."
+    return {
+        name: np.zeros_like(value)
+        if name.startswith(end) and name.rpartition(".")[2] in ("gamma", "beta", "kernel", "bias")
+        else value
+        for name, value in weights.items()
+    }
+
+
+def blocks_of(model: keras.Model) -> list[Block]:
+    """Returns the blocks of a network in order.
+
+    Args:
+        model: A built network of this package, or a model around one.
+
+    Raises:
+        ValueError: If the model has no residual stage and no dense block.
+    """
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(f"`model` must be a built Keras model. Received: model={model!r}")
+    found = list(_blocks(model))
+    if not found:
+        raise ValueError(
+            "`model` must have residual stages or dense blocks of this package. "
+            f"Received: {model.name!r} with the layers {[layer.name for layer in model.layers]}"
+        )
+    return found
+
+
+def _blocks(model) -> Iterator[Block]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _blocks(layer)
+        elif isinstance(layer, ResidualStage):
+            kind = "plain" if layer.first.shortcut.kind == "none" else "residual"
+            for index in range(layer.depth):
+                yield Block(f"{layer.name}/block{index + 1}", kind, layer, index)
+        elif isinstance(layer, DenseBlock):
+            for index in range(layer.depth):
+                yield Block(f"{layer.name}/unit{index + 1}", "dense", layer, index)
+
+
+@contextlib.contextmanager
+def replaced(weights: dict[Block, dict[str, np.ndarray]]) -> Iterator[None]:
+    """Gives blocks other weights for as long as the block of code runs."""
+    before = {block: block.get_weights() for block in weights}
+    try:
+        for block, values in weights.items():
+            block.set_weights(values)
+        yield
+    finally:
+        for block, values in before.items():
+            block.set_weights(values)
+
+
+def unrolled(model: keras.Model) -> keras.Model:
+    """Returns the model, or a copy whose scanned stages have a layer for each block."""
+    config = model.get_config()
+    if not _unroll(config):
+        return model
+    copy = type(model).from_config(config)
+    _copy_weights(model, copy)
+    return copy
+
+
+def _unroll(config) -> bool:
+    """Sets the execution of every scanned stage in a model's config; returns whether any was."""
+    changed = False
+    for entry in config.get("layers", ()):
+        inner = entry["config"]
+        changed |= _unroll(inner)
+        if entry["class_name"] == "ResidualStage" and inner["execution"] != "unrolled":
+            inner["execution"] = "unrolled"
+            changed = True
+    return changed
+
+
+def _copy_weights(model, copy):
+    for layer, other in zip(model.layers, copy.layers, strict=True):
+        if isinstance(layer, keras.Model):
+            _copy_weights(layer, other)
+        elif isinstance(layer, ResidualStage):
+            for index in range(layer.depth):
+                other.set_block_weights(index, layer.get_block_weights(index))
+        else:
+            other.set_weights(layer.get_weights())
+
+
+class BlockRunner:
+    """Computes an unrolled model with its residual blocks called one by one.
+
+    Args:
+        model: What `unrolled` returned.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._run = Runner(model)
+
+    def __call__(self, inputs, call: Callable):
+        """Returns the outputs.
+
+        Args:
+            inputs: A batch.
+            call: From a block's name, the block and its input to its output.
+        """
+
+        def call_layer(layer, args, kwargs):
+            if not isinstance(layer, ResidualStage):
+                return layer(*args, **kwargs)
+            x = args[0]
+            for index, block in enumerate(layer.block_layers(), start=1):
+                x = call(f"{layer.name}/block{index}", block, x)
+            return x
+
+        return self._run(inputs, call_layer)

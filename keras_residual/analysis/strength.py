@@ -1,0 +1,106 @@
+"""How much each block adds to what passes it by, and how strongly its layers respond."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual.analysis.blocks import BlockRunner, blocks_of, unrolled
+from keras_residual.layers import ResidualLSTM
+
+
+@dataclass(frozen=True)
+class BlockStrength:
+    """The size of what one block adds.
+
+    Attributes:
+        name: The block's name.
+        ratio: ‖F(x)‖ / ‖shortcut(x)‖, the mean over the samples; infinite without a shortcut.
+        responses: Standard deviation of the output of each convolution of F, behind its
+            normalization and before its activation, as in figure 7 of He et al. 2015.
+    """
+
+    name: str
+    ratio: float
+    responses: tuple[float, ...] = ()
+
+
+def residual_strength(model: keras.Model, x) -> list[BlockStrength]:
+    """Returns how much each block adds to its shortcut, and how strongly its layers respond.
+
+    Of a network with residual blocks that is each block; of a network on a `ResidualLSTM` each LSTM
+    layer, with ‖h‖ / ‖x‖ over all steps.
+
+    Args:
+        model: A built network of this package.
+        x: A batch of inputs.
+
+    Returns:
+        A `BlockStrength` for each block or LSTM layer in order.
+
+    Raises:
+        ValueError: If the model has neither.
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385), figure 7
+    """
+    stacks = [layer for layer in getattr(model, "layers", ()) if isinstance(layer, ResidualLSTM)]
+    if stacks:
+        return _of_stack(model, stacks[0], x)
+    if all(block.kind == "dense" for block in blocks_of(model)):
+        raise ValueError(
+            "`model` must have residual blocks; a dense block concatenates and has no ratio. "
+            f"Received: {model.name!r}"
+        )
+    found = []
+
+    def measure(name, block, inputs):
+        residual, shortcut = block.branches(inputs, training=False)
+        ratio = float("inf") if shortcut is None else _ratio(residual, shortcut)
+        found.append(BlockStrength(name, ratio, _responses(block, inputs)))
+        return block.merged(residual, shortcut)
+
+    BlockRunner(unrolled(model))(ops.convert_to_tensor(x), measure)
+    return found
+
+
+def _ratio(numerator, denominator) -> float:
+    flat = [
+        ops.reshape(ops.cast(tensor, "float32"), (tensor.shape[0], -1))
+        for tensor in (numerator, denominator)
+    ]
+    norms = [ops.convert_to_numpy(ops.norm(tensor, axis=-1)) for tensor in flat]
+    return float(np.mean(norms[0] / np.maximum(norms[1], 1e-30)))
+
+
+def _responses(block, x) -> tuple[float, ...]:
+    if block.preactivated:
+        x = block.norm1(x, training=False)
+    found, number = [], 1
+    while (layer := getattr(block, f"conv{number}", None)) is not None:
+        response = layer.conv(x)
+        if layer.norm is not None:
+            response = layer.norm(response)
+        found.append(float(ops.convert_to_numpy(ops.std(ops.cast(response, "float32")))))
+        x = layer(x, training=False)
+        number += 1
+    return tuple(found)
+
+
+def _of_stack(model, stack, x):
+    if stack.bidirectional_bottom or stack.projections:
+        raise ValueError(
+            "`model` must have an LSTM stack without a bidirectional layer and projections to "
+            f"compare a layer's output with its input. Received: {stack.name!r}"
+        )
+    x = keras.Model(model.input, stack.input)(ops.convert_to_tensor(x))
+    found = []
+    for index, cell in enumerate(stack.cells):
+        h = keras.layers.RNN(cell, return_sequences=True)(x)
+        residual = stack.is_residual(index)
+        ratio = _ratio(h, x) if residual else float("inf")
+        deviation = float(ops.convert_to_numpy(ops.std(ops.cast(h, "float32"))))
+        found.append(BlockStrength(f"{stack.name}/layer{index + 1}", ratio, (deviation,)))
+        x = ops.add(h, x) if residual else h
+    return found

@@ -1,0 +1,177 @@
+"""What `keras-residual inspect` measures, and the page it writes."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import analysis, data
+from keras_residual._files import write_text
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+img { max-width: 100%; display: block; } p { max-width: 44rem; }
+table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: right; }
+td:first-child, th:first-child { text-align: left; }
+details { margin-top: .5rem; } summary { cursor: pointer; }
+"""
+
+
+@dataclass
+class Report:
+    """Sections of a page and lines for the terminal.
+
+    Attributes:
+        title: The heading.
+        summary: Lines for the terminal.
+    """
+
+    title: str
+    summary: list[str] = field(default_factory=list)
+    _sections: list[str] = field(default_factory=list)
+
+    def add(self, heading: str, text: str, figure=None, rows: list[tuple] = ()) -> None:
+        """Adds a section; the first of `rows` are the headings of a table."""
+        parts = [f"<h2>{html.escape(heading)}</h2>", f"<p>{html.escape(text)}</p>"]
+        if figure is not None:
+            parts.append(f'<img alt="{html.escape(heading)}" src="{_embedded(figure)}">')
+        if rows:
+            parts.append(f"<details><summary>Table</summary>{_table(rows)}</details>")
+        self._sections.append("\n".join(parts))
+
+    def write(self, folder: Path, subtitle: str) -> None:
+        """Writes `report.html`, which needs nothing beside it."""
+        page = (
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>\n"
+            f"<h1>{html.escape(self.title)}</h1>\n<p>{html.escape(subtitle)}</p>\n"
+            + "\n".join(self._sections)
+            + "\n</body></html>\n"
+        )
+        write_text(folder / "report.html", page)
+
+
+def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns held-out images and labels as the model takes them, evenly over the split."""
+    source = data.load(dataset)
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 3 or shape[-1] != source.image_shape[-1]:
+        raise ValueError(
+            f"The model takes inputs of {shape}; the images of {source.name} are "
+            f"{source.image_shape}."
+        )
+    size = None if None in shape[:2] else shape[:2]
+    batches = data.pipeline(source.test, batch_size=128, image_size=size).as_numpy_iterator()
+    images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
+    chosen = np.linspace(0, len(labels) - 1, min(samples, len(labels))).astype(int)
+    return images[chosen], labels[chosen]
+
+
+def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Report:
+    """Measures all that the model has parts for."""
+    blocks = analysis.blocks_of(model)
+    report = Report(f"Inside {model.name}")
+    cost = analysis.cost(model, x.shape[1:])
+    report.add(
+        "Network",
+        f"{len(blocks)} blocks, {cost.parameters:,} parameters, {cost.macs:,} multiply–accumulates "
+        "an image.",
+        analysis.plot_architecture(model),
+    )
+    _add_flow(report, model, x[:64], y[:64])
+    if any(block.kind != "dense" for block in blocks):
+        _add_strength(report, model, x[:64])
+    _add_lesions(report, model, x, y, seed)
+    if all(block.kind == "residual" for block in blocks) and len(blocks) > 1:
+        _add_paths(report, model, x[:64], y[:64], seed)
+    return report
+
+
+def _add_flow(report, model, x, y):
+    flow = analysis.gradient_flow(model, x, y)
+    norms = [row.norm for row in flow]
+    report.add(
+        "Gradient flow",
+        f"The norm of the loss's gradient by each kernel on the way, for {len(x)} images. First "
+        f"{norms[0]:.2e}, last {norms[-1]:.2e}.",
+        analysis.plot_gradient_flow({model.name: flow}),
+        [
+            ("kernel", "norm", "relative to the kernel"),
+            *[(row.name, f"{row.norm:.3e}", f"{row.relative:.3e}") for row in flow],
+        ],
+    )
+    report.summary.append(f"Gradient norm: first kernel {norms[0]:.2e}, last {norms[-1]:.2e}")
+
+
+def _add_strength(report, model, x):
+    rows = analysis.residual_strength(model, x)
+    ratios = [row.ratio for row in rows if np.isfinite(row.ratio)]
+    middle = f"The median ratio is {np.median(ratios):.2f}. " if ratios else ""
+    report.add(
+        "Residual strength and layer responses",
+        f"How large what a block adds is beside what passes it by. {middle}Right: how strongly its "
+        "convolutions respond, as in figure 7 of He et al. 2015.",
+        analysis.plot_strength(rows),
+        [
+            ("block", "ratio", "responses"),
+            *[
+                (row.name, f"{row.ratio:.3f}", ", ".join(f"{r:.3f}" for r in row.responses))
+                for row in rows
+            ],
+        ],
+    )
+    if ratios:
+        report.summary.append(f"Residual strength: median {np.median(ratios):.2f}")
+
+
+def _add_lesions(report, model, x, y, seed):
+    study = analysis.lesion_study(model, x, y, seed=seed, draws=3)
+    worst = min(study.single, key=lambda lesion: lesion.accuracy)
+    left_out = f" Nothing can stand for {', '.join(study.undeletable)}." * bool(study.undeletable)
+    report.add(
+        "Lesion study",
+        f"Accuracy {study.intact:.2%} of the whole network. Without one block it is "
+        f"{np.mean([lesion.accuracy for lesion in study.single]):.2%} on average, and "
+        f"{worst.accuracy:.2%} without {worst.blocks[0]}.{left_out}",
+        analysis.plot_lesions({model.name: study}),
+        [
+            ("deleted", "accuracy"),
+            *[(lesion.blocks[0], f"{lesion.accuracy:.2%}") for lesion in study.single],
+        ],
+    )
+    report.summary.append(
+        f"Accuracy {study.intact:.2%}; {worst.accuracy:.2%} without {worst.blocks[0]}"
+    )
+
+
+def _add_paths(report, model, x, y, seed):
+    study = analysis.path_study(model, x, y, draws=2, seed=seed)
+    blocks = len(study.share) - 1
+    report.add(
+        "Paths",
+        f"Through {blocks} blocks lead 2^{blocks} paths; half of them pass {blocks / 2:g} blocks "
+        f"or more. Weighted by the gradient that they carry to the image, the mean length is "
+        f"{study.effective_length:.1f}.",
+        analysis.plot_paths(study),
+    )
+    report.summary.append(f"Effective path length {study.effective_length:.1f} of {blocks} blocks")
+
+
+def _embedded(figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, facecolor="white")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _table(rows) -> str:
+    head, *body = rows
+    lines = ["<tr>" + "".join(f"<th>{html.escape(str(v))}</th>" for v in head) + "</tr>"]
+    for row in body:
+        lines.append("<tr>" + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>")
+    return "<table>\n" + "\n".join(lines) + "\n</table>"

@@ -1,0 +1,38 @@
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_residual.cli._terminal import console, human_seconds, quiet, refusing
+
+
+def inspect(
+    model_file: Annotated[Path, typer.Argument(help="A .keras file or the folder of a training.")],
+    dataset: Annotated[
+        str,
+        typer.Option("--data", help="digits, a TFDS name, an .npz file, or a folder of images."),
+    ] = "digits",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write. Default: runs/inspect-MODEL.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Held-out images to measure on.", min=1)] = 256,
+    seed: Annotated[int, typer.Option(help="Decides which blocks are drawn.", min=0)] = 0,
+) -> None:
+    """Look inside a trained network: gradients, blocks, paths, as one HTML page."""
+    started = time.perf_counter()
+    with refusing(), quiet(), console.status("Looking inside"):
+        from keras_residual.cli import _inspection, _model_files
+
+        path = model_file / "model.keras" if model_file.is_dir() else model_file
+        model = _model_files.load_keras(path)
+        inputs, labels = _inspection.held_out(model, dataset, samples)
+        output = output or Path("runs") / f"inspect-{model.name}"
+        report = _inspection.inspect(model, inputs, labels, seed)
+        report.write(output, f"{path} on {len(inputs)} held-out images of {dataset}")
+    for line in report.summary:
+        console.print(line, soft_wrap=True)
+    console.print(
+        f"[bold]{output / 'report.html'}[/], {human_seconds(time.perf_counter() - started)}",
+        soft_wrap=True,
+    )
