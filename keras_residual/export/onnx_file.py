@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_residual.export.errors import ExportError, conversion_error, first_line
+from keras_residual.export.saved_model import serving
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
 
@@ -84,20 +85,20 @@ def _convert_tensorflow(model, path, opset):
     import tensorflow as tf
     import tf2onnx
 
-    (tensor,) = model.inputs
+    serve = serving(model)
+    (spec,) = serve.input_signature
 
-    @tf.function(autograph=False)
-    def serve(x):
-        outputs = model(keras.tree.map_structure(lambda _: x, model.input), training=False)
+    @tf.function(input_signature=[spec], autograph=False)
+    def named(x):
+        outputs = serve(x)
         if isinstance(outputs, dict):
             return outputs
         outputs = keras.tree.flatten(outputs)
         names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
         return dict(zip(names, outputs, strict=True))
 
-    spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
-    converted, _ = tf2onnx.convert.from_function(serve, [spec], opset=opset)
-    captures = serve.get_concrete_function(spec).graph.captures
+    converted, _ = tf2onnx.convert.from_function(named, [spec], opset=opset)
+    captures = named.get_concrete_function().graph.captures
     held = {inner.name: outer for outer, inner in captures if outer.dtype != tf.resource}
     for value in [value for value in converted.graph.input if value.name in held]:
         array = held[value.name].numpy()

@@ -11,18 +11,48 @@ from keras_residual.export.errors import ExportError, first_line
 
 def write(model: keras.Model, path: Path) -> None:
     """Writes a SavedModel with the signature `serve`, of the model's own batch size."""
-    # Left to itself, Keras makes every batch size a variable one.
-    signature = keras.tree.map_structure(
-        lambda tensor: keras.InputSpec(tensor.dtype, tensor.shape, name=tensor.name), model.input
-    )
+    write_backend = _write if keras.backend.backend() == "tensorflow" else _write_by_keras
     try:
-        model.export(path, format="tf_saved_model", verbose=False, input_signature=[signature])
+        write_backend(model, path)
     except OSError:
         raise
     except Exception as error:
         raise ExportError(
             f"{model.name!r} cannot be written as a SavedModel ({first_line(error)})."
         ) from error
+
+
+def _write(model, path):
+    import tensorflow as tf
+
+    # Keras' own export writes every weight twice.
+    module = tf.Module()
+    module.kept = [variable.value for variable in model.variables]
+    module.serve = serving(model)
+    signatures = {"serve": module.serve, "serving_default": module.serve}
+    tf.saved_model.save(module, str(path), signatures)
+
+
+def serving(model: keras.Model):
+    """Returns a model of one input as a TensorFlow function of its own signature."""
+    import tensorflow as tf
+
+    (tensor,) = model.inputs
+    spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def serve(x):
+        return model(keras.tree.map_structure(lambda _: x, model.input), training=False)
+
+    return serve
+
+
+def _write_by_keras(model, path):
+    # Left to itself, Keras makes every batch size a variable one.
+    signature = keras.tree.map_structure(
+        lambda tensor: keras.InputSpec(tensor.dtype, tensor.shape, name=tensor.name), model.input
+    )
+    model.export(path, format="tf_saved_model", verbose=False, input_signature=[signature])
 
 
 class SavedModelRuntime:

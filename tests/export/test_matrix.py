@@ -1,0 +1,55 @@
+"""Every family in every format and quantization; one of each by default."""
+
+import re
+
+import keras
+import pytest
+from export.matrix import BEGIN, BOUNDS, COLUMNS, END, IMPOSSIBLE, MAKERS, README, make, run
+
+from keras_residual import export
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("LiteRT and ONNX files are written on TensorFlow", allow_module_level=True)
+
+FAMILIES = list(MAKERS)
+# Every family once and every column at least once.
+DIAGONAL = {
+    (family, *COLUMNS[(3 * index + 4) % len(COLUMNS)]) for index, family in enumerate(FAMILIES)
+}
+ALL = [(family, *column) for family in FAMILIES for column in COLUMNS]
+
+
+def _parameter(key):
+    marks = () if key in DIAGONAL or key in IMPOSSIBLE else (pytest.mark.slow,)
+    return pytest.param(*key, id="-".join(map(str, key)), marks=marks)
+
+
+@pytest.mark.parametrize(("family", "format", "quantization"), [_parameter(key) for key in ALL])
+def test_family_in_format(family, format, quantization, tmp_path):
+    model = make(family)
+    reason = IMPOSSIBLE.get((family, format, quantization))
+    if reason is not None:
+        with pytest.raises(export.ExportError, match=reason):
+            run(model, format, quantization, tmp_path)
+        return
+    row = run(model, format, quantization, tmp_path)
+    assert row.verification.relative <= BOUNDS[quantization]
+    foreign = [name for name in row.operations if name.startswith(("Flex", "CUSTOM"))]
+    assert not foreign
+
+
+def test_diagonal_reaches_every_column():
+    assert {key[1:] for key in DIAGONAL} == set(COLUMNS)
+
+
+def test_readme_has_every_family_and_no_difference_beyond_its_bound():
+    text = README.read_text(encoding="utf-8")
+    rows = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].splitlines()[2:]
+    cells = [re.split(r" *\| *", row.strip("| ")) for row in rows]
+    assert [row[0].strip("`") for row in cells] == FAMILIES
+    for family, *values in cells:
+        for column, value in zip(COLUMNS, values, strict=True):
+            if (family.strip("`"), *column) in IMPOSSIBLE:
+                assert value == "–"
+            else:
+                assert float(value) <= BOUNDS[column[1]]
