@@ -1,6 +1,5 @@
 """Training that goes on where it was interrupted."""
 
-import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from keras_residual.training.loop import fit_in_step
 from keras_residual.training.losses import Accuracy, CrossEntropy
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
+from keras_residual.training.replicas import is_chief, scope_of, statistics_over_all
 from keras_residual.training.steps import makes_batches_in_step
 
 
@@ -101,7 +101,7 @@ def fit(
     steps = _steps(train, steps_per_epoch)
     output = Path(output)
     identity = {**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings}
-    with _scope_of(model):
+    with scope_of(model):
         model.compile(
             recipe.make_optimizer(steps * epochs),
             loss or _loss(model, recipe),
@@ -109,7 +109,7 @@ def fit(
             jit_compile=False if jit_compile == "auto" and _on_tensorflow_cpu() else jit_compile,
         )
         progress = _start(model, output, identity, resume)
-    journal = Journal(output, progress, checkpoint_seconds, _is_chief(model))
+    journal = Journal(output, progress, checkpoint_seconds, is_chief(model))
     average = AveragedWeights(train) if recipe.ema else None
     callbacks = [
         *([average] if average else []),
@@ -121,7 +121,8 @@ def fit(
     if done >= epochs:
         pass
     elif makes_batches_in_step(train):
-        fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
+        with statistics_over_all(model, getattr(train, "batch_size", None)):
+            fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
     else:
         model.fit(
             train(done) if callable(train) else train,
@@ -188,22 +189,10 @@ def _mixes(recipe):
     return bool(recipe.mixup or recipe.cutmix)
 
 
-def _scope_of(model):
-    """The strategy of `tf.distribute` under which the model was made."""
-    strategy = getattr(model, "distribute_strategy", None)
-    return strategy.scope() if strategy is not None else contextlib.nullcontext()
-
-
 def _on_tensorflow_cpu() -> bool:
     if keras.backend.backend() != "tensorflow":
         return False
     return all(device.startswith("cpu") for device in keras.distribution.list_devices())
-
-
-def _is_chief(model) -> bool:
-    strategy = getattr(model, "distribute_strategy", None)
-    cluster = getattr(strategy, "cluster_resolver", None)
-    return cluster is None or cluster.task_id in (None, 0)
 
 
 def _start(model, output, settings, resume) -> checkpoint.Progress:

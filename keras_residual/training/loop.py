@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from keras_residual.training.replicas import scope_of, strategy_of
 from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
 # A call this long is not felt at the keyboard and costs nothing to start.
@@ -61,8 +62,14 @@ def _build(model, train):
         keras.ops.convert_to_tensor(index),
         keras.ops.convert_to_tensor(0, dtype="int32"),
     )
-    model.test_on_batch(inputs, targets)
-    model.optimizer.build(model.trainable_variables)
+    strategy = strategy_of(model)
+    with scope_of(model):
+        if strategy is None:
+            model.test_on_batch(inputs, targets)
+        else:
+            # The method of Keras fails to gather what several workers return.
+            strategy.run(model.test_step, ((inputs, targets),))
+        model.optimizer.build(model.trainable_variables)
 
 
 def _epoch(model, run, orders, epoch, steps_per_call, calls):

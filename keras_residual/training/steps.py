@@ -60,20 +60,28 @@ def _tensorflow(model, batches, kind):
     arrays = tuple(tf.constant(array) for array in batches.arrays)
     step = _step(model, kind)
 
-    @tf.function(jit_compile=bool(model.jit_compile), autograph=False)
-    def compiled(index, epoch):
-        step(batches.make(arrays, index, epoch))
-
     def of_replica(index, epoch):
+        data = batches.make(arrays, index, epoch)
         if replicas > 1:
+            # Made whole and then cut, so that images mix with the same others on any number.
             number = tf.distribute.get_replica_context().replica_id_in_sync_group
-            index = tf.reshape(index, (replicas, -1))[number]
-        compiled(index, epoch)
+            start, stop = (index.shape[0] * (number + end) // replicas for end in (0, 1))
+            data = tuple(part[start:stop] for part in data)
+        step(data)
+
+    # XLA knows no shares of different size, as the last batch of an evaluation may have.
+    jit = bool(model.jit_compile) and replicas == 1
+
+    @tf.function(jit_compile=jit, autograph=False)
+    def compiled(index, epoch):
+        strategy.run(of_replica, (index, epoch))
 
     @tf.function(autograph=False, reduce_retracing=True)
     def run(order, epoch):
+        order = tf.ensure_shape(order, (None, order.shape[1]))
+
         def body(number):
-            strategy.run(of_replica, (order[number], epoch))
+            compiled(order[number], epoch)
             return (number + 1,)
 
         tf.while_loop(lambda number: number < tf.shape(order)[0], body, (0,), parallel_iterations=1)
@@ -89,7 +97,7 @@ def _jax(model, batches, kind):
     step, groups = _jax_step(model, kind)
 
     def one(state, arrays, index, epoch):
-        if index_sharding is not None:
+        if index_sharding is not None and len(index) % index_sharding.mesh.size == 0:
             index = jax.lax.with_sharding_constraint(index, index_sharding)
         _, new = step(state, batches.make(arrays, index, epoch))
         return jax.tree.map(lambda a, b: a.astype(b.dtype), tuple(new), state)

@@ -1,0 +1,64 @@
+"""Training under `tf.distribute`: one model on several devices or machines."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+
+def strategy_of(model: keras.Model):
+    """Returns the strategy under which the model was made, or `None` on other backends."""
+    return getattr(model, "distribute_strategy", None)
+
+
+def scope_of(model: keras.Model):
+    """Returns the context in which what belongs to the model is made."""
+    strategy = strategy_of(model)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process is the one of several that writes files."""
+    cluster = getattr(strategy_of(model), "cluster_resolver", None)
+    return cluster is None or cluster.task_id in (None, 0)
+
+
+@contextlib.contextmanager
+def statistics_over_all(model: keras.Model, batch_size: int | None) -> Iterator[None]:
+    """Lets batch normalization see the whole batch, of which each replica has a share.
+
+    Raises:
+        ValueError: If `batch_size` is not divisible by the number of replicas.
+    """
+    replicas = getattr(strategy_of(model), "num_replicas_in_sync", 1)
+    if batch_size is not None and batch_size % replicas:
+        raise ValueError(
+            f"`batch_size` must be divisible by the number of replicas, {replicas}. "
+            f"Received: batch_size={batch_size}"
+        )
+    norms = [norm for norm in batch_normalizations(model) if not norm.synchronized]
+    changed = norms if replicas > 1 else []
+    for norm in changed:
+        norm.synchronized = True
+    try:
+        yield
+    finally:
+        for norm in changed:
+            norm.synchronized = False
+
+
+def batch_normalizations(layer: keras.Layer) -> list[keras.layers.BatchNormalization]:
+    """Returns the batch normalizations in a layer, however deep inside."""
+    found, seen, waiting = [], set(), [layer]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, keras.layers.BatchNormalization):
+            found.append(item)
+        elif isinstance(item, keras.Layer):
+            waiting.extend(vars(item).values())
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
+    return found
