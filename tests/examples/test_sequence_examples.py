@@ -105,3 +105,38 @@ def test_the_residual_language_model_learns_first():
     assert set(results) == {"2 plain", "8 plain", "8 residual"}
     assert results["8 residual"][-1] < 300 / 2
     assert results["8 residual"][-1] < min(results["8 plain"][-1], results["2 plain"][-1])
+
+
+@pytest.fixture
+def catalogues(tmp_path):
+    """A folder with a German catalogue of made-up messages."""
+    babel = pytest.importorskip("babel.messages", reason="Babel reads catalogues")
+    from babel.messages.mofile import write_mo
+
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    catalogue = babel.Catalog(locale="de")
+    words = {"open": "öffnen", "close": "schließen", "file": "Datei", "layer": "Ebene"}
+    for left, right in words.items():
+        for above, below in words.items():
+            catalogue.add(f"_{left} {above}...", f"{right} _{below} …")
+    catalogue.add("100 %", "100 %")
+    catalogue.add("one two three four five six seven eight nine", "eins")
+    with (folder / "program.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    return tmp_path
+
+
+def test_messages_are_read_without_their_marks(catalogues):
+    pairs = example("translation").message_pairs(catalogues, "de")
+    assert len(pairs) == 16
+    assert ("layer open", "Ebene öffnen") in pairs
+    with pytest.raises(SystemExit, match="No fr/LC_MESSAGES"):
+        example("translation").message_pairs(catalogues, "fr")
+
+
+def test_messages_are_translated(catalogues, capsys):
+    arguments = ["--units", "8", "--epochs", "1", "--vocabulary", "60", "--stacks", "2 plain"]
+    results = example("translation").main([str(catalogues), *arguments])
+    assert np.isfinite(results["2 plain"]).all()
+    assert "→" in capsys.readouterr().out

@@ -1,0 +1,121 @@
+"""Translates a program's messages with GNMT: 8 residual LSTM layers against 8 plain and 2 plain.
+
+The pairs are the gettext catalogues (.mo) of a language below a folder, read by Babel. For example
+GIMP's, English to German, which Debian ships in the package gimp-data:
+
+    apt-get download gimp-data && dpkg-deb -x gimp-data_*.deb gimp
+    pip install babel
+    python examples/translation.py gimp/usr/share/locale --language de
+
+RESULT
+Reference:
+    - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), which trains on millions of sentences
+"""
+
+import argparse
+import pathlib
+import re
+
+import keras
+import numpy as np
+
+from keras_residual import GNMT
+
+STACKS = {"2 plain": (2, False), "8 plain": (8, False), "8 residual": (8, True)}
+# Format directives, markup and lines of several sentences have rules of their own.
+SPECIAL = re.compile(r"[%<>{}\n\\|@]")
+
+
+def message_pairs(folder, language, most_words=8):
+    """Returns the messages and their translations, each pair once, in a fixed order."""
+    try:
+        from babel.messages.mofile import read_mo
+    except ImportError as error:
+        raise ImportError("Catalogues are read by Babel: pip install babel") from error
+    paths = sorted(pathlib.Path(folder).rglob(f"{language}/LC_MESSAGES/*.mo"))
+    if not paths:
+        raise SystemExit(f"No {language}/LC_MESSAGES/*.mo below {folder}")
+    pairs = set()
+    for path in paths:
+        with path.open("rb") as file:
+            messages = list(read_mo(file))
+        for message in messages:
+            pair = (message.id, message.string)
+            if not all(isinstance(text, str) and text.strip() for text in pair):
+                continue
+            # An underscore marks the key that a menu entry is chosen by.
+            pair = tuple(text.replace("_", "").strip(" .:…") for text in pair)
+            if not any(SPECIAL.search(text) for text in pair) and all(
+                0 < len(text.split()) <= most_words for text in pair
+            ):
+                pairs.add(pair)
+    return sorted(pairs)
+
+
+def encode(tokenizer, pairs):
+    """Returns GNMT's inputs and labels: sources, and targets between start and end."""
+    source, target = (tokenizer.encode_batch(list(texts)) for texts in zip(*pairs, strict=True))
+    steps = max(len(row.ids) for row in source)
+    target_steps = max(len(row.ids) for row in target) + 2
+    sources = np.zeros((len(pairs), steps), np.int32)
+    targets = np.zeros((len(pairs), target_steps), np.int32)
+    for index, (left, right) in enumerate(zip(source, target, strict=True)):
+        sources[index, : len(left.ids)] = left.ids
+        targets[index, : len(right.ids) + 2] = [1, *right.ids, 2]
+    return {"source": sources, "target": targets[:, :-1]}, targets[:, 1:]
+
+
+def train(data, held_out, vocabulary, num_layers, residual, units, epochs, seed=0):
+    """Returns the trained model and the perplexity of the held-out pieces after each epoch."""
+    keras.utils.set_random_seed(seed)
+    model = GNMT(
+        vocabulary,
+        units=units,
+        num_layers=num_layers,
+        first_residual=2 if residual else None,
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3, clipnorm=1.0), loss)
+    history = model.fit(*data, validation_data=held_out, batch_size=64, epochs=epochs, verbose=0)
+    return model, np.exp(history.history["val_loss"]).tolist()
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="where the catalogues are, such as /usr/share/locale")
+    parser.add_argument("--language", default="de")
+    parser.add_argument(
+        "--vocabulary", type=int, default=2000, help="word pieces of both languages"
+    )
+    parser.add_argument("--units", type=int, default=128)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--stacks", nargs="+", choices=STACKS, default=list(STACKS))
+    parser.add_argument("--shown", type=int, default=10, help="translations to print")
+    options = parser.parse_args(arguments)
+
+    pairs = message_pairs(options.folder, options.language)
+    order = np.random.default_rng(0).permutation(len(pairs))
+    held_out = [pairs[i] for i in order[: len(pairs) // 10]]
+    known = [pairs[i] for i in order[len(pairs) // 10 :]]
+    print(f"{len(known)} pairs to learn from, {len(held_out)} held out")
+    tokenizer = GNMT.tokenizer_from_texts((t for pair in known for t in pair), options.vocabulary)
+    data = encode(tokenizer, known)
+    held_out_data = encode(tokenizer, held_out)
+    vocabulary = tokenizer.get_vocab_size()
+
+    results = {}
+    for name in options.stacks:
+        model, perplexities = train(
+            data, held_out_data, vocabulary, *STACKS[name], options.units, options.epochs
+        )
+        results[name] = perplexities
+        print(f"{name:>10}: " + "  ".join(f"{value:.1f}" for value in perplexities), flush=True)
+    shown = held_out[: options.shown]
+    found = model.translate([source for source, _ in shown], tokenizer, beam_size=4)
+    for (source, target), translation in zip(shown, found, strict=True):
+        print(f"  {source} → {translation}   (people: {target})")
+    return results
+
+
+if __name__ == "__main__":
+    main()
