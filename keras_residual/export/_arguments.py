@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.export import onnx_file
+from keras_residual.export import jax_file, onnx_file
+from keras_residual.export.artefact import SUFFIXES
 from keras_residual.export.litert import INTEGERS, QUANTIZATIONS
 from keras_residual.layers.image_normalization import ImageNormalization
 
-FORMATS = ("saved_model", "litert", "onnx")
-SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
+FORMATS = ("saved_model", "litert", "onnx", "jax")
+UNQUANTIZED = ("saved_model", "jax")
 _CALIBRATION_SAMPLES = _COMPARED_SAMPLES = 200
 _RANDOM_SAMPLES = 8
 
@@ -51,11 +52,16 @@ class Request:
             return self.evaluation_data
         return self.inputs[:_COMPARED_SAMPLES]
 
+    def quantization_of(self, format: str) -> str | None:
+        """Returns the quantization of an artefact: not every format has one."""
+        return None if format in UNQUANTIZED else self.quantization
+
     def file_name(self, format: str) -> str:
         """Returns the name of an artefact."""
         if format == "saved_model":
             return format
-        ending = f"_{self.quantization}" if self.quantization else ""
+        quantization = self.quantization_of(format)
+        ending = f"_{quantization}" if quantization else ""
         return f"model{ending}{SUFFIXES[format]}"
 
 
@@ -80,6 +86,8 @@ def checked(
     formats = _checked_formats(formats)
     if "onnx" in formats:
         onnx_file.check_installed()
+    if "jax" in formats:
+        jax_file.check_backend()
     for name, value in (
         ("include_preprocessing", include_preprocessing),
         ("integer_io", integer_io),
@@ -178,7 +186,7 @@ def _checked_inputs(model, data, quantization, formats) -> np.ndarray:
     """Returns inputs to compare with."""
     (tensor,) = model.inputs
     shape = tuple(tensor.shape[1:])
-    if data is None and quantization in INTEGERS and formats != ("saved_model",):
+    if data is None and quantization in INTEGERS and not {*formats} <= {*UNQUANTIZED}:
         raise ValueError(
             f'quantization="{quantization}" needs `representative_data`, some inputs as the model '
             "will see them. Received: representative_data=None"

@@ -80,6 +80,22 @@ def open_saved_model(path, threads):
     return prepare
 
 
+def open_jax(path, threads):
+    import jax
+    from jax import export
+
+    exported = export.deserialize(bytearray(pathlib.Path(path).read_bytes()))
+    (spec,) = exported.in_avals
+
+    def prepare(batch):
+        fixed = spec.shape[0] if isinstance(spec.shape[0], int) else batch
+        values = numbers([fixed, *spec.shape[1:]], np.dtype(spec.dtype))
+        call = jax.jit(exported.call)
+        return lambda: jax.block_until_ready(call(values)), fixed
+
+    return prepare
+
+
 def open_keras(source, threads):
     import keras
 
@@ -149,6 +165,7 @@ RUNTIMES = {
     "litert": ("ai_edge_litert.interpreter", open_litert),
     "onnx": ("onnxruntime", open_onnx),
     "saved_model": ("tensorflow", open_saved_model),
+    "jax": ("jax", open_jax),
     "keras": ("keras_residual", open_keras),
 }
 

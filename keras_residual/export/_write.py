@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual.export import litert, lstm, onnx_file, saved_model
+from keras_residual.export import jax_file, litert, lstm, onnx_file, saved_model
 from keras_residual.export._arguments import Request
 from keras_residual.export._prepare import is_sequence_model
 from keras_residual.export.errors import ExportError
@@ -30,7 +30,13 @@ class Writer:
 
     def write(self, format: str, path: Path) -> None:
         """Writes one format to `path`."""
-        {"saved_model": self._saved_model, "litert": self._litert, "onnx": self._onnx}[format](path)
+        writers = {
+            "saved_model": self._saved_model,
+            "litert": self._litert,
+            "onnx": self._onnx,
+            "jax": lambda path: jax_file.write(self.prepared, path),
+        }
+        writers[format](path)
 
     def _saved_model(self, path):
         shutil.copytree(self._source(), path)

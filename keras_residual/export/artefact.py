@@ -8,9 +8,12 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual.export.errors import ExportError
+from keras_residual.export.jax_file import JaxRuntime
 from keras_residual.export.litert import LiteRTRuntime
 from keras_residual.export.onnx_file import OnnxRuntime
 from keras_residual.export.saved_model import SavedModelRuntime
+
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "jax": ".jax"}
 
 
 class Artefact:
@@ -20,7 +23,7 @@ class Artefact:
 
     Attributes:
         path: The file or folder.
-        format: `"saved_model"`, `"litert"` or `"onnx"`.
+        format: `"saved_model"`, `"litert"`, `"onnx"` or `"jax"`.
         input_shape: Shape of its input; `None` for sizes that may vary.
         input_type: Name of the type of its input.
 
@@ -104,8 +107,8 @@ def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
     """Loads an exported file or folder into its own runtime.
 
     Args:
-        path: A SavedModel's folder, a `.tflite` or an `.onnx` file.
-        threads: Positive integer, number of threads. TensorFlow manages its own.
+        path: A SavedModel's folder, a `.tflite`, `.onnx` or `.jax` file.
+        threads: Positive integer, number of threads. TensorFlow and JAX manage their own.
 
     Returns:
         An `Artefact`.
@@ -119,6 +122,8 @@ def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
     format = format_of(path)
     if format == "saved_model":
         return Artefact(path, SavedModelRuntime(path))
+    if format == "jax":
+        return Artefact(path, JaxRuntime(path))
     runtime = {"litert": LiteRTRuntime, "onnx": OnnxRuntime}[format]
     return Artefact(path, runtime(path, threads))
 
@@ -129,9 +134,10 @@ def format_of(path: Path) -> str:
         raise ExportError(f"{path} does not exist.")
     if path.is_dir():
         return "saved_model"
-    formats = {".tflite": "litert", ".onnx": "onnx"}
+    formats = {suffix: format for format, suffix in SUFFIXES.items()}
     if path.suffix not in formats:
-        raise ExportError(f"{path} must be the folder of a SavedModel or a .tflite or .onnx file.")
+        accepted = ", ".join(formats)
+        raise ExportError(f"{path} must be the folder of a SavedModel or one of {accepted}.")
     return formats[path.suffix]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_residual._files import replacing
 from keras_residual.export import _arguments, _prepare, _write, card
-from keras_residual.export._arguments import FORMATS
+from keras_residual.export._arguments import FORMATS, UNQUANTIZED
 from keras_residual.export.artefact import load
 from keras_residual.export.benchmark import benchmark
 from keras_residual.export.errors import ExportError
@@ -50,9 +50,10 @@ def export(
     """Writes a model for other runtimes and proves that each file computes the same.
 
     `directory` gets `saved_model/`, a TensorFlow SavedModel; `model.tflite` or
-    `model_int8.tflite`, a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`; and
-    a model card, `card.json` and `README.md`. Each artefact is run in its own runtime and compared
-    with the model. All of them appear under their names at the end, or none does.
+    `model_int8.tflite`, a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`;
+    `model.jax`, a file of `jax.export` for CPU, CUDA and TPU; and a model card, `card.json` and
+    `README.md`. Each artefact is run in its own runtime and compared with the model. All of them
+    appear under their names at the end, or none does.
 
     Models with a `ResidualLSTM` become LiteRT files of fused operations where the format has them
     (`export.lstm`), with a fixed batch and number of steps.
@@ -60,10 +61,12 @@ def export(
     Args:
         model: A Keras model with one input; a subclassed one needs `representative_data`.
         directory: The folder to write to; what has the same name there is replaced.
-        formats: Some of `"saved_model"`, `"litert"` and `"onnx"`. Defaults to the first two.
+        formats: Some of `"saved_model"`, `"litert"`, `"onnx"` and `"jax"`, the last with Keras on
+            JAX only. Defaults to the first two.
         quantization: `None` for float32; `"float16"`, weights of half size; `"dynamic"`, weights of
             8 bits and activations quantized as they come; `"int8"`, integers throughout;
-            `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel stays float32.
+            `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel and a file of JAX stay
+            float32.
         representative_data: `(n, ...)` inputs as the model will see them. The first 200 decide the
             ranges of integers, and the comparison is made with them. Without them it is made with
             random numbers.
@@ -171,7 +174,7 @@ class _Export:
     def _row(self, format, path) -> ExportRow:
         self.progress(f"Comparing {path.name} with the model")
         artefact = load(path)
-        quantization = None if format == "saved_model" else self.request.quantization
+        quantization = self.request.quantization_of(format)
         checked = verify(artefact, self.reference, self.request.compared())
         tolerance = self.request.tolerance
         if tolerance is None:
@@ -206,8 +209,9 @@ class _Export:
         notes = []
         if self.half is not None:
             notes.append(f"The model computes in {self.half}, the artefacts in float32.")
-        if "saved_model" in self.request.formats and self.request.quantization is not None:
-            notes.append("The SavedModel is not quantized.")
+        if self.request.quantization is not None:
+            plain = [name for name in self.request.formats if name in UNQUANTIZED]
+            notes += [f"The {name} is not quantized." for name in plain]
         return tuple(notes)
 
     def _facts(self, prepared):

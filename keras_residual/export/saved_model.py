@@ -52,7 +52,10 @@ def _write_by_keras(model, path):
     signature = keras.tree.map_structure(
         lambda tensor: keras.InputSpec(tensor.dtype, tensor.shape, name=tensor.name), model.input
     )
-    model.export(path, format="tf_saved_model", verbose=False, input_signature=[signature])
+    options = {"is_static": True} if keras.backend.backend() == "jax" else {}
+    model.export(
+        path, format="tf_saved_model", verbose=False, input_signature=[signature], **options
+    )
 
 
 class SavedModelRuntime:

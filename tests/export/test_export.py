@@ -163,6 +163,7 @@ def test_half_precision_is_exported_in_float32(tmp_path, dtype):
     [
         ({"formats": ("coreml",)}, "`formats` must be one of"),
         ({"formats": ()}, "`formats` must hold"),
+        ({"formats": "jax"}, "needs Keras on JAX, KERAS_BACKEND=jax. Received: tensorflow"),
         ({"quantization": "int4"}, "`quantization` must be one of"),
         ({"quantization": "int8"}, "needs `representative_data`"),
         ({"representative_data": np.zeros((2, 8, 8, 3))}, r"inputs of shape \(9, 8, 3\)"),
@@ -203,7 +204,7 @@ def test_open_sizes_need_data(tmp_path):
         ("missing.tflite", None, "does not exist"),
         ("foreign.tflite", b"not a flatbuffer", "no LiteRT file"),
         ("truncated.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(30), "cannot be run by LiteRT"),
-        ("model.keras", b"", "must be the folder of a SavedModel or a .tflite or .onnx file"),
+        ("model.keras", b"", "must be the folder of a SavedModel or one of .tflite, .onnx"),
         ("folder", None, "no readable SavedModel"),
     ],
 )

@@ -1,0 +1,101 @@
+"""What compilers make of exported models: XLA, JAX for three platforms, and a TPU's."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support import set_sequential_weights
+
+import keras_residual
+from keras_residual import export
+
+SHAPE = (16, 16, 3)
+# Operations that no TPU has: calls into libraries, and what talks to the host.
+FOREIGN = {"custom-call", "infeed", "outfeed", "send", "recv"}
+
+
+def tiny(**options):
+    model = keras_residual.ResNet(
+        "bottleneck",
+        (1, 2),
+        (8, 8),
+        cardinality=4,
+        base_width=32,
+        se_ratio=0.5,
+        stem_width=8,
+        input_shape=SHAPE,
+        classes=5,
+        **options,
+    )
+    set_sequential_weights(model)
+    return model
+
+
+def test_a_saved_model_compiles_under_xla_without_foreign_operations(tmp_path):
+    import tensorflow as tf
+
+    model = tiny()
+    images = np.random.default_rng(0).random((3, *SHAPE), np.float32)
+    export.export(model, tmp_path, "saved_model", representative_data=images, measure=False)
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    compiled = tf.function(loaded.serve, jit_compile=True)
+    np.testing.assert_allclose(compiled(images), model(images, training=False), atol=1e-5)
+    text = compiled.experimental_get_compiler_ir(images)(stage="hlo")
+    operations = set(re.findall(r"= [^=]*?\b([a-z][a-z-]*)\(", text))
+    assert {"convolution", "dot", "reduce"} <= operations
+    assert not operations & FOREIGN
+
+
+SCRIPT = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from export.test_compilers import SHAPE, tiny
+from keras_residual import export
+images = np.random.default_rng(0).random((3, *SHAPE), np.float32)
+report = export.export(tiny(), sys.argv[2], ("saved_model", "litert", "jax"), measure=False,
+                       representative_data=images)
+assert all(row.verification.relative < 1e-6 for row in report.rows), str(report)
+assert report.rows[-1].operations["convolution"] > 5
+"""
+
+
+@pytest.mark.slow
+def test_models_on_jax_are_exported_for_every_platform(tmp_path):
+    """The files agree with the same network here, on TensorFlow."""
+    from jax import export as jax_export
+
+    tests = pathlib.Path(__file__).parents[1]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", SCRIPT, str(tests), str(tmp_path)]
+    subprocess.run(command, env=environment, check=True, timeout=600)
+    images = np.random.default_rng(0).random((3, *SHAPE), np.float32)
+    expected = tiny().predict(images, verbose=0)
+    for name in ("saved_model", "model.tflite", "model.jax"):
+        found = export.load(tmp_path / name).predict(images)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    exported = jax_export.deserialize(bytearray((tmp_path / "model.jax").read_bytes()))
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+@pytest.mark.slow
+def test_a_tpu_compiler_takes_inference_and_training():
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu, the compiler, is not installed: pip install jax[tpu]")
+    script = pathlib.Path(__file__).parents[1] / "benchmarks" / "tpu_compile.py"
+    command = [sys.executable, str(script), "tiny", "16"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = re.findall(
+        r"^\| (inference|training step)[^|]*\| ([\d.]+) \| ([\d,]+) \|", result.stdout, re.M
+    )
+    assert [name for name, *_ in rows] == ["inference", "training step"]
+    assert all(float(seconds) > 0 for _, seconds, _ in rows)
