@@ -27,9 +27,9 @@ def plot_gradient_flow(flows: Mapping[str, list[LayerGradient]], title: str = ""
         norms = np.array([row.norm for row in rows])
         positive = norms > 0
         depth = np.arange(1, len(rows) + 1)
-        axes.semilogy(depth[positive], norms[positive], ".-", ms=4, color=color, label=label)
         if not positive.any():
-            axes.plot([], [], color=color, label=f"{label}: 0 in float32")
+            label = f"{label}: 0 in float32"
+        axes.semilogy(depth[positive], norms[positive], ".-", ms=4, color=color, label=label)
     axes.set(xlabel="Depth", ylabel="Norm of the gradient", title=title)
     axes.legend(frameon=False)
     plain(axes)
@@ -97,6 +97,7 @@ def plot_paths(study: PathStudy):
                 f"mean {mean:.1f}", (mean, max(values)), (5, -4), textcoords="offset points"
             )
         axes.set(title=title, xlabel="Length: blocks whose F is passed")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         plain(axes)
     return figure
 
@@ -124,9 +125,12 @@ def plot_strength(rows: list[BlockStrength]):
         ]
         label = f"convolution {place + 1}" if len(rows[0].responses) > 1 else None
         right.plot(*zip(*points, strict=True), "o-", ms=4, color=_COLORS[place % 4], label=label)
-    right.set(title="Standard deviation of the layers' responses", xlabel="Block", ylim=(0, None))
+    right.set(title="Standard deviation of the layers' responses", xlabel="Block")
+    right.margins(y=0.1)
+    right.set_ylim(bottom=0)
     if len(rows[0].responses) > 1:
         right.legend(frameon=False)
     for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
         plain(axes)
     return figure

@@ -1,0 +1,32 @@
+"""Architectures: draws ResNet-18 and a residual LSTM stack, shortcuts as arcs.
+
+    python examples/architectures.py
+
+Ten seconds on 2 cores. It writes:
+
+    runs/resnet18.svg
+    runs/residual_lstm.svg
+
+The second is unrolled in time, so that recurrent cycles and skip connections can be told apart: a
+cycle leads a layer's state to its own next step, a skip leads past a layer within one step.
+"""
+
+import argparse
+from pathlib import Path
+
+import keras_residual
+from keras_residual import analysis
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("runs"))
+    output = parser.parse_args().output
+    stack = keras_residual.ResidualLSTMClassifier((24, 1), units=64, num_layers=4)
+    for name, model in {"resnet18": keras_residual.ResNet18(), "residual_lstm": stack}.items():
+        analysis.plot_architecture(model, output / f"{name}.svg")
+        print(output / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
