@@ -160,8 +160,9 @@ def _work(cluster, tuner, fit_arguments):
     try:
         tuner.search(**fit_arguments)
     except grpc.RpcError as error:
-        if _answers(cluster):
-            raise SearchError(f"The chief refused: {error.details()}") from error
+        details = str(error.details())
+        if details.startswith("Exception calling application"):
+            raise SearchError(f"The chief at {cluster.chief} failed. {details}") from error
         raise SearchError(gone) from error
     except KeyboardInterrupt:
         if lost.is_set():

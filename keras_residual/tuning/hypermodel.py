@@ -53,7 +53,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         self.tradeoff: tuple[str, ...] = ()
         self.latencies = Latencies()
         every = [*knobs, *recipe_knobs(recipe, self.augmentations())]
-        self.architecture_knobs = {knob.name for knob in knobs}
+        self.architecture_knobs = [knob.name for knob in knobs]
         self.knobs, self.defaults = turned(every, settings)
         self._spent = functools.lru_cache(maxsize=4096)(self._counted)
         self.smallest()

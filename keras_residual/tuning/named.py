@@ -16,6 +16,7 @@ from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
 
 _PLAIN = (bool, int, float, str)
+_FEWEST_HIDDEN = 4
 
 
 def multiples(middle: int) -> tuple[int, ...]:
@@ -106,7 +107,11 @@ class NamedHyperNetwork(HyperNetwork):
     def chosen_options(self, values: Mapping) -> dict:
         """Returns the options of `base` with those that are knobs replaced."""
         fields = [field.name for field in dataclasses.fields(self.family)]
-        return {name: values[name] for name in fields if name in values}
+        options = {name: values[name] for name in fields if name in values}
+        if options.get("se_ratio") and not self.base.se_ratio:
+            # A gate of one hidden unit dies easily, and LiteRT runs no int8 tensor that is all 0.
+            options.setdefault("se_divisor", _FEWEST_HIDDEN)
+        return options
 
     def count(self, options: dict) -> Spent:
         strides = self.strides(options)

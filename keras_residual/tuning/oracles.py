@@ -5,6 +5,7 @@ import json
 import math
 import os
 import time
+import warnings
 from pathlib import Path
 
 import keras_tuner
@@ -63,9 +64,10 @@ class BudgetedOracle:
         if response["status"] != TrialStatus.RUNNING:
             return response
         values = response["values"]
-        if self.hypermodel.objection(values) is None:
+        if self.hypermodel.objection(values) is not None:
+            self.rejected += 1
+        elif "tuner/trial_id" in values or _of_space(values) not in self._tried():
             return response
-        self.rejected += 1
         replacement = self.replacement(values)
         if replacement is None:
             return {"status": TrialStatus.STOPPED, "values": None}
@@ -78,8 +80,7 @@ class BudgetedOracle:
 
     def feasible_draw(self) -> dict | None:
         """Returns random values that fit and are new, or `None` if none are found."""
-        tried = [trial.hyperparameters.values for trial in self.trials.values()]
-        values = {}
+        tried, values = self._tried(), {}
         for _ in range(_DRAWS):
             values = self.draw()
             if self.hypermodel.objection(values) is None:
@@ -89,6 +90,9 @@ class BudgetedOracle:
                 self.rejected += 1
         values = self.shrunk(values)
         return None if values in tried else values
+
+    def _tried(self):
+        return [_of_space(trial.hyperparameters.values) for trial in self.trials.values()]
 
     def draw(self) -> dict:
         """Returns random values of the active hyperparameters."""
@@ -103,13 +107,11 @@ class BudgetedOracle:
     def shrunk(self, values: dict) -> dict:
         """Returns values that fit: one after the other those of the smallest network take over."""
         smallest = self.hypermodel.values(self.hypermodel.smallest())
-        point = keras_tuner.HyperParameters()
-        space = self.hyperparameters.space
-        replaced = set()
+        point, replaced = keras_tuner.HyperParameters(), set()
         for last in [None, *self.hypermodel.architecture_knobs]:
             replaced.add(last)
             point = keras_tuner.HyperParameters()
-            for hp in space:
+            for hp in self.hyperparameters.space:
                 point.merge([hp])
                 if point.is_active(hp):
                     value = smallest[hp.name] if hp.name in replaced else values.get(hp.name)
@@ -203,6 +205,7 @@ class BudgetedOracle:
         # What comes over the network has lost digits and the order of the space.
         trial.hyperparameters = ours.hyperparameters
         super().end_trial(trial)
+        self.save()  # Keras Tuner has done so while the trial was still under way.
 
     def save(self):
         write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
@@ -222,6 +225,11 @@ class BudgetedOracle:
         super().set_state(recovery.reconciled(state, self.trials))
 
 
+def _of_space(values):
+    """Leaves out what Hyperband keeps beside the values of a point."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
     """Random search; an infeasible point is drawn again."""
 
@@ -229,11 +237,20 @@ class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle)
 class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
     """Hyperband; an infeasible point is drawn again."""
 
+    def __init__(self, *args, max_trials=None, **options):
+        super().__init__(*args, **options)
+        self.max_trials = max_trials
+
 
 class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Bayesian optimization; of some points that fit, the nearest to an infeasible one is taken."""
 
     candidates = 16
+
+    def populate_space(self, trial_id):
+        # With few trials the bounds of the Gaussian process' kernel are often reached.
+        with warnings.catch_warnings(action="ignore"):
+            return super().populate_space(trial_id)
 
     def replacement(self, values):
         drawn = [point for _ in range(self.candidates) if (point := self.feasible_draw())]

@@ -143,7 +143,7 @@ def _costs(objective, hypermodel) -> tuple[str, ...]:
 
 def _options(algorithm, max_trials, epochs) -> dict:
     if algorithm == "hyperband":
-        return {"max_epochs": epochs, "most_trials": max_trials}
+        return {"max_epochs": epochs, "max_trials": max_trials}
     if algorithm == "bayesian":
         return {"max_trials": max_trials, "num_initial_points": max(3, math.ceil(max_trials / 3))}
     return {"max_trials": max_trials}

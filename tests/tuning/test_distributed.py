@@ -1,0 +1,128 @@
+"""A chief and workers as processes on loopback: killed, vanished, started again."""
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+from processes import completed, process, wait_until
+
+from keras_residual import tuning
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Processes:
+    """The processes of one search; all are ended with the test."""
+
+    def __init__(self, folder, trials, seconds, lease=3.0, patience=60.0):
+        self.folder, self.running = folder, []
+        self.arguments = ({"seconds": seconds}, {"max_trials": trials})
+        self.cluster = {"chief": f"127.0.0.1:{free_port()}", "lease": lease, "patience": patience}
+
+    def start(self, role, worker=""):
+        # Workers share no folder with the chief.
+        folder = self.folder / (worker or role)
+        cluster = {**self.cluster, "role": role, "worker": worker}
+        self.running.append(process(folder, *self.arguments, cluster))
+        return self.running[-1]
+
+    @property
+    def ended(self):
+        return completed(self.folder / "chief")
+
+    def close(self):
+        for process_ in self.running:
+            process_.kill()
+            process_.communicate()
+
+
+@pytest.fixture
+def processes(tmp_path):
+    started = []
+
+    def start(**options):
+        started.append(Processes(tmp_path, **options))
+        return started[-1]
+
+    yield start
+    for several in started:
+        several.close()
+
+
+def test_a_worker_killed_in_a_trial_loses_it_to_another(processes):
+    several = processes(trials=8, seconds=0.4)
+    chief, killed, other = (
+        several.start("chief"),
+        several.start("worker", "killed"),
+        several.start("worker", "other"),
+    )
+    oracle = several.folder / "chief" / "search" / "oracle.json"
+
+    def has_a_trial():
+        return "killed" in json.loads(oracle.read_text())["ongoing_trials"]
+
+    wait_until(lambda: oracle.exists() and has_a_trial(), chief, killed, other)
+    killed.send_signal(signal.SIGKILL)
+    assert other.wait(timeout=180) == 0
+    assert chief.wait(timeout=60) == 0
+    assert len(several.ended) == 8
+    state = json.loads(oracle.read_text())
+    assert sorted(state["end_order"]) == [str(number) for number in range(8)]
+    assert not state["ongoing_trials"]
+
+
+def test_a_worker_ends_when_the_chief_is_gone(processes):
+    several = processes(trials=50, seconds=0.2, patience=3.0)
+    chief, worker = several.start("chief"), several.start("worker", "one")
+    wait_until(lambda: several.ended, chief, worker)
+    chief.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    stdout, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 1 and time.monotonic() - began < 60
+    assert f"The chief at {several.cluster['chief']} is gone" in stdout
+
+
+@pytest.mark.slow
+def test_a_chief_killed_and_started_again_goes_on(processes):
+    several = processes(trials=12, seconds=0.3, patience=60.0)
+    chief, worker = several.start("chief"), several.start("worker", "one")
+    wait_until(lambda: len(several.ended) >= 3, chief, worker)
+    chief.send_signal(signal.SIGKILL)
+    chief.communicate()
+    before = several.ended
+    worker.kill()
+    chief, worker = several.start("chief"), several.start("worker", "one")
+    assert worker.wait(timeout=180) == 0 and chief.wait(timeout=60) == 0
+    after = several.ended
+    assert len(after) == 12 and all(after[name] == before[name] for name in before)
+
+
+@pytest.mark.slow
+def test_a_chief_without_workers_ends(processes):
+    several = processes(trials=5, seconds=30, lease=1.0, patience=3.0)
+    chief, worker = several.start("chief"), several.start("worker", "one")
+    wait_until(lambda: (several.folder / "chief/search/trial_0/trial.json").exists(), chief, worker)
+    worker.kill()
+    stdout, _ = chief.communicate(timeout=120)
+    assert chief.returncode == 1 and "No worker has been heard of for 3 s" in stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"role": "boss", "chief": "a:1"}, "`role` must be one of 'chief', 'worker'"),
+        ({"role": "chief", "chief": "a"}, '`chief` must be "HOST:PORT"'),
+        ({"role": "chief", "chief": "a:99999"}, '`chief` must be "HOST:PORT"'),
+        ({"role": "worker", "chief": "a:1", "worker": "chief2"}, "`worker` must be a name"),
+        ({"role": "worker", "chief": "a:1", "lease": 0}, "`lease` must be a number"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tuning.Cluster(**arguments)

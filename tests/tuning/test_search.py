@@ -1,0 +1,211 @@
+"""A search tries what its algorithm says, within the budget, and survives what goes wrong."""
+
+import gc
+import json
+import random
+import signal
+import time
+
+import pytest
+from processes import completed, process, wait_until
+from toy import Lines, ToySpace, search
+
+from keras_residual import tuning
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_garbage_collection():
+    """Keras Tuner collects all garbage twice a trial, which costs more than all else here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def trials(folder):
+    """What the files of a search say of each trial, by number."""
+    paths = (folder / "search").glob("trial_*/trial.json")
+    states = [json.loads(path.read_text()) for path in paths]
+    return {int(state["trial_id"]): state for state in states}
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband"])
+def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
+    space = ToySpace(max_parameters=100)
+    result = search(
+        tmp_path,
+        space,
+        algorithm=algorithm,
+        max_trials=7,
+        epochs=2 if algorithm != "hyperband" else 4,
+    )
+    assert len(result.completed) == 7 and not result.failed
+    assert all(row.spent.parameters <= 100 for row in result.rows)
+    assert result.rejected > 0
+    points = [json.dumps(row.values, sort_keys=True) for row in result.rows]
+    assert algorithm == "hyperband" or len(set(points)) == 7
+
+
+def test_the_grid_is_every_point_within_the_budget_once(tmp_path):
+    space = ToySpace(max_parameters=60)
+    result = search(tmp_path, space, algorithm="grid", max_trials=100)
+    found = {(row.values["units"], row.values["layers"]) for row in result.rows}
+    every = {
+        (units, layers)
+        for units in (1, 2, 4, 8, 16, 32)
+        for layers in (1, 2, 3)
+        if space.spent({"units": units, "layers": layers}).parameters <= 60
+    }
+    assert found == every
+    assert len(result.rows) == 2 * len(every) and result.rejected == 36 - len(result.rows)
+    assert (result.rows[0].values["units"], result.rows[0].values["layers"]) == (8, 1)
+
+
+def test_a_tiny_feasible_part_of_the_space_is_found(tmp_path):
+    smallest = ToySpace().spent({"units": 1, "layers": 1}).parameters
+    result = search(tmp_path, ToySpace(max_parameters=smallest), max_trials=3)
+    assert {row.spent.parameters for row in result.completed} == {smallest}
+    assert len(result.completed) == 2  # the two activations
+
+
+def test_the_same_seed_tries_the_same(tmp_path):
+    values = [
+        [row.values for row in search(tmp_path / name, seed=seed).rows]
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    ]
+    assert values[0] == values[1] != values[2]
+
+
+def test_what_fails_is_recorded_with_its_reason_and_the_search_goes_on(tmp_path):
+    space = ToySpace(
+        units=8, layers=1, activation="relu", mishap=["none", "nan", "memory", "error"]
+    )
+    result = search(tmp_path, space, algorithm="grid", max_trials=10)
+    assert [row.status for row in result.rows] == ["COMPLETED", "FAILED", "FAILED", "FAILED"]
+    assert [row.reason for row in result.failed] == [
+        "The loss became nan.",
+        "MemoryError: 20 GB were asked for",
+        "RuntimeError: two lines",
+    ]
+    assert (
+        "MemoryError: 20 GB were asked for" in (tmp_path / "search/trial_02/trial.json").read_text()
+    )
+    assert "3 failed" in str(result)
+
+
+def test_a_search_in_which_everything_fails_ends(tmp_path):
+    with pytest.raises(tuning.SearchError, match="Ten trials in a row failed; the last: Runtime"):
+        search(tmp_path, ToySpace(mishap="error"), max_trials=30)
+    assert len(trials(tmp_path)) == 10
+
+
+def test_a_search_by_minutes_ends_and_goes_on(tmp_path):
+    space = ToySpace(seconds=0.1)
+    for limit in (0.25, 0.6):
+        result = search(tmp_path, space, max_trials=30, max_minutes=limit / 60)
+        seconds = [row.metrics["seconds"] for row in result.completed]
+        in_order = [row.metrics["seconds"] for row in result.rows]
+        assert sum(in_order[:-1]) < limit <= sum(seconds)
+
+
+def test_more_trials_can_be_asked_for(tmp_path):
+    first = search(tmp_path, max_trials=3)
+    more = search(tmp_path, max_trials=12)
+    assert more.rows[:3] == first.rows and len(more.completed) == 12
+    assert len(search(tmp_path, max_trials=2, resume=False).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing"),
+    [({"seed": 5}, "seed"), ({"algorithm": "grid"}, "algorithm"), ({"epochs": 3}, "epochs")],
+)
+def test_another_search_is_not_mixed_in(changes, differing, tmp_path):
+    search(tmp_path, max_trials=1)
+    with pytest.raises(ValueError, match=f"holds another search: {differing} differ"):
+        search(tmp_path, **changes)
+
+
+def test_several_objectives_trade_accuracy_for_cost(tmp_path):
+    result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=40)
+    for row in result.completed:
+        relative = row.spent.macs / result.hypermodel.spent({}).macs
+        assert row.metrics["score"] == pytest.approx(row.accuracy * relative**-0.07, rel=1e-6)
+    front = result.pareto("macs")
+    assert len(front) > 3
+    for row in result.completed:
+        at_most = [other for other in front if other.spent.macs <= row.spent.macs]
+        assert at_most and at_most[-1].accuracy >= row.accuracy
+    assert result.best.accuracy < max(row.accuracy for row in result.completed)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithm": "annealing"}, "`algorithm` must be one of 'random'"),
+        ({"max_trials": 0}, "`max_trials` must be a positive integer"),
+        ({"objective": "macs"}, "`objective` must hold 'accuracy'"),
+        ({"objective": ("accuracy", "size")}, "`objective` must be one of"),
+        ({"epochs": -1}, "`epochs` must be a positive integer"),
+    ],
+)
+def test_wrong_arguments(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        search(tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_files_are_named_and_set_aside(tmp_path):
+    before = search(tmp_path, max_trials=4)
+    damaged = tmp_path / "search" / "trial_1" / "trial.json"
+    damaged.write_text(damaged.read_text()[:50])
+    lines = Lines()
+    after = search(tmp_path, listener=lines, max_trials=6)
+    (line,) = lines.lines
+    assert str(damaged) in line and "is now trial.json.damaged" in line
+    assert damaged.with_name("trial.json.damaged").stat().st_size == 50
+    assert [row.status for row in after.rows].count("COMPLETED") == 5
+    assert after.rows[1].reason == line
+    assert [after.rows[index] for index in (0, 2, 3)] == [before.rows[i] for i in (0, 2, 3)]
+
+    oracle = tmp_path / "search" / "oracle.json"
+    oracle.write_text("{")
+    again = search(tmp_path, listener=lines, max_trials=8)
+    assert str(oracle) in lines.lines[-1]
+    assert again.rows[:6] == after.rows and len(again.completed) == 7
+
+
+def check_kills(folder, kills):
+    moments = random.Random(kills)
+    space, options = {"seconds": 0.05}, {"max_trials": 8 * kills}
+    for kill in range(1, kills + 1):
+        running = process(folder, space, options)
+        wait_until(lambda kill=kill: len(completed(folder)) >= 6 * kill, running)
+        time.sleep(moments.uniform(0, 0.15))
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    before = completed(folder)
+    whole = search(folder, ToySpace(**space), **options)
+    assert len(whole.completed) == 8 * kills and not whole.failed
+    after = completed(folder)
+    assert len(before) >= 6 * kills and all(after[name] == before[name] for name in before)
+    alone = search(folder / "alone", ToySpace(), **options)
+    assert [row.values for row in alone.rows[:6]] == [row.values for row in whole.rows[:6]]
+
+
+def test_killed_at_any_moment_it_loses_at_most_the_trial_in_flight(tmp_path):
+    check_kills(tmp_path, kills=1)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(tmp_path):
+    check_kills(tmp_path, kills=10)
+
+
+def test_a_trial_that_kills_its_process_is_given_up(tmp_path):
+    space = ToySpace(units=8, layers=1, activation="relu", mishap=["none", "killed"])
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            search(tmp_path, space, algorithm="grid")
+    result = search(tmp_path, space, algorithm="grid")
+    assert [row.status for row in result.rows] == ["COMPLETED", "FAILED"]
+    assert result.failed[0].reason.startswith("The process ended 3 times during this trial")
