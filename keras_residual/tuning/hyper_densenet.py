@@ -34,7 +34,7 @@ class HyperDenseNet(NamedHyperNetwork):
     """
 
     family = DenseNetArchitecture
-    sizes = ("stages", "depth", "width", "growth_rate", "compression", "stem_width", "dropout_rate")
+    sizes = ("stages", "depth", "width", "growth_rate", "compression", "stem_width")
 
     def __init__(
         self,

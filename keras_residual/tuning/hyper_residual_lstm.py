@@ -41,7 +41,7 @@ class HyperResidualLSTM(HyperNetwork):
     >>> space = HyperResidualLSTM((64, 3), 5, max_parameters=100_000, units=[16, 32, 64])
     """
 
-    sizes = ("num_layers", "units", "dropout", "embedding_size")
+    sizes = ("num_layers", "unitsembedding_size")
 
     def __init__(
         self,

@@ -30,7 +30,8 @@ class HyperResNet(NamedHyperNetwork):
     `ResNet` with plain values becomes one by naming it: `activation=["relu", "silu"]`.
 
     Knobs of training: `optimizer`; `sgd_learning_rate`, `sgd_weight_decay`, `adamw_learning_rate`,
-    `adamw_weight_decay`; `schedule`; `warmup`; `batch_size`; `label_smoothing`; `augmentation`.
+    `adamw_weight_decay`; `schedule`; `warmup`; `batch_size`; `label_smoothing`; `augmentation` and,
+    with any, `cutmix`.
 
     Args:
         input_shape: `(height, width, channels)`.
@@ -68,8 +69,6 @@ class HyperResNet(NamedHyperNetwork):
         "width",
         "stem_width",
         "se_ratio",
-        "drop_path_rate",
-        "dropout_rate",
         "cardinality",
     )
 

@@ -39,7 +39,7 @@ class HyperResNet1D(NamedHyperNetwork):
 
     family = ResNetArchitecture
     quick_to_count: ClassVar = {"execution": "scanned"}
-    sizes = ("stages", "depth", "width", "se_ratio", "dropout_rate", "drop_path_rate")
+    sizes = ("stages", "depth", "width", "se_ratio")
 
     def __init__(
         self,

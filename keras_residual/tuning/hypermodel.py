@@ -1,16 +1,19 @@
 """What the spaces have in common: knobs, budget, and training by a recipe."""
 
+import collections
 import dataclasses
 import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
 
 import keras
 import keras_tuner
 
-from keras_residual import _checks
+from keras_residual import _checks, data, training
 from keras_residual.training import Recipe, recipes
 from keras_residual.tuning.budget import Budget, Spent
 from keras_residual.tuning.errors import EmptySpaceError
@@ -42,7 +45,7 @@ class HyperNetwork(keras_tuner.HyperModel):
     """
 
     sizes: tuple[str, ...] = ()
-    """Knobs of which less is always cheaper, without the number of the stage."""
+    """Knobs of which less is cheaper, without the number of the stage."""
 
     def __init__(self, input_shape, classes, knobs, recipe, budget: Budget, settings: Mapping):
         super().__init__(name=type(self).__name__)
@@ -139,7 +142,7 @@ class HyperNetwork(keras_tuner.HyperModel):
             combinations = itertools.product(*(knob.choices for knob in group))
             tried = [{**values, **dict(zip(names, chosen, strict=True))} for chosen in combinations]
             values = min(tried, key=self._excess)
-        values = {name: values[name] for name in self._active(values)}
+        values = {name: values[name] for name in self.active(values)}
         if reason := self.objection(values):
             raise EmptySpaceError(
                 f"No network of this space fits into its budget. The smallest: {reason}."
@@ -157,9 +160,40 @@ class HyperNetwork(keras_tuner.HyperModel):
             return math.inf
         return self.budget.share(spent)
 
-    def _active(self, values):
+    def active(self, values: Mapping) -> list[str]:
+        """Returns the names of the knobs in `values` that mean something beside the others."""
         full = {**self.defaults, **values}
         return [knob.name for knob in self.knobs if knob.name in values and knob.matters(full)]
+
+    def shrunk(self, values: Mapping, order: random.Random) -> dict | None:
+        """Returns a smaller network that fits, as large as it can be on its way.
+
+        The way leads from `values`, one size after the other a little smaller in random order, to
+        the smallest sizes.
+
+        Returns:
+            Values of knobs, or `None` if even the smallest sizes do not fit.
+        """
+        smaller = {
+            knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
+            for knob in self.knobs
+            if knob.name in values and self._is_size(knob)
+        }
+        steps = [name for name, choices in smaller.items() for _ in choices]
+        order.shuffle(steps)
+
+        def after(count):
+            taken = collections.Counter(steps[:count])
+            point = {**values, **{name: smaller[name][times - 1] for name, times in taken.items()}}
+            return {name: point[name] for name in self.active(point)}
+
+        low, high = 0, len(steps)
+        if self.objection(after(high)) is not None:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.objection(after(middle)) is None else (middle, high)
+        return after(high)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares all knobs, so that no network must be built to find them."""
@@ -190,34 +224,47 @@ class HyperNetwork(keras_tuner.HyperModel):
         *,
         epochs: int | None = None,
         initial_epoch: int = 0,
+        seed: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
         **options,
     ) -> dict[str, float]:
         """Trains the network by its recipe and returns the metrics of the last epoch.
 
         Args:
-            x: Inputs, batches, or a function from the recipe and the number of an epoch to
-                batches from that epoch on and their number an epoch.
+            x: Inputs, batches, or a `data.Dataset`, whose `test` split is only evaluated.
             y: Labels, if `x` are inputs.
             epochs: Number of epochs. Defaults to the recipe's.
             initial_epoch: The epochs that the model has behind it; the learning rate runs through
                 its schedule in the others.
-            **options: As in `model.fit`.
+            seed: Decides order and augmentation of a dataset.
+            callbacks: Callbacks.
+            **options: As in `model.fit`, where `x` is no dataset.
         """
         recipe = self.recipe(self.values(hp))
-        epochs = recipe.epochs if epochs is None else epochs
-        if isinstance(x, Callable):
-            x, steps = x(recipe, initial_epoch)
-            options["steps_per_epoch"] = steps
-        elif y is not None:
-            options.setdefault("batch_size", recipe.batch_size)
-            steps = math.ceil(len(x) / options["batch_size"])
+        epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
+        if isinstance(x, data.Dataset):
+            made = {**recipe.batch_options(), "image_size": self.input_shape[:-1]}
+            with tempfile.TemporaryDirectory() as folder:
+                history = training.fit(
+                    model,
+                    x.batches(seed=seed, **made),
+                    recipe,
+                    folder,
+                    epochs=epochs,
+                    checkpoint_seconds=math.inf,
+                    callbacks=callbacks,
+                    verbose=0,
+                )
         else:
-            steps = len(x)
-        self._compile(model, recipe, steps * max(1, epochs - initial_epoch))
-        history = model.fit(
-            x, y, epochs=epochs, initial_epoch=initial_epoch, shuffle=y is not None, **options
-        )
-        metrics = {name: values[-1] for name, values in history.history.items()}
+            if y is not None:
+                options.setdefault("batch_size", recipe.batch_size)
+            steps = len(x) if y is None else math.ceil(len(x) / options["batch_size"])
+            self._compile(model, recipe, steps * max(1, epochs))
+            history = model.fit(
+                x, y, epochs=epochs, callbacks=callbacks, shuffle=y is not None, **options
+            ).history
+        metrics = {name: history[name][-1] for name in history if "accuracy" in name}
+        metrics |= {name: history[name][-1] for name in history if "loss" in name}
         return {**metrics, "score": self._score(metrics, hp)}
 
     def _score(self, metrics, hp):
@@ -230,7 +277,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         return score
 
     def _compile(self, model, recipe, steps):
-        loss = keras.losses.SparseCategoricalCrossentropy()
+        loss = training.CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=False)
         model.compile(recipe.make_optimizer(steps), loss, metrics=["accuracy"])
 
     def description(self) -> dict:

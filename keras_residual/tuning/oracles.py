@@ -4,6 +4,7 @@ import collections
 import json
 import math
 import os
+import random
 import time
 import warnings
 from pathlib import Path
@@ -18,7 +19,7 @@ from keras_residual.tuning.hypermodel import HyperNetwork
 FAILURE = "tuner/failure"
 """Under this name a worker's reason travels with a trial's values, as its message does not."""
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
-_DRAWS = 200
+_PLAIN_DRAWS, _DRAWS = 8, 40
 _STARTS = 3
 _FAILURES = 10
 
@@ -26,6 +27,7 @@ _FAILURES = 10
 class BudgetedOracle:
     """What this package adds to an oracle of Keras Tuner, which stands behind it in the bases.
 
+    - The first trial is the default of the space, made smaller if it exceeds the budget.
     - A point that the hypermodel objects to is replaced before it becomes a trial.
     - Files are replaced whole; damaged ones are set aside and reported when they are read again.
     - A trial whose process ended three times is given up.
@@ -64,6 +66,10 @@ class BudgetedOracle:
         if response["status"] != TrialStatus.RUNNING:
             return response
         values = response["values"]
+        bookkeeping = {name: value for name, value in values.items() if name.startswith("tuner/")}
+        if not self.trials:
+            values = {**self.first_point(), **bookkeeping}
+            return {"status": TrialStatus.RUNNING, "values": values}
         if self.hypermodel.objection(values) is not None:
             self.rejected += 1
         elif "tuner/trial_id" in values or _of_space(values) not in self._tried():
@@ -71,25 +77,42 @@ class BudgetedOracle:
         replacement = self.replacement(values)
         if replacement is None:
             return {"status": TrialStatus.STOPPED, "values": None}
-        bookkeeping = {name: value for name, value in values.items() if name.startswith("tuner/")}
         return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
+
+    def first_point(self) -> dict:
+        """Returns the values of the default, or of a network between it and the smallest."""
+        default = {knob.name: knob.default for knob in self.hypermodel.knobs}
+        default = {name: default[name] for name in self.hypermodel.active(default)}
+        if self.hypermodel.objection(default) is None:
+            return default
+        self.rejected += 1
+        shrunk = self.hypermodel.shrunk(default, random.Random(self.seed))
+        return shrunk or self._smallest()
 
     def replacement(self, values: dict) -> dict | None:
         """Returns the values of a point within the budget in place of those of one that is not."""
         return self.feasible_draw()
 
     def feasible_draw(self) -> dict | None:
-        """Returns random values that fit and are new, or `None` if none are found."""
-        tried, values = self._tried(), {}
-        for _ in range(_DRAWS):
+        """Returns random values that fit and are new, or `None` if none are found.
+
+        Where few points fit, one that does not is made smaller until it does.
+        """
+        tried = self._tried()
+        for draw in range(_DRAWS):
             values = self.draw()
-            if self.hypermodel.objection(values) is None:
-                if values not in tried:
-                    return values
-            else:
+            if self.hypermodel.objection(values) is not None:
                 self.rejected += 1
-        values = self.shrunk(values)
+                order = random.Random(f"{self.seed} {self.draws}")
+                values = self.hypermodel.shrunk(values, order) if draw >= _PLAIN_DRAWS else None
+            if values is not None and values not in tried:
+                return values
+        values = self._smallest()
         return None if values in tried else values
+
+    def _smallest(self):
+        smallest = self.hypermodel.values(self.hypermodel.smallest())
+        return {name: smallest[name] for name in self.hypermodel.active(smallest)}
 
     def _tried(self):
         return [_of_space(trial.hyperparameters.values) for trial in self.trials.values()]
@@ -102,22 +125,6 @@ class BudgetedOracle:
             if point.is_active(hp):
                 self.draws += 1
                 point.values[hp.name] = hp.random_sample(1_000_003 * self.seed + self.draws)
-        return point.values
-
-    def shrunk(self, values: dict) -> dict:
-        """Returns values that fit: one after the other those of the smallest network take over."""
-        smallest = self.hypermodel.values(self.hypermodel.smallest())
-        point, replaced = keras_tuner.HyperParameters(), set()
-        for last in [None, *self.hypermodel.architecture_knobs]:
-            replaced.add(last)
-            point = keras_tuner.HyperParameters()
-            for hp in self.hyperparameters.space:
-                point.merge([hp])
-                if point.is_active(hp):
-                    value = smallest[hp.name] if hp.name in replaced else values.get(hp.name)
-                    point.values[hp.name] = hp.default if value is None else value
-            if self.hypermodel.objection(point.values) is None:
-                break
         return point.values
 
     @keras_tuner.synchronized

@@ -25,28 +25,31 @@ def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...]) -> list[Knob]:
                 Knob(f"{optimizer}_{name}", around, float(middle), "optimizer", (optimizer,))
             )
     knobs += [
-        _choice("schedule", recipe.schedule, "cosine", "steps"),
-        _choice("warmup", recipe.warmup, 0.0, 0.1, 0.2, 0.3, parent="schedule", when="cosine"),
+        _choice("schedule", recipe.schedule, "cosine", "one_cycle", "steps"),
+        _choice("warmup", recipe.warmup, 0.0, 0.1, 0.2, 0.3),
         _choice("batch_size", recipe.batch_size, 32, 64, 128),
+        _choice("label_smoothing", recipe.label_smoothing, 0.0, 0.1),
     ]
     if augmentations:
         knobs.append(_choice("augmentation", recipe.augmentation, *augmentations))
+        with_some = tuple(name for name in knobs[-1].choices if name != "none")
+        cutmix = _choice("cutmix", recipe.cutmix, 0.0, 1.0)
+        condition = {"parent": "augmentation", "parent_values": with_some}
+        knobs.append(dataclasses.replace(cutmix, **condition))
     return knobs
 
 
-def _choice(name, default, *others, parent="", when=""):
+def _choice(name, default, *others):
     choices = tuple(dict.fromkeys((*others, default)))
-    if not isinstance(default, str):
-        choices = tuple(sorted(choices))
-    return Knob(name, choices, default, parent, (when,) if parent else ())
+    return Knob(name, choices if isinstance(default, str) else tuple(sorted(choices)), default)
 
 
 def recipe_of(base: Recipe, values: Mapping) -> Recipe:
     """Returns the recipe for the values of all knobs."""
     fields = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: value for name, value in values.items() if name in fields}
+    if chosen.get("augmentation") == "none":
+        chosen["cutmix"] = 0.0
     for name in _OF_OPTIMIZER:
         chosen[name] = values[f"{chosen['optimizer']}_{name}"]
-    if chosen["schedule"] != "cosine":
-        chosen.pop("warmup")
     return dataclasses.replace(base, **chosen)

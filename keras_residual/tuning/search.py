@@ -1,6 +1,5 @@
 """A whole search in one call."""
 
-import dataclasses
 import json
 import math
 import os
@@ -190,30 +189,7 @@ def _fit_arguments(hypermodel, source, validation, seed) -> dict:
 
 
 def _image_arguments(hypermodel, dataset, validation, seed) -> dict:
-    train, held_out = dataset.train.hold_out(validation)
-    mean, std = data.channel_statistics(train)
+    parts = dataset.hold_out(validation)
+    mean, std = data.channel_statistics(parts.train)
     hypermodel.standardization = (mean.tolist(), std.tolist())
-    size = hypermodel.input_shape[:2]
-
-    def batches(recipe, epoch):
-        pipeline = data.pipeline(
-            train,
-            batch_size=recipe.batch_size,
-            training=True,
-            augmentation=recipe.augmentation,
-            image_size=size,
-            seed=seed,
-            epoch=epoch,
-            repeat=True,
-        )
-        return pipeline, math.ceil(len(train) / recipe.batch_size)
-
-    return {
-        "x": batches,
-        "validation_data": data.pipeline(held_out, batch_size=256, image_size=size),
-    }
-
-
-def recipe_as_json(recipe) -> dict:
-    """Returns a recipe as JSON knows it."""
-    return _plain(dataclasses.asdict(recipe))
+    return {"x": parts, "seed": seed}

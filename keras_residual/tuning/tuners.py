@@ -116,6 +116,8 @@ class _Tuner:
 def _reason(error):
     text = " ".join(str(error).split())[:300]
     kind = type(error).__name__
+    if isinstance(error, FloatingPointError):
+        return text.split(". ")[0] + "."  # The rest speaks of files that are gone.
     return text if kind == "FailedTrialError" else f"{kind}: {text}" if text else kind
 
 

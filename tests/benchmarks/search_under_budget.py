@@ -36,27 +36,14 @@ def test_accuracy(dataset, options, recipe, epochs, seed, output):
     keras.utils.set_random_seed(seed)
     model = network_of(dataset, options)
 
-    def train(epoch):
-        return data.pipeline(
-            dataset.train,
-            batch_size=recipe.batch_size,
-            training=True,
-            augmentation=recipe.augmentation,
-            seed=seed,
-            epoch=epoch,
-            repeat=True,
-        )
-
-    steps = -(-len(dataset.train) // recipe.batch_size)
-    held_out = data.pipeline(dataset.test, batch_size=256)
     history = training.fit(
         model,
-        (train, held_out),
+        dataset,
         recipe,
         output,
         epochs=epochs,
-        steps_per_epoch=steps,
-        settings={"seed": seed, "options": json.loads(json.dumps(options))},
+        seed=seed,
+        settings={"options": json.loads(json.dumps(options))},
         verbose=0,
     )
     return history["val_accuracy"][-1]
@@ -76,7 +63,7 @@ def main():
     rows = []
     for seed in arguments.seeds:
         folder = arguments.output / f"seed{seed}"
-        space = tuning.HyperResNet(shape, classes, "ResNet8", max_parameters=budget)
+        space = tuning.HyperResNet(shape, classes, "ResNet8", max_parameters=budget, stem="conv3")
         result = tuning.search(
             space,
             dataset,

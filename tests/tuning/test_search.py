@@ -61,6 +61,15 @@ def test_the_grid_is_every_point_within_the_budget_once(tmp_path):
     assert (result.rows[0].values["units"], result.rows[0].values["layers"]) == (8, 1)
 
 
+@pytest.mark.parametrize("algorithm", ["random", "hyperband"])
+def test_the_first_trial_is_the_default_or_a_smaller_one(algorithm, tmp_path):
+    result = search(tmp_path / "free", algorithm=algorithm, max_trials=1, epochs=4)
+    assert result.rows[0].values == {"units": 8, "layers": 1, "activation": "relu"}
+    space = ToySpace(max_parameters=50)
+    (row,) = search(tmp_path, space, algorithm=algorithm, max_trials=1, epochs=4).rows
+    assert row.values["units"] == 4 and row.values["activation"] == "relu"
+
+
 def test_a_tiny_feasible_part_of_the_space_is_found(tmp_path):
     smallest = ToySpace().spent({"units": 1, "layers": 1}).parameters
     result = search(tmp_path, ToySpace(max_parameters=smallest), max_trials=3)
@@ -126,7 +135,7 @@ def test_another_search_is_not_mixed_in(changes, differing, tmp_path):
 
 
 def test_several_objectives_trade_accuracy_for_cost(tmp_path):
-    result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=40)
+    result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=20)
     for row in result.completed:
         relative = row.spent.macs / result.hypermodel.spent({}).macs
         assert row.metrics["score"] == pytest.approx(row.accuracy * relative**-0.07, rel=1e-6)

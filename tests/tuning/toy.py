@@ -18,7 +18,15 @@ from keras_residual.tuning.knobs import Knob
 X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
 # Without these a space has three knobs.
 NO_RECIPE = dict.fromkeys(
-    ("optimizer", "adamw_learning_rate", "adamw_weight_decay", "schedule", "warmup", "batch_size")
+    (
+        "optimizer",
+        "adamw_learning_rate",
+        "adamw_weight_decay",
+        "schedule",
+        "warmup",
+        "batch_size",
+        "label_smoothing",
+    )
 )
 
 

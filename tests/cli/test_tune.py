@@ -1,0 +1,109 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+import keras_residual
+
+SPACE = (
+    "--model resnet8 --knob block=basic --knob depth=1 --knob width=4,8 --knob stages=2 "
+    "--knob stem=conv3 --knob batch_size=32"
+)
+TUNE = f"tune {SPACE} --dataset tiny.npz --output found --epochs 1 --max-parameters 2500"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Four kinds of stripes, 8 x 8 pixels."""
+    rng = np.random.default_rng(0)
+
+    def split(count):
+        y = np.arange(count) % 4
+        x = rng.integers(0, 100, (count, 8, 8, 1)).astype(np.uint8)
+        for image, kind in zip(x, y, strict=True):
+            image[kind * 2 : kind * 2 + 2] += 150
+        return x, y
+
+    (x_train, y_train), (x_test, y_test) = split(80), split(16)
+    np.savez(tmp_path / "tiny.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
+    found = run(f"{TUNE} --max-trials 2")
+    assert found.exit_code == 0, found.output
+    assert "knobs around ResNet8, at most 2,500 parameters" in found.stdout
+    assert "trial 0: accuracy" in found.stdout and "2 trials completed, 0 failed" in found.stdout
+    for name in ("parallel_coordinates.png", "accuracy_parameters.png"):
+        content = (tmp_path / "found" / name).read_bytes()
+        assert content.startswith(b"\x89PNG") and len(content) > 10_000
+    assert len((tmp_path / "found" / "trials.csv").read_text().splitlines()) == 3
+    best = json.loads((tmp_path / "found" / "best.json").read_text())
+    assert best["cost"]["parameters"] <= 2500
+
+    again = run(f"{TUNE} --max-trials 2")
+    assert again.exit_code == 0 and "trial 0: accuracy" not in again.stdout
+    (command,) = [line for line in found.stdout.splitlines() if "keras-residual train" in line]
+    trained = run(command.strip().removeprefix("keras-residual "))
+    assert trained.exit_code == 0, trained.output
+    assert f"{best['cost']['parameters']:,} parameters" in trained.stdout
+    files = {path.name for path in (tmp_path / "found" / "best").iterdir()}
+    assert {"model.keras", "model.tflite", "model_int8.tflite"} <= files
+    other = run(f"{TUNE} --max-trials 2 --seed 1")
+    assert other.exit_code == 2 and "holds another search: seed differ" in other.stderr
+
+
+def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path):
+    line = TUNE + " --knob optimizer=sgd --knob sgd_learning_rate=1e6 --max-trials 1"
+    line += " --knob sgd_weight_decay=1e6 --knob warmup=0"
+    result = run(line)
+    assert result.exit_code == 0, result.output
+    assert re.search("trial 0 failed: The loss became (nan|inf)", result.stdout)
+    assert "No trial ended well." in result.stdout
+    assert not (tmp_path / "found" / "best.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--model resnet21", "Did you mean ResNet32 or ResNet20"),
+        ("--max-parameters 100", "No network of this space fits into its budget."),
+        ("--knob depth", "`--knob` must be NAME=VALUE"),
+        ("--knob dept=2", "Unknown knob: 'dept'. Did you mean depth1"),
+        ("--algorithm annealing", "`algorithm` must be one of 'random'"),
+        ("--objective size", "`objective` must be one of"),
+        ("--recipe quik", "Did you mean quick"),
+        ("--distributed chief", "`--distributed` needs `--chief HOST:PORT`"),
+        ("--distributed boss --chief a:1", "`role` must be one of 'chief', 'worker'"),
+        ("--chief a:1", "`--chief` needs"),
+    ],
+)
+def test_tune_refuses(refused, tmp_path, options, message):
+    assert message in refused(f"tune {options}")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is no best.json"), ('{"model": "ResNet8"}', "is no best.json"), (None, "not exist")],
+)
+def test_train_refuses_a_file_that_no_search_wrote(refused, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "best.json").write_text(content)
+    assert message in refused("train --model best.json")
+
+
+def test_the_winner_is_the_network_that_was_searched(tmp_path):
+    from keras_residual import tuning
+    from keras_residual.cli import _winner
+
+    space = tuning.HyperResNet((8, 8, 1), 4, block="basic", depth=1)
+    values = space.values({"width1": 24, "se_ratio": 0.25, "optimizer": "sgd"})
+    result = tuning.SearchResult(space, (), tmp_path, 7, 0, {})
+    row = tuning.TrialRow("0", "COMPLETED", {"score": 1.0}, values, space.spent(values))
+    (tmp_path / "best.json").write_text(json.dumps(result.as_dict(row)))
+    winner = _winner.read(tmp_path / "best.json")
+    ours = keras_residual.get_model(winner.name, input_shape=(8, 8, 1), classes=4, **winner.options)
+    searched = space.network(space.options(values))
+    assert [w.shape for w in ours.weights] == [w.shape for w in searched.weights]
+    assert winner.recipe.optimizer == "sgd" and winner.recipe.epochs == 7
