@@ -76,6 +76,24 @@ def test_builder_over_local_files_is_prepared_and_read(builder_of):
     ]
 
 
+def test_a_builder_trains_as_arrays_do(builder_of):
+    """Nothing after `load` knows where the images came from."""
+    dataset = data.load(builder_of()[0])
+    parts = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
+    made = [source.batches(8, seed=2) for source in (dataset, data.load(parts))]
+    for ours, theirs in zip(*made, strict=True):
+        assert isinstance(ours, data.BatchesInStep)
+        for one, other in zip(ours.arrays, theirs.arrays, strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(ours.order(1)[0], theirs.order(1)[0])
+
+
+def test_streamed_images_train_epoch_by_epoch(builder_of):
+    train, held_out = data.load(builder_of(size=(None, None))[0]).batches(8, image_size=6)
+    assert isinstance(train, data.EpochBatches) and len(train) == 3
+    assert next(iter(train(1)))[0].shape == next(iter(held_out))[0].shape == (8, 6, 6, 3)
+
+
 def test_prepared_data_is_found_by_name(builder_of, tmp_path):
     builder, images = builder_of()
     builder.download_and_prepare()

@@ -1,0 +1,127 @@
+"""CIFAR-10: keeps what trainings came to as `results/*.json`, and prints them as a table.
+
+    keras-residual train --model resnet20 --dataset cifar10 --recipe he2015 --output runs/resnet20
+    python examples/cifar10.py runs/resnet20 --int8
+    python examples/cifar10.py
+
+ResNet-8 takes about half a minute an epoch on 2 cores that do nothing else, ResNet-20 two. The
+last line prints the table of the README, with a line for what waits for machine time:
+
+    | model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |
+    |---|---|---|---:|---:|---:|---|
+    | `ResNet20` | he2015, 164 | waits for machine time | | | 91.25 % | |
+
+The dataset is loaded by name: by TensorFlow Datasets, or from `cifar10.npz` in `~/.keras/datasets/`
+or `$KERAS_RESIDUAL_DATA`. With `--int8` the network is exported as a full-integer LiteRT file, its
+ranges from 200 training images, and run over all test images.
+"""
+
+import argparse
+import collections
+import json
+import statistics
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import data, export
+
+RESULTS = Path(__file__).parent / "results"
+# Recipe, its epochs and the published accuracy on the test images, %. ResNet-8: the reference of
+# MLPerf Tiny in float32, measured on all 10,000.
+PUBLISHED = {
+    "ResNet8": ("one_cycle", 200, 87.19),
+    "ResNet20": ("he2015", 164, 91.25),
+    "ResNet32": ("he2015", 164, 92.49),
+    "ResNet56": ("he2015", 164, 93.03),
+    "ResNet110": ("he2015", 164, 93.57),
+    "ResNet110V2": ("preactivation", 164, 93.63),
+    "ResNet164V2": ("preactivation", 164, 94.54),
+    "WideResNet40_4": ("wide_resnet", 200, 95.47),
+    "DenseNetBC100_12": ("densenet", 300, 95.49),
+    "ResNeXt29_8x64d": ("resnext", 300, 96.35),
+}
+
+
+def in_float32(model):
+    """Returns the network computing in float32, whatever it was trained in."""
+    text = model.to_json()
+    for policy in ("mixed_bfloat16", "mixed_float16"):
+        text = text.replace(f'"{policy}"', '"float32"')
+    plain = keras.models.model_from_json(text)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def accuracy_in_int8(model, dataset, folder):
+    """Returns the accuracy of the full-integer file on all test images."""
+    samples = dataset.train.x[:: len(dataset.train) // 200] / np.float32(dataset.train.scale)
+    report = export.export(in_float32(model), folder, ("litert",), "int8", samples)
+    runner, test = export.load(report.rows[0].path), dataset.test
+    outputs = [
+        runner.predict(test.x[start : start + 500] / np.float32(test.scale))
+        for start in range(0, len(test), 500)
+    ]
+    return float(np.mean(np.concatenate(outputs).argmax(-1) == test.y))
+
+
+def keep(folder, int8=False, results=RESULTS):
+    """Writes what the training in `folder` came to into `results` and returns the file."""
+    result = json.loads((folder / "result.json").read_text())
+    if int8:
+        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        dataset = data.load(result["dataset"])
+        result["int8_accuracy"] = accuracy_in_int8(model, dataset, folder)
+    name = f"{result['model']}-{result['recipe']}-{result['epochs']}-seed{result['seed']}.json"
+    results.mkdir(exist_ok=True)
+    (results / name).write_text(json.dumps(result, indent=2) + "\n")
+    return results / name
+
+
+def table(results=RESULTS):
+    """Returns the table of all results, and of what waits."""
+    groups = collections.defaultdict(list)
+    for path in sorted(results.glob("*.json")):
+        result = json.loads(path.read_text())
+        if "test_accuracy" in result:
+            key = (result["model"].lower(), result["recipe"], result["epochs"])
+            groups[key].append(result)
+    lines = [
+        "| model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |",
+        "|---|---|---|---:|---:|---:|---|",
+    ]
+    for name, (recipe, epochs, published) in PUBLISHED.items():
+        done = {key: group for key, group in groups.items() if key[0] == name.lower()}
+        lines += [_row(name, key, group, published) for key, group in done.items()]
+        if (name.lower(), recipe, epochs) not in groups:
+            waiting = f"| `{name}` | {recipe}, {epochs} | waits for machine time | | "
+            lines.append(f"{waiting}| {published:.2f} % | |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(name, key, group, published):
+    def mean(field):
+        values = [100 * result[field] for result in group if field in result]
+        return f"{statistics.mean(values):.2f} %" if values else ""
+
+    seeds = ", ".join(str(result["seed"]) for result in group)
+    minutes = round(statistics.mean(result["seconds"] for result in group) / 60)
+    return (
+        f"| `{name}` | {key[1]}, {key[2]} | {seeds} | {mean('test_accuracy')} "
+        f"| {mean('int8_accuracy')} | {published:.2f} % | {minutes}, {group[0]['machine']} |"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, help="outputs of keras-residual train")
+    parser.add_argument("--int8", action="store_true", help="measure the integer file too")
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        print(keep(folder, arguments.int8))
+    print(table(), end="")
+
+
+if __name__ == "__main__":
+    main()
