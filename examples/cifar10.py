@@ -109,7 +109,7 @@ def _row(name, key, group, published):
     minutes = round(statistics.mean(result["seconds"] for result in group) / 60)
     return (
         f"| `{name}` | {key[1]}, {key[2]} | {seeds} | {mean('test_accuracy')} "
-        f"| {mean('int8_accuracy')} | {published:.2f} % | {minutes}, {group[0]['machine']} |"
+        f"| {mean('int8_accuracy')} | {published:.2f} % | {minutes} on {group[0]['machine']} |"
     )
 
 
