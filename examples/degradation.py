@@ -72,7 +72,7 @@ def draw(histories, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--depths", type=int, nargs="+", default=[8, 20, 56, 110])
+    parser.add_argument("--depths", type=int, nargs="+", default=[8, 20, 56])
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--output", type=Path, default=Path("runs"))
     arguments = parser.parse_args()

@@ -27,11 +27,14 @@ BASIC = {"block": "basic", "widths": (16, 32, 64), "stem": "conv3", "stem_width"
 
 
 def networks(depth):
-    """Returns three networks with about three times `depth` blocks."""
-    depths = (depth,) * 3
+    """Returns three networks of stages of `depth` blocks, the plain one of a third of them.
+
+    As deep as the others, it would hardly learn: see degradation.py.
+    """
+    depths, shallow = (depth,) * 3, (max(1, depth // 3),) * 3
     return {
         "residual": keras_residual.ResNet(depths=depths, shortcut="pad", name="residual", **BASIC),
-        "plain": keras_residual.ResNet(depths=depths, shortcut="none", name="plain", **BASIC),
+        "plain": keras_residual.ResNet(depths=shallow, shortcut="none", name="plain", **BASIC),
         "dense": keras_residual.DenseNet(
             depths, growth_rate=12, stem="conv3", stem_width=24, name="dense", **SMALL
         ),

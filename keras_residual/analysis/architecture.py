@@ -100,7 +100,7 @@ def _draw_boxes(model):
             _draw_box(axes, x, y, box)
             if column:
                 arrow(axes, (x - _GAP, y), (x, y))
-            if box.added in places:
+            if box.added in places and places[box.added][1] == y:
                 _long_skip(axes, places[box.added], (x, y))
         if row:
             end = len(lines[row - 1]) * (_WIDTH + _GAP) - _GAP

@@ -61,7 +61,7 @@ def plot_lesions(studies: Mapping[str, LesionStudy]):
     single.set_title("One block deleted (dotted: whole)")
     several.set_title("Several blocks deleted")
     exchanged.set_title("Blocks exchanged")
-    single.legend(frameon=False, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=len(studies), frameon=False)
     return figure
 
 

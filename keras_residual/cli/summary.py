@@ -32,7 +32,9 @@ def summary(
         if classes is not None:
             options["classes"] = classes
         model = keras_residual.get_model(name, **options)
-        cost = keras_residual.analysis.cost(model)
+        # Images of any size are counted at the size of the paper.
+        known = None not in model.input_shape[1:]
+        cost = keras_residual.analysis.cost(model if known else name)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Layer", no_wrap=True)
     table.add_column("Kind")

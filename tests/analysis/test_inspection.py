@@ -63,26 +63,14 @@ def test_gradient_flow_agrees_with_the_test_suites_gradients():
     np.testing.assert_allclose([row.norm for row in flow], expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize("shortcut", ["projection", "none"])
-def test_scanned_stages_are_measured_block_by_block(shortcut):
-    options = {"shortcut": shortcut, "depths": (4, 3)}
+def test_scanned_stages_are_measured_block_by_block():
+    options = {"depths": (4, 3)}
     plain, scanned = (network(execution=e, **options) for e in ("unrolled", "scanned"))
     one, other = (analysis.gradient_flow(model, X, Y) for model in (plain, scanned))
     np.testing.assert_allclose(
         [row.norm for row in other], [row.norm for row in one], rtol=1e-3, atol=1e-6
     )
     assert other[3].name == "stage1/block2/conv1" and len({row.name for row in other}) == len(other)
-
-
-def test_measuring_changes_nothing():
-    model = network(execution="scanned", depths=(4, 2))
-    before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.weights]
-    analysis.gradient_flow(model, X, Y)
-    analysis.residual_strength(model, X)
-    analysis.path_study(model, X, Y, draws=1)
-    analysis.lesion_study(model, X, Y, counts=(1,), draws=1)
-    for weight, value in zip(model.weights, before, strict=True):
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
 
 
 def without(model, block):
@@ -103,7 +91,7 @@ def without(model, block):
         {},
         {"activation_order": "pre"},
         {"normalization": "none", "execution": "scanned", "depths": (4, 2)},
-        {"block": "bottleneck", "se_ratio": 0.5},
+        pytest.param({"block": "bottleneck", "se_ratio": 0.5}, marks=pytest.mark.slow),
     ],
     ids=["post", "pre", "no normalization", "bottleneck"],
 )
@@ -196,8 +184,9 @@ def test_the_shortest_path_carries_the_gradient_of_the_shortcuts_alone():
     assert study.effective_length == 0
 
 
-def test_pictures_are_drawn(tmp_path):
-    model = network(execution="scanned", depths=(8, 2))
+def test_measuring_changes_nothing_and_is_drawn(tmp_path):
+    model = network(execution="scanned", depths=(4, 2))
+    before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.weights]
     figures = {
         "flow": analysis.plot_gradient_flow({"net": analysis.gradient_flow(model, X, Y)}),
         "lesions": analysis.plot_lesions(
@@ -206,6 +195,8 @@ def test_pictures_are_drawn(tmp_path):
         "paths": analysis.plot_paths(analysis.path_study(model, X, Y, draws=1)),
         "strength": analysis.plot_strength(analysis.residual_strength(model, X)),
     }
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 8_000

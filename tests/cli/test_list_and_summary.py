@@ -59,6 +59,11 @@ def test_summary_counts_every_layer(run):
     assert f"{model.count_params():,} parameters" in result.stdout
 
 
+def test_summary_of_a_network_for_any_size(run):
+    text = run("summary edsr").stdout
+    assert "any × any × 64" in text and "1,517,571 parameters" in text and "114 G" in text
+
+
 @pytest.mark.parametrize("shape", ["16,24,1", "(16,24,1)", "16×24×1"])
 def test_summary_takes_shapes_in_any_form(run, shape):
     assert "16 × 24 × 1" in run(f"summary resnet8 --input-shape {shape}").stdout

@@ -23,13 +23,12 @@ def pictures(tmp_path, monkeypatch):
         data.write_picture(tmp_path / "pictures" / f"{number}.png", data.Picture(pixels))
 
 
-def test_train_resume_and_upscale(run, pictures, tmp_path):
+def test_train_then_upscale(run, pictures, tmp_path):
     pytest.importorskip("skimage")
-    result = run(f"{TRAIN} --model vdsr --epochs 1")
+    result = run(f"{TRAIN} --model vdsr --epochs 2")
     assert result.exit_code == 0, result.output
     assert "on 2 pictures of pictures, 1 held out" in result.stdout
-    assert "bicubic" in result.stdout and training.finished_epochs(tmp_path / "run") == 1
-    assert run(f"{TRAIN} --model vdsr --epochs 2").exit_code == 0
+    assert "bicubic" in result.stdout and training.finished_epochs(tmp_path / "run") == 2
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert len(rows) == 2 and float(rows[1]["val_batch_psnr"]) > 5
     result = run("upscale pictures/0.png --model run --output large.png")

@@ -17,7 +17,9 @@ def windows(name):
     return keras.Model(inputs, model(inputs), name=name.lower()), samples
 
 
-@pytest.mark.parametrize("name", ["EDSR", "SRResNet", "VDSR"])
+@pytest.mark.parametrize(
+    "name", ["EDSR", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SRResNet", "VDSR"))]
+)
 def test_float_files_put_out_the_same_pictures(name, tmp_path):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("onnx")

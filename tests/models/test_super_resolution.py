@@ -20,8 +20,6 @@ CASES = {
 }
 SHAPES = {"VDSR": (6, 7, 1), "SRResNet": (6, 7, 3), "EDSR": (6, 7, 3)}
 ALL = pytest.mark.parametrize("name", CASES)
-# JAX compiles every shape: seconds for a model.
-ON_JAX = keras.backend.backend() == "jax"
 
 
 def tiny(name, **options):
@@ -34,8 +32,9 @@ def image(name, batch=2):
     return 0.5 + 0.5 * ramp(batch, *SHAPES[name])
 
 
-@ALL
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("name", "scale"), [("VDSR", 2), ("SRResNet", 3), ("EDSR", 2), ("EDSR", 3), ("EDSR", 4)]
+)
 def test_images_of_any_size_grow_by_the_scale(name, scale):
     model = keras_residual.get_model(name, scale=scale, **CASES[name])
     channels = SHAPES[name][-1]
@@ -61,7 +60,7 @@ def test_every_gradient_is_finite(name):
     assert all(np.abs(gradient).max() > 0 for gradient in found.values())
 
 
-@ALL
+@pytest.mark.parametrize("name", ["SRResNet"])
 def test_training_lowers_the_loss(name):
     model = tiny(name)
     model.compile(keras.optimizers.Adam(1e-3), "mae", jit_compile=False)
@@ -89,13 +88,9 @@ def test_channels_first_equals_channels_last(name):
 
 
 @ALL
-def test_scanned_equals_unrolled(name, tmp_path):
+def test_scanned_equals_unrolled(name):
     model, scanned = tiny(name, depth=6), tiny(name, depth=6, execution="scanned")
     np.testing.assert_allclose(run(scanned, image(name)), run(model, image(name)), atol=1e-5)
-    model.save_weights(tmp_path / "tiny.weights.h5")
-    other = keras_residual.get_model(name, scale=2, execution="scanned", **TINY | {"depth": 6})
-    assert not ON_JAX or other.count_params() == model.count_params()
-    scanned.load_weights(tmp_path / "tiny.weights.h5")
 
 
 @ALL

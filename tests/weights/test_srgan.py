@@ -92,8 +92,10 @@ def test_a_network_that_computes_otherwise_is_refused(file):
         np.testing.assert_array_equal(weight, value)
 
 
-@pytest.mark.parametrize("name", ["SRResNet", "EDSR", "VDSR"])
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("SRResNet", ".weights.h5"), ("SRResNet", ".keras"), ("EDSR", ".keras"), ("VDSR", ".keras")],
+)
 def test_own_files_fit_both_executions(name, suffix, tmp_path):
     options = {"filters": 4, "depth": 6, "scale": 2}
     model = keras_residual.get_model(name, **options)
