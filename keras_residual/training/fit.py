@@ -73,8 +73,7 @@ def fit(
             of the time; `0` for one after each epoch.
         steps_per_call: Steps in one call where batches are made in the step. Defaults to an eighth
             of an epoch.
-        jit_compile: Whether the step is compiled by XLA, as in `model.compile`. By default not by
-            TensorFlow without an accelerator, where that takes more than twice the time.
+        jit_compile: Whether the step is compiled by XLA, as in `model.compile`.
         tensorboard: Whether to write a log for TensorBoard to `output/tensorboard`.
         callbacks: More callbacks.
         verbose: As in `model.fit`.
@@ -106,7 +105,7 @@ def fit(
             recipe.make_optimizer(steps * epochs),
             loss or _loss(model, recipe),
             metrics=[Accuracy() if _mixes(recipe) and m == "accuracy" else m for m in metrics],
-            jit_compile=False if jit_compile == "auto" and _on_tensorflow_cpu() else jit_compile,
+            jit_compile=jit_compile,
         )
         progress = _start(model, output, identity, resume)
     journal = Journal(output, progress, checkpoint_seconds, is_chief(model))
@@ -187,12 +186,6 @@ def _loss(model, recipe):
 
 def _mixes(recipe):
     return bool(recipe.mixup or recipe.cutmix)
-
-
-def _on_tensorflow_cpu() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return False
-    return all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def _start(model, output, settings, resume) -> checkpoint.Progress:

@@ -108,8 +108,7 @@ def _jax(model, batches, kind):
 
         return jax.lax.scan(body, state, order)[0]
 
-    # In a loop of XLA's, convolutions run fifty times slower on a CPU.
-    scans = jax.default_backend() != "cpu"
+    scans = _scans_on_jax()
     # Averaged weights in place of the others share their memory, which must not be given away.
     given = (0,) if kind == "train" else ()
     compiled = jax.jit(many if scans else one, donate_argnums=given, out_shardings=state_sharding)
@@ -123,6 +122,13 @@ def _jax(model, batches, kind):
                 variable.assign(value)
 
     return call
+
+
+def _scans_on_jax() -> bool:
+    """Whether one call runs many steps: inside XLA's loops, convolutions are slow on a CPU."""
+    import jax
+
+    return jax.default_backend() != "cpu"
 
 
 def _jax_placement(arrays):

@@ -43,6 +43,14 @@ def test_two_devices(tmp_path, backend, devices):
     check(again, expected)
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_train_in_the_step(backend):
+    tests = [sys.executable, "-m", "pytest", "-q", str(SCRIPT.with_name("test_in_step.py"))]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(tests, env=environment, cwd=SCRIPT.parents[2], capture_output=True)
+    assert done.returncode == 0, done.stdout[-3000:].decode()
+
+
 def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:

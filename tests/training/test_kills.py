@@ -1,5 +1,6 @@
 """Killed at random moments and started again, a training ends with the same weights."""
 
+import os
 import random
 import subprocess
 import sys
@@ -13,62 +14,57 @@ import pytest
 from keras_residual import training
 
 SCRIPT = Path(__file__).parent / "one_training.py"
+EPOCHS = 60
 
 
-def process(folder, epochs):
-    from os import environ
-
+def process(folder):
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", str(SCRIPT), str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**environ, "EPOCHS": str(epochs)},
+        env={**os.environ, "EPOCHS": str(EPOCHS)},
     )
 
 
-def run_with_kills(folder, epochs, kills, seed):
-    """Kills as many processes as asked for at random moments, then lets one finish.
+def epochs_in_log(folder):
+    try:
+        return len((folder / "log.csv").read_text().splitlines()) - 1
+    except FileNotFoundError:
+        return 0
 
-    Returns the numbers of finished epochs that the killed ones left.
+
+def kill_at_a_random_moment(folder, moments):
+    """Starts the training and kills it some epochs and a part of one later.
+
+    Returns the numbers of epochs in the log and in the checkpoint that it left.
     """
-    moments, left = random.Random(seed), []
-    while len(left) < kills:
-        running = process(folder, epochs)
-        until = None
-        while running.poll() is None:
-            # The clock runs from the first write on, so that some kills hit the work.
-            if until is None and list(folder.glob("*")):
-                until = time.monotonic() + moments.uniform(0, 4)
-            if until is not None and time.monotonic() >= until:
-                running.kill()
-            time.sleep(0.002)
-        errors = running.communicate()[1]
-        if running.returncode == 0:
-            break
-        assert running.returncode == -9, errors
-        left.append(training.finished_epochs(folder))
-    last = process(folder, epochs)
-    assert last.wait() == 0, last.communicate()[1]
-    return left
+    running = process(folder)
+    wanted = epochs_in_log(folder) + moments.randrange(5)
+    while epochs_in_log(folder) < wanted or not folder.exists():
+        assert running.poll() is None, running.communicate()[1]
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0, 0.5))
+    running.kill()
+    errors = running.communicate()[1]
+    assert running.returncode == -9, errors
+    return epochs_in_log(folder), training.finished_epochs(folder)
 
 
 def weights(folder):
     return keras.saving.load_model(folder / "model.keras", compile=False).get_weights()
 
 
-def check(tmp_path, epochs, kills, seed):
-    whole = process(tmp_path / "whole", epochs)
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(tmp_path):
+    whole = process(tmp_path / "whole")
     assert whole.wait() == 0, whole.communicate()[1]
-    left = run_with_kills(tmp_path / "killed", epochs, kills, seed)
+    moments = random.Random(0)
+    left = [kill_at_a_random_moment(tmp_path / "killed", moments) for _ in range(10)]
+    saved = [checkpoint for _, checkpoint in left]
+    assert saved == sorted(saved) and len(set(saved)) > 4, f"the kills missed the work: {left}"
+    last = process(tmp_path / "killed")
+    assert last.wait() == 0, last.communicate()[1]
     for ours, theirs in zip(weights(tmp_path / "killed"), weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not list((tmp_path / "killed").glob(".*"))
-    return left
-
-
-@pytest.mark.slow
-def test_ten_kills_at_random_moments(tmp_path):
-    left = check(tmp_path, epochs=600, kills=10, seed=0)
-    assert len(left) == 10 and left == sorted(left)
-    assert len(set(left)) > 3, f"the kills did not hit the training: {left}"
