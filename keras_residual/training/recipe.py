@@ -12,6 +12,8 @@ _OPTIMIZERS = ("sgd", "adamw", "lamb")
 _SCHEDULES = ("cosine", "steps", "one_cycle")
 # TensorFlow's variables have a number behind the name.
 _WITHOUT_DECAY = [r"(gamma|beta|bias)(_\d+)?(:\d+)?$"]
+# An average over a greater part of a training would remember its beginning.
+_WINDOWS = 10
 # What a training may change when it goes on, and what leads to other settings of a training.
 _FREE = ("epochs", "batch_size", "model")
 
@@ -40,7 +42,8 @@ class Recipe:
         loss: `"cross_entropy"`, or `"binary_cross_entropy"` of each class for itself.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
         ema: Momentum of a moving average of the weights, which takes their place in evaluation
-            and after the last epoch; `0` for none.
+            and after the last epoch; `0` for none. In a short training it is lowered, so that the
+            average reaches back over a tenth of the steps at most.
         augmentation: What is done to the training images, see `data.pipeline`.
         mixup: Exponent α of mixup; `0` for none.
         cutmix: Exponent α of CutMix; `0` for none. With both, each image gets one of them.
@@ -107,7 +110,8 @@ class Recipe:
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Returns a new optimizer for a training of `steps` steps."""
         rates = self.learning_rates(_checks.integer("steps", steps))
-        average = {"use_ema": True, "ema_momentum": self.ema} if self.ema else {}
+        momentum = min(self.ema, max(0.0, 1 - _WINDOWS / steps))
+        average = {"use_ema": True, "ema_momentum": momentum} if self.ema else {}
         if self.optimizer == "sgd":
             # Keras subtracts the decay beside the momentum, which would multiply it in time.
             decay = self.weight_decay / (1 - self.momentum) or None

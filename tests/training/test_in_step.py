@@ -124,7 +124,7 @@ def test_an_interrupted_training_ends_as_the_uninterrupted(tmp_path):
 def test_averaged_weights_get_statistics_of_their_own(tmp_path):
     """After a fast training the moving statistics of the last steps would not fit the average."""
     model = residual_model()
-    history = fit(model, tmp_path, recipe=recipe(ema=0.8), epochs=3)
+    history = fit(model, tmp_path, recipe=recipe(ema=0.8), epochs=8)
     saved = keras.saving.load_model(tmp_path / "model.keras")
     raw = keras.saving.load_model(tmp_path / "checkpoint.keras", compile=False)
     assert_equal_weights(saved, model)

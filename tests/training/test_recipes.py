@@ -46,6 +46,14 @@ def test_one_cycle_rises_and_falls_in_straight_lines():
     assert values[100] == 0 and values[0] > 0
 
 
+def test_weights_are_averaged_over_a_tenth_of_the_steps_at_most():
+    recipe = Recipe(ema=0.99)
+    momenta = {5: 0.0, 100: 0.9, 1_000: 0.99, 100_000: 0.99}
+    for steps, momentum in momenta.items():
+        assert recipe.make_optimizer(steps).ema_momentum == pytest.approx(momentum)
+    assert not Recipe().make_optimizer(100).use_ema
+
+
 def test_steps_rise_in_a_line():
     values = rates(Recipe(schedule="steps", warmup=0.1, drops=(0.5,)), 100)
     np.testing.assert_allclose(values[:10], np.linspace(0.01, 0.1, 11)[:10], rtol=1e-5)
