@@ -2,10 +2,15 @@
 
     python examples/degradation.py
 
-N minutes on 2 cores with the digits; `--dataset cifar10` where it is present. It trains both kinds
-at growing depth with one recipe (He et al. 2015, figure 6) and prints the last training error:
+Five minutes on 2 cores with the digits; `--dataset cifar10` where it is present. It trains both
+kinds at growing depth with one recipe (after He et al. 2015, figure 6) and prints:
 
-    ...
+      8 layers, plain    training error  0.00%, held out  0.83%
+      8 layers, residual training error  0.00%, held out  0.56%
+     20 layers, plain    training error  0.07%, held out  1.39%
+     20 layers, residual training error  0.00%, held out  0.28%
+     56 layers, plain    training error 73.51%, held out 73.06%
+     56 layers, residual training error  0.07%, held out  1.39%
 
 runs/degradation.png shows the curves.
 """

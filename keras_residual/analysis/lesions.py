@@ -62,8 +62,8 @@ def lesion_study(
         model: A trained classifier with residual stages or dense blocks of this package.
         x: Inputs.
         y: Integer labels.
-        counts: How many blocks to delete, or pairs to exchange, at random. Greater numbers than
-            there are blocks are left out.
+        counts: How many blocks to delete, or different pairs to exchange, at random. Greater
+            numbers than there are blocks or pairs are left out.
         draws: Positive integer, how often each number is drawn.
         batch_size: Positive integer.
         seed: Integer.
@@ -112,7 +112,11 @@ def lesion_study(
         accuracy(),
         [damaged({block: deletions[block]}) for block in deletable],
         {n: [deleted(n) for _ in range(draws)] for n in counts if n <= len(deletable)},
-        {n: [damaged(_exchanged(pairs, n, draw)) for _ in range(draws)] for n in counts if pairs},
+        {
+            n: [damaged(_exchanged(pairs, n, draw)) for _ in range(draws)]
+            for n in counts
+            if n <= len(pairs)
+        },
         tuple(block.name for block in blocks if deletions[block] is None),
     )
 
@@ -145,7 +149,7 @@ def _exchangeable(blocks: list[Block]) -> list[tuple[Block, Block]]:
 
 def _exchanged(pairs, count, draw):
     weights = {}
-    for number in draw.integers(len(pairs), size=count):
+    for number in draw.choice(len(pairs), count, replace=False):
         first, second = pairs[number]
         one = weights.get(first) or first.get_weights()
         other = weights.get(second) or second.get_weights()
