@@ -1,11 +1,13 @@
 """Latency of a network in LiteRT's interpreter, measured once an architecture."""
 
+import contextlib
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -21,16 +23,16 @@ class Latencies:
 
     Args:
         path: A JSON file that keeps them, or `None`. They hold for the machine that measured them.
+        known: Those already measured.
     """
 
-    def __init__(self, path: Path | None = None):
+    def __init__(self, path: Path | None = None, known: Mapping[str, float] = MappingProxyType({})):
         self.path = path
-        self.known: dict[str, float] = {}
+        self.known = dict(known)
         if path is not None and path.exists():
-            try:
-                self.known = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
-                self.known = {}  # They can be measured again.
+            # Those of a damaged file can be measured again.
+            with contextlib.suppress(ValueError):
+                self.known |= json.loads(path.read_text(encoding="utf-8"))
 
     def of(self, key: str, make: Callable[[], keras.Model]) -> float:
         """Returns the latency of an architecture, of which `make` builds a network if needed."""

@@ -105,7 +105,7 @@ def search(
     }
     if cluster is None or cluster.role == "chief":
         _prepare(output, settings, resume)
-    hypermodel.latencies = Latencies(output / "latency.json")
+    hypermodel.latencies = Latencies(output / "latency.json", hypermodel.latencies.known)
     fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
     with distributed.joined(cluster):
         tuner = tuner_class(

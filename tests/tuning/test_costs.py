@@ -1,0 +1,99 @@
+"""File sizes and latencies of real LiteRT files against what a budget says of them."""
+
+import functools
+import json
+import math
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_residual import export, tuning
+from keras_residual.tuning.latency import Latencies
+
+POINTS = {
+    "resnet8": (tuning.HyperResNet((8, 8, 1), 10, "ResNet8"), {}),
+    "narrow": (
+        tuning.HyperResNet((8, 8, 1), 10, "ResNet8"),
+        {"width1": 4, "width2": 8, "width3": 16, "stem_width": 4, "activation_order": "pre"},
+    ),
+    "groups": (
+        tuning.HyperResNet((8, 8, 1), 10, "ResNet8"),
+        {"block": "bottleneck", "cardinality": 4, "base_width": 32, "se_ratio": 0.25},
+    ),
+    "dense": (
+        tuning.HyperDenseNet((8, 8, 1), 10),
+        {"depth1": 4, "depth2": 4, "depth3": 4},
+    ),
+    "series": (
+        tuning.HyperResNet1D((96, 1), 2),
+        {"width1": 16, "width2": 32, "width3": 32},
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POINTS)
+def test_no_file_is_larger_than_its_estimate(name, tmp_path):
+    space, chosen = POINTS[name]
+    values = space.values(chosen)
+    model = space.network(space.options(values))
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        # Equal weights would be stored once.
+        noise = 0.1 * rng.normal(size=weight.shape)
+        weight.assign(noise + weight.path.endswith(("gamma", "variance")))
+    data = rng.random((8, *model.input_shape[1:]), np.float32)
+    (row,) = export.export(model, tmp_path, ("litert",), "int8", data).rows
+    assert row.bytes <= space.spent(values).file_size <= 1.25 * row.bytes
+
+
+def test_latencies_are_measured_once_an_architecture(tmp_path, monkeypatch):
+    measured = []
+
+    def measure(model):
+        measured.append(model.count_params())
+        return 0.5 * len(measured)
+
+    monkeypatch.setattr("keras_residual.tuning.latency.measured", measure)
+    path = tmp_path / "latency.json"
+    inputs = keras.Input((1,))
+    for units in (1, 2, 1):
+        make = functools.partial(keras.Sequential, [inputs, keras.layers.Dense(units)])
+        Latencies(path).of(f"{units}", make)
+    assert measured == [2, 4]
+    assert json.loads(path.read_text()) == {"1": 0.5, "2": 1.0}
+    path.write_text("{")
+    Latencies(path).of("1", make)
+    assert measured == [2, 4, 2]
+
+
+def test_points_that_are_too_slow_are_rejected(monkeypatch):
+    """A network is timed only if it is within all other bounds."""
+    timed = []
+
+    def measure(model):
+        timed.append(model.count_params())
+        return model.count_params() / 1000
+
+    monkeypatch.setattr("keras_residual.tuning.latency.measured", measure)
+    space = tuning.HyperResNet(
+        (8, 8, 1), 10, "ResNet8", max_latency_ms=10, max_parameters=50_000, block="basic", depth=1
+    )
+    small = {"width1": 4, "width2": 8, "width3": 16, "stem_width": 4}
+    assert space.objection(small) is None
+    reason = space.objection({"width1": 16, "width2": 16, "width3": 48})
+    assert "ms an example by LiteRT exceed max_latency_ms=10" in reason
+    assert "max_parameters" in space.objection({})
+    assert len(timed) == 3  # the smallest network, when the space was made
+    assert space.spent(small).latency_ms == pytest.approx(timed[1] / 1000)
+
+
+@pytest.mark.slow
+def test_a_measured_latency_is_a_time():
+    space, chosen = POINTS["narrow"]
+    space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", max_latency_ms=1e6, **chosen)
+    hp = keras_tuner.HyperParameters()
+    space.declare_hyperparameters(hp)
+    assert 0 < space.spent(hp).latency_ms < 1e3 and math.isfinite(space.spent(hp).latency_ms)
