@@ -51,20 +51,24 @@ def kill_at_a_random_moment(folder, moments):
     return epochs_in_log(folder), training.finished_epochs(folder)
 
 
+def run_to_the_end(folder):
+    running = process(folder)
+    errors = running.communicate()[1]
+    assert running.returncode == 0, errors
+
+
 def weights(folder):
     return keras.saving.load_model(folder / "model.keras", compile=False).get_weights()
 
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments(tmp_path):
-    whole = process(tmp_path / "whole")
-    assert whole.wait() == 0, whole.communicate()[1]
+    run_to_the_end(tmp_path / "whole")
     moments = random.Random(0)
     left = [kill_at_a_random_moment(tmp_path / "killed", moments) for _ in range(10)]
     saved = [checkpoint for _, checkpoint in left]
     assert saved == sorted(saved) and len(set(saved)) > 4, f"the kills missed the work: {left}"
-    last = process(tmp_path / "killed")
-    assert last.wait() == 0, last.communicate()[1]
+    run_to_the_end(tmp_path / "killed")
     for ours, theirs in zip(weights(tmp_path / "killed"), weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not list((tmp_path / "killed").glob(".*"))
