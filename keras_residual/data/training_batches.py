@@ -12,6 +12,9 @@ from keras_residual.data.input_pipeline import pipeline
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# Images in a batch where no gradients have to be kept.
+_EVALUATED = 500
+
 
 @dataclass(frozen=True, eq=False)
 class EpochBatches:
@@ -76,6 +79,6 @@ def training_batches(
             dataset.train, batch_size, {**options, **mixing, "image_size": image_size}
         )
     if fits_in_step(dataset.test, augmentation, size):
-        return train, in_step(dataset.test, batch_size, **options)
+        return train, in_step(dataset.test, max(batch_size, _EVALUATED), **options)
     held_out = pipeline(dataset.test, batch_size=batch_size, image_size=image_size, **options)
     return train, held_out

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 
 from keras_residual.training.replicas import scope_of, strategy_of
-from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
+from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step, scans
 
-# A call this long is not felt at the keyboard and costs nothing to start.
+# Often enough for a progress bar, where a call costs nothing to start.
 _CALLS_AN_EPOCH = 8
+# Where it does, and every other length of a call is compiled anew.
+_STEPS_PER_SCAN = 500
 
 
 def fit_in_step(
@@ -37,7 +39,7 @@ def fit_in_step(
         model=model,
     )
     _build(model, train)
-    steps_per_call = steps_per_call or math.ceil(len(train) / _CALLS_AN_EPOCH)
+    steps_per_call = steps_per_call or _default_steps_per_call(len(train))
     run = compile_steps(model, train, "train")
     evaluate = _evaluation(model, validation, calls)
     model.stop_training = False
@@ -52,6 +54,14 @@ def fit_in_step(
         if model.stop_training:
             break
     calls.on_train_end(logs)
+
+
+def _default_steps_per_call(steps):
+    if not scans():
+        return math.ceil(steps / _CALLS_AN_EPOCH)
+    fewest = math.ceil(steps / _STEPS_PER_SCAN)
+    equal = [calls for calls in range(fewest, 2 * fewest + 1) if steps % calls == 0]
+    return math.ceil(steps / (equal or [fewest])[0])
 
 
 def _build(model, train):

@@ -3,6 +3,7 @@ import csv
 import errno
 import json
 import re
+import resource
 import warnings
 import zipfile
 
@@ -247,6 +248,32 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path, monkeypat
     before = zipfile.ZipFile(tmp_path / "full" / "checkpoint.previous.keras")
     assert len(json.loads(before.read("training.json"))["rows"]) == 1
     assert not list((tmp_path / "full").glob(".*"))
+
+
+class FilesUpTo(keras.callbacks.Callback):
+    """The system refuses longer files while one epoch lasts, as it does on a full disk."""
+
+    def __init__(self, epoch, size):
+        super().__init__()
+        self.epoch, self.size = epoch, size
+
+    def _limit(self, size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._limit(self.size if epoch == self.epoch else resource.RLIM_INFINITY)
+
+    def on_train_end(self, logs=None):
+        self._limit(resource.RLIM_INFINITY)
+
+
+@pytest.mark.parametrize("size", [0, 3_000, 12_000])
+def test_what_the_system_refuses_to_write_costs_a_checkpoint(tmp_path, size):
+    with warned("checkpoint of epoch 2 could not be written"):
+        history = fit(tiny_model(), tmp_path, epochs=3, callbacks=[FilesUpTo(1, size)])
+    assert len(history["loss"]) == training.finished_epochs(tmp_path) == 3
+    assert keras.saving.load_model(tmp_path / "model.keras")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_an_earlier_stop_is_saved(tmp_path):

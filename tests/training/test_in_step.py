@@ -91,7 +91,8 @@ def test_steps_in_a_loop_of_xla(tmp_path, monkeypatch):
     settings = recipe(ema=0.9, mixup=0.2)
     singly, looped = residual_model(dropout_rate=0.3), residual_model(dropout_rate=0.3)
     fit(singly, tmp_path / "singly", recipe=settings)
-    monkeypatch.setattr("keras_residual.training.steps._scans_on_jax", lambda: True)
+    for module in ("steps", "loop"):
+        monkeypatch.setattr(f"keras_residual.training.{module}.scans", lambda: True)
     fit(looped, tmp_path / "looped", recipe=settings)
     assert_equal_weights(looped, singly, rtol=1e-4, atol=1e-5)
 
