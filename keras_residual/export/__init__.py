@@ -5,6 +5,7 @@ from keras_residual.export.benchmark import Benchmark, Timing, benchmark
 from keras_residual.export.errors import ExportError
 from keras_residual.export.export import export
 from keras_residual.export.fold import Folding, fold
+from keras_residual.export.quantization_aware import quantization_aware
 from keras_residual.export.report import ExportReport, ExportRow
 from keras_residual.export.verify import Verification, verify
 
@@ -21,5 +22,6 @@ __all__ = [
     "export",
     "fold",
     "load",
+    "quantization_aware",
     "verify",
 ]

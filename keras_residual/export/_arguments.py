@@ -173,7 +173,7 @@ def _checked_evaluation(model, data):
             "`evaluation_data` must be a pair of inputs and their classes, equally many. "
             f"Received: {type(data).__name__}"
         )
-    inputs = _fitting("evaluation_data", model, data[0])
+    inputs = fitting("evaluation_data", model, data[0])
     classes = np.asarray(data[1])
     if classes.dtype.kind not in "iu":
         raise ValueError(
@@ -198,10 +198,11 @@ def _checked_inputs(model, data, quantization, formats) -> np.ndarray:
         )
     if data is None:
         return np.random.default_rng(0).random((_RANDOM_SAMPLES, *shape), np.float32)
-    return _fitting("representative_data", model, data)
+    return fitting("representative_data", model, data)
 
 
-def _fitting(name, model, data) -> np.ndarray:
+def fitting(name: str, model: keras.Model, data) -> np.ndarray:
+    """Returns inputs of a model as an array, or raises a ValueError that names the argument."""
     (tensor,) = model.inputs
     shape = tuple(tensor.shape[1:])
     kind = keras.backend.standardize_dtype(tensor.dtype)

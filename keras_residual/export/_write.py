@@ -8,9 +8,10 @@ import numpy as np
 
 from keras_residual.export import jax_file, litert, lstm, onnx_file, saved_model
 from keras_residual.export._arguments import Request
-from keras_residual.export._prepare import is_sequence_model
+from keras_residual.export._prepare import is_sequence_model, with_input
 from keras_residual.export.errors import ExportError
 from keras_residual.export.litert_metadata import add_metadata
+from keras_residual.export.quantization_aware import for_converter, is_quantization_aware
 from keras_residual.layers.image_normalization import ImageNormalization
 
 
@@ -52,6 +53,8 @@ class Writer:
         self._check_sizes("litert")
         if is_sequence_model(self.model):
             self._sequences(path)
+        elif is_quantization_aware(self.model):
+            self._learned_ranges(path)
         else:
             litert.write(
                 self._source(),
@@ -61,6 +64,16 @@ class Writer:
                 self.request.integer_io and self._floating_input(),
             )
         path.write_bytes(self._with_metadata(path.read_bytes()))
+
+    def _learned_ranges(self, path):
+        if self.request.quantization != "int8":
+            raise ExportError(
+                'A quantization-aware model becomes a LiteRT file with quantization="int8" only. '
+                f"Received: quantization={self.request.quantization!r}"
+            )
+        source = self._scratch / "ranges"
+        saved_model.write(with_input(for_converter(self.model), self.request), source)
+        litert.write(source, path, "int8", None, self.request.integer_io)
 
     def _sequences(self, path):
         if self.request.include_preprocessing:

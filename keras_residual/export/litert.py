@@ -28,7 +28,8 @@ def write(
         quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
             weights of 8 bits, `"int8"` for integers throughout, `"int16x8"` for 8-bit weights and
             16-bit activations.
-        samples: Batches of inputs whose ranges decide the integers' scales.
+        samples: Batches of inputs whose ranges decide the integers' scales; `None` if the model
+            says them.
         integer_io: Whether input and output of a file of integers are integers too.
     """
     import tensorflow as tf
@@ -58,12 +59,14 @@ def configure(converter, quantization: str | None, samples: list[np.ndarray] | N
         "int8": sets.TFLITE_BUILTINS_INT8,
         "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
     }
-    converter.target_spec.supported_ops = [operations.get(quantization, sets.TFLITE_BUILTINS)]
+    # A model that says its ranges is not measured, which these sets would insist on.
+    chosen = sets.TFLITE_BUILTINS if samples is None else operations.get(quantization)
+    converter.target_spec.supported_ops = [chosen or sets.TFLITE_BUILTINS]
     if quantization is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization in INTEGERS:
+    if samples is not None and quantization in INTEGERS:
         converter.representative_dataset = lambda: ([sample] for sample in samples)
 
 

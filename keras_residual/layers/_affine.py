@@ -1,7 +1,10 @@
 import keras
 from keras import ops
 
+from keras_residual.layers._registration import PACKAGE
 
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Affine(keras.layers.Layer):
     """A scale and an offset for each channel: a batch normalization once its statistics are fixed.
 
@@ -25,3 +28,6 @@ class Affine(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "axis": self.axis}

@@ -1,5 +1,6 @@
 """The base of layers that are made of sublayers, and the shape arithmetic they share."""
 
+import contextlib
 import math
 
 import keras
@@ -9,6 +10,22 @@ from keras_residual.layers import _normalization
 
 Shape = tuple[int | None, ...]
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
+
+
+_OPENED = []
+
+
+@contextlib.contextmanager
+def opened():
+    """Lets symbolic calls inside go through composite layers to the layers that compute.
+
+    For layers that nothing else uses: sublayers are renamed, so that names stay unique.
+    """
+    _OPENED.append(True)
+    try:
+        yield
+    finally:
+        _OPENED.pop()
 
 
 class SpatialLayer(keras.layers.Layer):
@@ -22,6 +39,18 @@ class SpatialLayer(keras.layers.Layer):
     def __init__(self, data_format: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
+
+    opens = True
+    """Whether the layer is nothing but the operations and layers it calls."""
+
+    def __call__(self, *args, **kwargs):
+        if not (_OPENED and self.opens and keras.utils.is_keras_tensor(args[0])):
+            return super().__call__(*args, **kwargs)
+        for value in vars(self).values():
+            for layer in value if isinstance(value, list) else [value]:
+                if isinstance(layer, keras.layers.Layer):
+                    layer.name = f"{self.name}_{layer.name}"
+        return self.call(*args, **kwargs)
 
     @property
     def channels_first(self) -> bool:

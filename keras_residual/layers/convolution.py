@@ -51,6 +51,8 @@ class Convolution(SpatialLayer):
     (1, 4, 4, 8)
     """
 
+    opens = False
+
     def __init__(
         self,
         filters: int,
