@@ -25,6 +25,11 @@ def network(family="ResNet", **options):
     return model
 
 
+@pytest.fixture(scope="module")
+def small():
+    return network()
+
+
 def test_gradient_flow_is_the_gradient():
     model = network(classifier_activation=None, normalization="none")
     flow = analysis.gradient_flow(model, X, ramp(12, 3), loss="mse")
@@ -244,6 +249,6 @@ def test_architecture_of_an_lstm_stack_is_unrolled_in_time():
         (lambda m: analysis.path_shares(0), "`blocks` must be a positive"),
     ],
 )
-def test_wrong_argument_is_named(call, message):
+def test_wrong_argument_is_named(call, message, small):
     with pytest.raises(ValueError, match=message):
-        call(network())
+        call(small)

@@ -56,6 +56,7 @@ def test_page_holds_every_picture_and_names_no_other_file(page):
     [
         ("nothing.keras", "nothing.keras does not exist"),
         ("half.keras", "truncated or no .keras file"),
+        ("model.weights.h5", "is not a model file"),
         ("enlarger.keras", "The model takes inputs of (None, None, 3)"),
         ("model.keras --data colours.npz", "The model takes inputs of (8, 8, 1)"),
         ("blockless.keras", "must have residual stages or dense blocks"),
@@ -64,6 +65,7 @@ def test_page_holds_every_picture_and_names_no_other_file(page):
 def test_refusals(refused, model, tmp_path, line, message):
     import keras
 
+    model.save_weights(tmp_path / "model.weights.h5")
     (tmp_path / "half.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:500])
     keras_residual.EDSR(filters=4, depth=2).save(tmp_path / "enlarger.keras")
     layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]

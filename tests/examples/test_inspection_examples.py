@@ -26,6 +26,7 @@ def test_super_resolution(tmp_path):
     assert is_picture(tmp_path / "comparison.png")
 
 
+@pytest.mark.slow
 def test_gradient_flow(tmp_path):
     example = load("gradient_flow")
     flows = example.measure(depths=(14,), count=8)
