@@ -16,6 +16,7 @@ from keras_residual.export._arguments import FORMATS, UNQUANTIZED
 from keras_residual.export.artefact import load
 from keras_residual.export.benchmark import benchmark
 from keras_residual.export.errors import ExportError
+from keras_residual.export.onnx_file import named_outputs
 from keras_residual.export.report import ExportReport, ExportRow
 from keras_residual.export.verify import verify
 
@@ -223,8 +224,8 @@ class _Export:
             place = "inside the artefacts" if self.request.include_preprocessing else "before them"
             described = f"{type(preprocessing).__name__} {place}, {settings}"
         return {
-            "input": _tensor(tensor),
-            "output": [_tensor(output) for output in prepared.outputs],
+            "input": _tensor(tensor.name, tensor),
+            "output": [_tensor(*item) for item in named_outputs(prepared.output).items()],
             "labels": self.request.labels,
             "preprocessing": described,
         }
@@ -233,6 +234,6 @@ class _Export:
 _UNTOLD = ("name", "trainable", "dtype", "data_format")
 
 
-def _tensor(tensor):
+def _tensor(name, tensor):
     kind = keras.backend.standardize_dtype(tensor.dtype)
-    return {"name": tensor.name, "shape": list(tensor.shape), "type": kind}
+    return {"name": name, "shape": list(tensor.shape), "type": kind}

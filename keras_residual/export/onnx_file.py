@@ -90,12 +90,7 @@ def _convert_tensorflow(model, path, opset):
 
     @tf.function(input_signature=[spec], autograph=False)
     def named(x):
-        outputs = serve(x)
-        if isinstance(outputs, dict):
-            return outputs
-        outputs = keras.tree.flatten(outputs)
-        names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
-        return dict(zip(names, outputs, strict=True))
+        return named_outputs(serve(x))
 
     converted, _ = tf2onnx.convert.from_function(named, [spec], opset=opset)
     captures = named.get_concrete_function().graph.captures
@@ -105,6 +100,15 @@ def _convert_tensorflow(model, path, opset):
         converted.graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
         converted.graph.input.remove(value)
     onnx.save(converted, path)
+
+
+def named_outputs(outputs) -> dict:
+    """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …"""
+    if isinstance(outputs, dict):
+        return outputs
+    flat = keras.tree.flatten(outputs)
+    names = ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
 
 
 def _quantize(plain: Path, path: Path, quantization, samples):

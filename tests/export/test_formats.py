@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support import set_sequential_weights
 
+import keras_residual
 from keras_residual import export, layers
 
 L = keras.layers
@@ -245,3 +246,14 @@ def test_integers_need_a_fixed_size(tmp_path):
     larger = np.ones((1, 20, 9, 3), np.float32)
     found = export.load(tmp_path / "model.tflite").predict(larger)
     np.testing.assert_allclose(found, model.predict(larger, verbose=0), atol=1e-5)
+
+
+def test_the_encoder_of_a_translator_is_exported_by_itself(tmp_path):
+    model = keras_residual.GNMT(50, units=8, num_layers=3)
+    with pytest.raises(ValueError, match=r"export its parts.* inputs source, target"):
+        write(model, tmp_path, "litert")
+    source = next(tensor for tensor in model.inputs if tensor.name == "source")
+    encoder = keras.Model(source, model.encoder.output)
+    tokens = np.array([[3, 4, 5, 2, 0, 0], [7, 3, 1, 9, 8, 2]], "int32")
+    (row,) = write(encoder, tmp_path, "litert", representative_data=tokens).rows
+    assert row.verification.relative < 1e-6
