@@ -116,22 +116,14 @@ def fit(
         *callbacks,
         journal,
     ]
-    done = len(progress.rows)
-    if done >= epochs:
-        pass
-    elif makes_batches_in_step(train):
-        with statistics_over_all(model, getattr(train, "batch_size", None)):
-            fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
-    else:
-        model.fit(
-            train(done) if callable(train) else train,
-            validation_data=validation,
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch or (steps if callable(train) else None),
-            shuffle=False,
-            callbacks=callbacks,
-            verbose=verbose,
+    if len(progress.rows) < epochs:
+        _train(
+            model,
+            (train, validation),
+            (len(progress.rows), epochs, steps),
+            callbacks,
+            verbose,
+            steps_per_call,
         )
     if average:
         average.set_model(model)
@@ -186,6 +178,26 @@ def _loss(model, recipe):
 
 def _mixes(recipe):
     return bool(recipe.mixup or recipe.cutmix)
+
+
+def _train(model, data, span, callbacks, verbose, steps_per_call):
+    """Runs the epochs from the first to before the last of `span`, of so many steps each."""
+    (train, validation), (done, epochs, steps) = data, span
+    if makes_batches_in_step(train):
+        with statistics_over_all(model, getattr(train, "batch_size", None)):
+            fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
+        return
+    known = not callable(train) and hasattr(train, "__len__")
+    model.fit(
+        train(done) if callable(train) else train,
+        validation_data=validation,
+        initial_epoch=done,
+        epochs=epochs,
+        steps_per_epoch=None if known and steps == len(train) else steps,
+        shuffle=False,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
 
 
 def _start(model, output, settings, resume) -> checkpoint.Progress:
