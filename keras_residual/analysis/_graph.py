@@ -15,14 +15,11 @@ def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
         input_shape: Optional shape of its single input without batch.
 
     Raises:
-        ValueError: If the model is subclassed, or `input_shape` is given for several inputs.
+        ValueError: If the model is subclassed, or `input_shape` does not fit it.
     """
     config, operations = _functional(model)
-    if input_shape is not None and len(model.inputs) != 1:
-        raise ValueError(
-            f"`input_shape` needs a model with one input; {model.name!r} has {len(model.inputs)}. "
-            f"Received: input_shape={input_shape!r}"
-        )
+    if input_shape is not None:
+        _check_shape(model, input_shape)
     tensors = {}
     for entry in config["layers"]:
         operation = operations[entry["name"]]
@@ -36,6 +33,28 @@ def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
             for index, output in enumerate(keras.tree.flatten(outputs)):
                 tensors[entry["name"], node, index] = output
             yield from _calls_inside(operation, args, outputs)
+
+
+def _check_shape(model, input_shape):
+    if len(model.inputs) != 1:
+        raise ValueError(
+            f"`input_shape` needs a model with one input; {model.name!r} has {len(model.inputs)}. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    known = tuple(model.inputs[0].shape[1:])
+    formats = [getattr(layer, "data_format", None) for layer in model.layers]
+    axis = 0 if "channels_first" in formats else -1
+    valid = (
+        isinstance(input_shape, (tuple, list))
+        and len(input_shape) == len(known)
+        and all(size is None or (isinstance(size, int) and size > 0) for size in input_shape)
+        and known[axis] in (None, input_shape[axis])
+    )
+    if not valid:
+        raise ValueError(
+            f"`input_shape` must be a tuple of sizes that fits the input {known} of "
+            f"{model.name!r}. Received: input_shape={input_shape!r}"
+        )
 
 
 class Runner:

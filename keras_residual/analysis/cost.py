@@ -57,7 +57,8 @@ def cost(model_or_name, input_shape=None, **options) -> Cost:
         model_or_name: A Keras model, or a name that `list_models()` gives.
         input_shape: Optional shape without batch. Defaults to the model's own, or the published
             one of a name; needed where the model's has `None` sizes.
-        **options: With a name: arguments of its factory, such as `classes=10`.
+        **options: With a name: arguments of its factory that change the network, such as
+            `classes=10`.
 
     Returns:
         A `Cost`.
@@ -82,7 +83,9 @@ def _name_cost(name, input_shape, options):
     top_names = ("include_top", "pooling", "classes", "classifier_activation", "features")
     top = {key: options.pop(key) for key in top_names if key in options}
     chosen, common = split_options(type(variant.architecture), options)
-    common.pop("include_preprocessing", None)
+    # Scaling pixels has no weight and no multiply–accumulate of a convolution or dense layer.
+    include = common.pop("include_preprocessing", False)
+    _checks.boolean("include_preprocessing", include)
     data_format = common.get("data_format") or keras.config.image_data_format()
     if input_shape is None:
         *spatial, channels = variant.input_shape

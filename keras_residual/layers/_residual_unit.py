@@ -114,8 +114,8 @@ class ResidualUnit(BlockLayer):
         if last and self.preactivated:
             options["normalization"] = "none"
             options["use_bias"] = self.conv_bias or self.normalization == "none"
-            if self.zero_init_residual:
-                options["kernel_initializer"] = "zeros"
+        if last and self.zero_init_residual and options["normalization"] in ("none", "folded"):
+            options["kernel_initializer"] = "zeros"
         return ConvNorm(name=name, **options)
 
     def _make_squeeze_excite(self):

@@ -167,6 +167,15 @@ def assemble(
     return model
 
 
+def options_of_weights(weights, variant: Variant) -> dict[str, object]:
+    """Returns the architecture options that published weights ask for."""
+    if weights is None:
+        return {}
+    from keras_residual.weights import options_for_factory
+
+    return options_for_factory(weights, variant)
+
+
 def _addition(position, body, dtype):
     policy = _policy(dtype)
     last = position == len(body.layers) - 1

@@ -7,7 +7,13 @@ from dataclasses import replace
 import keras
 
 from keras_residual import _checks
-from keras_residual.models._assembly import Top, Variant, assemble, split_options
+from keras_residual.models._assembly import (
+    Top,
+    Variant,
+    assemble,
+    options_of_weights,
+    split_options,
+)
 
 VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
@@ -17,7 +23,8 @@ _DOCSTRING = """{summary}
 Args:
     include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
     weights: `None` for a random initialization (the default), `"imagenet"` or `"cifar10"` where
-        such weights are known, a path, a URL, or `"hf://owner/name"`.
+        such weights are known, a path, a URL, or `"hf://owner/name"`. Options that published
+        weights ask for, such as keras.applications' biases, become the defaults.
     input_tensor: Optional Keras tensor to use as the input.
     input_shape: Optional shape without batch; sizes may be `None`. Defaults to `{input_shape}`,
         without sizes if `include_top=False`.
@@ -57,7 +64,7 @@ def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.
         chosen, common = split_options(type(variant.architecture), architecture_options)
         features = common.pop("features", False)
         return assemble(
-            replace(variant.architecture, **chosen),
+            replace(variant.architecture, **{**options_of_weights(weights, variant), **chosen}),
             Top(include_top, pooling, classes, classifier_activation, features),
             weights=weights,
             input_tensor=input_tensor,

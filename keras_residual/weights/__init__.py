@@ -13,7 +13,13 @@ from keras_residual.weights.inference import (
     preprocessing_of,
 )
 from keras_residual.weights.labels import class_names
-from keras_residual.weights.loading import from_torch, load, load_for_factory, to_torch
+from keras_residual.weights.loading import (
+    from_torch,
+    load,
+    load_for_factory,
+    options_for_factory,
+    to_torch,
+)
 from keras_residual.weights.matching import MismatchError
 from keras_residual.weights.preprocessing import Preprocessing
 from keras_residual.weights.readers.keras_archive import check_keras_archive
@@ -48,6 +54,7 @@ __all__ = [
     "list_sources",
     "load",
     "load_for_factory",
+    "options_for_factory",
     "preprocess",
     "preprocessing_for_factory",
     "preprocessing_of",

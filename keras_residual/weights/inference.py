@@ -8,6 +8,7 @@ from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.weights import sources
 from keras_residual.weights.labels import class_names
 from keras_residual.weights.preprocessing import Preprocessing
+from keras_residual.weights.resolution import resolve_for_factory
 
 MODES = ("caffe", "tf", "torch")
 
@@ -75,16 +76,8 @@ def preprocessing_of(model_or_tag) -> Preprocessing:
 
 def preprocessing_for_factory(weights, variant) -> Preprocessing:
     """Returns what the weights that a factory's arguments name expect, torchvision's otherwise."""
-    source = None
-    if isinstance(weights, str):
-        source = sources.find_named(weights)
-        if source is None and variant is not None and weights in _tags(variant.name):
-            source = sources.find(variant.name, weights)
+    source, _ = resolve_for_factory(weights, variant)
     return Preprocessing.from_mode("torch") if source is None else source.preprocessing
-
-
-def _tags(model: str) -> set[str]:
-    return {"imagenet", *(source.tag for source in sources.list_sources(model))}
 
 
 def _preprocessing_of_model(model: keras.Model) -> Preprocessing:

@@ -6,6 +6,7 @@ import importlib.resources
 from keras_residual import _checks
 
 CLASS_LISTS = ("imagenet",)
+CLASS_COUNTS = {"imagenet": 1000, "cifar10": 10, "cifar100": 100}
 
 
 @functools.cache

@@ -1,26 +1,24 @@
 """Loading weights into a network, whatever file, library or address they come from."""
 
-import os
 import pathlib
-import re
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.weights import cache, files, sources
+from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.weights import cache, digests, files, sources
 from keras_residual.weights.arrays import Arrays
 from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.keras_names import by_layer_names
+from keras_residual.weights.labels import CLASS_COUNTS
 from keras_residual.weights.layouts import torch_layout_for
-from keras_residual.weights.matching import check_options, match
+from keras_residual.weights.matching import MismatchError, check_options, match
 from keras_residual.weights.readers.torch_file import from_state_dict
+from keras_residual.weights.resolution import resolve, resolve_for_factory
 from keras_residual.weights.slots import assign, options_of, read, slots_of
 from keras_residual.weights.sources import WeightSource
-
-_ADDRESSES = ("https://", "http://", "hf://")
-_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".npz", ".pth", ".pt", ".bin", ".keras")
 
 
 def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
@@ -63,15 +61,17 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
     _checks.boolean("skip_mismatched_top", skip_mismatched_top)
     if isinstance(source, Mapping):
         _load_arrays(model, from_state_dict(source), "the state dict", skip_mismatched_top)
+        sources.remember(model, None)
         return
-    known, path = _resolve(model.name, source)
+    known, path = resolve(model.name, source)
     if known is not None:
-        _check_source(model, known)
-    path = path or cache.fetch(known or source)
-    arrays = files.read(path)
-    _load_arrays(model, arrays, str(path), skip_mismatched_top, path)
-    if known is not None:
-        sources.remember(model, known)
+        _check_source(model, known, skip_mismatched_top)
+    if path is None:
+        path = cache.fetch(known or source)
+    elif known is not None:
+        _check_digest(path, known)
+    _load_arrays(model, files.read(path), str(path), skip_mismatched_top, path)
+    sources.remember(model, known)
 
 
 def from_torch(model: keras.Model, state_dict: Mapping, skip_mismatched_top: bool = False) -> None:
@@ -141,54 +141,58 @@ def load_for_factory(model: keras.Model, weights, variant) -> None:
         weights: See `load`; a name means weights published for `variant`.
         variant: The named network that the factory builds, or `None`.
     """
-    if isinstance(weights, str) and _is_name(weights):
-        if variant is None:
-            raise ValueError(
-                "`weights` must be a path, a URL or an hf:// address for a network without a name "
-                f"of its own. Received: weights={weights!r}"
-            )
-        weights = sources.find(variant.name, weights)
-    load(model, weights)
+    known, path = resolve_for_factory(weights, variant)
+    load(model, known if known is not None and path is None else weights)
 
 
-def _resolve(model_name: str, source) -> tuple[WeightSource | None, pathlib.Path | None]:
-    """Returns the published weights that `source` means, if any, and its path if it is a file."""
-    if isinstance(source, WeightSource):
-        return source, None
-    if isinstance(source, str) and source.startswith(_ADDRESSES):
-        return sources.find_named(source), None
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_name(source)):
-        path = pathlib.Path(source).expanduser()
-        return _by_file_name(path.name), path
-    if isinstance(source, str):
-        named = sources.find_named(source) if "." in source else None
-        return named or sources.find(model_name, source), None
-    raise ValueError(
-        "`source` must be a path, a URL, an hf:// address, the name of published weights or a "
-        f"torch state dict. Received: source={source!r} of type {type(source).__name__}"
-    )
+def options_for_factory(weights, variant) -> dict[str, object]:
+    """Returns the architecture options that the weights a factory's argument names ask for."""
+    known, _ = resolve_for_factory(weights, variant)
+    if known is None or variant is None or known.model != variant.name:
+        return {}
+    return dict(known.options)
 
 
-def _by_file_name(name: str) -> WeightSource | None:
-    """Returns the source whose published file has this name."""
-    known = (item for item in sources.list_sources() if not item.is_hub)
-    return next((item for item in known if item.file_name == name), None)
-
-
-def _is_name(source: str) -> bool:
-    """Returns whether a string is the name of weights and not a path."""
-    if re.fullmatch(r"[\w.-]+", source) is None or pathlib.Path(source).exists():
-        return False
-    known = (item.name.lower() for item in sources.list_sources())
-    return not source.lower().endswith(_SUFFIXES) or source.lower() in known
-
-
-def _check_source(model: keras.Model, source: WeightSource) -> None:
+def _check_source(model: keras.Model, source: WeightSource, skip_top: bool) -> None:
     """Raises unless the model computes what the source's weights were trained for."""
     required = dict(source.options)
     if source.layout == "keras.applications":
         required.pop("norm_epsilon", None)
     check_options(options_of(model), required, f"the weights {source.name}")
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense) and layer.name == "classifier" and not skip_top:
+            _check_classes(layer.units, source)
+        if isinstance(layer, ImageNormalization):
+            _check_scaling(layer, source)
+
+
+def _check_classes(classes: int, source: WeightSource) -> None:
+    known = CLASS_COUNTS.get(source.classes, classes)
+    if classes != known:
+        raise MismatchError(
+            f"the weights {source.name} tell {known} classes apart, the model {classes}: build it "
+            f"with classes={known}, or load them with skip_mismatched_top=True"
+        )
+
+
+def _check_scaling(layer: ImageNormalization, source: WeightSource) -> None:
+    """Raises if the model scales pixels otherwise than these weights expect."""
+    found = (layer.mean, layer.std, layer.divisor, layer.channels)
+    expected = source.preprocessing.with_channels(len(layer.mean)).layer()
+    if found != (expected.mean, expected.std, expected.divisor, expected.channels):
+        raise WeightsError(
+            f"the weights {source.name} expect pixels scaled otherwise than the model's layer "
+            f"{layer.name!r} does: build the model with weights={source.name!r} and "
+            "include_preprocessing=True, or without include_preprocessing"
+        )
+
+
+def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
+    if source.digest is not None and path.is_file() and not digests.matches(path, source.digest):
+        raise WeightsError(
+            f"{path}: it has the name of the published weights {source.name} but not their hash "
+            f"{source.digest}: it is damaged or another file. Rename it to load it all the same"
+        )
 
 
 def _load_arrays(model, arrays: Arrays, origin, skip_top, path=None) -> None:

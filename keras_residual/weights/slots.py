@@ -62,6 +62,11 @@ def slots_of(model: keras.Model) -> list[Slot]:
     Raises:
         WeightsError: If the model has weights in layers that are no part of such a network.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"`model` must be a Keras model. Received: model={model!r} of type "
+            f"{type(model).__name__}"
+        )
     counts, found, foreign = {}, [], []
     for layer in model.layers:
         if not layer.weights:
@@ -83,6 +88,7 @@ def slots_of(model: keras.Model) -> list[Slot]:
         raise WeightsError(
             f"the model {model.name!r} is not a network of this package: it has "
             + (f"weights in the layers {', '.join(foreign)}" if foreign else "no residual weights")
+            + "; if it contains one, pass that model instead"
         )
     return found
 
@@ -98,8 +104,9 @@ def _section_of(layer: keras.layers.Layer) -> str | None:
         layers.DenseBlock: "dense",
         layers.DenseTransition: "transition",
         layers.NormActivation: "final_norm",
-        keras.layers.Dense: "classifier",
     }
+    if isinstance(layer, keras.layers.Dense):
+        return "classifier" if layer.name == "classifier" else None
     return next((name for kind, name in sections.items() if isinstance(layer, kind)), None)
 
 

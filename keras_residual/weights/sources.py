@@ -132,8 +132,9 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
     Args:
         model: Name of a model, in any case, e.g. `"ResNet50"`.
         tag: Name of the weights, in any case, e.g. `"IMAGENET1K_V2"`, `"a1_in1k"` or `"keras"`; or
-            `"imagenet"` for the best-known weights that fit the model as it is by default:
-            torchvision's first ones where there are any. Defaults to `"imagenet"`.
+            the name of a class list, `"imagenet"`, `"cifar10"` or `"cifar100"`, for the best-known
+            weights of these classes: torchvision's first ones where there are any. Defaults to
+            `"imagenet"`.
 
     Raises:
         ValueError: If there is none; the message names the nearest models, or the model's tags.
@@ -144,12 +145,11 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
     80.858
     """
     sources = list_sources(model)
-    if tag == "imagenet" and sources[0].classes == "imagenet":
-        return sources[0]
     for source in sources:
-        if isinstance(tag, str) and source.tag.lower() == tag.lower():
+        if isinstance(tag, str) and tag.lower() in (source.tag.lower(), source.classes):
             return source
-    tags = ", ".join(source.tag for source in sources)
+    tags = ", ".join(dict.fromkeys([source.classes for source in sources]))
+    tags = ", ".join([tags, *(source.tag for source in sources)])
     raise ValueError(f"Unknown weights of {sources[0].model}: {tag!r}. Known: {tags}")
 
 
@@ -167,9 +167,12 @@ def find_named(name: str) -> WeightSource | None:
 _SOURCES: weakref.WeakKeyDictionary[keras.Model, WeightSource] = weakref.WeakKeyDictionary()
 
 
-def remember(model: keras.Model, source: WeightSource) -> None:
-    """Notes that `model` now has the weights of `source`, for as long as the model lives."""
-    _SOURCES[model] = source
+def remember(model: keras.Model, source: WeightSource | None) -> None:
+    """Notes that `model` now has the weights of `source`, or weights of an unknown origin."""
+    if source is None:
+        _SOURCES.pop(model, None)
+    else:
+        _SOURCES[model] = source
 
 
 def source_of(model: keras.Model) -> WeightSource | None:

@@ -88,6 +88,10 @@ def test_the_giants_are_counted_without_weights(monkeypatch):
     assert cost("ResNet1202").parameters == 19_510_906
 
 
+def small_network():
+    return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(2, 1)])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -96,6 +100,10 @@ def test_the_giants_are_counted_without_weights(monkeypatch):
         (lambda: cost("ResNet50", input_shape=(None, None, 3)), "`input_shape` must name every"),
         (lambda: cost("ResNet50", input_shape=(0, 5, 3)), r"input_shape=\(0, 5, 3\)"),
         (lambda: cost(3), "Unknown model: 3"),
+        (lambda: cost(small_network(), input_shape=(16, 16)), r"fits the input \(32, 32, 3\)"),
+        (lambda: cost(small_network(), input_shape=(16, 16, 1)), r"fits the input \(32, 32, 3\)"),
+        (lambda: cost(small_network(), input_shape=5), "input_shape=5"),
+        (lambda: cost("ResNet20", include_preprocessing="yes"), "`include_preprocessing`"),
         (lambda: cost(keras.Sequential([keras.layers.Dense(1)])), "must be a built model"),
         (
             lambda: cost(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), classes=3),

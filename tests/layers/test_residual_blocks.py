@@ -108,10 +108,13 @@ def test_three_kernels_of_a_time_series_block():
     assert_equals(block, reference.relu(y + f.conv_norm(x, "shortcut/conv")), x)
 
 
+@pytest.mark.parametrize("normalization", ["batch", "group", "layer", "none"])
 @pytest.mark.parametrize("order", ["post", "pre"])
 @pytest.mark.parametrize("block_class", [ResidualBlock, BottleneckBlock])
-def test_zero_init_residual_starts_as_the_shortcut(block_class, order):
-    block = block_class(8, zero_init_residual=True, activation_order=order)
+def test_zero_init_residual_starts_as_the_shortcut(block_class, order, normalization):
+    block = block_class(
+        8, zero_init_residual=True, activation_order=order, normalization=normalization
+    )
     expected = reference.relu(X) if order == "post" else X
     np.testing.assert_array_equal(run(block, X, training=True), expected)
 

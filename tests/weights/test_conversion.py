@@ -313,3 +313,12 @@ def test_to_torch_takes_networks_of_this_package_only():
     model = keras.Sequential([keras.Input((4,)), keras.layers.EinsumDense("ab,bc->ac", 3)])
     with pytest.raises(WeightsError, match=r"not a network of this package.*einsum_dense"):
         weights.to_torch(model)
+
+
+def test_a_second_dense_layer_is_not_taken_for_the_classifier():
+    network = NETWORKS["basic"]()
+    model = keras.Model(network.input, keras.layers.Dense(2, name="new")(network.output))
+    with pytest.raises(WeightsError, match=r"weights in the layers new; .*pass that model"):
+        weights.to_torch(model)
+    with pytest.raises(ValueError, match="`model` must be a Keras model"):
+        weights.to_torch(3)

@@ -59,11 +59,11 @@ def test_weights_load_beside_it(tmp_path):
 
 
 def test_the_weights_decide():
-    source = weights.find("ResNet50V1")
-    assert (
-        weights.preprocessing_for_factory("imagenet", find_variant("ResNet50V1"))
-        == source.preprocessing
-    )
+    variant = find_variant("ResNet50V1")
+    expected = weights.find("ResNet50V1").preprocessing
+    file = "/somewhere/resnet50_weights_tf_dim_ordering_tf_kernels.h5"
+    for name in ("imagenet", "KERAS", file):
+        assert weights.preprocessing_for_factory(name, variant) == expected
     assert weights.preprocessing_for_factory(None, None) == weights.Preprocessing.from_mode("torch")
 
 

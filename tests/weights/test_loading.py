@@ -8,7 +8,7 @@ from model_weights import all_weights, assert_same_weights, outputs, randomize
 
 import keras_residual as kr
 from keras_residual import weights
-from keras_residual.weights import MismatchError, WeightsError, cache, loading
+from keras_residual.weights import MismatchError, WeightsError, cache, digests, loading
 
 
 def network(classes=3, channels=3, depths=(4, 1), **options):
@@ -198,7 +198,33 @@ class TestKerasApplications:
     def test_options_of_published_weights_are_checked_before_the_download(self, monkeypatch):
         monkeypatch.setattr(cache, "fetch", lambda *_: pytest.fail("it was downloaded"))
         with pytest.raises(ValueError, match=r"ResNet50V2\.keras need .*strided_block='last'"):
-            kr.ResNet50V2(weights="keras")
+            kr.ResNet50V2(weights="keras", strided_block="first")
+
+    @pytest.mark.parametrize(
+        ("name", "tag"),
+        [("ResNet50V2", "keras"), ("ResNet18V2", "imagenet"), ("ResNet20", "cifar10")],
+    )
+    def test_options_of_published_weights_are_the_defaults(self, monkeypatch, name, tag):
+        class AskedError(Exception):
+            pass
+
+        def fetch(source):
+            raise AskedError(source.name)
+
+        monkeypatch.setattr(cache, "fetch", fetch)
+        with pytest.raises(AskedError, match=name):
+            kr.get_model(name, weights=tag)
+
+    def test_classes_are_compared_before_the_download(self, monkeypatch):
+        monkeypatch.setattr(cache, "fetch", lambda *_: pytest.fail("it was downloaded"))
+        with pytest.raises(ValueError, match="tell 1000 classes apart, the model 10"):
+            kr.ResNet18(weights="imagenet", classes=10)
+
+    def test_scaling_inside_the_model_must_be_that_of_the_weights(self, monkeypatch):
+        monkeypatch.setattr(cache, "fetch", lambda *_: pytest.fail("it was downloaded"))
+        model = kr.ResNet34(include_preprocessing=True, input_shape=(32, 32, 3))
+        with pytest.raises(ValueError, match="expect pixels scaled otherwise"):
+            weights.load(model, "ResNet34.ra4_e3600_r224_in1k")
 
     def test_legacy_files_and_first_names(self, tmp_path):
         """The published DenseNet files say "conv1/conv" and "fc1000"."""
@@ -265,13 +291,18 @@ class TestSources:
         assert asked == [location]
         assert_same_weights(donor, model)
 
-    def test_a_published_file_is_known_by_its_name(self, published, tmp_path):
+    def test_a_published_file_is_known_by_its_name(self, published, tmp_path, monkeypatch):
         donor, asked = published
         path = write(donor, tmp_path / "resnet18-f37072fd.pth")
         model = kr.ResNet18(input_shape=(32, 32, 3))
+        with pytest.raises(WeightsError, match="but not their hash sha256:f37072fd"):
+            weights.load(model, path)
+        monkeypatch.setattr(digests, "matches", lambda *_: True)
         weights.load(model, path)
         assert weights.source_of(model).name == "ResNet18.IMAGENET1K_V1"
         assert not asked
+        weights.from_torch(model, weights.to_torch(model))
+        assert weights.source_of(model) is None
 
     def test_tags_of_models_without_a_name_are_refused(self):
         with pytest.raises(ValueError, match=r"`weights` must be a path, .*weights='imagenet'"):
