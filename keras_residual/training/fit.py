@@ -70,7 +70,7 @@ def fit(
         settings: What else identifies the training, such as its seed and the name of its data, as
             JSON knows it. A training is resumed only with the same.
         checkpoint_seconds: Least time between two checkpoints. Defaults to what lets them take 3 %
-            of the time; `0` for one after each epoch.
+            of the time, at most a minute; `0` for one after each epoch.
         steps_per_call: Steps in one call where batches are made in the step. Defaults to an eighth
             of an epoch.
         jit_compile: Whether the step is compiled by XLA, as in `model.compile`.

@@ -17,6 +17,8 @@ from keras_residual.training import checkpoint
 CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
 # Share of the time that may go into writing checkpoints.
 _SHARE = 0.03
+# What a crash may cost, in seconds, on a machine so busy that writing takes long.
+_LONGEST = 60.0
 ADVICE = (
     "A lower learning rate, a longer warmup or clipped gradients may help; with mixed_float16, "
     "mixed_bfloat16 or float32 may."
@@ -29,7 +31,8 @@ class Journal(keras.callbacks.Callback):
     Args:
         output: The folder.
         progress: What has been done; each epoch adds a row.
-        seconds: Least time between two checkpoints; `None` for 33 times what the last one took.
+        seconds: Least time between two checkpoints; `None` for 33 times what the last one took, at
+            most a minute.
         writes: Whether this process writes, which one of several does.
     """
 
@@ -78,7 +81,7 @@ class Journal(keras.callbacks.Callback):
             return
         self.saved = epoch
         ended = time.perf_counter()
-        rest = (ended - started) / _SHARE if self.seconds is None else self.seconds
+        rest = min((ended - started) / _SHARE, _LONGEST) if self.seconds is None else self.seconds
         self._next = ended + rest
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
