@@ -50,9 +50,10 @@ def upscale(
             f"`overlap` must be less than half a tile. Received: overlap={overlap}, tile={tile}"
         )
     height, width, channels = image.shape
-    if fixed:
-        missing = [max(0, side - n) for side, n in zip(size, (height, width), strict=True)]
-        image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
+    # An interpolation inside a network needs two pixels.
+    least = size if fixed else (2, 2)
+    missing = [max(0, side - n) for side, n in zip(least, (height, width), strict=True)]
+    image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
     rows, columns = (_windows(n, side, overlap) for n, side in zip(image.shape, size, strict=False))
     outputs = np.empty((scale * image.shape[0], scale * image.shape[1], channels), np.float32)
     count = len(rows) * len(columns)

@@ -54,6 +54,12 @@ def test_fixed_windows_have_their_size(size):
         np.testing.assert_allclose(tiled, run(model, image[None])[0], atol=2e-6)
 
 
+def test_a_line_of_single_pixels():
+    model = keras_residual.VDSR(scale=2, filters=4, depth=4, kernel_initializer="zeros")
+    tiled = upscale(model.predict_on_batch, np.full((1, 5, 1), 0.25, np.float32), 2)
+    np.testing.assert_allclose(tiled, np.full((2, 10, 1), 0.25), atol=1e-6)
+
+
 def test_progress_counts_all_windows():
     seen = []
     enlarge = lambda batch: batch.repeat(2, 1).repeat(2, 2)  # noqa: E731
