@@ -1,12 +1,9 @@
 """What the spaces have in common: knobs, budget, and training by a recipe."""
 
-import collections
 import dataclasses
 import functools
-import itertools
 import json
 import math
-import random
 import tempfile
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +13,10 @@ import keras_tuner
 from keras_residual import _checks, data, training
 from keras_residual.training import Recipe, recipes
 from keras_residual.tuning.budget import Budget, Spent
-from keras_residual.tuning.errors import EmptySpaceError
 from keras_residual.tuning.knobs import Interval, turned
 from keras_residual.tuning.latency import Latencies
 from keras_residual.tuning.recipe_knobs import recipe_knobs, recipe_of
+from keras_residual.tuning.shrinking import smallest
 
 # Tan et al., 2019, section 3.1: doubling the cost must pay by 5 % more accuracy.
 _TRADEOFF = -0.07
@@ -59,7 +56,7 @@ class HyperNetwork(keras_tuner.HyperModel):
         self.architecture_knobs = [knob.name for knob in knobs]
         self.knobs, self.defaults = turned(every, settings)
         self._spent = functools.lru_cache(maxsize=4096)(self._counted)
-        self.smallest()
+        smallest(self)
 
     def augmentations(self) -> tuple[str, ...]:
         """Returns the augmentations to choose from, the recipe's beside them."""
@@ -93,19 +90,33 @@ class HyperNetwork(keras_tuner.HyperModel):
         """Returns the recipe that belongs to the values of all knobs."""
         return recipe_of(self.base_recipe, values)
 
-    def objection(self, hp: keras_tuner.HyperParameters | Mapping) -> str | None:
+    def objection(
+        self, hp: keras_tuner.HyperParameters | Mapping, timed: bool = True
+    ) -> str | None:
         """Returns why a point of the space is no candidate, or `None`.
 
         No weight is allocated, unless there is a bound on the latency and all others are kept.
+
+        Args:
+            hp: Hyperparameters, or the values of knobs.
+            timed: Whether the latency counts.
         """
         try:
             options = json.dumps(self.options(self.values(hp)))
             reason = self.budget.objection(self._spent(options))
+            if reason is None and timed and self.budget.max_latency_ms is not None:
+                reason = self.budget.objection(self._timed(options))
         except ValueError as error:
             return str(error)
-        if reason is None and self.budget.max_latency_ms is not None:
-            reason = self.budget.objection(self._timed(options))
         return reason
+
+    def share_of_budget(self, values: Mapping) -> float:
+        """Returns how many times its budget a network costs; infinite if there is none."""
+        try:
+            spent = self._spent(json.dumps(self.options(self.values(values))))
+        except ValueError:
+            return math.inf
+        return self.budget.share(spent)
 
     def spent(self, hp: keras_tuner.HyperParameters | Mapping) -> Spent:
         """Returns what a point of the space costs.
@@ -124,76 +135,10 @@ class HyperNetwork(keras_tuner.HyperModel):
     def _counted(self, options: str) -> Spent:
         return self.count(json.loads(options))
 
-    def smallest(self) -> dict:
-        """Returns the values of the cheapest network found, or of the default if that fits.
-
-        Raises:
-            EmptySpaceError: If even that exceeds the budget.
-        """
-        if self.objection({}) is None:
-            return {}
-        knobs = [knob for knob in self.knobs if knob.name in self.architecture_knobs]
-        values = {knob.name: min(knob.choices) for knob in knobs if self._is_size(knob)}
-        others = [knob for knob in knobs if not self._is_size(knob)]
-        parents = {knob.parent for knob in others}
-        linked = [knob for knob in others if knob.parent or knob.name in parents]
-        for group in [linked, *([knob] for knob in others if knob not in linked)]:
-            names = [knob.name for knob in group]
-            combinations = itertools.product(*(knob.choices for knob in group))
-            tried = [{**values, **dict(zip(names, chosen, strict=True))} for chosen in combinations]
-            values = min(tried, key=self._excess)
-        values = {name: values[name] for name in self.active(values)}
-        if reason := self.objection(values):
-            raise EmptySpaceError(
-                f"No network of this space fits into its budget. The smallest: {reason}."
-            )
-        return values
-
-    def _is_size(self, knob):
-        return knob.name.rstrip("0123456789") in self.sizes
-
-    def _excess(self, values):
-        """How many times the budget a network costs; infinite if there is none."""
-        try:
-            spent = self._spent(json.dumps(self.options(self.values(values))))
-        except ValueError:
-            return math.inf
-        return self.budget.share(spent)
-
     def active(self, values: Mapping) -> list[str]:
         """Returns the names of the knobs in `values` that mean something beside the others."""
         full = {**self.defaults, **values}
         return [knob.name for knob in self.knobs if knob.name in values and knob.matters(full)]
-
-    def shrunk(self, values: Mapping, order: random.Random) -> dict | None:
-        """Returns a smaller network that fits, as large as it can be on its way.
-
-        The way leads from `values`, one size after the other a little smaller in random order, to
-        the smallest sizes.
-
-        Returns:
-            Values of knobs, or `None` if even the smallest sizes do not fit.
-        """
-        smaller = {
-            knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
-            for knob in self.knobs
-            if knob.name in values and self._is_size(knob)
-        }
-        steps = [name for name, choices in smaller.items() for _ in choices]
-        order.shuffle(steps)
-
-        def after(count):
-            taken = collections.Counter(steps[:count])
-            point = {**values, **{name: smaller[name][times - 1] for name, times in taken.items()}}
-            return {name: point[name] for name in self.active(point)}
-
-        low, high = 0, len(steps)
-        if self.objection(after(high)) is not None:
-            return None
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self.objection(after(middle)) is None else (middle, high)
-        return after(high)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares all knobs, so that no network must be built to find them."""
@@ -208,7 +153,8 @@ class HyperNetwork(keras_tuner.HyperModel):
                 budget; then no weight has been allocated.
         """
         self.declare_hyperparameters(hp)
-        if reason := self.objection(hp):
+        # The latency counts on the machine that chose the point, which may be another.
+        if reason := self.objection(hp, timed=False):
             raise keras_tuner.errors.FailedTrialError(reason)
         values = self.values(hp)
         model = self.network(self.options(values))

@@ -77,6 +77,13 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     bound = getattr(result.hypermodel.budget, f"max_{cost}")
     if bound is not None:
         axes.axvline(bound, color="black", linestyle="--", linewidth=1, label=f"budget {bound:,}")
+    _dress(axes, result, cost, rows)
+    figure.legend(frameon=False, loc="outside upper center", ncols=4)
+    return _save(figure, path)
+
+
+def _dress(axes, result, cost, rows):
+    """Names and scales the axes of accuracy against cost."""
     costs = [getattr(row.spent, cost) for row in rows]
     if max(costs) > 10 * min(costs):
         axes.set_xscale("log")
@@ -84,12 +91,10 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     axes.set(xlabel=_COSTS[cost], ylabel="Accuracy on the examples held out")
     low = np.quantile([row.accuracy for row in rows], 0.1)
-    axes.set_ylim(max(0.0, low - 0.05), min(1.02, best.accuracy + 0.03))
+    axes.set_ylim(max(0.0, low - 0.05), min(1.02, result.best.accuracy + 0.03))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, loc="outside upper center", ncols=4)
-    return _save(figure, path)
 
 
 def parallel_coordinates(result, path: Path) -> Path:

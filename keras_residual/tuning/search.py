@@ -95,11 +95,9 @@ def search(
     output = Path(output)
     hypermodel.tradeoff = _costs(objective, hypermodel)
     settings = {
-        "space": hypermodel.description(),
-        "source": str(source) if isinstance(source, data.Dataset) else "arrays",
+        **_description(hypermodel, source),
         "algorithm": algorithm,
         "epochs": epochs,
-        "objective": ["accuracy", *hypermodel.tradeoff],
         "validation": validation,
         "seed": seed,
     }
@@ -120,8 +118,6 @@ def search(
             distribution_strategy=distributed.strategy() if data_parallel else None,
             **_options(algorithm, max_trials, epochs),
         )
-        for line in tuner.own_oracle.set_aside:
-            tuner.listener.told(line)
         distributed.run(cluster, tuner, epochs=epochs, verbose=0, **fit_arguments)
     oracle = tuner.own_oracle
     if reason := oracle.all_failed():
@@ -129,6 +125,15 @@ def search(
     return SearchResult(
         hypermodel, rows_of(oracle, hypermodel), output, epochs, oracle.rejected, settings
     )
+
+
+def _description(hypermodel, source):
+    """Returns what is searched, as JSON knows it."""
+    return {
+        "space": hypermodel.description(),
+        "objective": ["accuracy", *hypermodel.tradeoff],
+        "source": str(source) if isinstance(source, data.Dataset) else "arrays",
+    }
 
 
 def _costs(objective, hypermodel) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import keras_tuner
 
 from keras_residual._files import write_text
 from keras_residual.tuning import oracles
+from keras_residual.tuning.budgeted_oracle import FAILURE
 from keras_residual.tuning.listener import Listener
 
 _IDLE_SECONDS = 0.5
@@ -68,6 +69,8 @@ class _Tuner:
                 distribution_strategy=distribution_strategy,
             )
         self._populate_initial_space()
+        for line in self.own_oracle.set_aside:
+            self.listener.told(line)
 
     def _populate_initial_space(self):
         """Declares the space without building networks, as Keras Tuner would."""
@@ -108,7 +111,7 @@ class _Tuner:
             raise
         except Exception as error:
             reason = _reason(error)
-            trial.hyperparameters.values[oracles.FAILURE] = reason
+            trial.hyperparameters.values[FAILURE] = reason
             raise keras_tuner.errors.FailedTrialError(reason) from error
         return [{**metrics, "seconds": time.perf_counter() - self._began} for metrics in results]
 

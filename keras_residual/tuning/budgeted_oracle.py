@@ -1,0 +1,236 @@
+"""What decides what to try next: with budgets, leases and safe files."""
+
+import collections
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from keras_residual._files import write_text
+from keras_residual.tuning import recovery
+from keras_residual.tuning.hypermodel import HyperNetwork
+from keras_residual.tuning.shrinking import shrunk, smallest
+
+FAILURE = "tuner/failure"
+"""Under this name a worker's reason travels with a trial's values, as its message does not."""
+_ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+_PLAIN_DRAWS, _DRAWS = 8, 40
+_STARTS = 3
+_FAILURES = 10
+
+
+class BudgetedOracle:
+    """What this package adds to an oracle of Keras Tuner, which stands behind it in the bases.
+
+    - The first trial is the default of the space, made smaller if it exceeds the budget.
+    - A point that the hypermodel objects to is replaced before it becomes a trial.
+    - Files are replaced whole; damaged ones are set aside and reported when they are read again.
+    - A trial whose process ended three times is given up.
+    - With a lease, a trial whose worker has not been heard of for so long is given to the next.
+    - The search ends after `max_seconds` of training, or ten failures in a row.
+
+    Args:
+        hypermodel: A `HyperNetwork`.
+        folder: Where the search is kept.
+        max_seconds: The most seconds of all trials together; `None` for no bound.
+        lease: Seconds, or `None` where there is one process only.
+        **options: As of the oracle behind.
+    """
+
+    def __init__(
+        self,
+        hypermodel: HyperNetwork,
+        folder: Path,
+        max_seconds: float | None = None,
+        lease: float | None = None,
+        **options,
+    ):
+        # Keras Tuner would end the search by an error, before it has saved the last trial.
+        super().__init__(max_consecutive_failed_trials=math.inf, **options)
+        self.hypermodel, self.folder = hypermodel, folder
+        self.max_seconds, self.lease = max_seconds, lease
+        self.draws = self.rejected = 0
+        self.starts = collections.Counter()
+        self.set_aside: list[str] = []
+        self.heard: dict[str, float] = {}
+        self.told_the_end = False
+        self.verbose = 0
+
+    def populate_space(self, trial_id):
+        response = super().populate_space(trial_id)
+        if response["status"] != TrialStatus.RUNNING:
+            return response
+        values = response["values"]
+        bookkeeping = {name: value for name, value in values.items() if name.startswith("tuner/")}
+        if not self.trials:
+            values = {**self.first_point(), **bookkeeping}
+            return {"status": TrialStatus.RUNNING, "values": values}
+        if self.hypermodel.objection(values) is not None:
+            self.rejected += 1
+        elif "tuner/trial_id" in values or _of_space(values) not in self._tried():
+            return response
+        replacement = self.replacement(values)
+        if replacement is None:
+            return {"status": TrialStatus.STOPPED, "values": None}
+        return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
+
+    def first_point(self) -> dict:
+        """Returns the values of the default, or of a network between it and the smallest."""
+        default = {knob.name: knob.default for knob in self.hypermodel.knobs}
+        default = {name: default[name] for name in self.hypermodel.active(default)}
+        if self.hypermodel.objection(default) is None:
+            return default
+        self.rejected += 1
+        smaller = shrunk(self.hypermodel, default, random.Random(self.seed))
+        return smaller or self._smallest()
+
+    def replacement(self, values: dict) -> dict | None:
+        """Returns the values of a point within the budget in place of those of one that is not."""
+        return self.feasible_draw()
+
+    def feasible_draw(self) -> dict | None:
+        """Returns random values that fit and are new, or `None` if none are found.
+
+        Where few points fit, one that does not is made smaller until it does.
+        """
+        tried = self._tried()
+        for draw in range(_DRAWS):
+            values = self.draw()
+            if self.hypermodel.objection(values) is not None:
+                self.rejected += 1
+                order = random.Random(f"{self.seed} {self.draws}")
+                values = shrunk(self.hypermodel, values, order) if draw >= _PLAIN_DRAWS else None
+            if values is not None and values not in tried:
+                return values
+        values = self._smallest()
+        return None if values in tried else values
+
+    def _smallest(self):
+        values = self.hypermodel.values(smallest(self.hypermodel))
+        return {name: values[name] for name in self.hypermodel.active(values)}
+
+    def _tried(self):
+        return [_of_space(trial.hyperparameters.values) for trial in self.trials.values()]
+
+    def draw(self) -> dict:
+        """Returns random values of the active hyperparameters."""
+        point = keras_tuner.HyperParameters()
+        for hp in self.hyperparameters.space:
+            point.merge([hp])
+            if point.is_active(hp):
+                self.draws += 1
+                point.values[hp.name] = hp.random_sample(1_000_003 * self.seed + self.draws)
+        return point.values
+
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id):
+        self.heard[tuner_id] = time.monotonic()
+        if tuner_id not in self.ongoing_trials:
+            self._take_over(tuner_id)
+        if self._is_over() and tuner_id not in self.ongoing_trials:
+            return self._idle_or_stopped(tuner_id)
+        while True:
+            trial = super().create_trial(tuner_id)
+            if trial.status == TrialStatus.STOPPED:
+                return self._idle_or_stopped(tuner_id)
+            if trial.status != TrialStatus.RUNNING:
+                return trial
+            self.starts[trial.trial_id] += 1
+            self.save()
+            if self.starts[trial.trial_id] <= _STARTS:
+                return trial
+            trial.status = TrialStatus.FAILED
+            trial.message = f"The process ended {_STARTS} times during this trial (out of memory?)."
+            self.end_trial(trial)
+
+    def _take_over(self, tuner_id):
+        """Gives the trial of a worker that has vanished to another."""
+        for other in self.expired():
+            self.forget(other)
+            if trial := self.ongoing_trials.pop(other, None):
+                self.ongoing_trials[tuner_id] = trial
+                return
+
+    def expired(self) -> list[str]:
+        """Returns the workers whose lease has run out."""
+        if self.lease is None:
+            return []
+        late = time.monotonic() - self.lease
+        return [worker for worker, heard in list(self.heard.items()) if heard < late]
+
+    def forget(self, worker: str) -> None:
+        """No longer waits for a worker to ask for another trial."""
+        self.heard.pop(worker, None)
+        self.tuner_ids.discard(worker)
+
+    def _idle_or_stopped(self, tuner_id):
+        """The end, unless the trial of another worker may yet come back."""
+        waiting = bool(self.ongoing_trials)
+        (self.tuner_ids.add if waiting else self.tuner_ids.discard)(tuner_id)
+        status = TrialStatus.IDLE if waiting else TrialStatus.STOPPED
+        self.told_the_end |= not waiting
+        return Trial(self.get_space(), status=status)
+
+    def _is_over(self):
+        if self.all_failed():
+            return True
+        if self.max_seconds is None:
+            return False
+        spent = sum(
+            trial.metrics.get_last_value("seconds")
+            for trial in self.trials.values()
+            if trial.metrics.exists("seconds")
+        )
+        return spent >= self.max_seconds
+
+    def all_failed(self) -> str | None:
+        """Returns the last reason if so many trials in a row failed that it is no accident."""
+        last = [self.trials[trial_id] for trial_id in self.end_order[-_FAILURES:]]
+        failed = len(last) == _FAILURES and all(t.status == TrialStatus.FAILED for t in last)
+        return last[-1].message if failed else None
+
+    @keras_tuner.synchronized
+    def get_trial(self, trial_id):
+        """Also a sign of life of the worker that has the trial."""
+        for worker, trial in self.ongoing_trials.items():
+            if trial.trial_id == trial_id:
+                self.heard[worker] = time.monotonic()
+        return super().get_trial(trial_id)
+
+    @keras_tuner.synchronized
+    def end_trial(self, trial):
+        ours = self.trials[trial.trial_id]
+        if ours.status in _ENDED and ours.trial_id in self.end_order:
+            return  # A worker thought lost has come back with a trial that another has run.
+        reason = trial.hyperparameters.values.pop(FAILURE, None)
+        trial.message = reason or trial.message
+        # What comes over the network has lost digits and the order of the space.
+        trial.hyperparameters = ours.hyperparameters
+        super().end_trial(trial)
+        self.save()  # Keras Tuner has done so while the trial was still under way.
+
+    def save(self):
+        write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
+
+    def reload(self):
+        self.set_aside += recovery.set_damaged_aside(self.folder, self.get_state())
+        super().reload()
+
+    def get_state(self):
+        own = {"draws": self.draws, "rejected": self.rejected, "starts": dict(self.starts)}
+        return {**super().get_state(), "keras_residual": own}
+
+    def set_state(self, state):
+        own = state["keras_residual"]
+        self.draws, self.rejected = own["draws"], own["rejected"]
+        self.starts.update(own["starts"])
+        super().set_state(recovery.reconciled(state, self.trials))
+
+
+def _of_space(values):
+    """Leaves out what Hyperband keeps beside the values of a point."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}

@@ -1,0 +1,69 @@
+"""From points that exceed a budget to smaller ones that do not."""
+
+import collections
+import itertools
+import random
+from collections.abc import Mapping
+
+from keras_residual.tuning.errors import EmptySpaceError
+
+
+def smallest(space) -> dict:
+    """Returns the values of the cheapest network found, or of the default if that fits.
+
+    Raises:
+        EmptySpaceError: If even that exceeds the budget.
+    """
+    if space.objection({}) is None:
+        return {}
+    knobs = [knob for knob in space.knobs if knob.name in space.architecture_knobs]
+    values = {knob.name: min(knob.choices) for knob in knobs if _is_size(space, knob)}
+    others = [knob for knob in knobs if not _is_size(space, knob)]
+    parents = {knob.parent for knob in others}
+    linked = [knob for knob in others if knob.parent or knob.name in parents]
+    for group in [linked, *([knob] for knob in others if knob not in linked)]:
+        names = [knob.name for knob in group]
+        combinations = itertools.product(*(knob.choices for knob in group))
+        tried = [{**values, **dict(zip(names, chosen, strict=True))} for chosen in combinations]
+        values = min(tried, key=space.share_of_budget)
+    values = {name: values[name] for name in space.active(values)}
+    if reason := space.objection(values):
+        raise EmptySpaceError(
+            f"No network of this space fits into its budget. The smallest: {reason}."
+        )
+    return values
+
+
+def shrunk(space, values: Mapping, order: random.Random) -> dict | None:
+    """Returns a smaller network that fits, as large as it can be on its way.
+
+    The way leads from `values`, one size after the other a little smaller in random order, to
+    the smallest sizes.
+
+    Returns:
+        Values of knobs, or `None` if even the smallest sizes do not fit.
+    """
+    smaller = {
+        knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
+        for knob in space.knobs
+        if knob.name in values and _is_size(space, knob)
+    }
+    steps = [name for name, choices in smaller.items() for _ in choices]
+    order.shuffle(steps)
+
+    def after(count):
+        taken = collections.Counter(steps[:count])
+        point = {**values, **{name: smaller[name][times - 1] for name, times in taken.items()}}
+        return {name: point[name] for name in space.active(point)}
+
+    low, high = 0, len(steps)
+    if space.objection(after(high)) is not None:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if space.objection(after(middle)) is None else (middle, high)
+    return after(high)
+
+
+def _is_size(space, knob):
+    return knob.name.rstrip("0123456789") in space.sizes
