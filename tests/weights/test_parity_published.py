@@ -1,4 +1,8 @@
-"""Same weights, same outputs: every published network at full size. Run with `-m slow -rP`."""
+"""Same weights, same outputs at full size: one published network of each family; `-m slow`: all.
+
+`-rP` prints a row a network: size, largest logit, largest difference, largest relative difference
+of a stage.
+"""
 
 import functools
 
@@ -10,7 +14,6 @@ import keras_residual as kr
 from keras_residual import weights
 
 SIZES = ((224, 224), (197, 255))
-pytestmark = pytest.mark.slow
 
 TORCHVISION = {
     "resnet18": kr.ResNet18,
@@ -71,6 +74,12 @@ KERAS = {
 ARGUMENTS = {"input_shape": (None, None, 3), "classifier_activation": None}
 
 
+def networks(names, *quick):
+    """Returns the names as parameters; all but the smallest of each family are slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=() if name in quick else slow) for name in names]
+
+
 def assert_equal_outputs(label, model, peer):
     for size in SIZES:
         largest, difference, relative = peers.differences(model, peer, size)
@@ -84,21 +93,21 @@ def assert_equal_outputs(label, model, peer):
     keras.utils.clear_session()
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", networks(TORCHVISION, "resnet18", "resnext50_32x4d"))
 def test_torchvision(name):
     peer, model = peers.from_torchvision(name, size=160), TORCHVISION[name](**ARGUMENTS)
     weights.from_torch(model, peer.state_dict)
     assert_equal_outputs(f"torchvision {name}", model, peer)
 
 
-@pytest.mark.parametrize("name", TIMM)
+@pytest.mark.parametrize("name", networks(TIMM, "resnet18d", "seresnet18", "resnetv2_18"))
 def test_timm(name):
     peer, model = peers.from_timm(name, size=160), TIMM[name](**ARGUMENTS)
     weights.from_torch(model, peer.state_dict)
     assert_equal_outputs(f"timm {name}", model, peer)
 
 
-@pytest.mark.parametrize("name", KERAS)
+@pytest.mark.parametrize("name", networks(KERAS, "ResNet50", "ResNet50V2", "DenseNet121"))
 def test_keras_applications(name, tmp_path):
     peer, model = peers.KerasPeer(name, size=160), KERAS[name](**ARGUMENTS)
     peer.save(tmp_path / "peer.weights.h5")
