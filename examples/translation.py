@@ -7,7 +7,18 @@ GIMP's, English to German, which Debian ships in the package gimp-data:
     pip install babel
     python examples/translation.py gimp/usr/share/locale --language de
 
-RESULT
+Each stack learns from the same 5,521 pairs for 10 epochs, 128 units wide, which takes about fifteen
+minutes on 2 cores. It prints the perplexity of the pieces of 613 held-out messages after each
+epoch, the lower the better, and then translations of the last stack by beam search:
+
+       2 plain: 368.8  328.3  302.7  249.3  208.0  188.5  173.1  165.3  162.6  140.4
+       8 plain: 368.2  325.3  303.3  289.5  286.1  295.5  296.5  271.6  284.0  267.9
+    8 residual: 313.2  194.5  135.1  106.4  93.5  71.1  61.4  54.3  53.3  45.7
+      Create a New Image → Eine neue Bild erstellen   (people: Ein neues Bild erstellen)
+      Open image dialog → Dialog » Datei öffnen   (people: Dialog um ein Bild zu öffnen)
+      Click to paint → Zum Scheren klicken   (people: Zum Malen klicken)
+      Components → PostScript   (people: Komponenten)
+
 Reference:
     - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), which trains on millions of sentences
 """
@@ -88,7 +99,7 @@ def main(arguments=None):
         "--vocabulary", type=int, default=2000, help="word pieces of both languages"
     )
     parser.add_argument("--units", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--stacks", nargs="+", choices=STACKS, default=list(STACKS))
     parser.add_argument("--shown", type=int, default=10, help="translations to print")
     options = parser.parse_args(arguments)
