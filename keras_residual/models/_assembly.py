@@ -1,5 +1,6 @@
 """From a row of layers to a functional model: input, body, head, weights."""
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -227,7 +228,8 @@ def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]
     if valid:
         channels = input_shape[0] if data_format == "channels_first" else input_shape[-1]
         sizes_valid = all(
-            size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+            size is None
+            or (isinstance(size, numbers.Integral) and not isinstance(size, bool) and size > 0)
             for size in input_shape
         )
         valid = sizes_valid and channels is not None
@@ -236,7 +238,7 @@ def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]
             "`input_shape` must be a tuple of one to three spatial sizes (positive integers or "
             f"None) and a number of channels, {data_format}. Received: input_shape={input_shape!r}"
         )
-    return tuple(input_shape)
+    return tuple(size if size is None else int(size) for size in input_shape)
 
 
 def _check_size(shape, strides, data_format):

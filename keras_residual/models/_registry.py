@@ -17,6 +17,14 @@ from keras_residual.models._assembly import (
 
 VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
+UNSIZED = (
+    "ResNet",
+    "DenseNet",
+    "GNMT",
+    "ResidualLSTMClassifier",
+    "ResidualLSTMTagger",
+    "ResidualLSTMSegmentClassifier",
+)
 
 _DOCSTRING = """{summary}
 
@@ -111,6 +119,12 @@ def find_variant(name: str) -> Variant:
     by_lower = {known.lower(): known for known in VARIANTS}
     if isinstance(name, str) and name.lower() in by_lower:
         return VARIANTS[by_lower[name.lower()]]
+    for function in UNSIZED:
+        if isinstance(name, str) and name.lower() == function.lower():
+            raise ValueError(
+                f"{function} has no published size: call `keras_residual.{function}` with yours. "
+                f"Received: name={name!r}"
+            )
     return VARIANTS[_checks.known("model", name, VARIANTS)]
 
 
@@ -122,6 +136,7 @@ def get_model(name: str, **arguments) -> keras.Model:
         **arguments: Arguments of the factory.
 
     Raises:
-        ValueError: If the name is unknown; the message names the nearest ones.
+        ValueError: If the name is unknown; the message names the nearest ones. Functions without a
+            published size, such as `ResNet` and `GNMT`, are called by themselves.
     """
     return FACTORIES[find_variant(name).name](**arguments)

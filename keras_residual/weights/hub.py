@@ -85,7 +85,8 @@ def fetch(location: str, by_hand: pathlib.Path, timeout: float = 10.0) -> pathli
             with contextlib.suppress(errors.RemoteEntryNotFoundError):
                 return _checked(get(file), location)
         raise FileNotFoundError(f"it has no {' or '.join(address.files)}")
-    except (requests.RequestException, OSError, ValueError) as error:
+    # Which HTTP library raises, and what, changes with huggingface_hub's versions.
+    except Exception as error:
         offline = isinstance(error, requests.RequestException | errors.LocalEntryNotFoundError)
         reason = "no connection" if offline else first_line(error)
         branch = address.revision or "main"

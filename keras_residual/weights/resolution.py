@@ -21,10 +21,12 @@ def resolve(model_name: str, source) -> Resolved:
         return source, None
     if isinstance(source, str) and source.startswith(_ADDRESSES):
         return sources.find_named(source), None
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and not is_name(source)):
+    if isinstance(source, os.PathLike) or (
+        isinstance(source, str) and source and not is_name(source)
+    ):
         path = pathlib.Path(source).expanduser()
         return _by_file_name(path.name), path
-    if isinstance(source, str):
+    if isinstance(source, str) and source:
         named = sources.find_named(source) if "." in source else None
         return named or _find(model_name, source), None
     raise ValueError(

@@ -1,5 +1,6 @@
 """Finding models by name."""
 
+import numpy as np
 import pytest
 
 import keras_residual
@@ -33,6 +34,17 @@ def test_names_are_those_of_the_factories():
 def test_unknown_name_answers_with_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"Unknown model: '{name}'.*{nearest}"):
         get_model(name)
+
+
+@pytest.mark.parametrize("name", ["ResNet", "gnmt", "ResidualLSTMTagger"])
+def test_functions_without_a_published_size_are_named(name):
+    with pytest.raises(ValueError, match="has no published size: call `keras_residual"):
+        get_model(name)
+
+
+def test_sizes_may_be_numpy_integers():
+    shape = (*np.array([16, 24]), 3)
+    assert keras_residual.ResNet20(input_shape=shape).input_shape == (None, 16, 24, 3)
 
 
 @pytest.mark.parametrize("name", [None, 3, "", "zzzzzz"])

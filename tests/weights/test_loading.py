@@ -318,7 +318,7 @@ class TestSources:
         with pytest.raises(WeightsError, match=r"absent\.safetensors: no such file"):
             kr.ResNet18(input_shape=(32, 32, 3), weights="absent.safetensors")
 
-    @pytest.mark.parametrize("source", [None, 3, ["a"]])
+    @pytest.mark.parametrize("source", [None, 3, ["a"], ""])
     def test_other_types_are_refused(self, source):
         with pytest.raises(ValueError, match="`source` must be a path, a URL"):
             loading.load(network(), source)
