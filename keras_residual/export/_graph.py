@@ -44,7 +44,12 @@ class Graph:
 def graph_of(model: keras.Model) -> Graph:
     """Returns the graph of a functional model."""
     calls, takers = defaultdict(list), defaultdict(list)
-    for entry in model.get_config().get("layers", ()):
+    try:
+        entries = model.get_config().get("layers", ())
+    except NotImplementedError:
+        # Some layer has no configuration.
+        return Graph({}, {})
+    for entry in entries:
         for node in entry.get("inbound_nodes", ()):
             sources = tuple(_sources([node["args"], node["kwargs"]]))
             calls[entry["name"]].append(Call(sources, node["kwargs"].get("training") is True))
@@ -53,7 +58,7 @@ def graph_of(model: keras.Model) -> Graph:
     outputs = {id(tensor) for tensor in model.outputs}
     for operation in model.operations:
         # A tensor that is an output of the model is taken by the user too.
-        if len(calls[operation.name]) == 1 and id(_output(operation)) in outputs:
+        if len(calls.get(operation.name, ())) == 1 and id(_output(operation)) in outputs:
             takers[operation.name, 0, 0].append("")
     return Graph(dict(calls), dict(takers))
 

@@ -126,6 +126,12 @@ class Rewrite:
         if isinstance(layer, (keras.Model, keras.layers.Lambda)):
             # What a configuration does not hold cannot be built again, only shared.
             return layer
+        try:
+            return self._built_again(layer, with_bias)
+        except (NotImplementedError, TypeError, ValueError):
+            return layer
+
+    def _built_again(self, layer, with_bias):
         if isinstance(layer, _blocks.KINDS):
             config = _blocks.changed_config(layer, folded=self.fold, unrolled=self.unrolled)
         else:

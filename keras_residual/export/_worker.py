@@ -154,7 +154,7 @@ def peak_bytes():
 
 def timed(run, seconds):
     times, until = [], time.perf_counter() + seconds
-    while time.perf_counter() < until or len(times) < 2:
+    while time.perf_counter() < until or not times:
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)

@@ -126,6 +126,7 @@ class Writer:
             mean=mean,
             std=std,
             labels=self.request.labels,
+            keep_names=self.request.quantization not in litert.INTEGERS,
         )
 
     def _normalization(self):

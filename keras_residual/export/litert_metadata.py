@@ -28,8 +28,9 @@ def add_metadata(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     labels: Sequence[str] | None = None,
+    keep_names: bool = True,
 ) -> bytes:
-    """Returns a LiteRT file with metadata, and without the names of what is computed inside.
+    """Returns a LiteRT file with metadata.
 
     Args:
         content: The file.
@@ -39,9 +40,11 @@ def add_metadata(
         mean: What a program must subtract from each channel of the input first.
         std: What it must divide by then.
         labels: Names of the outputs of the last axis.
+        keep_names: Whether what is computed inside keeps its names: a twentieth of a small
+            network's file of integers, but quantizers need them.
     """
     metadata = _metadata(name, description, channels, mean, std, labels)
-    content = _with_buffer(content, metadata)
+    content = _with_buffer(content, metadata, keep_names)
     if not labels:
         return content
     file = io.BytesIO(content)
@@ -51,7 +54,7 @@ def add_metadata(
     return file.getvalue()
 
 
-def _with_buffer(content, metadata):
+def _with_buffer(content, metadata, keep_names):
     module = schema()
     import flatbuffers
 
@@ -62,10 +65,9 @@ def _with_buffer(content, metadata):
     model.buffers = [_AlignedBuffer(module, each.data) for each in [*model.buffers, buffer]]
     kept = [old for old in model.metadata or [] if old.name != _NAME]
     model.metadata = [*kept, entry]
-    for graph in model.subgraphs:
+    for graph in [] if keep_names else model.subgraphs:
         outside = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):
-            # Names are a twentieth of a small network's file.
             tensor.name = tensor.name if index in outside else b""
     builder = flatbuffers.Builder(len(content) + len(metadata) + 65536)
     builder.Finish(model.Pack(builder), b"TFL3")

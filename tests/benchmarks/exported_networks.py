@@ -1,9 +1,8 @@
 """ResNet-50 at 224² in every format beside keras.applications' in Keras, in one run.
 
-    python tests/benchmarks/exported_networks.py [seconds a row]
+    python tests/benchmarks/exported_networks.py [seconds a row] [threads] [larger batch]
 
-Random weights; two threads; each in a process of its own, all taking turns. Prints the table of
-the README.
+Random weights; each in a process of its own, all taking turns. Prints the table of the README.
 """
 
 import contextlib
@@ -38,22 +37,25 @@ def write_all(directory):
     return {name: os.path.join(directory, file) for name, file in names.items()}
 
 
-def main(seconds=5.0):
+def main(seconds=5.0, threads=2, batch=32):
     with tempfile.TemporaryDirectory() as directory:
         files = write_all(directory)
         measured = export.benchmark(
-            PEER, "ResNet50", *files.values(), batch_sizes=(1, 32), threads=(2,), seconds=seconds
+            PEER,
+            "ResNet50",
+            *files.values(),
+            batch_sizes=(1, batch),
+            threads=(threads,),
+            seconds=seconds,
         )
     names = {PEER: PEER, "ResNet50": "`ResNet50` in Keras", **{v: k for k, v in files.items()}}
     rows = {(row.name, row.batch_size): row for row in measured.rows}
-    base = {batch: rows[PEER, batch].median_seconds for batch in (1, 32)}
-    print(
-        "| | batch 1, ms | batch 32, images/s | times the peer | load, s | memory, MB | size, MB |"
-    )
+    base = {size: rows[PEER, size].median_seconds for size in (1, batch)}
+    print(f"| | batch 1, ms | batch {batch}, images/s | times the peer | load, s | MB | size, MB |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for source, name in names.items():
-        one, many = rows[source, 1], rows[source, 32]
-        gains = f"{base[1] / one.median_seconds:.2f} / {base[32] / many.median_seconds:.2f}"
+        one, many = rows[source, 1], rows[source, batch]
+        gains = f"{base[1] / one.median_seconds:.2f} / {base[batch] / many.median_seconds:.2f}"
         size = "" if one.file_bytes is None else f"{one.file_bytes / 1e6:.1f}"
         print(
             f"| {name} | {1e3 * one.median_seconds:.1f} | {many.per_second:.1f} | {gains} "
@@ -62,4 +64,4 @@ def main(seconds=5.0):
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    main(*map(float, sys.argv[1:2]), *map(int, sys.argv[2:]))

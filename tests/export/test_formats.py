@@ -257,3 +257,39 @@ def test_the_encoder_of_a_translator_is_exported_by_itself(tmp_path):
     tokens = np.array([[3, 4, 5, 2, 0, 0], [7, 3, 1, 9, 8, 2]], "int32")
     (row,) = write(encoder, tmp_path, "litert", representative_data=tokens).rows
     assert row.verification.relative < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "share"),
+    [
+        # MLPerf Tiny's published int8 file of this network has 98,496 bytes.
+        ("ResNet8", 98_496, 0.30),
+        pytest.param("ResNet20", 300_000, 0.28, marks=pytest.mark.slow),
+    ],
+)
+def test_int8_files_are_small(tmp_path, name, largest, share):
+    model = getattr(keras_residual, name)()
+    data = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
+    names = [f"class {index}" for index in range(10)]
+    small, full = (
+        write(model, tmp_path, "litert", quantization, data, labels=names).rows[0].bytes
+        for quantization in ("int8", None)
+    )
+    assert small <= largest and small <= share * full
+
+
+class Unserializable(keras.layers.Layer):
+    """Has no configuration, as many users' layers."""
+
+    def __init__(self, factors):
+        super().__init__()
+        self.factors = np.asarray(factors, np.float32)
+
+    def call(self, inputs):
+        return inputs * self.factors
+
+
+def test_layers_without_a_configuration_are_exported_as_they_are(tmp_path):
+    model = tiny(Unserializable([1.0, -2.0, 3.0, 4.0]))
+    (row,) = write(model, tmp_path, "litert").rows
+    assert row.verification.worst < 1e-6
