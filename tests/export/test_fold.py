@@ -27,7 +27,16 @@ def has_statistics(model):
     return any("moving_" in weight.path for weight in model.weights)
 
 
-@pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+# The others differ in what `test_every_option_folds` has.
+QUICK = ("DenseNetBC100_12", "ResNet1D", "ResNet1001V2", "ResNet50V2")
+
+
+def _family(case):
+    marks = () if case.name in QUICK else (pytest.mark.slow,)
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", [_family(case) for case in FAMILIES])
 def test_every_family_folds(case):
     model = case.make()
     set_sequential_weights(model)
