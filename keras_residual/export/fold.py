@@ -12,10 +12,10 @@ def fold(model: keras.Model) -> keras.Model:
 
     A batch normalization right after a convolution or a dense layer goes into its kernel and bias;
     elsewhere in this package's blocks (pre-activation) it becomes a scale and an offset for each
-    channel. Dropout and drop path are removed. This package's blocks keep their classes, with
-    `normalization="folded"`, so the result can be saved and trained on; a plain functional model,
-    such as those of `keras.applications`, is rebuilt without the layers that are gone. The model
-    itself stays as it is.
+    channel. Dropout and drop path are removed, and a stem is computed as it is stored. This
+    package's blocks keep their classes, with `normalization="folded"`, so the result can be saved
+    and trained on; a plain functional model, such as those of `keras.applications`, is rebuilt
+    without the layers that are gone. The model itself stays as it is.
 
     Args:
         model: A built functional or sequential model.

@@ -94,6 +94,14 @@ def test_a_pre_activation_network_says_what_became_of_its_normalizations():
     assert str(folding) == "2 normalizations folded, 3 turned to a scale and an offset"
 
 
+def test_a_stem_is_computed_in_its_fastest_form():
+    model = keras_residual.ResNet(
+        "basic", (1,), (8,), stem_width=8, space_to_depth=True, input_shape=(16, 16, 3), classes=3
+    )
+    assert model.get_layer("stem").space_to_depth
+    assert not export.fold(model).get_layer("stem").conv1.conv.space_to_depth
+
+
 def test_a_folded_model_can_be_saved_and_trained(tmp_path):
     model = keras_residual.ResNet20(input_shape=(8, 8, 3), classes=3)
     set_sequential_weights(model)
