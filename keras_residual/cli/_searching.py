@@ -87,7 +87,7 @@ class SearchProgress(tuning.Listener):
 
     def __init__(self, max_trials: int, epochs: int):
         self.max_trials, self.epochs = max_trials, epochs
-        self.ended = self.failed = 0
+        self.ended = 0
         self.best = None
         self._lines = []
         self._bar = Progress(
@@ -107,6 +107,14 @@ class SearchProgress(tuning.Listener):
 
     def __exit__(self, *exception):
         self._live.stop()
+
+    def search_began(self, ended):
+        self.ended = len(ended)
+        done = [trial for trial in ended if trial.status == "COMPLETED"]
+        accuracies = [trial.metrics.get_last_value("val_accuracy") for trial in done]
+        self.best = max(accuracies, default=None)
+        if ended:
+            self.told(f"going on after {len(ended)} trials")
 
     def trial_began(self, trial):
         self._bar.update(
@@ -135,7 +143,6 @@ class SearchProgress(tuning.Listener):
                 self.best = accuracy
                 line += ", the best so far"
         else:
-            self.failed += 1
             line = f"trial {trial.trial_id} failed: {trial.message}"
         self.told(line)
 

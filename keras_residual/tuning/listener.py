@@ -4,6 +4,9 @@ from keras_tuner.engine.trial import Trial
 class Listener:
     """Hears what a search does; subclasses show it. Every method does nothing here."""
 
+    def search_began(self, ended: list[Trial]) -> None:
+        """The search begins, or goes on after the trials that have ended."""
+
     def trial_began(self, trial: Trial) -> None:
         """A trial is about to be trained."""
 

@@ -69,6 +69,8 @@ class _Tuner:
                 distribution_strategy=distribution_strategy,
             )
         self._populate_initial_space()
+        trials = self.own_oracle.trials
+        self.listener.search_began([trials[trial_id] for trial_id in self.own_oracle.end_order])
         for line in self.own_oracle.set_aside:
             self.listener.told(line)
 
