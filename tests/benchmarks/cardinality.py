@@ -32,6 +32,7 @@ def searched(seed, epochs, output):
             "warmup",
             "batch_size",
             "augmentation",
+            "cutmix",
             "label_smoothing",
         )
     )
