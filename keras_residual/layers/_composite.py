@@ -7,6 +7,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers import _normalization
+from keras_residual.layers._initialization import FanOutHeNormal
 
 Shape = tuple[int | None, ...]
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
@@ -160,7 +161,7 @@ class BlockLayer(CompositeLayer):
             normalization, norm_momentum, norm_epsilon
         )
         self.activation = checked_activation(activation, learned=True)
-        self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
     def block_options(self, index: int = 0) -> dict:
@@ -198,11 +199,6 @@ class BlockLayer(CompositeLayer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
-
-
-def he_normal() -> keras.initializers.Initializer:
-    """Returns He normal by fan-out, the papers' initialization: std = sqrt(2 / (k² · filters))."""
-    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
 def chain(layers: list, shape: Shape) -> Plan:

@@ -8,8 +8,8 @@ from keras_residual.layers._composite import (
     checked_initializer,
     checked_regularizer,
     fresh_initializer,
-    he_normal,
 )
+from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -79,7 +79,7 @@ class Convolution(SpatialLayer):
         self.groups = _checks.integer("groups", groups)
         self.use_bias = _checks.boolean("use_bias", use_bias)
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
-        self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self._check_combinations()
 

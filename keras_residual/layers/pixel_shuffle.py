@@ -6,8 +6,8 @@ from keras_residual.layers._composite import (
     SpatialLayer,
     checked_initializer,
     fresh_initializer,
-    he_normal,
 )
+from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -113,7 +113,7 @@ class ICNR(keras.initializers.Initializer):
 
     def __init__(self, scale: int, initializer=None):
         self.scale = _checks.integer("scale", scale)
-        self.initializer = checked_initializer(initializer or he_normal())
+        self.initializer = checked_initializer(initializer or FanOutHeNormal())
 
     def __call__(self, shape, dtype=None):
         *size, channels, filters = shape

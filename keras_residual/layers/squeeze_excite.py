@@ -9,8 +9,8 @@ from keras_residual.layers._composite import (
     checked_initializer,
     checked_regularizer,
     fresh_initializer,
-    he_normal,
 )
+from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -61,7 +61,7 @@ class SqueezeExcite(CompositeLayer):
         self.divisor = _checks.integer("divisor", divisor)
         self.activation = checked_activation(activation)
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
-        self.kernel_initializer = checked_initializer(kernel_initializer or he_normal())
+        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self.reduce = self.expand = None
 
