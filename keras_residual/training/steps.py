@@ -74,7 +74,8 @@ def _tensorflow(model, batches, kind):
         if replicas > 1:
             # Made whole and then cut, so that images mix with the same others on any number.
             number = tf.distribute.get_replica_context().replica_id_in_sync_group
-            start, stop = (index.shape[0] * (number + end) // replicas for end in (0, 1))
+            size = tf.shape(index)[0]
+            start, stop = (size * (number + end) // replicas for end in (0, 1))
             data = tuple(part[start:stop] for part in data)
         step(data)
 

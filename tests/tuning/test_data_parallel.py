@@ -28,18 +28,7 @@ print(json.dumps([row.status, row.reason, row.metrics.get("loss")]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(
-            "tensorflow",
-            marks=pytest.mark.xfail(
-                reason="training in the step loses the size of a last, smaller batch", strict=False
-            ),
-        ),
-        "jax",
-    ],
-)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_learn_what_one_learns(backend, tmp_path):
     environment = {
         **os.environ,
