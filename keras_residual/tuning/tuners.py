@@ -3,10 +3,12 @@
 import contextlib
 import math
 import time
+import warnings
 from pathlib import Path
 
 import keras
 import keras_tuner
+import numpy as np
 
 from keras_residual._files import write_text
 from keras_residual.tuning import oracles
@@ -108,7 +110,13 @@ class _Tuner:
         """Trains and returns the metrics; whatever goes wrong is told in a line."""
         keras.utils.set_random_seed(self.seed + int(trial.trial_id))
         try:
-            results = super().run_trial(trial, *args, **kwargs)
+            with warnings.catch_warnings():
+                # Keras Tuner looks for the best of values that are all no numbers.
+                warnings.filterwarnings("ignore", "(All-NaN|Mean of empty)", RuntimeWarning)
+                results = super().run_trial(trial, *args, **kwargs)
+            for name, value in ((k, v) for metrics in results for k, v in metrics.items()):
+                if not np.all(np.isfinite(value)):
+                    raise FloatingPointError(f"The metric {name!r} became {value}.")
         except keras_tuner.errors.FatalError:
             raise
         except Exception as error:

@@ -36,6 +36,8 @@ def log(folder):
 
 def process(folder, line):
     """The command line in a process of its own."""
+    # A shell's background job ignores Ctrl-C, and what it starts inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "keras_residual.cli", *line.split()],
         cwd=folder,

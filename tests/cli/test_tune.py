@@ -59,7 +59,8 @@ def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path
     line += " --knob sgd_weight_decay=1e6 --knob warmup=0"
     result = run(line)
     assert result.exit_code == 0, result.output
-    assert re.search("trial 0 failed: (The loss|Weights) became (nan|infinite)", result.stdout)
+    reason = r"trial 0 failed: (The loss|Weights|The metric '\w+') became (nan|inf)"
+    assert re.search(reason, result.stdout)
     assert "No trial ended well." in result.stdout
     assert not (tmp_path / "found" / "best.json").exists()
 

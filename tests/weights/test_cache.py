@@ -224,6 +224,7 @@ def _fetch_in_process(url, home, results):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forking keeps this test short")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # where another test imported JAX
 def test_two_processes_share_one_download(server, cache):
     server.delay = 0.3
     context = multiprocessing.get_context("fork")
