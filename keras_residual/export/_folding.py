@@ -16,7 +16,10 @@ _FOLDABLE = (*_LAST, *_BEFORE_LAST, *_LAST_TWO, *_SEPARABLE)
 
 def can_fold(producer, norm) -> bool:
     """Returns whether a normalization right after a layer can go into that layer's weights."""
-    if not isinstance(producer, _FOLDABLE) or not isinstance(norm, _KERAS.BatchNormalization):
+    # A subclass may compute something else; adapted or quantized kernels are no plain products.
+    if type(producer) not in _FOLDABLE or type(norm) is not _KERAS.BatchNormalization:
+        return False
+    if getattr(producer, "lora_enabled", False) or getattr(producer, "quantization_mode", None):
         return False
     linear = getattr(producer, "activation", None) in (None, keras.activations.linear)
     rank = len(norm.input.shape)

@@ -123,9 +123,11 @@ class Rewrite:
     def _copy(self, layer, with_bias):
         if _has_graph(layer):
             return self(layer)
+        # What a configuration does not hold cannot be built again, only shared.
         if isinstance(layer, (keras.Model, keras.layers.Lambda)):
-            # What a configuration does not hold cannot be built again, only shared.
             return layer
+        if with_bias or isinstance(layer, _blocks.KINDS):
+            return self._built_again(layer, with_bias)
         try:
             return self._built_again(layer, with_bias)
         except (NotImplementedError, TypeError, ValueError):

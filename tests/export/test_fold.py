@@ -113,6 +113,29 @@ def test_a_folded_model_can_be_saved_and_trained(tmp_path):
     assert_same(model, export.fold(model), images(8, 8, 3))
 
 
+class _Scaled(L.Conv2D):
+    """A convolution whose call is its own, and whose configuration does not build it again."""
+
+    def __init__(self, factor, **options):
+        super().__init__(4, 3, **options)
+        self.factor = factor
+
+    def call(self, inputs):
+        return self.factor * super().call(inputs)
+
+
+class _Shifted(L.BatchNormalization):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=training) + 1.0
+
+
+def _adapted(x):
+    dense = L.Dense(4)
+    x = dense(x)
+    dense.enable_lora(1)
+    return L.BatchNormalization()(x)
+
+
 def _convolutions():
     """Every layer that a normalization folds into, and every place where it does not."""
     x = inputs = keras.Input((8, 8, 4))
@@ -150,8 +173,14 @@ def test_every_layer_with_a_kernel_takes_a_normalization():
         lambda x: L.BatchNormalization()(L.Conv2D(4, 3)(x), training=True),
         lambda x: [y := L.Conv2D(4, 3)(x), L.BatchNormalization()(y)],
         lambda x: L.Add()([(conv := L.Conv2D(4, 3))(x), L.BatchNormalization()(conv(x + 1))]),
+        lambda x: L.BatchNormalization()(_Scaled(2.0)(x)),
+        lambda x: _Shifted()(L.Conv2D(4, 3)(x)),
+        _adapted,
     ],
-    ids=["activation", "input", "axis", "two takers", "training", "output", "shared"],
+    ids=[
+        *("activation", "input", "axis", "two takers", "training", "output", "shared"),
+        *("own convolution", "own normalization", "adapted"),
+    ],
 )
 def test_where_folding_would_change_the_outputs_nothing_is_folded(make):
     inputs = keras.Input((8, 8, 4))
