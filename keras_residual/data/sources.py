@@ -9,11 +9,12 @@ from keras_residual.data.arrays import ACCEPTED_NPZ, from_npz, from_tuple
 from keras_residual.data.dataset import Dataset, DatasetError
 from keras_residual.data.embedded_digits import digits
 from keras_residual.data.folder import ACCEPTED_FOLDER, from_folder
+from keras_residual.data.mnist_files import ACCEPTED_MNIST, from_mnist_files, has_mnist_files
 from keras_residual.data.tfds_source import from_builder, from_tfds
 
 ACCEPTED = (
-    f"'digits', a TFDS name such as 'cifar10', {ACCEPTED_NPZ}, {ACCEPTED_FOLDER}, or a tuple of "
-    "arrays"
+    f"'digits', a TFDS name such as 'cifar10', {ACCEPTED_NPZ}, {ACCEPTED_FOLDER}, "
+    f"{ACCEPTED_MNIST}, or a tuple of arrays"
 )
 
 
@@ -39,6 +40,8 @@ def _from_path_or_name(
     path = Path(name).expanduser()
     if path.suffix == ".npz":
         return from_npz(path)
+    if path.is_dir() and has_mnist_files(path):
+        return from_mnist_files(path)
     if path.is_dir():
         return from_folder(path, test_fraction, seed)
     if path.is_file():
@@ -73,6 +76,8 @@ def load(
             - the path of a folder of PNG or JPEG files, `train/CLASS/...` and `test/CLASS/...` or
               only `CLASS/...`; a folder that is there goes before a dataset of that name, except
               `"digits"`;
+            - the path of a folder with the four files of MNIST or of a dataset in its format, such
+              as Debian's `/usr/share/datasets/fashion-mnist`;
             - a `tfds.core.DatasetBuilder`;
             - arrays: `(x_train, y_train, x_test, y_test)` with the class names as an optional
               fifth, `((x_train, y_train), (x_test, y_test))`, or `(x, y)`;

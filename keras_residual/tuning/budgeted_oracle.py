@@ -13,12 +13,12 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
 from keras_residual.tuning.hypermodel import HyperNetwork
-from keras_residual.tuning.shrinking import shrunk, smallest
+from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
 
 FAILURE = "tuner/failure"
 """Under this name a worker's reason travels with a trial's values, as its message does not."""
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
-_PLAIN_DRAWS, _DRAWS = 8, 40
+_DRAWS = 40
 _STARTS = 3
 _FAILURES = 10
 
@@ -26,7 +26,7 @@ _FAILURES = 10
 class BudgetedOracle:
     """What this package adds to an oracle of Keras Tuner, which stands behind it in the bases.
 
-    - The first trial is the default of the space, made smaller if it exceeds the budget.
+    - The first trial is the default of the space, made narrower if it exceeds the budget.
     - A point that the hypermodel objects to is replaced before it becomes a trial.
     - Files are replaced whole; damaged ones are set aside and reported when they are read again.
     - A trial whose process ended three times is given up.
@@ -79,14 +79,18 @@ class BudgetedOracle:
         return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
 
     def first_point(self) -> dict:
-        """Returns the values of the default, or of a network between it and the smallest."""
+        """Returns the values of the default, or of a narrower or otherwise smaller one."""
         default = {knob.name: knob.default for knob in self.hypermodel.knobs}
         default = {name: default[name] for name in self.hypermodel.active(default)}
         if self.hypermodel.objection(default) is None:
             return default
         self.rejected += 1
-        smaller = shrunk(self.hypermodel, default, random.Random(self.seed))
-        return smaller or self._smallest()
+        space = self.hypermodel
+        return (
+            narrowed(space, default)
+            or shrunk(space, default, random.Random(self.seed))
+            or self._smallest()
+        )
 
     def replacement(self, values: dict) -> dict | None:
         """Returns the values of a point within the budget in place of those of one that is not."""
@@ -95,15 +99,16 @@ class BudgetedOracle:
     def feasible_draw(self) -> dict | None:
         """Returns random values that fit and are new, or `None` if none are found.
 
-        Where few points fit, one that does not is made smaller until it does.
+        One that does not fit is made smaller until it does: of the networks within a budget,
+        those that use it up are mostly the best.
         """
         tried = self._tried()
-        for draw in range(_DRAWS):
+        for _ in range(_DRAWS):
             values = self.draw()
             if self.hypermodel.objection(values) is not None:
                 self.rejected += 1
                 order = random.Random(f"{self.seed} {self.draws}")
-                values = shrunk(self.hypermodel, values, order) if draw >= _PLAIN_DRAWS else None
+                values = shrunk(self.hypermodel, values, order)
             if values is not None and values not in tried:
                 return values
         values = self._smallest()

@@ -34,7 +34,8 @@ class HyperDenseNet(NamedHyperNetwork):
     """
 
     family = DenseNetArchitecture
-    sizes = ("stages", "depth", "width", "growth_rate", "compression", "stem_width")
+    sizes = ("stages", "depth", "growth_rate", "compression", "stem_width")
+    widths = ("growth_rate", "stem_width")
 
     def __init__(
         self,

@@ -41,7 +41,8 @@ class HyperResidualLSTM(HyperNetwork):
     >>> space = HyperResidualLSTM((64, 3), 5, max_parameters=100_000, units=[16, 32, 64])
     """
 
-    sizes = ("num_layers", "unitsembedding_size")
+    sizes = ("num_layers", "units", "embedding_size")
+    widths = ("units", "embedding_size")
 
     def __init__(
         self,

@@ -71,6 +71,7 @@ class HyperResNet(NamedHyperNetwork):
         "se_ratio",
         "cardinality",
     )
+    widths = ("width", "stem_width")
 
     def __init__(
         self,

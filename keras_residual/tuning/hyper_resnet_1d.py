@@ -40,6 +40,7 @@ class HyperResNet1D(NamedHyperNetwork):
     family = ResNetArchitecture
     quick_to_count: ClassVar = {"execution": "scanned"}
     sizes = ("stages", "depth", "width", "se_ratio")
+    widths = ("width",)
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """What the spaces have in common: knobs, budget, and training by a recipe."""
 
+import abc
 import dataclasses
 import functools
 import json
@@ -22,7 +23,7 @@ from keras_residual.tuning.shrinking import smallest
 _TRADEOFF = -0.07
 
 
-class HyperNetwork(keras_tuner.HyperModel):
+class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     """A space of networks around a published one, each with a recipe to train it.
 
     A subclass says which knobs its architecture has, and what follows from their values: the
@@ -44,6 +45,9 @@ class HyperNetwork(keras_tuner.HyperModel):
     sizes: tuple[str, ...] = ()
     """Knobs of which less is cheaper, without the number of the stage."""
 
+    widths: tuple[str, ...] = ()
+    """Those among them that a narrower network has smaller, all alike."""
+
     def __init__(self, input_shape, classes, knobs, recipe, budget: Budget, settings: Mapping):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
@@ -62,21 +66,21 @@ class HyperNetwork(keras_tuner.HyperModel):
         """Returns the augmentations to choose from, the recipe's beside them."""
         return ()
 
+    @abc.abstractmethod
     def options(self, values: Mapping) -> dict:
         """Returns the options of the network as JSON knows them."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def count(self, options: dict) -> Spent:
         """Returns what a network costs, by arithmetic.
 
         Raises:
             ValueError: If there is no such network.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def network(self, options: dict) -> keras.Model:
         """Returns the network."""
-        raise NotImplementedError
 
     def values(self, hp: keras_tuner.HyperParameters | Mapping) -> dict:
         """Returns the value of every knob, also of those that are fixed, left out or inactive."""
@@ -244,10 +248,10 @@ class HyperNetwork(keras_tuner.HyperModel):
         }
 
     @property
+    @abc.abstractmethod
     def builder(self) -> str:
         """The name of what builds the networks."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def in_words(self, options: dict) -> str:
         """Returns a network in a few words."""
-        raise NotImplementedError

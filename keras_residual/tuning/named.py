@@ -1,5 +1,6 @@
 """Spaces around a network that `list_models()` names: its options are the defaults."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
@@ -71,9 +72,9 @@ class NamedHyperNetwork(HyperNetwork):
         architecture += self._further(settings, architecture)
         super().__init__(input_shape, classes, architecture, recipe, Budget(*bounds), settings)
 
+    @abc.abstractmethod
     def architecture(self, base) -> list[Knob]:
         """Returns the knobs of the architecture, with the options of `base` as defaults."""
-        raise NotImplementedError
 
     def augmentations(self) -> tuple[str, ...]:
         return ("none",) if self.input_shape[-1] == 1 else ("none", "cifar_cutout")

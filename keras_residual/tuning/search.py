@@ -147,7 +147,8 @@ def _costs(objective, hypermodel) -> tuple[str, ...]:
 
 def _options(algorithm, max_trials, epochs) -> dict:
     if algorithm == "hyperband":
-        return {"max_epochs": epochs, "max_trials": max_trials}
+        # Without end: the trials or the minutes are what bounds the search.
+        return {"max_epochs": epochs, "max_trials": max_trials, "hyperband_iterations": 0}
     if algorithm == "bayesian":
         return {"max_trials": max_trials, "num_initial_points": max(3, math.ceil(max_trials / 3))}
     return {"max_trials": max_trials}

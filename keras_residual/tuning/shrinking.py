@@ -17,8 +17,8 @@ def smallest(space) -> dict:
     if space.objection({}) is None:
         return {}
     knobs = [knob for knob in space.knobs if knob.name in space.architecture_knobs]
-    values = {knob.name: min(knob.choices) for knob in knobs if _is_size(space, knob)}
-    others = [knob for knob in knobs if not _is_size(space, knob)]
+    values = {knob.name: min(knob.choices) for knob in knobs if _is_one_of(space.sizes, knob)}
+    others = [knob for knob in knobs if not _is_one_of(space.sizes, knob)]
     parents = {knob.parent for knob in others}
     linked = [knob for knob in others if knob.parent or knob.name in parents]
     for group in [linked, *([knob] for knob in others if knob not in linked)]:
@@ -34,6 +34,23 @@ def smallest(space) -> dict:
     return values
 
 
+def narrowed(space, values: Mapping) -> dict | None:
+    """Returns the same network with all widths as many choices smaller as it takes to fit.
+
+    It is what one would pick by hand: `ResNet8` at a quarter of its width, for instance.
+
+    Returns:
+        Values of knobs, or `None` if it does not fit at any width.
+    """
+    smaller = _smaller(space, values, space.widths)
+    for steps in range(max(map(len, smaller.values()), default=0)):
+        taken = {name: choices[min(steps, len(choices) - 1)] for name, choices in smaller.items()}
+        point = {**values, **taken}
+        if space.objection(point) is None:
+            return point
+    return None
+
+
 def shrunk(space, values: Mapping, order: random.Random) -> dict | None:
     """Returns a smaller network that fits, as large as it can be on its way.
 
@@ -43,11 +60,7 @@ def shrunk(space, values: Mapping, order: random.Random) -> dict | None:
     Returns:
         Values of knobs, or `None` if even the smallest sizes do not fit.
     """
-    smaller = {
-        knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
-        for knob in space.knobs
-        if knob.name in values and _is_size(space, knob)
-    }
+    smaller = _smaller(space, values, space.sizes)
     steps = [name for name, choices in smaller.items() for _ in choices]
     order.shuffle(steps)
 
@@ -65,5 +78,15 @@ def shrunk(space, values: Mapping, order: random.Random) -> dict | None:
     return after(high)
 
 
-def _is_size(space, knob):
-    return knob.name.rstrip("0123456789") in space.sizes
+def _smaller(space, values, names):
+    """The smaller choices of the knobs in `values` that `names` has, the largest first."""
+    smaller = {
+        knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
+        for knob in space.knobs
+        if knob.name in values and _is_one_of(names, knob)
+    }
+    return {name: choices for name, choices in smaller.items() if choices}
+
+
+def _is_one_of(names, knob):
+    return knob.name.rstrip("0123456789") in names

@@ -23,7 +23,7 @@ def process(folder, space=None, options=None, cluster=None):
     )
 
 
-def wait_until(condition, *processes, seconds=120):
+def wait_until(condition, *processes, seconds=600):
     until = time.monotonic() + seconds
     while not condition():
         for running in processes:

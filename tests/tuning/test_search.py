@@ -46,6 +46,11 @@ def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
     assert algorithm == "hyperband" or len(set(points)) == 7
 
 
+def test_hyperband_begins_anew_until_there_are_enough_trials(tmp_path):
+    """Once through its brackets are 22 trials of at most 9 epochs."""
+    assert len(search(tmp_path, algorithm="hyperband", max_trials=30, epochs=9).completed) == 30
+
+
 def test_the_grid_is_every_point_within_the_budget_once(tmp_path):
     space = ToySpace(max_parameters=60)
     result = search(tmp_path, space, algorithm="grid", max_trials=100)

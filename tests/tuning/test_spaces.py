@@ -8,6 +8,8 @@ import pytest
 
 import keras_residual
 from keras_residual import training, tuning
+from keras_residual.tuning.budget import Budget
+from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.oracles import RandomSearchOracle
 
 IMAGE, SERIES = (8, 8, 1), (24, 2)
@@ -121,6 +123,38 @@ def check_points(space, count, tmp_path):
 
 def test_there_are_enough_draws():
     assert sum(DRAWS.values()) >= 300
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_sizes_are_knobs(name):
+    space = SPACES[name]()
+    knobs = {knob.rstrip("1234") for knob in space.architecture_knobs} | {"embedding_size"}
+    assert set(space.widths) <= set(space.sizes) <= knobs
+
+
+def test_a_default_over_budget_is_narrowed_evenly(tmp_path):
+    """To what one would pick by hand: ResNet-8 at a quarter of its width."""
+    space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", max_parameters=5_142, stem="conv3")
+    values = space.values(oracle_of(space, tmp_path / "resnet").first_point())
+    options = space.options(values)
+    assert options["widths"] == (4, 8, 16) and options["stem_width"] == 4
+    assert options["depths"] == (1, 1, 1) and space.spent(values).parameters == 5_142
+    assert space.recipe(values) == training.recipes["quick"]
+    space = tuning.HyperResidualLSTM((24,), 3, 100, max_parameters=100_000)
+    values = oracle_of(space, tmp_path / "lstm").first_point()
+    assert (values["units"], values["embedding_size"], values["num_layers"]) == (48, 48, 4)
+
+
+def test_draws_that_exceed_the_budget_are_made_to_fit(tmp_path):
+    """And so use most of it, rather than be drawn again until they happen to be small."""
+    oracle = oracle_of(tuning.HyperResidualLSTM(SERIES, 3, max_parameters=20_000), tmp_path)
+    shares = [oracle.hypermodel.share_of_budget(oracle.feasible_draw()) for _ in range(20)]
+    assert max(shares) <= 1 and sorted(shares)[10] > 0.5
+
+
+def test_a_space_without_its_methods_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract method"):
+        HyperNetwork((4,), 2, [], "quick", Budget(), {})
 
 
 def test_knobs_are_fixed_narrowed_and_left_out():
