@@ -61,6 +61,15 @@ def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
     return tuple(int(item) for item in items)
 
 
+def effective(
+    name: str, value: object, default: object, met: bool, needs: str, **beside: object
+) -> None:
+    """Raises for a value other than the default where what it `needs` for any effect is not met."""
+    if value != default and not met:
+        received = ", ".join(f"{key}={item!r}" for key, item in {name: value, **beside}.items())
+        raise ValueError(f"`{name}` has no effect without {needs}. Received: {received}")
+
+
 def known(kind: str, name: object, accepted: Collection[str]) -> str:
     """Returns `name`, or raises naming the nearest of `accepted`."""
     if isinstance(name, str) and name in accepted:

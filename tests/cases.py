@@ -20,7 +20,6 @@ UNIT_OPTIONS = {
     "strides": 2,
     "activation_order": "pre",
     "shortcut": "pad",
-    "normalize_identity": True,
     "share_preactivation": True,
     "se_ratio": 0.5,
     "se_divisor": 2,
@@ -30,9 +29,14 @@ UNIT_OPTIONS = {
     "zero_init_residual": True,
     "residual_scale": 0.1,
     "conv_bias": True,
+    **BLOCK_OPTIONS,
+}
+# Those that have no effect beside the ones above.
+MORE_UNIT_OPTIONS = {
+    "strides": 1,
     "dilation_rate": 2,
     "first_dilation_rate": 3,
-    **BLOCK_OPTIONS,
+    "normalize_identity": True,
 }
 
 
@@ -107,7 +111,7 @@ LAYERS = [
         {"filters": 8, "cardinality": 2, "strides": 2},
         (2, 5, 6, 4),
         settings=(
-            {"strides": 1},
+            MORE_UNIT_OPTIONS,
             {**UNIT_OPTIONS, "filters": 16, "cardinality": 4, "base_width": 32},
             {"strided_conv": "conv1"},
         ),
@@ -201,7 +205,7 @@ LAYERS = [
         "ResidualBlock",
         {"filters": 6, "strides": 2},
         (2, 5, 6, 4),
-        settings=({**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)}, {"strides": 1}),
+        settings=({**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)}, MORE_UNIT_OPTIONS),
     ),
     LayerCase(
         "ResidualBlock",
@@ -288,7 +292,8 @@ LAYERS = [
         {"filters": 4},
         (2, 9, 8, 3),
         settings=(
-            {**BLOCK_OPTIONS, "filters": 8, "kind": "deep", "pool": False, "pool_padding": "zero"},
+            {**BLOCK_OPTIONS, "filters": 8, "kind": "deep", "pool_padding": "zero"},
+            {"pool": False},
             {"preactivated": True, "space_to_depth": True, "blur_pool": True, "conv_bias": True},
         ),
     ),

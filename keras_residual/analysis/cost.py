@@ -97,7 +97,11 @@ def _name_cost(name, input_shape, options):
         chosen["channels"] = shape[1 if data_format == "channels_first" else -1]
     architecture = replace(variant.architecture, **chosen)
     body, _, head = layers_of(
-        architecture, Top(**{"classes": variant.classes or 1, **top}), len(shape) - 2, **common
+        architecture,
+        Top(**{"classes": variant.classes or 1, **top}),
+        len(shape) - 2,
+        default=variant.architecture,
+        **common,
     )
     total = Cost()
     for position, layer in enumerate([*body.layers, *head]):

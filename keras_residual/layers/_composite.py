@@ -137,7 +137,7 @@ class BlockLayer(CompositeLayer):
     """A composite layer with the options that all blocks share and pass to their sublayers.
 
     Args:
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
         activation: Keras activation, `"prelu"` or `None`.
         norm_momentum: Momentum of the batch normalization.
         norm_epsilon: Epsilon of the normalization.

@@ -30,8 +30,9 @@ def apply(norm, x, training):
 def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, **options):
     """Returns a normalization layer over `channels` on `axis`, or `None` for `"none"`.
 
-    `"group"` takes the most groups up to 32 that divide the channels; `"layer"` normalizes each
-    position over its channels; `"folded"` is what a batch normalization is to a trained network.
+    `"group"` takes as many groups as the largest power of two up to 32 that divides the channels;
+    `"layer"` normalizes each position over its channels; `"folded"` is what a batch normalization
+    is to a trained network: an offset, and a scale where no convolution stands before it.
     """
     if kind == "batch":
         return BatchNorm(axis=axis, momentum=momentum, epsilon=epsilon, **options)

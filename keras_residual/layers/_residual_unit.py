@@ -60,6 +60,28 @@ class ResidualUnit(BlockLayer):
         self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
         self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
+        self._check_combinations()
+
+    def _check_combinations(self):
+        ratio, strides, order = self.se_ratio, self.strides, self.activation_order
+        _checks.effective("se_divisor", self.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
+        _checks.effective(
+            "first_dilation_rate",
+            self.first_dilation_rate,
+            None,
+            strides == 1,
+            "strides=1",
+            strides=strides,
+        )
+        for name in ("share_preactivation", "conv_bias"):
+            _checks.effective(
+                name,
+                getattr(self, name),
+                False,
+                self.preactivated,
+                'activation_order="pre"',
+                activation_order=order,
+            )
 
     def convolutions(self) -> list[dict]:
         """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
@@ -110,12 +132,12 @@ class ResidualUnit(BlockLayer):
         options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}
         if last:
             options["activation"] = None
-            options["zero_gamma"] = self.zero_init_residual
         if last and self.preactivated:
             options["normalization"] = "none"
             options["use_bias"] = self.conv_bias or self.normalization == "none"
-        if last and self.zero_init_residual and options["normalization"] in ("none", "folded"):
-            options["kernel_initializer"] = "zeros"
+        if last and self.zero_init_residual:
+            normalized = options["normalization"] not in ("none", "folded")
+            options |= {"zero_gamma": True} if normalized else {"kernel_initializer": "zeros"}
         return ConvNorm(name=name, **options)
 
     def _make_squeeze_excite(self):

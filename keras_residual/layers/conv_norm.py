@@ -23,14 +23,17 @@ class ConvNorm(BlockLayer):
         dilation_rate: Positive integer; not together with `strides > 1`. Defaults to `1`.
         groups: Positive integer that divides the input and output channels. Defaults to `1`.
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"`, or `"folded"`: a bias stands for
-            a batch normalization folded into the kernel by `export.fold`. Defaults to `"batch"`.
+        normalization: `"batch"`; `"group"`, as many groups as the largest power of two up to 32
+            that divides the channels; `"layer"`, over the channels of each position; `"none"`; or
+            `"folded"`: a bias stands for a batch normalization that `export.fold` folded into the
+            kernel. Defaults to `"batch"`.
         activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
-        blur_pool: Whether to downsample by a blur. Defaults to `False`.
-        space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks.
+        blur_pool: Whether strides are those of a blur behind the activation. Defaults to `False`.
+        space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks; not together
+            with `blur_pool`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the kernel.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
@@ -68,6 +71,15 @@ class ConvNorm(BlockLayer):
         self.use_bias = use_bias
         self.zero_gamma = _checks.boolean("zero_gamma", zero_gamma)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        kind = self.normalization
+        _checks.effective(
+            "zero_gamma", zero_gamma, False, kind != "none", "a normalization", normalization=kind
+        )
+        if space_to_depth and self.blur_pool:
+            raise ValueError(
+                "`space_to_depth` needs a strided convolution, which `blur_pool` replaces. "
+                f"Received: space_to_depth={space_to_depth!r}, blur_pool={self.blur_pool!r}"
+            )
         blurred = self.blur_pool and strides != 1
         folded = self.normalization == "folded"
         biased = self.normalization == "none" if use_bias is None else use_bias

@@ -24,7 +24,8 @@ class DenseBlock(BlockLayer):
         rematerialize: Whether the concatenations and everything inside the units are computed again
             in the backward pass instead of kept: the same numbers, memory linear in the depth.
             Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
+            Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.

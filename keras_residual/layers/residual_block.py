@@ -25,20 +25,24 @@ class ResidualBlock(ResidualUnit):
         activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
             after the sum, as networks for super-resolution have it. Defaults to `"post"`.
         shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
-        normalize_identity: Whether an identity shortcut is normalized. Defaults to `False`.
+        normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
+            Defaults to `False`.
         share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
-            first unit of a pre-activation network. Defaults to `False`.
+            first unit of a pre-activation network; only there. Defaults to `False`.
         se_ratio: Inner width of a squeeze-and-excitation as a fraction of the channels; `0` for
             none. Defaults to `0`.
-        se_divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
+        se_divisor: The inner width is rounded to a multiple of it; only with `se_ratio`. Defaults
+            to `1`.
         drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
-        blur_pool: Whether strided convolutions downsample by a blur. Defaults to `False`.
+        blur_pool: Whether strided convolutions and projections downsample by a blur; the shortcuts
+            `"pad"` and `"pooled"` stay what they are. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
         residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
         conv_bias: Whether convolutions that no normalization follows have a bias; only
             pre-activation has such. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
+            Defaults to `"batch"`.
         activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.

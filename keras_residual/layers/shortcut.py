@@ -31,7 +31,8 @@ class Shortcut(BlockLayer):
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         normalize_identity: Whether an identity is normalized too, as in the time series network of
             Wang et al. Defaults to `False`.
-        blur_pool: Whether a projection is downsampled by a blur. Defaults to `False`.
+        blur_pool: Whether a `"projection"` is downsampled by a blur; `"pad"` still takes every
+            `strides`-th position, and `"pooled"` averages. Defaults to `False`.
         use_bias: Whether a projection has a bias. Defaults to `False`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the projection.

@@ -9,6 +9,7 @@ from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.conv_norm import ConvNorm
 
 KINDS = ("conv7", "deep", "conv3", "none")
+POOLING = ("conv7", "deep")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -36,7 +37,8 @@ class Stem(BlockLayer):
         blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
         conv_bias: Whether a last convolution left without normalization has a bias. Defaults to
             `False`.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
+            Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
@@ -86,7 +88,31 @@ class Stem(BlockLayer):
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
+        self._check_combinations()
         self._make_sublayers()
+
+    def _check_combinations(self):
+        kind, pool = self.kind, self.pool
+        _checks.effective(
+            "space_to_depth", self.space_to_depth, False, kind == "conv7", 'kind="conv7"', kind=kind
+        )
+        _checks.effective(
+            "pool_padding",
+            self.pool_padding,
+            "minimum",
+            self.pools,
+            "max pooling",
+            kind=kind,
+            pool=pool,
+        )
+        _checks.effective(
+            "conv_bias",
+            self.conv_bias,
+            False,
+            self.preactivated,
+            "preactivated=True",
+            preactivated=self.preactivated,
+        )
 
     def _make_sublayers(self):
         half = max(1, self.filters // 2)
@@ -112,14 +138,14 @@ class Stem(BlockLayer):
     def _make_convolution(self, index, name, arguments, bare):
         options = {**self.block_options(index), **arguments}
         options["use_bias"] = self.normalization == "none" or (bare and self.conv_bias)
-        options["space_to_depth"] = self.space_to_depth and arguments["kernel_size"] == 7
+        options["space_to_depth"] = self.space_to_depth
         if bare:
             options.update(normalization="none", activation=None)
         return ConvNorm(name=name, **options)
 
     @property
     def pools(self) -> bool:
-        return self.pool and self.kind in ("conv7", "deep")
+        return self.pool and self.kind in POOLING
 
     @property
     def total_strides(self) -> int:

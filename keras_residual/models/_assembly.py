@@ -8,6 +8,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers._composite import checked_data_format
+from keras_residual.models import _requirements
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Top:
                 f"`features` must be True, False or a tuple of {tuple(body.features)}. "
                 f"Received: features={self.features!r}"
             )
+        if names and self.pooling is not None:
+            raise ValueError(
+                "`pooling` has no effect on `features`, which are not pooled. "
+                f"Received: pooling={self.pooling!r}, features={self.features!r}"
+            )
         return replace(self, classes=classes, features=tuple(names))
 
     def layers(self, rank: int, policy, data_format: str) -> list[keras.layers.Layer]:
@@ -118,11 +124,16 @@ def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
     )
 
 
-def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None):
-    """Returns body, checked top and head layers of a network over `rank` spatial axes."""
+def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None, default=None):
+    """Returns body, checked top and head layers of a network over `rank` spatial axes.
+
+    Options in which the architecture differs from `default` must have an effect.
+    """
     policy = _policy(dtype)
     data_format = checked_data_format(data_format)
     body = architecture.body(policy, data_format)
+    if default is not None:
+        _requirements.check(architecture, body, default)
     top = top.checked(body)
     return body, top, [] if top.features else top.layers(rank, policy, data_format)
 
@@ -137,16 +148,21 @@ def assemble(
     default_shape,
     name: str,
     variant: Variant | None = None,
+    default=None,
     include_preprocessing: bool = False,
     dtype=None,
     data_format=None,
 ) -> keras.Model:
-    """Builds the functional model and loads its weights."""
+    """Builds the functional model and loads its weights.
+
+    Options in which the architecture differs from `default` must have an effect.
+    """
     if not isinstance(name, str) or not name:
         raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
     data_format = checked_data_format(data_format)
     inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
-    body, top, head = layers_of(architecture, top, len(inputs.shape) - 2, dtype, data_format)
+    rank = len(inputs.shape) - 2
+    body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
     _check_size(inputs.shape, body.strides, data_format)
     outputs = [inputs]
     if _checks.boolean("include_preprocessing", include_preprocessing):
@@ -159,8 +175,7 @@ def assemble(
     result = outputs[-1]
     if top.features:
         result = {key: outputs[body.features[key] + 1] for key in top.features}
-    source = keras.utils.get_source_inputs(input_tensor)[0] if input_tensor is not None else inputs
-    model = keras.Model(source, result, name=name)
+    model = keras.Model(_source(inputs), result, name=name)
     if weights is not None:
         from keras_residual.weights import load_for_factory
 
@@ -208,18 +223,28 @@ def _policy(dtype):
 
 def _inputs(input_tensor, input_shape, default_shape, include_top, data_format):
     if input_tensor is not None:
-        if keras.utils.is_keras_tensor(input_tensor) and len(input_tensor.shape) in (3, 4, 5):
-            return input_tensor
-        raise ValueError(
-            "`input_tensor` must be a Keras tensor (batch, *spatial, channels) with one to three "
-            f"spatial axes. Received: input_tensor={input_tensor!r}"
-        )
+        return _checked_input_tensor(input_tensor, input_shape, data_format)
     if input_shape is None:
         spatial, channels = default_shape[:-1], default_shape[-1]
         spatial = spatial if include_top else (None,) * len(spatial)
         first = data_format == "channels_first"
         input_shape = (channels, *spatial) if first else (*spatial, channels)
     return keras.Input(checked_input_shape(input_shape, data_format), name="image")
+
+
+def _checked_input_tensor(input_tensor, input_shape, data_format):
+    if not keras.utils.is_keras_tensor(input_tensor) or len(input_tensor.shape) not in (3, 4, 5):
+        raise ValueError(
+            "`input_tensor` must be a Keras tensor (batch, *spatial, channels) with one to three "
+            f"spatial axes. Received: input_tensor={input_tensor!r}"
+        )
+    shape = tuple(input_tensor.shape[1:])
+    if input_shape is not None and checked_input_shape(input_shape, data_format) != shape:
+        raise ValueError(
+            f"`input_shape` must be that of `input_tensor`, {shape}, or be left out. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return input_tensor
 
 
 def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]:
@@ -239,6 +264,12 @@ def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]
             f"None) and a number of channels, {data_format}. Received: input_shape={input_shape!r}"
         )
     return tuple(size if size is None else int(size) for size in input_shape)
+
+
+def _source(inputs):
+    """Returns the input that a tensor was computed from; a list where it was from several."""
+    sources = keras.utils.get_source_inputs(inputs)
+    return sources[0] if len(sources) == 1 else sources
 
 
 def _check_size(shape, strides, data_format):

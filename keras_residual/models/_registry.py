@@ -33,12 +33,14 @@ Args:
     weights: `None` for a random initialization (the default), `"imagenet"` or `"cifar10"` where
         such weights are known, a path, a URL, or `"hf://owner/name"`. Options that published
         weights ask for, such as keras.applications' biases, become the defaults.
-    input_tensor: Optional Keras tensor to use as the input.
+    input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
+        several, which become the model's.
     input_shape: Optional shape without batch; sizes may be `None`. Defaults to `{input_shape}`,
         without sizes if `include_top=False`.
-    pooling: Without the top: `None`, `"avg"` or `"max"` over all positions. Defaults to `None`.
-    classes: Positive integer, number of classes. Defaults to `{classes}`.
-    classifier_activation: Activation of the classifier; `None` for logits. Defaults to `"softmax"`.
+    pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
+        the top averages in any case, as in keras.applications. Defaults to `None`.
+    classes: Positive integer, number of classes of the top. Defaults to `{classes}`.
+    classifier_activation: Activation of the top; `None` for logits. Defaults to `"softmax"`.
     name: Name of the model. Defaults to `"{default_name}"`.
     **architecture_options: Any option of `{family}`, such as `features=True` or
         `dtype="mixed_bfloat16"`.
@@ -48,7 +50,7 @@ Returns:
     `features=True` leave.
 
 Raises:
-    ValueError: If an argument is out of range or unknown.
+    ValueError: If an argument is out of range or unknown, or has no effect beside the others.
 
 Reference:
     - {paper}
@@ -71,8 +73,9 @@ def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.
     ):
         chosen, common = split_options(type(variant.architecture), architecture_options)
         features = common.pop("features", False)
+        default = replace(variant.architecture, **options_of_weights(weights, variant))
         return assemble(
-            replace(variant.architecture, **{**options_of_weights(weights, variant), **chosen}),
+            replace(default, **chosen),
             Top(include_top, pooling, classes, classifier_activation, features),
             weights=weights,
             input_tensor=input_tensor,
@@ -80,6 +83,7 @@ def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.
             default_shape=variant.input_shape,
             name=name,
             variant=variant,
+            default=default,
             **common,
         )
 

@@ -1,6 +1,7 @@
 """The options of the ResNet family and the layers that follow from them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers import (
@@ -12,19 +13,68 @@ from keras_residual.layers import (
 )
 from keras_residual.layers.bottleneck_block import EXPANSION
 from keras_residual.layers.stem import KINDS as STEMS
+from keras_residual.layers.stem import POOLING
 from keras_residual.models._assembly import Body
+from keras_residual.models._requirements import SHARED, Requirement, downsampling
 
 
 def check_stem(architecture):
     """Checks the options of the stem by their names here, which are not those of `layers.Stem`."""
     _checks.choice("stem", architecture.stem, STEMS)
     _checks.integer("stem_width", architecture.stem_width)
-    _checks.boolean("stem_pool", architecture.stem_pool)
+    pool = _checks.boolean("stem_pool", architecture.stem_pool)
+    stem, padding = architecture.stem, architecture.pool_padding
+    pools = pool and stem in POOLING
+    _checks.effective(
+        "pool_padding", padding, "minimum", pools, "max pooling", stem=stem, stem_pool=pool
+    )
+    blocks = architecture.space_to_depth
+    _checks.effective("space_to_depth", blocks, False, stem == "conv7", 'stem="conv7"', stem=stem)
+
+
+def _strided(options, _):
+    return max(options.stage_strides_or_default()) > 1
+
+
+def _normalizes_identity(options, _):
+    normalizes = options.normalization not in ("none", "folded")
+    return normalizes and options.activation_order != "pre" and options.shortcut != "none"
+
+
+def _averages(options, body):
+    return options.strided_block == "first" and downsampling(body)
+
+
+REQUIREMENTS = (
+    *SHARED,
+    Requirement(
+        "share_preactivation",
+        'activation_order="pre"',
+        ("activation_order",),
+        lambda options, _: options.activation_order == "pre",
+    ),
+    Requirement(
+        "normalize_identity",
+        "a normalization behind an identity",
+        ("activation_order", "normalization", "shortcut"),
+        _normalizes_identity,
+    ),
+    Requirement("strided_conv", "strides in a stage", ("depths", "stage_strides"), _strided),
+    Requirement("strided_block", "strides in a stage", ("depths", "stage_strides"), _strided),
+    Requirement(
+        "shortcut",
+        "strides on the first block of a stage",
+        ("strided_block", "depths", "stage_strides", "output_stride"),
+        lambda options, body: options.shortcut != "pooled" or _averages(options, body),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class ResNetArchitecture:
     """The options of a residual network; `ResNet` documents them."""
+
+    requirements: ClassVar = REQUIREMENTS
 
     block: str = "bottleneck"
     depths: tuple[int, ...] = (3, 4, 6, 3)
@@ -76,7 +126,7 @@ class ResNetArchitecture:
         layers, features = [stem], {}
         strides, dilation = stem.total_strides, 1
         limit = self._checked_output_stride(strides)
-        for stage, stride in enumerate(self._stage_strides()):
+        for stage, stride in enumerate(self.stage_strides_or_default()):
             before = dilation
             if strides * stride > limit:
                 dilation, stride = dilation * stride, 1
@@ -114,8 +164,23 @@ class ResNetArchitecture:
                 '`kernel_sizes` needs block="basic". '
                 f'Received: block="bottleneck", kernel_sizes={self.kernel_sizes!r}'
             )
+        if self.zero_init_residual and self.shortcut == "none":
+            raise ValueError(
+                "`zero_init_residual` needs shortcuts: blocks that start at zero would pass on "
+                f"nothing. Received: zero_init_residual={self.zero_init_residual!r}, "
+                'shortcut="none"'
+            )
         _checks.choice("strided_block", self.strided_block, ("first", "last"))
         _checks.boolean("share_preactivation", self.share_preactivation)
+        order = self.activation_order
+        _checks.effective(
+            "conv_bias",
+            self.conv_bias,
+            False,
+            order == "pre",
+            'activation_order="pre"',
+            activation_order=order,
+        )
         _checks.real("drop_path_rate", self.drop_path_rate, 0.0, 1.0, open_end=True)
         if self.stage_strides is not None:
             strides = _checks.integers("stage_strides", self.stage_strides)
@@ -125,7 +190,8 @@ class ResNetArchitecture:
                     f"Received: stage_strides={self.stage_strides!r}"
                 )
 
-    def _stage_strides(self):
+    def stage_strides_or_default(self) -> tuple[int, ...]:
+        """Returns the strides of each stage."""
         if self.stage_strides is not None:
             return tuple(self.stage_strides)
         rest = (2,) * (len(self.depths) - 1)
@@ -133,7 +199,7 @@ class ResNetArchitecture:
 
     def _checked_output_stride(self, strides):
         reachable = [strides]
-        for stride in self._stage_strides():
+        for stride in self.stage_strides_or_default():
             reachable.append(reachable[-1] * stride)
         if self.output_stride is None:
             return reachable[-1]
@@ -202,7 +268,9 @@ class ResNetArchitecture:
         )
 
     def _drop_path_rates(self, stage):
-        """The rate grows linearly over all blocks, from 0 to `drop_path_rate`."""
+        """The rate grows linearly over all blocks, from 0 to `drop_path_rate` of the last."""
         start, total = sum(self.depths[:stage]), sum(self.depths)
-        step = self.drop_path_rate / max(1, total - 1)
+        if total == 1:
+            return [self.drop_path_rate]
+        step = self.drop_path_rate / (total - 1)
         return [step * (start + index) for index in range(self.depths[stage])]

@@ -1,11 +1,13 @@
 """Densely connected networks: DenseNet-121 … 201, DenseNet-BC for small images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers import DenseBlock, DenseTransition, NormActivation, Stem
 from keras_residual.models._assembly import Body, Top, Variant, assemble, split_options
 from keras_residual.models._registry import factory
+from keras_residual.models._requirements import SHARED, Requirement
 from keras_residual.models._resnet_architecture import check_stem
 
 HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
@@ -14,6 +16,16 @@ HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 @dataclass(frozen=True)
 class DenseNetArchitecture:
     """The options of a densely connected network; `DenseNet` documents them."""
+
+    requirements: ClassVar = (
+        *SHARED,
+        Requirement(
+            "compression",
+            "a second dense block",
+            ("depths",),
+            lambda options, _: len(options.depths) > 1,
+        ),
+    )
 
     depths: tuple[int, ...] = (6, 12, 24, 16)
     growth_rate: int = 32
@@ -127,25 +139,30 @@ def DenseNet(
         growth_rate: Channels that each unit adds.
         include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
         weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
-        input_tensor: Optional Keras tensor to use as the input.
+        input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
+            several, which become the model's.
         input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
             channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
-        pooling: Without the top: `None`, `"avg"` or `"max"` over all positions.
-        classes: Positive integer, number of classes.
-        classifier_activation: Activation of the classifier; `None` for logits.
+        pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
+            the top averages in any case, as in keras.applications.
+        classes: Positive integer, number of classes of the top.
+        classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
         bottleneck: Width of the 1×1 convolutions in growth rates; `0` leaves them out.
         compression: Fraction of the channels that a transition keeps. Defaults to `0.5`.
-        stem: `"conv7"`, `"deep"` or `"conv3"`, see `layers.Stem`; after `"conv3"` the first dense
-            unit normalizes.
+        stem: `"conv7"`, `"deep"`, `"conv3"` or `"none"`, see `layers.Stem`; after the last two the
+            first dense unit normalizes.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling. Defaults to `True`.
-        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`.
+        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling; `"conv3"` never does.
+            Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         dropout_rate: Dropout of the new features of each unit.
-        blur_pool: Whether downsampling is anti-aliased.
+        blur_pool: Whether max pooling and transitions downsample by a blur.
         output_stride: Largest reduction; later blocks are dilated instead.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
+            that divides the channels), `"layer"` (over the channels of each position), `"none"`, or
+            `"folded"`: what `export.fold` leaves of `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
@@ -165,7 +182,7 @@ def DenseNet(
         A `keras.Model`.
 
     Raises:
-        ValueError: If an argument is out of range or unknown.
+        ValueError: If an argument is out of range or unknown, or has no effect beside the others.
 
     Example:
 
@@ -185,6 +202,7 @@ def DenseNet(
         input_shape=input_shape,
         default_shape=(224, 224, 3),
         name=name,
+        default=DenseNetArchitecture(),
         **common,
     )
 

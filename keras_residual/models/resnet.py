@@ -52,40 +52,50 @@ def ResNet(
             64, 128, 256, …
         include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
         weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
-        input_tensor: Optional Keras tensor to use as the input.
+        input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
+            several, which become the model's.
         input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
             channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
-        pooling: Without the top: `None`, `"avg"` or `"max"` over all positions.
-        classes: Positive integer, number of classes.
-        classifier_activation: Activation of the classifier; `None` for logits.
+        pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
+            the top averages in any case, as in keras.applications.
+        classes: Positive integer, number of classes of the top.
+        classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
-        stem: `"conv7"`, `"deep"` or `"conv3"`, see `layers.Stem`. Defaults to `"conv7"`.
+        stem: `"conv7"`, `"deep"`, `"conv3"` or `"none"`: the first block takes the input as it is
+            (time series); see `layers.Stem`. Defaults to `"conv7"`.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling. Defaults to `True`.
-        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`.
+        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling; `"conv3"` never does.
+            Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
-        activation_order: `"post"` (v1, v1.5) or `"pre"` (v2). Defaults to `"post"`.
+        activation_order: `"post"` (v1, v1.5), `"pre"` (v2) or `"inner"`: as `"post"` without the
+            activations after the sums. Defaults to `"post"`.
         shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `layers.Shortcut`.
         strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
-        strided_block: `"first"` or `"last"` block of a stage takes the strides; with `"last"` (the
-            v2 networks of keras.applications) the last stage has none.
+        strided_block: `"first"` or `"last"` block of a stage takes the strides. With `"last"` (the
+            v2 networks of keras.applications) the strides default to 2, …, 2, 1, the shortcut of
+            a strided block takes every second position (`"pad"`; `"none"` in a plain network), and
+            every output in `features` but the last has twice the strides.
         kernel_sizes: Kernel sizes of a basic block's convolutions. Defaults to `(3, 3)`.
-        normalize_identity: Whether identity shortcuts are normalized.
+        normalize_identity: Whether identity shortcuts are normalized; not with pre-activation.
         share_preactivation: Whether the first unit of a pre-activation network normalizes its
             identity shortcut too, as the paper does. Defaults to `True`.
         cardinality: Groups of a bottleneck's 3×3 convolution (ResNeXt). Defaults to `1`.
         base_width: Width of a group where `widths` is 64. Defaults to `64`.
         se_ratio: Inner width of squeeze-and-excitation as a fraction of the channels; `0` for none.
         se_divisor: The inner width is rounded to a multiple of it.
-        drop_path_rate: Drop path rate of the last block; it grows linearly from 0.
+        drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
         dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
-        blur_pool: Whether downsampling is anti-aliased.
+        blur_pool: Whether max pooling, strided convolutions behind the stem's and projections
+            downsample by a blur. The shortcuts `"pad"` and `"pooled"` stay what they are.
         output_stride: Largest reduction; later stages are dilated instead of strided.
         stage_strides: Strides of each stage. Defaults to 1, 2, 2, …
         zero_init_residual: Whether each block starts as its shortcut.
         conv_bias: Whether convolutions that no normalization follows have a bias (the v2 networks
             of keras.applications). Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"` or `"none"`.
+        normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
+            that divides the channels), `"layer"` (over the channels of each position), `"none"`, or
+            `"folded"`: what `export.fold` leaves of `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
@@ -106,7 +116,7 @@ def ResNet(
         A `keras.Model`.
 
     Raises:
-        ValueError: If an argument is out of range or unknown.
+        ValueError: If an argument is out of range or unknown, or has no effect beside the others.
 
     Example:
 
@@ -130,6 +140,7 @@ def ResNet(
         input_shape=input_shape,
         default_shape=(224, 224, 3),
         name=name,
+        default=ResNetArchitecture(),
         **common,
     )
 

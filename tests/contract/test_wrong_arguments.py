@@ -88,6 +88,18 @@ COMBINATIONS = {
     "base_width_too_small": lambda: layers.BottleneckBlock(8, cardinality=2, base_width=4),
     "pooled_over_three": lambda: layers.Shortcut(4, strides=3, kind="pooled"),
     "even_blur": lambda: layers.BlurPool(kernel_size=4),
+    "divisor_without_squeeze": lambda: layers.ResidualBlock(4, se_divisor=2),
+    "dilation_in_place_of_strides": lambda: layers.ResidualBlock(
+        4, strides=2, first_dilation_rate=2
+    ),
+    "nothing_preactivated_to_share": lambda: layers.BottleneckBlock(4, share_preactivation=True),
+    "no_convolution_to_bias": lambda: layers.ResidualBlock(
+        4, activation_order="inner", conv_bias=True
+    ),
+    "no_bare_convolution_to_bias": lambda: layers.Stem(4, conv_bias=True),
+    "nothing_pooled_to_pad": lambda: layers.Stem(4, pool=False, pool_padding="zero"),
+    "no_7x7_over_blocks": lambda: layers.Stem(4, "deep", space_to_depth=True),
+    "no_gamma_to_be_zero": lambda: layers.ConvNorm(4, normalization="none", zero_gamma=True),
     "blurred_space_to_depth": lambda: layers.ConvNorm(
         4, strides=2, space_to_depth=True, blur_pool=True
     ),

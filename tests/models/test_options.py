@@ -27,12 +27,14 @@ BASES = {
     "DenseNet": {"depths": (2, 2), "growth_rate": 4, "stem_width": 4},
 }
 ARCHITECTURES = {"ResNet": ResNetArchitecture, "DenseNet": DenseNetArchitecture}
+# The default, which means nothing there.
+NO_STEM = {"stem_width": 64}
 PRE = {"activation_order": "pre"}
 BASIC = {"block": "basic"}
 GLOROT = keras.initializers.GlorotUniform(3)
 SHARED = {
     "depths": [((2, 1), {}), ((1, 1, 1), {"widths": None})],
-    "stem": [("deep", {}), ("conv3", {}), ("none", {})],
+    "stem": [("deep", {}), ("conv3", {}), ("none", NO_STEM)],
     "stem_width": [(6, {})],
     "stem_pool": [(False, {})],
     "pool_padding": [("zero", {"activation": "tanh"})],
@@ -232,6 +234,7 @@ def test_wrong_options_cover_every_option():
 
 
 CONTRADICTIONS = [
+    ({"zero_init_residual": True, "shortcut": "none"}, "zero_init_residual"),
     ({"block": "basic", "cardinality": 2}, "cardinality"),
     ({"block": "basic", "base_width": 128}, "base_width"),
     ({"block": "basic", "strided_conv": "conv1"}, "strided_conv"),
@@ -258,6 +261,21 @@ def test_unknown_option_answers_with_the_nearest():
         keras_residual.DenseNet121(growthrate=2)
     with pytest.raises(ValueError, match="execution"):
         DenseNet(execution="scanned")
+
+
+def test_input_shape_must_be_that_of_the_input_tensor():
+    inputs = keras.Input((16, 16, 3))
+    with pytest.raises(ValueError, match=r"`input_shape` .*\(16, 16, 3\).* Received: .*8"):
+        make("ResNet", input_shape=(8, 8, 3), input_tensor=inputs)
+    assert make("ResNet", input_tensor=inputs).inputs[0] is inputs
+
+
+def test_input_tensor_may_come_of_several_inputs():
+    left, right = keras.Input((16, 16, 1), name="left"), keras.Input((16, 16, 2), name="right")
+    both = keras.layers.Concatenate()([left, right])
+    model = make("ResNet", input_tensor=both, input_shape=None)
+    assert [inputs.name for inputs in model.inputs] == ["left", "right"]
+    assert model([ramp(2, 16, 16, 1), ramp(2, 16, 16, 2)]).shape == (2, 3)
 
 
 @pytest.mark.parametrize("shape", [(None, 3), (None, 4, 4, 4, 4, 3)])

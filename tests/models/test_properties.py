@@ -35,6 +35,8 @@ def often(*valid, rarely=(0, -1, 2.5, "3", None, True, (), "unheard_of", float("
 
 
 FLAG = often(False, True, False)
+# Of options that have an effect only beside certain others, and are refused without.
+RARE_FLAG = often(*[False] * 7, True)
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 BLOCK = {
     "normalization": often("batch", "group", "layer", "none"),
@@ -51,18 +53,18 @@ UNIT = {
     "filters": often(4, 8, 12, 3),
     "strides": often(1, 2, 3),
     "dilation_rate": often(1, 2),
-    "first_dilation_rate": often(None, 1, 2),
+    "first_dilation_rate": often(None, None, None, 1, 2),
     "activation_order": often("post", "pre"),
     "shortcut": often("projection", "pad", "pooled", "none"),
-    "normalize_identity": FLAG,
-    "share_preactivation": FLAG,
+    "normalize_identity": RARE_FLAG,
+    "share_preactivation": RARE_FLAG,
     "se_ratio": often(0.0, 0.25, 1.0),
-    "se_divisor": often(1, 2),
+    "se_divisor": often(1, 1, 1, 2),
     "drop_path_rate": often(0.0, 0.5),
     "dropout_rate": often(0.0, 0.5),
     "blur_pool": FLAG,
     "zero_init_residual": FLAG,
-    "conv_bias": FLAG,
+    "conv_bias": RARE_FLAG,
 }
 BLOCKS = {
     "ResidualBlock": {**UNIT, "kernel_sizes": often((3, 3), (1,), (2, 5), (3, 1, 3))},
@@ -108,9 +110,9 @@ BLOCKS = {
         "filters": often(4, 1),
         "kind": often("conv7", "deep", "conv3", "none"),
         "pool": FLAG,
-        "pool_padding": often("minimum", "zero"),
+        "pool_padding": often("minimum", "minimum", "minimum", "zero"),
         "preactivated": FLAG,
-        "space_to_depth": FLAG,
+        "space_to_depth": RARE_FLAG,
         "blur_pool": FLAG,
     },
 }
@@ -162,25 +164,29 @@ def test_block_runs_or_is_refused(block, sizes, channels, training):
 
 NETWORK = {
     **{key: value for key, value in UNIT.items() if key not in ("filters", "strides")},
+    "norm_momentum": often(*[0.9] * 6, 0.5),
+    "norm_epsilon": often(*[1e-5] * 6, 1e-3),
+    "zero_init_residual": RARE_FLAG,
     "depths": often((1, 1), (2, 1), (1, 2), (1, 1), (2, 2), (1, 2, 1)),
     "widths": often((4, 8), (4, 4), (8, 4), (4, 8), (8, 8), (4, 4, 8)),
-    "stem": often("conv3", "conv7", "deep", "none"),
+    "stem": often("conv3", "conv3", "conv3", "conv7", "deep", "none"),
     "stem_width": often(4, 8),
     "stem_pool": FLAG,
-    "pool_padding": often("minimum", "zero"),
-    "space_to_depth": FLAG,
+    "pool_padding": often("minimum", "minimum", "minimum", "zero"),
+    "space_to_depth": RARE_FLAG,
+    "share_preactivation": often(*[True] * 7, False),
     "strided_conv": often("conv1", "conv2"),
     "strided_block": often("first", "last"),
     "kernel_sizes": often((3, 3), (3, 3), (5, 3)),
     "cardinality": often(1, 1, 2),
     "base_width": often(64, 64, 32),
-    "output_stride": often(None, 4, 8),
+    "output_stride": often(None, None, None, 4, 8),
     "stage_strides": often(None, (1, 2), (2, 1), (1, 3), (2,)),
     "execution": often("auto", "unrolled", "scanned"),
     "rematerialize": FLAG,
-    "features": often(False, True, ("C2",), ("C3",)),
+    "features": often(False, False, False, True, ("C2",), ("C3",)),
     "include_top": often(True, False),
-    "pooling": often(None, "avg", "max"),
+    "pooling": often(None, None, "avg", "max"),
     "classes": often(2, 5),
     "classifier_activation": often("softmax", None, "sigmoid"),
 }
@@ -211,6 +217,8 @@ NETWORKS = st.one_of(
 )
 def test_network_runs_or_is_refused(options, sizes, channels, training):
     options = {"depths": (1, 1), "widths": (4, 8), "stem_width": 4, **options}
+    if options.get("stem") == "none":
+        del options["stem_width"]
     first = options.get("data_format") == "channels_first"
     shape = (channels, *sizes) if first else (*sizes, channels)
     try:

@@ -1,0 +1,67 @@
+"""What options need beside them to have an effect; without it they are refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keras_residual import _checks
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What gives an option its effect.
+
+    Attributes:
+        option: Name of the option.
+        needs: What it needs, in words.
+        beside: Names of the options that decide.
+        met: Whether an architecture and its body have what is needed.
+    """
+
+    option: str
+    needs: str
+    beside: tuple[str, ...]
+    met: Callable[[object, object], bool]
+
+
+def downsampling(body) -> bool:
+    """Returns whether strides are left behind the stem."""
+    return body.strides > body.layers[0].total_strides
+
+
+STEM_WIDTH = Requirement(
+    "stem_width", "a stem", ("stem",), lambda options, _: options.stem != "none"
+)
+BLUR_POOL = Requirement(
+    "blur_pool",
+    "strides behind the first convolution",
+    ("stem", "stem_pool", "depths", "output_stride"),
+    lambda _, body: body.layers[0].pools or downsampling(body),
+)
+NORM_MOMENTUM = Requirement(
+    "norm_momentum",
+    'normalization="batch"',
+    ("normalization",),
+    lambda options, _: options.normalization == "batch",
+)
+NORM_EPSILON = Requirement(
+    "norm_epsilon",
+    "a normalization",
+    ("normalization",),
+    lambda options, _: options.normalization not in ("none", "folded"),
+)
+# Of every family of networks for images.
+SHARED = (STEM_WIDTH, BLUR_POOL, NORM_MOMENTUM, NORM_EPSILON)
+
+
+def check(architecture, body, default) -> None:
+    """Raises a ValueError for an option that differs from `default` without any effect."""
+    for requirement in getattr(architecture, "requirements", ()):
+        option = requirement.option
+        _checks.effective(
+            option,
+            getattr(architecture, option),
+            getattr(default, option),
+            requirement.met(architecture, body),
+            requirement.needs,
+            **{name: getattr(architecture, name) for name in requirement.beside},
+        )
