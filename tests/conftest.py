@@ -10,6 +10,7 @@ os.environ.setdefault(
 )
 
 import keras
+import peers
 import pytest
 
 
@@ -33,26 +34,14 @@ def memory_freed_between_modules():
 
 @pytest.fixture(scope="session")
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch, a peer to compare with, is not installed")
+    return peers.torch()
 
 
 @pytest.fixture(scope="session")
-def torchvision(torch):
-    try:
-        import torchvision
-    except ModuleNotFoundError:
-        pytest.skip("torchvision, a peer to compare with, is not installed")
-    except RuntimeError:
-        # Beside a torch build without its C++ operators, it imports once these are declared.
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision
-
-        torchvision.operators = library
-    return torchvision
+def torchvision():
+    return peers.torchvision()
 
 
 @pytest.fixture(scope="session")
-def timm(torchvision):
-    return pytest.importorskip("timm", reason="timm, a peer to compare with, is not installed")
+def timm():
+    return peers.timm()

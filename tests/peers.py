@@ -39,7 +39,7 @@ def torchvision():
         import torchvision
 
         torchvision.operators = library
-    return torchvision.models
+    return torchvision
 
 
 @functools.cache
@@ -128,7 +128,7 @@ class TorchPeer:
 
 def from_torchvision(name, **arguments):
     """Returns a network of torchvision by name."""
-    network = getattr(torchvision(), name)(weights=None)
+    network = getattr(torchvision().models, name)(weights=None)
     if "densenet" in name:
         return TorchPeer(network, _dense_stages(), last_relu=True, **arguments)
     return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], **arguments)
@@ -150,7 +150,7 @@ def _dense_stages():
 
 def torchvision_resnet(block, depths, **arguments):
     """Returns a network of torchvision's code at any depth."""
-    models = torchvision()
+    models = torchvision().models
     block = {"basic": models.resnet.BasicBlock, "bottleneck": models.resnet.Bottleneck}[block]
     network = models.ResNet(block, list(depths), **arguments)
     return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
@@ -158,7 +158,7 @@ def torchvision_resnet(block, depths, **arguments):
 
 def torchvision_densenet(depths, **arguments):
     """Returns a network of torchvision's code at any depth."""
-    network = torchvision().DenseNet(block_config=depths, **arguments)
+    network = torchvision().models.DenseNet(block_config=depths, **arguments)
     return TorchPeer(network, _dense_stages(), last_relu=True)
 
 

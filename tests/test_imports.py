@@ -11,6 +11,11 @@ import keras_residual
 
 PACKAGE = Path(keras_residual.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+# Users like any other: the command line and the examples.
+USERS = [
+    *(PACKAGE / "cli").glob("*.py"),
+    *(Path(__file__).parents[1] / "examples").glob("*.py"),
+]
 UPPER = {"models", "layers"}
 # What each room may import of the others; `models` loads weights lazily, inside a factory.
 ALLOWED = {
@@ -89,13 +94,44 @@ def test_imports_follow_the_plan(path):
         if name.split(".")[0] != "keras_residual":
             assert room not in COMMON or name.split(".")[0] in sys.stdlib_module_names, where
             continue
-        if room in ("", "cli"):
+        if room in ("", "cli"):  # `test_users_see_the_public_api_only` is for the latter
             continue
         target = name.split(".")[1]
         # A name that is no module is an attribute of the package, which only outsiders may use.
         assert is_module(f"keras_residual.{target}"), f"{where}, the package's __init__"
         allowed = ALLOWED[room] | (set() if at_top else LAZY.get(room, set()))
         assert target in allowed | COMMON | {room}, where
+
+
+def is_public(name, own_rooms=()):
+    """Returns whether an imported name is the package, its own room, or public all the way."""
+    package, *parts = name.split(".")
+    if package != "keras_residual" or (parts and parts[0] in own_rooms):
+        return True
+    namespace = keras_residual
+    for part in parts:
+        if part not in namespace.__all__:
+            return False
+        namespace = getattr(namespace, part)
+    return True
+
+
+@pytest.mark.parametrize("path", USERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_users_see_the_public_api_only(path):
+    own_rooms = {"cli", *COMMON} if path.is_relative_to(PACKAGE) else ()
+    for name, line, _ in imports_of(path):
+        assert is_public(name, own_rooms), f"{path.name}:{line} imports {name}"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            private = node.attr.startswith("_") and node.value.id in keras_residual.__all__
+            assert not private, f"{path.name}:{node.lineno} uses {node.value.id}.{node.attr}"
+
+
+def test_a_private_import_would_be_seen():
+    assert is_public("keras_residual") and is_public("keras_residual.layers.ResidualBlock")
+    assert is_public("keras_residual._files.replacing", {"_files"})
+    assert not is_public("keras_residual._files.replacing")
+    assert not is_public("keras_residual.training.steps.compile_steps", {"cli"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,38 +1,10 @@
-"""Peers that the weights are compared with, and an HTTP server on this machine."""
+"""An HTTP server on this machine, and a cache folder of its own for a test."""
 
 import http.server
 import threading
 import time
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
-@pytest.fixture(scope="session")
-def torchvision(torch):
-    pytest.importorskip("PIL", reason="Pillow is not installed")
-    # Beside a torch build without its C++ operators, torchvision imports once these are declared.
-    try:
-        import torchvision
-    except ModuleNotFoundError:
-        pytest.skip("torchvision is not installed")
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision
-
-        torchvision.operators = library
-    return torchvision
-
-
-@pytest.fixture(scope="session")
-def timm(torchvision):
-    return pytest.importorskip("timm", reason="timm is not installed")
 
 
 class FileServer:

@@ -115,7 +115,7 @@ class Wide(nn.Module):
 
 def dense(growth_rate, depth):
     """torchvision's code with the stem for small images, named as gpleiss names it."""
-    network = peers.torchvision().DenseNet(
+    network = peers.torchvision().models.DenseNet(
         growth_rate, (depth,) * 3, num_init_features=2 * growth_rate, num_classes=10
     )
     for name in ("norm0", "relu0", "pool0"):
