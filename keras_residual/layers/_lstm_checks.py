@@ -14,7 +14,7 @@ def sequence_shape(shape) -> tuple:
 
 def mask_shape(mask, sequences):
     """Raises if `mask` is not `(batch, time)` of `sequences`."""
-    expected, received = tuple(sequences.shape[:2]), tuple(mask.shape)
+    expected, received = tuple(sequences.shape[:2]), _shape("mask", mask)
     if not _agree(received, expected):
         raise ValueError(
             f"`mask` must have the shape (batch, time) of the sequences, {expected}. "
@@ -34,11 +34,21 @@ def state_shapes(name: str, states, batch, units: int, count: int):
             f"Received: {len(states)} tensors"
         )
     for index, state in enumerate(states):
-        if not _agree(tuple(state.shape), (batch, units)):
+        shape = _shape(f"{name}[{index}]", state)
+        if not _agree(shape, (batch, units)):
             raise ValueError(
                 f"`{name}[{index}]` must have the shape {(batch, units)}. "
-                f"Received: a shape of {tuple(state.shape)}"
+                f"Received: a shape of {shape}"
             )
+
+
+def step_shape(inputs, width=None):
+    """Raises if `inputs` is not one step, `(batch, width)`."""
+    if not _agree(tuple(inputs.shape), (None, width)):
+        raise ValueError(
+            f"`inputs` must be one step, (batch, {width or 'features'}). "
+            f"Received: a shape of {tuple(inputs.shape)}"
+        )
 
 
 def call_arguments(layer, sequences, initial_state, mask):
@@ -58,6 +68,12 @@ def call_arguments(layer, sequences, initial_state, mask):
             "A stateful layer takes batches of the size it was built with, "
             f"{layer.states[0].shape[0]}. Received: a batch of {batch}"
         )
+
+
+def _shape(name, value):
+    if not hasattr(value, "shape"):
+        raise ValueError(f"`{name}` must be a tensor or an array. Received: {name}={value!r}")
+    return tuple(value.shape)
 
 
 def _agree(received, expected):

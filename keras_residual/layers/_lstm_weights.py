@@ -4,7 +4,10 @@ Keras and PyTorch order the gates alike (input, forget, candidate, output). PyTo
 kernels and has two biases, of which only the sum matters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
 
 from keras_residual import _checks
 
@@ -25,7 +28,9 @@ class LSTMWeights:
         """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
         cell = self._cell(index, backward)
         expected = [tuple(weight.shape) for weight in cell.weights]
-        received = [tuple(weight.shape) for weight in weights]
+        if not isinstance(weights, (list, tuple)):
+            raise ValueError(f"`weights` must be a list of arrays. Received: weights={weights!r}")
+        received = [tuple(np.shape(weight)) for weight in weights]
         if received != expected:
             raise ValueError(
                 f"`weights` of layer {index} must have the shapes {expected}. "
@@ -144,8 +149,14 @@ def _checked_list(layer, name, items):
 def _keras_layers(layer, lstms) -> Iterator:
     lstms = _checked_list(layer, "lstms", lstms)
     for index, backward in _positions(layer):
-        lstm = lstms[index]
-        if index == 0 and layer.bidirectional_bottom:
+        lstm, both = lstms[index], index == 0 and layer.bidirectional_bottom
+        kind = keras.layers.Bidirectional if both else keras.layers.LSTM
+        if not isinstance(lstm, kind):
+            raise ValueError(
+                f"`lstms[{index}]` must be a keras.layers.{kind.__name__}. "
+                f"Received: {type(lstm).__name__}"
+            )
+        if both:
             lstm = lstm.backward_layer if backward else lstm.forward_layer
         yield (index, backward), lstm
 
@@ -178,7 +189,12 @@ def _torch_layers(layer, modules) -> Iterator:
 
 
 def _state(module):
-    return module.state_dict() if hasattr(module, "state_dict") else module
+    state = module.state_dict() if hasattr(module, "state_dict") else module
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            f"A torch.nn.LSTM or its state dict is needed. Received: {type(module).__name__}"
+        )
+    return state
 
 
 def _array(state, key):

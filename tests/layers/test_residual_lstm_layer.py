@@ -293,6 +293,7 @@ def test_weights_of_a_bidirectional_torch_module_fit_the_bottom():
         ({"num_layers": 0}, "`num_layers` must be a positive integer. Received: num_layers=0"),
         ({"first_residual": -1}, "`first_residual` must be a non-negative integer"),
         ({"implementation": "fast"}, "`implementation` must be one of .*'fast'"),
+        ({"seed": "a"}, "`seed` must be a non-negative integer"),
         ({"implementation": 2}, "`implementation` must be one of"),
         ({"dropout": 1.0}, "`dropout` must be a number in"),
         ({"recurrent_dropout": -0.1}, "`recurrent_dropout` must be a number in"),
@@ -316,6 +317,8 @@ def test_wrong_arguments_are_named(arguments, message):
         ((2, 5, 2, 3), {}, "expected ndim=3"),
         ((2, 5, 3), {"mask": np.ones((2, 4), "bool")}, r"`mask` must have .*\(2, 5\).*\(2, 4\)"),
         ((2, 5, 3), {"mask": np.ones((2, 5, 1), "bool")}, "`mask` must have the shape"),
+        ((2, 5, 3), {"mask": [[True] * 5] * 2}, "`mask` must be a tensor"),
+        ((2, 5, 3), {"initial_state": [None] * 4}, r"`initial_state\[0\]` must be a tensor"),
         (
             (2, 5, 3),
             {"initial_state": [np.ones((2, 4))] * 2},
@@ -337,6 +340,13 @@ def test_wrong_inputs_are_named(call, shape, arguments, message):
 
 
 def test_widths_that_do_not_fit_are_named():
+    layer = ResidualLSTM(4)
+    layer(ramp(2, 5, 3))
+    with pytest.raises(ValueError, match=r"axis -1 .* value 3, .*\(2, 5, 6\)"):
+        layer(ramp(2, 5, 6))
+    for shape in ((2, 6), (2, 5, 3)):
+        with pytest.raises(ValueError, match=r"`inputs` must be one step, \(batch, 3\)"):
+            layer.step(ramp(*shape), layer.get_initial_state(2))
     with pytest.raises(ValueError, match=r"3 wide and the output 4.*residual_projection=True"):
         ResidualLSTM(4, first_residual=0).build((None, None, 3))
     with pytest.raises(ValueError, match="8 wide and the output 4"):
@@ -371,6 +381,12 @@ def test_weights_that_do_not_fit_are_named():
         layer.get_lstm_weights(0, backward=True)
     with pytest.raises(ValueError, match=r"`weights` of layer 0 must have the shapes \[\(3, 16\)"):
         layer.set_lstm_weights(0, [np.ones((4, 16))] * 3)
+    with pytest.raises(ValueError, match="`weights` must be a list"):
+        layer.set_lstm_weights(0, None)
+    with pytest.raises(ValueError, match=r"`lstms\[0\]` must be a keras.layers.LSTM"):
+        layer.copy_from_keras([keras.layers.GRU(4)] * 2)
+    with pytest.raises(ValueError, match="state dict is needed"):
+        layer.copy_from_torch(3)
     with pytest.raises(ValueError, match="`lstms` must be a list of 2 layers"):
         layer.copy_from_keras([keras.layers.LSTM(4)])
     with pytest.raises(ValueError, match="has no parameter 'weight_ih_l0'"):

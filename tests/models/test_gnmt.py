@@ -103,6 +103,42 @@ def test_coverage_prefers_the_hypothesis_that_attends_to_everything():
     assert set(best(2.0)) == {3, 4}
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.2), (0.0, 1.0), (1.0, 0.0), (1.5, 0.7)])
+def test_penalties_decide_as_brute_force_does(alpha, beta, seed):
+    """Probabilities and attention depend on the step and the last token."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(4, 0.5), (4, 5))
+    attention = rng.dirichlet(np.full(3, 0.5), (4, 5))
+    mask = np.array([[True, True, False]])
+
+    def step(tokens, rows, time):
+        with np.errstate(divide="ignore"):
+            logs = np.log([[0.0, *probabilities[time, token]] for token in tokens])
+        return logs, attention[time, tokens], time + 1
+
+    def score(tokens):
+        before = (START, *tokens[:-1])
+        total = sum(
+            np.log(probabilities[t, b, y - 1])
+            for t, (b, y) in enumerate(zip(before, tokens, strict=True))
+        )
+        coverage = sum(attention[t, b] for t, b in enumerate(before))[:2]
+        penalty = beta * np.log(np.minimum(coverage, 1.0)).sum()
+        return total / ((5 + len(tokens)) ** alpha / 6**alpha) + penalty
+
+    search = Search(START, END, 999, 4, alpha, beta)
+    (found,) = beam_search(search, step, 0, mask)
+    scores = {tokens: score(tokens) for tokens in sequences(5, 4)}
+    best = max(scores, key=scores.get)
+    assert found[0].tokens == tuple(token for token in best if token != END)
+    for hypothesis in found:
+        ended = (*hypothesis.tokens, END)
+        expected = scores[ended if ended in scores else hypothesis.tokens]
+        if len(hypothesis.tokens) < 4:
+            assert hypothesis.score == pytest.approx(expected)
+
+
 def test_padding_of_the_source_and_other_sources_change_nothing():
     model = tiny(seed=4)
     together = model.search(SOURCE, beam_size=3, max_length=6)
@@ -202,6 +238,13 @@ def test_it_learns_to_turn_sentences_around_and_padding_counts_in_no_loss():
     found = model.translate(texts[:20], tokenizer, beam_size=2)
     assert np.mean([a == b for a, b in zip(found, turned, strict=False)]) > 0.9
     assert model.translate([], tokenizer) == []
+    assert model.translate(["", texts[0], " "], tokenizer, beam_size=2) == ["", found[0], ""]
+    unknown = model.translate(
+        ["\N{SNOWMAN} \u6f22", "open " * 40, "x" * 500], tokenizer, beam_size=2
+    )
+    assert all(isinstance(text, str) for text in unknown)
+    with pytest.raises(ValueError, match="`texts` must be"):
+        model.translate([3], tokenizer)
     other = labels.copy()
     other[:, -2:] = 5
     first, second = (model.evaluate(inputs, y, verbose=0) for y in (labels, other))
@@ -244,6 +287,7 @@ def test_half_precision_finds_what_float32_finds():
         ({"dropout": 1.5}, "dropout"),
         ({"start_token": 0}, "start_token"),
         ({"end_token": 9}, "end_token"),
+        ({"start_token": 2}, "end_token"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, name):
@@ -256,6 +300,8 @@ def test_wrong_arguments_are_named(arguments, name):
     [
         ({"source": SOURCE[0]}, "source"),
         ({"source": SOURCE.astype("float32")}, "source"),
+        ({"source": SOURCE + 1}, "source"),
+        ({"source": SOURCE - 1}, "source"),
         ({"beam_size": 0}, "beam_size"),
         ({"max_length": 0}, "max_length"),
         ({"length_penalty": -0.1}, "length_penalty"),
