@@ -1,12 +1,15 @@
 """The default initialization of kernels."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual.layers._registration import PACKAGE
+
+_CHUNK = 2**18
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -25,9 +28,27 @@ class FanOutHeNormal(keras.initializers.VarianceScaling):
 
     def __call__(self, shape, dtype=None):
         *kernel_size, _, filters = shape
-        values = np.random.default_rng(self.seed).standard_normal(shape, np.float32)
-        values *= math.sqrt(2 / (math.prod(kernel_size) * filters))
+        scale = math.sqrt(2 / (math.prod(kernel_size) * filters))
+        values = _normal(self.seed, shape, scale)
         return ops.convert_to_tensor(values, dtype or keras.config.floatx())
 
     def get_config(self):
         return {"seed": super().get_config()["seed"]}
+
+
+def _normal(seed, shape, scale) -> np.ndarray:
+    """Draws in threads what is larger than a chunk; the values do not depend on their number."""
+    values = np.empty(math.prod(shape), np.float32)
+
+    def draw(seed, chunk):
+        np.random.default_rng(seed).standard_normal(dtype=np.float32, out=chunk)
+        chunk *= scale
+
+    if values.size <= _CHUNK:
+        draw(seed, values)
+    else:
+        chunks = [values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK)]
+        seeds = np.random.SeedSequence(seed).spawn(len(chunks))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(draw, seeds, chunks))
+    return values.reshape(shape)
