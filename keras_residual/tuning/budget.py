@@ -20,9 +20,10 @@ class Budget:
     Attributes:
         max_parameters: Trainable parameters.
         max_macs: Multiply–accumulates for one example.
-        max_file_size: Bytes of the full-integer LiteRT file, estimated from the parameters.
-        max_latency_ms: Median time of one example in LiteRT's interpreter on this machine, one
-            thread, int8.
+        max_file_size: Bytes of the full-integer LiteRT file (8-bit weights for LSTM stacks),
+            estimated from the parameters.
+        max_latency_ms: Median time of one example by that file in LiteRT's interpreter on this
+            machine, one thread.
     """
 
     max_parameters: int | None = None

@@ -1,10 +1,15 @@
-"""The size of a full-integer LiteRT file, from counts."""
+"""The size of a LiteRT file of 8-bit weights, from counts."""
+
+from collections.abc import Sequence
 
 from keras_residual.analysis import Cost
 
 # Fitted to ten files of networks from 5,000 to 240,000 parameters, then enlarged so that none was
 # larger than its estimate; the estimates were 0 to 12 % too high.
 _PER_CHANNEL, _PER_CONVOLUTION, _MARGIN = 26.0, {1: 900.0, 2: 720.0}, 1.1
+
+# Read off nine files. Matrices of fewer elements stay in float32, with all others of their cell.
+_FEWEST_QUANTIZED, _BASE, _PER_CELL, _PER_UNROLLED_CELL = 1024, 2_200, 1_950, 3_200
 
 
 def int8_file_size(cost: Cost, convolutions: int, rank: int = 2) -> int:
@@ -22,3 +27,26 @@ def int8_file_size(cost: Cost, convolutions: int, rank: int = 2) -> int:
     kernels = cost.trainable_parameters - 2 * channels
     size = kernels + _PER_CHANNEL * channels + _PER_CONVOLUTION[rank] * convolutions
     return round(_MARGIN * size)
+
+
+def lstm_file_size(
+    cells: Sequence[tuple[int, int]], others: Sequence[int], unrolled_steps: int | None = None
+) -> int:
+    """Returns the bytes that an LSTM stack with 8-bit weights takes at most, by an estimate.
+
+    Args:
+        cells: Features and units of each LSTM in the stack.
+        others: Number of elements of each matrix beside them.
+        unrolled_steps: Number of steps, if each is written out; `None` where each cell is one
+            fused operation.
+    """
+    size = _BASE + sum(_matrix_bytes(count, count) for count in others)
+    for features, units in cells:
+        size += _matrix_bytes(4 * units * (features + units), units * min(features, units))
+        size += 4 * 4 * units
+        size += unrolled_steps * _PER_UNROLLED_CELL if unrolled_steps else _PER_CELL
+    return round(_MARGIN * size)
+
+
+def _matrix_bytes(count, smallest):
+    return count if smallest >= _FEWEST_QUANTIZED else 4 * count

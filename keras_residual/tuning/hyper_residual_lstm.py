@@ -4,6 +4,7 @@ import keras
 
 from keras_residual.models import ResidualLSTMClassifier
 from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import multiples
@@ -28,8 +29,12 @@ class HyperResidualLSTM(HyperNetwork):
         classes: Positive integer, number of classes.
         vocabulary_size: For sequences of integers: how many there are. Defaults to `None`.
         recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters, max_macs: As in `HyperResNet`; multiply–accumulates are those of the gates
-            at every step and of the classifier.
+        max_parameters: As in `HyperResNet`.
+        max_macs: The most multiply–accumulates, those of the gates at every step and of the
+            classifier.
+        max_file_size: The most bytes of the LiteRT file with 8-bit weights (`"dynamic"`), by an
+            estimate.
+        max_latency_ms: The most milliseconds for one sequence by that file on this machine.
         **knobs: What to fix, narrow or leave out.
 
     Raises:
@@ -43,6 +48,8 @@ class HyperResidualLSTM(HyperNetwork):
 
     sizes = ("num_layers", "units", "embedding_size")
     widths = ("units", "embedding_size")
+    # Integers throughout lose LiteRT's fused operations.
+    quantization = "dynamic"
 
     def __init__(
         self,
@@ -53,9 +60,16 @@ class HyperResidualLSTM(HyperNetwork):
         *,
         max_parameters=None,
         max_macs=None,
+        max_file_size=None,
+        max_latency_ms=None,
         **knobs,
     ):
         self.vocabulary_size = vocabulary_size
+        if input_shape[0] is None and (max_file_size or max_latency_ms):
+            raise ValueError(
+                "`max_file_size` and `max_latency_ms` need a fixed number of steps, as in LiteRT. "
+                f"Received: input_shape={input_shape!r}"
+            )
         architecture = [
             Knob("num_layers", (1, 2, 3, 4, 6, 8), _LAYERS),
             Knob("units", multiples(_UNITS), _UNITS),
@@ -66,7 +80,7 @@ class HyperResidualLSTM(HyperNetwork):
         ]
         if vocabulary_size is not None:
             architecture.append(Knob("embedding_size", multiples(_UNITS), _UNITS))
-        budget = Budget(max_parameters, max_macs)
+        budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
         super().__init__(input_shape, classes, architecture, recipe, budget, knobs)
 
     def options(self, values: Mapping) -> dict:
@@ -82,22 +96,30 @@ class HyperResidualLSTM(HyperNetwork):
         biases."""
         if options["bidirectional_bottom"] and options["num_layers"] == 1:
             raise ValueError("`bidirectional_bottom` needs `num_layers` of at least 2.")
-        units, features = options["units"], self.input_shape[-1]
-        steps, parameters = self.input_shape[0], 0
+        steps, cells = self.input_shape[0], self.cells(options)
+        kernels = sum(_GATES * units * (features + units) for features, units in cells)
+        biases = sum(_GATES * units for _, units in cells)
+        classifier = options["units"] * self.classes
+        embedding = 0
+        if self.vocabulary_size is not None:
+            embedding = self.vocabulary_size * options["embedding_size"]
+        parameters = embedding + kernels + biases + classifier + self.classes
+        # Masks, which come with a vocabulary, are unknown to LiteRT's fused operation.
+        unrolled = steps if embedding else None
+        size = lstm_file_size(cells, (embedding, classifier), unrolled)
+        return Spent(parameters, (steps or 1) * kernels + classifier, size)
+
+    def cells(self, options: dict) -> list[tuple[int, int]]:
+        """Returns features and units of each LSTM, those of both directions one by one."""
+        features, units = self.input_shape[-1], options["units"]
         if self.vocabulary_size is not None:
             features = options["embedding_size"]
-            parameters += self.vocabulary_size * features
-        kernels = biases = 0
+        cells = []
         for layer in range(options["num_layers"]):
-            both = layer == 0 and options["bidirectional_bottom"]
-            directions = 2 if both else 1
-            kernels += directions * _GATES * units * (features + units)
-            biases += directions * _GATES * units
+            directions = 2 if layer == 0 and options["bidirectional_bottom"] else 1
+            cells += directions * [(features, units)]
             features = directions * units
-        classifier = features * self.classes
-        parameters += kernels + biases + classifier + self.classes
-        macs = (steps or 1) * kernels + classifier
-        return Spent(parameters, macs)
+        return cells
 
     @property
     def builder(self) -> str:

@@ -48,6 +48,9 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     widths: tuple[str, ...] = ()
     """Those among them that a narrower network has smaller, all alike."""
 
+    quantization = "int8"
+    """How its networks are quantized where they are timed."""
+
     def __init__(self, input_shape, classes, knobs, recipe, budget: Budget, settings: Mapping):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
@@ -55,7 +58,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             recipe = recipes[_checks.known("recipe", recipe, recipes)]
         self.base_recipe, self.budget = recipe, budget
         self.tradeoff: tuple[str, ...] = ()
-        self.latencies = Latencies()
+        self.latencies = Latencies(quantization=self.quantization)
         every = [*knobs, *recipe_knobs(recipe, self.augmentations())]
         self.architecture_knobs = [knob.name for knob in knobs]
         self.knobs, self.defaults = turned(every, settings)

@@ -19,15 +19,21 @@ _SECONDS, _FEWEST = 0.3, 20
 
 
 class Latencies:
-    """Milliseconds for one example, int8, one thread, by architecture.
+    """Milliseconds for one example, 8-bit weights, one thread, by architecture.
 
     Args:
         path: A JSON file that keeps them, or `None`. They hold for the machine that measured them.
         known: Those already measured.
+        quantization: `"int8"`, or `"dynamic"` where only weights are integers.
     """
 
-    def __init__(self, path: Path | None = None, known: Mapping[str, float] = MappingProxyType({})):
-        self.path = path
+    def __init__(
+        self,
+        path: Path | None = None,
+        known: Mapping[str, float] = MappingProxyType({}),
+        quantization: str = "int8",
+    ):
+        self.path, self.quantization = path, quantization
         self.known = dict(known)
         if path is not None and path.exists():
             # Those of a damaged file can be measured again.
@@ -37,21 +43,24 @@ class Latencies:
     def of(self, key: str, make: Callable[[], keras.Model]) -> float:
         """Returns the latency of an architecture, of which `make` builds a network if needed."""
         if key not in self.known:
-            self.known[key] = measured(make())
+            self.known[key] = measured(make(), self.quantization)
             if self.path is not None:
                 write_text(self.path, json.dumps(self.known, indent=1))
         return self.known[key]
 
 
-def measured(model: keras.Model) -> float:
-    """Returns the median milliseconds of one example in an int8 LiteRT file of an untrained model.
+def measured(model: keras.Model, quantization: str = "int8") -> float:
+    """Returns the median milliseconds of one example in a LiteRT file of an untrained model.
 
     The time does not depend on the values of the weights.
     """
     (inputs,) = model.inputs
+    # Random numbers, or ones where an input is the number of a word.
     samples = np.random.default_rng(0).random((8, *inputs.shape[1:]), np.float32)
+    if "int" in keras.backend.standardize_dtype(inputs.dtype):
+        samples = np.ones(samples.shape, "int32")
     with tempfile.TemporaryDirectory() as folder:
-        report = export.export(model, folder, ("litert",), "int8", samples)
+        report = export.export(model, folder, ("litert",), quantization, samples)
         artefact = export.load(report.rows[0].path)
         for _ in range(3):
             artefact(samples[:1])

@@ -103,7 +103,9 @@ def search(
     }
     if cluster is None or cluster.role == "chief":
         _prepare(output, settings, resume)
-    hypermodel.latencies = Latencies(output / "latency.json", hypermodel.latencies.known)
+    hypermodel.latencies = Latencies(
+        output / "latency.json", hypermodel.latencies.known, hypermodel.quantization
+    )
     fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
     with distributed.joined(cluster):
         tuner = tuner_class(

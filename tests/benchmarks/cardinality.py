@@ -3,13 +3,15 @@
     python tests/benchmarks/cardinality.py --seeds 0 1 2
 
 Two stages of bottlenecks on the embedded digits; `base_width` follows from the cardinality, so that
-the cost stays (Xie et al., 2017, section 3.3). Killed, the same command goes on.
+the cost stays (Xie et al., 2017, section 3.3). Killed, the same command goes on. Table and plot are
+kept in `results/`, the table as JSON.
 """
 
 import argparse
 import pathlib
 
 import numpy as np
+from _kept import RESULTS, keep
 
 from keras_residual import data, tuning
 
@@ -83,23 +85,30 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/cardinality"))
-    parser.add_argument("--picture", type=pathlib.Path)
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     arguments = parser.parse_args()
     rows = [searched(seed, arguments.epochs, arguments.output) for seed in arguments.seeds]
     print("| cardinality | MACs | parameters | accuracy | loss |")
     print("|---:|---:|---:|---:|---:|")
+    lines = []
     for cardinality in CARDINALITIES:
         same = [row[cardinality] for row in rows]
-        accuracy = np.mean([row.accuracy for row in same])
-        loss = np.mean([row.metrics["val_loss"] for row in same])
         spent = same[0].spent
+        line = {
+            "cardinality": cardinality,
+            "macs": spent.macs,
+            "parameters": spent.parameters,
+            "accuracy": [row.accuracy for row in same],
+            "loss": [row.metrics["val_loss"] for row in same],
+        }
+        lines.append(line)
         print(
-            f"| {cardinality} | {spent.macs:,} | {spent.parameters:,} | {accuracy:.2%} "
-            f"| {loss:.4f} |"
+            f"| {cardinality} | {spent.macs:,} | {spent.parameters:,} "
+            f"| {np.mean(line['accuracy']):.2%} | {np.mean(line['loss']):.4f} |"
         )
-    picture = arguments.picture or arguments.output / "cardinality.png"
-    draw(rows, picture)
-    print(picture)
+    path = keep(arguments.results, "cardinality", seeds=arguments.seeds, rows=lines)
+    draw(rows, path.with_suffix(".png"))
+    print(path, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

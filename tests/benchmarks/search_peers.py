@@ -1,19 +1,21 @@
 """Our HyperResNet beside Keras Tuner's: the same digits, trials, and seconds a trial.
 
-    python tests/benchmarks/search_peers.py --trials 6 --seconds 25
+    python tests/benchmarks/search_peers.py --trials 6 --seconds 60 --seeds 0 1 2
 
 Both search at random, and compare networks on the same fifth of the training images. The best of
-each, as it was trained in its trial, is tested on the 360 held-out digits.
+each, as it was trained in its trial, is tested on the 360 held-out digits. Killed, the same command
+goes on. The table is kept as JSON in `--results`.
 """
 
 import argparse
+import json
 import pathlib
-import tempfile
 import time
 
 import keras
 import keras_tuner
 import numpy as np
+from _kept import RESULTS, keep
 
 from keras_residual import data, tuning
 
@@ -40,43 +42,42 @@ def arrays(split):
 def tested(tuner, images, labels):
     model = tuner.get_best_models(1)[0]
     accuracy = (model.predict(images, verbose=0).argmax(-1) == labels).mean()
-    (trial,) = tuner.oracle.get_best_trials(1)
+    (best,) = tuner.oracle.get_best_trials(1)
     done = [t for t in tuner.oracle.trials.values() if t.status == "COMPLETED"]
-    epochs = trial.metrics.get_last_value("val_accuracy")
     return {
         "completed": len(done),
-        "validation": epochs,
+        "validation": float(best.metrics.get_last_value("val_accuracy")),
         "test": float(accuracy),
         "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
     }
 
 
-def ours(train, held_out, test, arguments, folder):
+def ours(train, held_out, seed, arguments, folder):
     space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", augmentation=None)
     tuner = tuning.RandomSearch(
         space,
         keras_tuner.Objective("val_accuracy", "max"),
         directory=folder,
-        seed=arguments.seed,
+        seed=seed,
         max_trials=arguments.trials,
     )
     search(tuner, train, held_out, arguments)
-    return tested(tuner, *test)
+    return tuner
 
 
-def theirs(train, held_out, test, arguments, folder):
+def theirs(train, held_out, seed, arguments, folder):
     space = keras_tuner.applications.HyperResNet(input_shape=(8, 8, 1), classes=10)
     tuner = keras_tuner.RandomSearch(
         space,
         keras_tuner.Objective("val_accuracy", "max"),
         directory=folder,
-        seed=arguments.seed + 1,
+        seed=seed + 1,
         max_trials=arguments.trials,
         max_consecutive_failed_trials=arguments.trials + 1,
     )
     shares = [(x, keras.utils.to_categorical(y, 10)) for x, y in (train, held_out)]
     search(tuner, *shares, arguments)
-    return tested(tuner, *test)
+    return tuner
 
 
 def search(tuner, train, held_out, arguments):
@@ -89,28 +90,46 @@ def search(tuner, train, held_out, arguments):
     )
 
 
+def compared(name, run, seed, arguments):
+    """The best of one space with one seed; what has been done is read again."""
+    folder = arguments.output / f"{name}-seed{seed}"
+    kept = folder / "found.json"
+    if kept.exists():
+        return json.loads(kept.read_text())
+    digits = data.load("digits")
+    train, held_out = (arrays(split) for split in digits.train.hold_out(0.2))
+    began = time.monotonic()
+    tuner = run(train, held_out, seed, arguments, folder)
+    seconds = round(time.monotonic() - began)
+    row = {"space": name, "seed": seed, "seconds": seconds, **tested(tuner, *arrays(digits.test))}
+    kept.write_text(json.dumps(row, indent=2) + "\n")
+    return row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=25)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/peers"))
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     arguments = parser.parse_args()
-    digits = data.load("digits")
-    train, held_out = (arrays(split) for split in digits.train.hold_out(0.2))
-    test = arrays(digits.test)
-    print("| space | trials | seconds | validation | test | parameters of the best |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, run in (("keras_residual", ours), ("keras_tuner.applications", theirs)):
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            found = run(train, held_out, test, arguments, pathlib.Path(folder))
-            seconds = time.monotonic() - began
-        print(
-            f"| {name}.HyperResNet | {found['completed']} of {arguments.trials} | {seconds:.0f} "
-            f"| {found['validation']:.2%} | {found['test']:.2%} | {found['parameters']:,} |",
-            flush=True,
-        )
+    spaces = {"keras_residual.tuning": ours, "keras_tuner.applications": theirs}
+    print("| `HyperResNet` of | seed | trials | seconds | validation | test | parameters |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    rows = []
+    for seed in arguments.seeds:
+        for name, run in spaces.items():
+            row = compared(name, run, seed, arguments)
+            rows.append(row)
+            print(
+                f"| `{name}` | {seed} | {row['completed']} of {arguments.trials} "
+                f"| {row['seconds']} | {row['validation']:.2%} | {row['test']:.2%} "
+                f"| {row['parameters']:,} |",
+                flush=True,
+            )
+    print(keep(arguments.results, "search_peers", rows=rows))
 
 
 if __name__ == "__main__":

@@ -16,21 +16,16 @@ again. The table is printed, and kept as JSON in `--results`.
 
 import argparse
 import dataclasses
-import datetime
 import json
-import os
 import pathlib
-import platform
-import shlex
 import statistics
-import sys
 
 import keras
+from _kept import RESULTS, keep
 
 import keras_residual
 from keras_residual import analysis, data, training, tuning
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 # ResNet-8 at a quarter of its width.
 DEFAULT = {"widths": (4, 8, 16), "stem_width": 4}
 KINDS = {
@@ -168,18 +163,9 @@ def main():
     rows, budget = [], picked.trainable_parameters
     for seed in arguments.seeds:
         rows.append(compared(dataset, budget, seed, arguments))
-        content = {
-            "command": shlex.join(["python", *sys.argv]),
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-            "dataset": str(dataset),
-            "budget": budget,
-            "default_macs": picked.macs,
-            "rows": rows,
-        }
-        arguments.results.mkdir(parents=True, exist_ok=True)
-        path = arguments.results / f"search_under_budget-{dataset.name}-{arguments.algorithm}.json"
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        content = {"budget": budget, "default_macs": picked.macs, "rows": rows}
+        name = f"search_under_budget-{dataset.name}-{arguments.algorithm}"
+        path = keep(arguments.results, name, dataset=str(dataset), **content)
         print(f"seed {seed}: {rows[-1]['network']}", flush=True)
     print(table(rows, content))
     print(path)

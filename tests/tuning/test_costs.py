@@ -26,6 +26,18 @@ POINTS = {
         tuning.HyperDenseNet((8, 8, 1), 10),
         {"depth1": 4, "depth2": 4, "depth3": 4},
     ),
+    "lstm": (
+        tuning.HyperResidualLSTM((24, 2), 3),
+        {"num_layers": 4, "units": 64},
+    ),
+    "narrow lstm": (
+        tuning.HyperResidualLSTM((24, 2), 3),
+        {"num_layers": 3, "units": 32, "bidirectional_bottom": True, "pooling": "avg"},
+    ),
+    "words": (
+        tuning.HyperResidualLSTM((24,), 3, 100),
+        {"num_layers": 2, "units": 32, "embedding_size": 32},
+    ),
     "series": (
         tuning.HyperResNet1D((96, 1), 2),
         {"width1": 16, "width2": 32, "width3": 32},
@@ -45,14 +57,16 @@ def test_no_file_is_larger_than_its_estimate(name, tmp_path):
         noise = 0.1 * rng.normal(size=weight.shape)
         weight.assign(noise + weight.path.endswith(("gamma", "variance")))
     data = rng.random((8, *model.input_shape[1:]), np.float32)
-    (row,) = export.export(model, tmp_path, ("litert",), "int8", data).rows
+    if len(model.input_shape) == 2:
+        data = rng.integers(1, 100, data.shape)
+    (row,) = export.export(model, tmp_path, ("litert",), space.quantization, data).rows
     assert row.bytes <= space.spent(values).file_size <= 1.15 * row.bytes
 
 
 def test_latencies_are_measured_once_an_architecture(tmp_path, monkeypatch):
     measured = []
 
-    def measure(model):
+    def measure(model, quantization):
         measured.append(model.count_params())
         return 0.5 * len(measured)
 
@@ -73,7 +87,7 @@ def test_points_that_are_too_slow_are_rejected(monkeypatch):
     """A network is timed only if it is within all other bounds."""
     timed = []
 
-    def measure(model):
+    def measure(model, quantization):
         timed.append(model.count_params())
         return model.count_params() / 1000
 
@@ -88,6 +102,32 @@ def test_points_that_are_too_slow_are_rejected(monkeypatch):
     assert "max_parameters" in space.objection({})
     assert len(timed) == 3  # the smallest network, when the space was made
     assert space.spent(small).latency_ms == pytest.approx(timed[1] / 1000)
+
+
+def test_lstm_stacks_have_all_budgets(monkeypatch):
+    timed = []
+
+    def measure(model, quantization):
+        timed.append(quantization)
+        return model.count_params() / 1000
+
+    monkeypatch.setattr("keras_residual.tuning.latency.measured", measure)
+    space = tuning.HyperResidualLSTM((24, 2), 3, max_file_size=60_000, max_latency_ms=20)
+    assert "bytes of int8 LiteRT (estimated) exceed max_file_size=60,000" in space.objection({})
+    reason = space.objection({"num_layers": 4, "units": 32})
+    assert "ms an example by LiteRT exceed max_latency_ms=20" in reason
+    assert space.objection({"num_layers": 1, "units": 32}) is None
+    assert set(timed) == {"dynamic"}
+    with pytest.raises(ValueError, match="need a fixed number of steps"):
+        tuning.HyperResidualLSTM((None, 2), 3, max_file_size=60_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vocabulary_size", [None, 50])
+def test_a_measured_latency_of_sequences_is_a_time(vocabulary_size):
+    shape = (6, 2) if vocabulary_size is None else (6,)
+    space = tuning.HyperResidualLSTM(shape, 3, vocabulary_size, units=8, max_latency_ms=1e6)
+    assert 0 < space.spent({}).latency_ms < 1e3
 
 
 @pytest.mark.slow

@@ -190,7 +190,9 @@ def test_damaged_files_are_named_and_set_aside(tmp_path):
 
 def check_kills(folder, kills):
     moments = random.Random(kills)
-    space, options = {"seconds": 0.05}, {"max_trials": 8 * kills}
+    # More points than trials.
+    units = {"units": list(range(1, 33))}
+    space, options = {"seconds": 0.05, **units}, {"max_trials": 8 * kills}
     for kill in range(1, kills + 1):
         running = process(folder, space, options)
         wait_until(lambda kill=kill: len(completed(folder)) >= 6 * kill, running)
@@ -202,7 +204,7 @@ def check_kills(folder, kills):
     assert len(whole.completed) == 8 * kills and not whole.failed
     after = completed(folder)
     assert len(before) >= 6 * kills and all(after[name] == before[name] for name in before)
-    alone = search(folder / "alone", ToySpace(), **options)
+    alone = search(folder / "alone", ToySpace(**units), **options)
     assert [row.values for row in alone.rows[:6]] == [row.values for row in whole.rows[:6]]
 
 
