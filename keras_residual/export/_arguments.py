@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual.export import jax_file, onnx_file
+from keras_residual.export._signature import count_of, fitting, input_specs, rows_of
 from keras_residual.export.artefact import SUFFIXES
 from keras_residual.export.litert import INTEGERS, QUANTIZATIONS
 from keras_residual.layers.image_normalization import ImageNormalization
@@ -22,13 +23,16 @@ _RANDOM_SAMPLES = 8
 
 @dataclass(frozen=True)
 class Request:
-    """What to write. Fields are the arguments of `export`; data are arrays here."""
+    """What to write. Fields are the arguments of `export`.
+
+    Once `checked`, data are arrays, and `preprocessing` holds layers, by the names of the inputs.
+    """
 
     formats: tuple[str, ...]
     quantization: str | None
-    inputs: np.ndarray
-    evaluation_data: tuple[np.ndarray, np.ndarray] | None
-    preprocessing: keras.layers.Layer | None
+    representative_data: dict[str, np.ndarray]
+    evaluation_data: tuple[dict[str, np.ndarray], np.ndarray] | None
+    preprocessing: dict[str, keras.layers.Layer]
     include_preprocessing: bool
     labels: list[str] | None
     batch_size: int | None
@@ -38,19 +42,49 @@ class Request:
     tolerance: float | None
     measure: bool
 
-    def samples(self) -> list[np.ndarray]:
+    def checked(self, model: keras.Model) -> "Request":
+        """Returns the request for a model, or raises a ValueError that names the argument."""
+        _checks.choice("quantization", self.quantization, QUANTIZATIONS)
+        formats = _checked_formats(self.formats)
+        if "onnx" in formats:
+            onnx_file.check_installed()
+        if "jax" in formats:
+            jax_file.check_backend()
+        for name in ("include_preprocessing", "integer_io", "fold", "measure"):
+            _checks.boolean(name, getattr(self, name))
+        if self.batch_size is not None:
+            _checks.integer("batch_size", self.batch_size)
+        if self.opset is not None:
+            _checks.integer("opset", self.opset, minimum=7)
+        if self.tolerance is not None:
+            _checks.real("tolerance", self.tolerance, 0.0, float("inf"))
+        evaluation = _checked_evaluation(model, self.evaluation_data)
+        data = self.representative_data
+        if data is None and evaluation is not None and self.quantization not in INTEGERS:
+            data = evaluation[0]
+        return replace(
+            self,
+            formats=formats,
+            representative_data=_checked_data(model, data, self.quantization, formats),
+            evaluation_data=evaluation,
+            preprocessing=_checked_preprocessing(
+                model, self.preprocessing, self.include_preprocessing
+            ),
+            labels=_checked_labels(model, self.labels),
+        )
+
+    def samples(self) -> list[dict[str, np.ndarray]]:
         """Returns the batches that decide the ranges of integers."""
-        size = self.batch_size or 1
-        rows = self.inputs[:_CALIBRATION_SAMPLES]
-        if len(rows) < size:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-        return [rows[i : i + size] for i in range(0, len(rows) - size + 1, size)]
+        size, data = self.batch_size or 1, self.representative_data
+        count = max(size, min(count_of(data), _CALIBRATION_SAMPLES))
+        return [rows_of(data, i, i + size) for i in range(0, count - size + 1, size)]
 
     def compared(self):
         """Returns what artefact and model are compared on."""
         if self.evaluation_data is not None:
             return self.evaluation_data
-        return self.inputs[:_COMPARED_SAMPLES]
+        count = min(_COMPARED_SAMPLES, count_of(self.representative_data))
+        return rows_of(self.representative_data, 0, count)
 
     def quantization_of(self, format: str) -> str | None:
         """Returns the quantization of an artefact: not every format has one."""
@@ -65,63 +99,6 @@ class Request:
         return f"model{ending}{SUFFIXES[format]}"
 
 
-def checked(
-    model,
-    formats,
-    quantization,
-    representative_data,
-    evaluation_data,
-    preprocessing,
-    include_preprocessing,
-    labels,
-    batch_size,
-    integer_io,
-    opset,
-    fold,
-    tolerance,
-    measure,
-) -> Request:
-    """Returns the request, or raises a ValueError that names the argument."""
-    _checks.choice("quantization", quantization, QUANTIZATIONS)
-    formats = _checked_formats(formats)
-    if "onnx" in formats:
-        onnx_file.check_installed()
-    if "jax" in formats:
-        jax_file.check_backend()
-    for name, value in (
-        ("include_preprocessing", include_preprocessing),
-        ("integer_io", integer_io),
-        ("fold", fold),
-        ("measure", measure),
-    ):
-        _checks.boolean(name, value)
-    if batch_size is not None:
-        _checks.integer("batch_size", batch_size)
-    if opset is not None:
-        _checks.integer("opset", opset, minimum=7)
-    if tolerance is not None:
-        _checks.real("tolerance", tolerance, 0.0, float("inf"))
-    evaluation = _checked_evaluation(model, evaluation_data)
-    if representative_data is None and evaluation is not None and quantization not in INTEGERS:
-        representative_data = evaluation[0]
-    layer = _checked_preprocessing(preprocessing, include_preprocessing)
-    return Request(
-        formats,
-        quantization,
-        _checked_inputs(model, representative_data, quantization, formats),
-        evaluation,
-        layer,
-        include_preprocessing,
-        _checked_labels(model, labels),
-        batch_size,
-        integer_io,
-        opset,
-        fold,
-        tolerance,
-        measure,
-    )
-
-
 def _checked_formats(formats) -> tuple[str, ...]:
     names = (formats,) if isinstance(formats, str) else tuple(formats)
     if not names:
@@ -131,16 +108,31 @@ def _checked_formats(formats) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _checked_preprocessing(preprocessing, included):
-    if preprocessing is None:
-        return ImageNormalization(name="preprocessing") if included else None
-    layer = preprocessing
+def _checked_preprocessing(model, preprocessing, included) -> dict[str, keras.layers.Layer]:
+    names = list(input_specs(model))
+    if preprocessing is None and not included:
+        return {}
+    if not isinstance(preprocessing, dict):
+        if len(names) > 1:
+            raise ValueError(
+                "`preprocessing` must be a dict of layers by the names of the inputs, some of "
+                f"{', '.join(names)}. Received: preprocessing={preprocessing!r}"
+            )
+        preprocessing = {names[0]: preprocessing}
+    for name in preprocessing:
+        _checks.choice("preprocessing", name, names)
+    return {name: _checked_layer(layer) for name, layer in preprocessing.items()}
+
+
+def _checked_layer(layer):
+    if layer is None:
+        return ImageNormalization(name="preprocessing")
     if not isinstance(layer, keras.layers.Layer) and hasattr(layer, "layer"):
         layer = layer.layer()
     if not isinstance(layer, keras.layers.Layer):
         raise ValueError(
             "`preprocessing` must be a layer, such as `layers.ImageNormalization`, or a "
-            f"`weights.Preprocessing`. Received: preprocessing={preprocessing!r}"
+            f"`weights.Preprocessing`. Received: preprocessing={layer!r}"
         )
     return layer
 
@@ -151,16 +143,15 @@ def _checked_labels(model, labels) -> list[str] | None:
     if isinstance(labels, (str, os.PathLike)):
         labels = Path(labels).read_text(encoding="utf-8").splitlines()
     labels = list(labels) if isinstance(labels, Sequence) else labels
-    shapes = {tuple(tensor.shape) for tensor in model.outputs}
-    count = next(iter(shapes))[-1] if len(shapes) == 1 else None
+    counts = list(dict.fromkeys(tensor.shape[-1] for tensor in model.outputs if tensor.shape))
     valid = isinstance(labels, list) and all(
         isinstance(label, str) and "\n" not in label for label in labels
     )
-    if not valid or count != len(labels):
+    if not valid or len(labels) not in counts:
         size = f"{len(labels)} labels" if valid else repr(labels)
         raise ValueError(
             "`labels` must be one name for each of the model's outputs, or a file with one a line: "
-            f"{count} of them. Received: {size}"
+            f"{' or '.join(map(str, counts))} of them. Received: {size}"
         )
     return labels
 
@@ -168,51 +159,40 @@ def _checked_labels(model, labels) -> list[str] | None:
 def _checked_evaluation(model, data):
     if data is None:
         return None
-    if not isinstance(data, (tuple, list)) or len(data) != 2 or len(data[0]) != len(data[1]):
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(
             "`evaluation_data` must be a pair of inputs and their classes, equally many. "
             f"Received: {type(data).__name__}"
         )
-    inputs = fitting("evaluation_data", model, data[0])
-    classes = np.asarray(data[1])
-    if classes.dtype.kind not in "iu":
+    inputs, classes = fitting("evaluation_data", model, data[0]), np.asarray(data[1])
+    if len(model.outputs) > 1:
         raise ValueError(
-            f"`evaluation_data` must have integers as classes. Received: {classes.dtype}"
+            "`evaluation_data` must be for a model with one output; give `representative_data` to "
+            f"compare more. Received: {model.name!r} with {len(model.outputs)} outputs"
+        )
+    if classes.dtype.kind not in "iu" or not classes.ndim or len(classes) != count_of(inputs):
+        raise ValueError(
+            f"`evaluation_data` must have integers as classes, {count_of(inputs)} of them. "
+            f"Received: {classes.dtype} of shape {classes.shape}"
         )
     return inputs, classes
 
 
-def _checked_inputs(model, data, quantization, formats) -> np.ndarray:
+def _checked_data(model, data, quantization, formats) -> dict[str, np.ndarray]:
     """Returns inputs to compare with."""
-    (tensor,) = model.inputs
-    shape = tuple(tensor.shape[1:])
+    specs = input_specs(model)
     if data is None and quantization in INTEGERS and not {*formats} <= {*UNQUANTIZED}:
         raise ValueError(
             f'quantization="{quantization}" needs `representative_data`, some inputs as the model '
             "will see them. Received: representative_data=None"
         )
-    if data is None and (None in shape or not keras.backend.is_float_dtype(tensor.dtype)):
-        raise ValueError(
-            f"`representative_data` must be given for an input of shape {shape} and type "
-            f"{tensor.dtype}. Received: representative_data=None"
-        )
-    if data is None:
-        return np.random.default_rng(0).random((_RANDOM_SAMPLES, *shape), np.float32)
-    return fitting("representative_data", model, data)
-
-
-def fitting(name: str, model: keras.Model, data) -> np.ndarray:
-    """Returns inputs of a model as an array, or raises a ValueError that names the argument."""
-    (tensor,) = model.inputs
-    shape = tuple(tensor.shape[1:])
-    kind = keras.backend.standardize_dtype(tensor.dtype)
-    data = np.asarray(data, "float32" if keras.backend.is_float_dtype(kind) else kind)
-    fits = len(data.shape) == len(shape) + 1 and all(
-        size in (None, given) for size, given in zip(shape, data.shape[1:], strict=True)
-    )
-    if not fits or not len(data):
-        raise ValueError(
-            f"`{name}` must be inputs of shape {shape}, first axis the number of them. "
-            f"Received: shape {data.shape}"
-        )
-    return data
+    if data is not None:
+        return fitting("representative_data", model, data)
+    for name, spec in specs.items():
+        if None in spec.shape[1:] or not spec.is_floating:
+            raise ValueError(
+                f"`representative_data` must be given for an input of shape {spec} and type "
+                f"{spec.type}, {name!r}. Received: representative_data=None"
+            )
+    random = np.random.default_rng(0).random
+    return {n: random((_RANDOM_SAMPLES, *spec.shape[1:]), np.float32) for n, spec in specs.items()}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_residual.export._signature import named_outputs
 from keras_residual.layers.residual_lstm import ResidualLSTM
 
 # Layers whose output at a step depends on their input at that step only.
@@ -31,7 +32,9 @@ def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
     tensors = keras.tree.map_structure(lambda _: inputs, model.input)
     fixed = keras.models.clone_model(model, input_tensors=tensors, clone_function=copy)
     _copy_weights(copies)
-    return keras.Model({"sequences": inputs}, {"outputs": fixed.output})
+    several = len(fixed.outputs) > 1
+    outputs = named_outputs(fixed.output) if several else {"outputs": fixed.outputs[0]}
+    return keras.Model({"sequences": inputs}, outputs)
 
 
 def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict]:

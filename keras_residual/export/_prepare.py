@@ -1,10 +1,13 @@
 """The model that is exported: folded, in float32, with its preprocessing, its batch size fixed."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
 from keras_residual.export._arguments import Request
 from keras_residual.export._rewrite import Folding, Rewrite
+from keras_residual.export._signature import input_specs, new_inputs, structured
 from keras_residual.export.errors import ExportError
 from keras_residual.layers.residual_lstm import ResidualLSTM
 
@@ -14,34 +17,28 @@ _HALVES = ("bfloat16", "float16")
 def functional(model, data) -> keras.Model:
     """Returns a model with known inputs, or raises a ValueError.
 
-    A subclassed model gets them from the shape of the data.
+    A subclassed model gets them from the shapes of the data: an array, or several in a tuple or a
+    dict.
     """
-    known = isinstance(model, keras.Model) and getattr(model, "inputs", None)
-    if (
-        isinstance(model, keras.Model)
-        and not known
-        and data is not None
-        and len(np.shape(data)) > 1
-    ):
-        data = np.asarray(data)
-        inputs = keras.Input(data.shape[1:], dtype=_input_type(data))
-        return keras.Model(inputs, model(inputs), name=model.name)
-    if not known:
+    if isinstance(model, keras.Model) and getattr(model, "inputs", None):
+        return model
+    is_array = not isinstance(data, (tuple, dict)) and np.ndim(data) > 1
+    if not isinstance(model, keras.Model) or not (is_array or isinstance(data, (tuple, dict))):
         raise ValueError(
-            "`model` must be a built Keras model of one input; a subclassed one needs "
-            f"`representative_data`. Received: {model!r}"
+            "`model` must be a built Keras model; a subclassed one needs `representative_data`. "
+            f"Received: {model!r}"
         )
-    if len(model.inputs) > 1:
-        names = ", ".join(tensor.name for tensor in model.inputs)
-        raise ValueError(
-            "`model` must be a built Keras model of one input; export its parts, models of one "
-            f"input each. Received: {model.name!r} with inputs {names}"
-        )
-    return model
+    if isinstance(data, dict):
+        inputs = {name: _input_like(value, name) for name, value in data.items()}
+    else:
+        inputs = keras.tree.map_structure(_input_like, data)
+    return keras.Model(inputs, model(inputs), name=model.name)
 
 
-def _input_type(data):
-    return "float32" if data.dtype.kind == "f" else data.dtype.name
+def _input_like(data, name=None):
+    data = np.asarray(data)
+    kind = "float32" if data.dtype.kind == "f" else data.dtype.name
+    return keras.Input(data.shape[1:], dtype=kind, name=name)
 
 
 def is_sequence_model(model) -> bool:
@@ -71,17 +68,21 @@ def prepared(model: keras.Model, request: Request) -> tuple[keras.Model, Folding
 
 def with_input(model: keras.Model, request: Request) -> keras.Model:
     """Returns a model with the preprocessing and the batch size asked for."""
-    if not request.include_preprocessing and request.batch_size is None:
+    layers = request.preprocessing if request.include_preprocessing else {}
+    if not layers and request.batch_size is None:
         return model
-    (tensor,) = model.inputs
-    inputs = keras.Input(
-        batch_shape=(request.batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
-    )
-    x = request.preprocessing(inputs) if request.include_preprocessing else inputs
-    if tuple(x.shape[1:]) != tuple(tensor.shape[1:]):
-        raise ExportError(
-            f"`preprocessing` must keep the input's shape. Received: a layer that turns "
-            f"{tuple(inputs.shape)} into {tuple(x.shape)}"
-        )
-    outputs = model(keras.tree.map_structure(lambda _: x, model.input))
-    return keras.Model(inputs, outputs, name=model.name)
+    inputs = new_inputs(model, request.batch_size)
+    prepared = {name: layers[name](x) if name in layers else x for name, x in inputs.items()}
+    for name, spec in input_specs(model).items():
+        if tuple(prepared[name].shape[1:]) != spec.shape[1:]:
+            raise ExportError(
+                f"`preprocessing` must keep the input's shape. Received: a layer that turns "
+                f"{tuple(inputs[name].shape)} into {tuple(prepared[name].shape)}"
+            )
+    outputs = model(structured(model, prepared.values()))
+    return keras.Model(structured(model, inputs.values()), outputs, name=model.name)
+
+
+def without_batch_size(model: keras.Model, request: Request) -> keras.Model:
+    """Returns a model with the preprocessing asked for, for any batch size."""
+    return with_input(model, replace(request, batch_size=None))

@@ -20,21 +20,28 @@ def open_litert(path, threads):
 
     def prepare(batch):
         interpreter = Interpreter(path, num_threads=threads)
-        details = interpreter.get_input_details()[0]
-        shape = [batch if i == 0 else n for i, n in enumerate(details["shape_signature"])]
-        if details["shape_signature"][0] == -1:
-            interpreter.resize_tensor_input(details["index"], shape)
+        fixed = batch
+        for details in interpreter.get_input_details():
+            shape = [int(size) for size in details["shape_signature"]]
+            if shape[0] == -1:
+                interpreter.resize_tensor_input(details["index"], [batch, *shape[1:]])
+            else:
+                fixed = shape[0]
         interpreter.allocate_tensors()
-        details = interpreter.get_input_details()[0]
-        values = numbers(details["shape"], np.dtype(details["dtype"]))
+        values = {
+            details["index"]: numbers(details["shape"], np.dtype(details["dtype"]))
+            for details in interpreter.get_input_details()
+        }
+        outputs = [details["index"] for details in interpreter.get_output_details()]
 
         def run():
             interpreter.reset_all_variables()
-            interpreter.set_tensor(details["index"], values)
+            for index, value in values.items():
+                interpreter.set_tensor(index, value)
             interpreter.invoke()
-            return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            return [interpreter.get_tensor(index) for index in outputs]
 
-        return run, int(details["shape"][0])
+        return run, fixed
 
     return prepare
 
@@ -46,13 +53,17 @@ def open_onnx(path, threads):
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
-    spec = session.get_inputs()[0]
+    specs = session.get_inputs()
+    # Other types have the same names as NumPy's: tensor(int32).
+    kinds = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
     def prepare(batch):
-        fixed = spec.shape[0] if isinstance(spec.shape[0], int) else batch
-        kind = {"tensor(float)": "float32", "tensor(int32)": "int32"}.get(spec.type, "int64")
-        values = numbers([fixed, *spec.shape[1:]], np.dtype(kind))
-        return lambda: session.run(None, {spec.name: values}), fixed
+        fixed = fixed_batch(specs, batch)
+        values = {
+            spec.name: numbers([fixed, *spec.shape[1:]], kinds.get(spec.type, spec.type[7:-1]))
+            for spec in specs
+        }
+        return lambda: session.run(None, values), fixed
 
     return prepare
 
@@ -63,16 +74,19 @@ def open_saved_model(path, threads):
     limit_threads(tf, threads)
     loaded = tf.saved_model.load(path)
     serve = loaded.signatures["serving_default"]
-    ((name, spec),) = serve.structured_input_signature[1].items()
+    specs = serve.structured_input_signature[1]
 
     def prepare(batch):
         # The signature lives only as long as the object it came from.
-        keep, fixed = loaded, spec.shape[0] or batch
-        values = numbers([fixed, *spec.shape[1:]], np.dtype(spec.dtype.as_numpy_dtype))
+        keep, fixed = loaded, fixed_batch(specs.values(), batch)
+        values = {
+            name: numbers([fixed, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
+            for name, spec in specs.items()
+        }
 
         def run():
             assert keep is not None
-            outputs = serve(**{name: tf.constant(values)})
+            outputs = serve(**{name: tf.constant(value) for name, value in values.items()})
             return [value.numpy() for value in outputs.values()]
 
         return run, fixed
@@ -85,13 +99,14 @@ def open_jax(path, threads):
     from jax import export
 
     exported = export.deserialize(bytearray(pathlib.Path(path).read_bytes()))
-    (spec,) = exported.in_avals
+    specs = exported.in_avals
 
     def prepare(batch):
-        fixed = spec.shape[0] if isinstance(spec.shape[0], int) else batch
-        values = numbers([fixed, *spec.shape[1:]], np.dtype(spec.dtype))
+        fixed = fixed_batch(specs, batch)
+        flat = [numbers([fixed, *spec.shape[1:]], spec.dtype) for spec in specs]
+        values, named = exported.in_tree.unflatten(flat)
         call = jax.jit(exported.call)
-        return lambda: jax.block_until_ready(call(values)), fixed
+        return lambda: jax.block_until_ready(call(*values, **named)), fixed
 
     return prepare
 
@@ -104,11 +119,12 @@ def open_keras(source, threads):
 
         limit_threads(tf, threads)
     model = load_keras(keras, source)
-    (tensor,) = model.inputs
 
     def prepare(batch):
-        values = numbers([batch, *tensor.shape[1:]], np.dtype(tensor.dtype))
-        return lambda: model.predict_on_batch(values), batch
+        fixed = fixed_batch(model.inputs, batch)
+        flat = [numbers([fixed, *tensor.shape[1:]], tensor.dtype) for tensor in model.inputs]
+        values = keras.tree.pack_sequence_as(model.input, flat)
+        return lambda: model.predict_on_batch(values), fixed
 
     return prepare
 
@@ -128,7 +144,13 @@ def limit_threads(tf, threads):
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def fixed_batch(specs, batch):
+    sizes = [spec.shape[0] for spec in specs if isinstance(spec.shape[0], int)]
+    return sizes[0] if sizes else batch
+
+
 def numbers(shape, dtype):
+    dtype = np.dtype(dtype)
     if any(not isinstance(size, (int, np.integer)) or size < 0 for size in shape):
         raise ValueError(f"an input of open size {list(shape)} cannot be timed")
     generator = np.random.default_rng(0)

@@ -9,8 +9,9 @@ import numpy as np
 from keras_residual.export import jax_file, litert, lstm, onnx_file, saved_model
 from keras_residual.export._arguments import Request
 from keras_residual.export._prepare import is_sequence_model, with_input
+from keras_residual.export._signature import input_specs, named_outputs
 from keras_residual.export.errors import ExportError
-from keras_residual.export.litert_metadata import add_metadata
+from keras_residual.export.litert_metadata import InputMetadata, add_metadata
 from keras_residual.export.quantization_aware import for_converter, is_quantization_aware
 from keras_residual.layers.image_normalization import ImageNormalization
 
@@ -61,7 +62,7 @@ class Writer:
                 path,
                 self.request.quantization,
                 self.request.samples(),
-                self.request.integer_io and self._floating_input(),
+                self.request.integer_io and self._floating_inputs(),
             )
         path.write_bytes(self._with_metadata(path.read_bytes()))
 
@@ -81,14 +82,19 @@ class Writer:
                 "LiteRT files of LSTM models have no preprocessing. "
                 "Received: include_preprocessing=True"
             )
-        (tensor,) = self.model.inputs
+        if len(self.model.inputs) > 1:
+            raise ExportError(
+                "LiteRT files of LSTM models have one input; export the parts, models of one input "
+                f"each. Received: {self.model.name!r} with {', '.join(input_specs(self.model))}"
+            )
+        (data,) = self.request.representative_data.values()
         lstm.write(
             self.model,
             path,
             batch_size=self.request.batch_size or 1,
-            steps=tensor.shape[1] or self.request.inputs.shape[1],
+            steps=self.model.inputs[0].shape[1] or data.shape[1],
             quantization=self.request.quantization,
-            representative_data=self.request.inputs,
+            representative_data=data,
         )
 
     def _onnx(self, path):
@@ -104,34 +110,36 @@ class Writer:
         )
 
     def _check_sizes(self, format):
-        (tensor,) = self.prepared.inputs
-        is_open = None in tensor.shape[1:] and not is_sequence_model(self.model)
-        if is_open and self.request.quantization in litert.INTEGERS:
-            raise ExportError(
-                f'quantization="{self.request.quantization}" needs a fixed input size in {format}; '
-                f"build the model with one. Received: an input of {tuple(tensor.shape[1:])}"
-            )
+        if self.request.quantization not in litert.INTEGERS or is_sequence_model(self.model):
+            return
+        for name, spec in input_specs(self.prepared).items():
+            if None in spec.shape[1:]:
+                raise ExportError(
+                    f'quantization="{self.request.quantization}" needs a fixed input size in '
+                    f"{format}; build the model with one. Received: {name!r} of {spec}"
+                )
 
-    def _floating_input(self):
-        return keras.backend.is_float_dtype(self.prepared.inputs[0].dtype)
+    def _floating_inputs(self):
+        return all(spec.is_floating for spec in input_specs(self.prepared).values())
 
     def _with_metadata(self, content):
-        (tensor,) = self.prepared.inputs
-        mean, std = self._normalization()
         return add_metadata(
             content,
             self.model.name,
             f"{type(self.model).__name__} exported by keras_residual",
-            channels=tensor.shape[-1] if len(tensor.shape) == 4 else None,
-            mean=mean,
-            std=std,
+            inputs=[self._described(*item) for item in input_specs(self.prepared).items()],
+            outputs=list(named_outputs(self.prepared.output)),
             labels=self.request.labels,
             keep_names=self.request.quantization not in litert.INTEGERS,
         )
 
-    def _normalization(self):
+    def _described(self, name, spec):
+        channels = spec.shape[-1] if len(spec.shape) == 4 else None
+        return InputMetadata(name, channels, *self._normalization(name))
+
+    def _normalization(self, name):
         """Returns what to subtract and divide by before the file, in units of its raw input."""
-        layer = self.request.preprocessing
+        layer = self.request.preprocessing.get(name)
         if not isinstance(layer, ImageNormalization):
             return None, None
         if self.request.include_preprocessing:

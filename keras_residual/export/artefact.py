@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual.export._signature import arrays_by_name, count_of, rows_of
 from keras_residual.export.errors import ExportError
 from keras_residual.export.jax_file import JaxRuntime
 from keras_residual.export.litert import LiteRTRuntime
@@ -24,8 +25,8 @@ class Artefact:
     Attributes:
         path: The file or folder.
         format: `"saved_model"`, `"litert"`, `"onnx"` or `"jax"`.
-        input_shape: Shape of its input; `None` for sizes that may vary.
-        input_type: Name of the type of its input.
+        inputs: Shape and type of each input by name, in order: the model's own, except in files of
+            `jax.export`, which sort by name.
 
     Example:
 
@@ -36,7 +37,28 @@ class Artefact:
     def __init__(self, path: Path, runtime):
         self.path, self.format = path, runtime.format
         self._runtime = runtime
-        self.input_shape, self.input_type = runtime.input_shape, runtime.input_type
+        self.inputs = dict(runtime.inputs)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of its only input; `None` for sizes that may vary."""
+        return self._only_input.shape
+
+    @property
+    def input_type(self) -> str:
+        """Name of the type of its only input."""
+        return self._only_input.type
+
+    @property
+    def _only_input(self):
+        if len(self.inputs) > 1:
+            raise ValueError(f"{self.path} has several inputs: {', '.join(self.inputs)}.")
+        return next(iter(self.inputs.values()))
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch size it takes; `None` for any."""
+        return next((spec.shape[0] for spec in self.inputs.values() if spec.shape[0]), None)
 
     @property
     def bytes(self) -> int:
@@ -60,16 +82,17 @@ class Artefact:
             digest.update(file.read_bytes())
         return digest.hexdigest() if self.path.is_dir() else _sha256(self.path)
 
-    def __call__(self, batch: np.ndarray):
+    def __call__(self, batch):
         """Returns the outputs for one batch, computed in one run."""
-        outputs = self._runtime(batch)
+        outputs = self._runtime(arrays_by_name("batch", self.inputs, batch))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 32):
+    def predict(self, inputs, batch_size: int = 32):
         """Returns the outputs for `inputs`, computed in batches.
 
         Args:
-            inputs: `(n, ...)` floating point, also for a file that computes in integers.
+            inputs: `(n, ...)`, for several inputs a tuple in their order or a dict by name;
+                floating point also for a file that computes in integers.
             batch_size: Positive integer. A file with a fixed batch takes that.
 
         Returns:
@@ -78,29 +101,16 @@ class Artefact:
         Raises:
             ValueError: If the inputs are not of the artefact's shape.
         """
-        inputs = np.asarray(inputs)
-        self._check(inputs)
-        size = self._runtime.fixed_batch or _checks.integer("batch_size", batch_size)
-        parts = []
-        for start in range(0, len(inputs), size):
-            batch = inputs[start : start + size]
-            missing = size - len(batch) if self._runtime.fixed_batch else 0
-            padded = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-            part = self._runtime(padded)
-            parts.append({name: value[: len(batch)] for name, value in part.items()})
+        arrays = arrays_by_name("inputs", self.inputs, inputs)
+        size = self.fixed_batch or _checks.integer("batch_size", batch_size)
+        parts, count = [], count_of(arrays)
+        for start in range(0, count, size):
+            used = min(size, count - start)
+            batch = rows_of(arrays, start, start + (size if self.fixed_batch else used))
+            part = self._runtime(batch)
+            parts.append({name: value[:used] for name, value in part.items()})
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
-
-    def _check(self, inputs):
-        expected, received = self.input_shape, inputs.shape
-        fits = len(expected) == len(received) and all(
-            size is None or size == given
-            for size, given in zip(expected[1:], received[1:], strict=True)
-        )
-        if not fits or not len(inputs):
-            shape = ("n", *("any" if size is None else size for size in expected[1:]))
-            accepted = ", ".join(map(str, shape))
-            raise ValueError(f"`inputs` must be ({accepted}). Received: shape {received}")
 
 
 def load(path: str | os.PathLike, threads: int = 1) -> Artefact:

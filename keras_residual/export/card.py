@@ -117,7 +117,7 @@ def as_text(card: dict) -> str:
     lines += ["|---|---|---:|---:|---:|---:|---:|"]
     lines += [_row(name, entry) for name, entry in card["artefacts"].items()]
     lines += ["", "Differences are to the Keras model's outputs, in the file's own runtime."]
-    lines += ["", "## Use", "", f"- Input: {_signature(card['input'])}"]
+    lines += ["", "## Use", "", *[f"- Input: {_signature(each)}" for each in card["input"]]]
     lines += [f"- Output: {_signature(output)}" for output in card["output"]]
     lines += [f"- Preprocessing: {card['preprocessing']}"]
     if card["labels"]:

@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_residual._files import replacing
 from keras_residual.export import _arguments, _prepare, _write, card
 from keras_residual.export._arguments import FORMATS, UNQUANTIZED
+from keras_residual.export._signature import input_specs, named_outputs
 from keras_residual.export.artefact import load
 from keras_residual.export.benchmark import benchmark
 from keras_residual.export.errors import ExportError
-from keras_residual.export.onnx_file import named_outputs
 from keras_residual.export.report import ExportReport, ExportRow
 from keras_residual.export.verify import verify
 
@@ -34,9 +33,9 @@ def export(
     directory: str | os.PathLike,
     formats: Sequence[str] = ("saved_model", "litert"),
     quantization: str | None = None,
-    representative_data: np.ndarray | None = None,
+    representative_data=None,
     *,
-    evaluation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    evaluation_data: tuple | None = None,
     preprocessing=None,
     include_preprocessing: bool = False,
     labels: Sequence[str] | str | os.PathLike | None = None,
@@ -60,7 +59,8 @@ def export(
     (`export.lstm`), with a fixed batch and number of steps.
 
     Args:
-        model: A Keras model with one input; a subclassed one needs `representative_data`.
+        model: A Keras model; a subclassed one needs `representative_data`. Artefacts name several
+            inputs and outputs as the model does: by the keys of its dict, or its tensors' names.
         directory: The folder to write to; what has the same name there is replaced.
         formats: Some of `"saved_model"`, `"litert"`, `"onnx"` and `"jax"`, the last with Keras on
             JAX only. Defaults to the first two.
@@ -68,13 +68,15 @@ def export(
             8 bits and activations quantized as they come; `"int8"`, integers throughout;
             `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel and a file of JAX stay
             float32.
-        representative_data: `(n, ...)` inputs as the model will see them. The first 200 decide the
-            ranges of integers, and the comparison is made with them. Without them it is made with
-            random numbers.
-        evaluation_data: Optional inputs and their classes; the card then has accuracies.
+        representative_data: `(n, ...)` inputs as the model will see them, for several inputs a
+            tuple in their order or a dict by their names. The first 200 decide the ranges of
+            integers, and the comparison is made with them. Without them it is made with random
+            numbers.
+        evaluation_data: Optional pair of such inputs and their classes; the card then has
+            accuracies.
         preprocessing: What turns raw inputs into the model's: a layer such as
-            `layers.ImageNormalization`, or a `weights.Preprocessing`. It is written down in the
-            card and a LiteRT file's metadata.
+            `layers.ImageNormalization`, or a `weights.Preprocessing`; for several inputs a dict of
+            these by name. It is written down in the card and a LiteRT file's metadata.
         include_preprocessing: Whether the artefacts do it themselves; all data are raw then.
             Without `preprocessing` it is that of ImageNet, `layers.ImageNormalization()`.
         labels: Names of the outputs, or a file with one a line; packed into LiteRT and ONNX files.
@@ -103,12 +105,11 @@ def export(
     ...                 representative_data=images)  # doctest: +SKIP
     >>> print(report)  # doctest: +SKIP
     """
-    given = representative_data if evaluation_data is None else evaluation_data[0]
-    model = _prepare.functional(
-        model, given if representative_data is None else representative_data
-    )
-    request = _arguments.checked(
-        model,
+    given = representative_data
+    if given is None and evaluation_data is not None:
+        given = evaluation_data[0]
+    model = _prepare.functional(model, given)
+    request = _arguments.Request(
         formats,
         quantization,
         representative_data,
@@ -123,6 +124,7 @@ def export(
         tolerance,
         measure,
     )
+    request = request.checked(model)
     return _Export(model, Path(directory), request, progress or _silent).run()
 
 
@@ -136,7 +138,7 @@ class _Export:
     def __init__(self, model, directory, request, progress):
         self.model, self.directory, self.request = model, directory, request
         self.progress = progress
-        self.reference = _prepare.with_input(model, replace(request, batch_size=None))
+        self.reference = _prepare.without_batch_size(model, request)
         self.half = _prepare.half_precision(model)
 
     def run(self) -> ExportReport:
@@ -199,7 +201,8 @@ class _Export:
         )
 
     def _timing(self, artefact):
-        if not self.request.measure or None in artefact.input_shape[1:]:
+        specs = artefact.inputs.values()
+        if not self.request.measure or any(None in spec.shape[1:] for spec in specs):
             return None
         self.progress(f"Measuring {artefact.path.name}")
         settings = {"batch_sizes": (1,), "threads": (1,), "seconds": _TIMED_SECONDS}
@@ -216,24 +219,29 @@ class _Export:
         return tuple(notes)
 
     def _facts(self, prepared):
-        (tensor,) = prepared.inputs
-        preprocessing = self.request.preprocessing
-        described = "inputs as the model takes them"
-        if preprocessing is not None:
-            settings = {k: v for k, v in preprocessing.get_config().items() if k not in _UNTOLD}
-            place = "inside the artefacts" if self.request.include_preprocessing else "before them"
-            described = f"{type(preprocessing).__name__} {place}, {settings}"
+        inputs = input_specs(prepared)
         return {
-            "input": _tensor(tensor.name, tensor),
-            "output": [_tensor(*item) for item in named_outputs(prepared.output).items()],
+            "input": [_tensor(name, spec.shape, spec.type) for name, spec in inputs.items()],
+            "output": [
+                _tensor(name, tensor.shape, keras.backend.standardize_dtype(tensor.dtype))
+                for name, tensor in named_outputs(prepared.output).items()
+            ],
             "labels": self.request.labels,
-            "preprocessing": described,
+            "preprocessing": self._described_preprocessing(),
         }
+
+    def _described_preprocessing(self):
+        place = "inside the artefacts" if self.request.include_preprocessing else "before them"
+        lines = []
+        for name, layer in self.request.preprocessing.items():
+            settings = {k: v for k, v in layer.get_config().items() if k not in _UNTOLD}
+            of = f" of {name}" if len(self.model.inputs) > 1 else ""
+            lines.append(f"{type(layer).__name__}{of} {place}, {settings}")
+        return "; ".join(lines) or "inputs as the model takes them"
 
 
 _UNTOLD = ("name", "trainable", "dtype", "data_format")
 
 
-def _tensor(name, tensor):
-    kind = keras.backend.standardize_dtype(tensor.dtype)
-    return {"name": name, "shape": list(tensor.shape), "type": kind}
+def _tensor(name, shape, kind):
+    return {"name": name, "shape": list(shape), "type": kind}

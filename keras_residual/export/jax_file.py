@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual.export._signature import InputSpec, input_specs, structured
 from keras_residual.export.errors import ExportError, first_line
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -22,28 +23,56 @@ def check_backend() -> None:
 
 
 def write(model: keras.Model, path: Path) -> None:
-    """Lowers a model of one input for all platforms; its weights are constants of the file."""
+    """Lowers a model for all platforms; its weights are constants of the file.
+
+    It is called with one input, or with several by name. Open sizes are independent of each other
+    or, where the model does not allow that, the same for the same axis of all inputs.
+    """
     import jax
     from jax import export
 
     weights = [[v.value for v in model.trainable_variables]]
     weights.append([v.value for v in model.non_trainable_variables])
 
-    def serve(x):
-        inputs = keras.tree.map_structure(lambda _: x, model.input)
+    specs = input_specs(model)
+
+    def serve(*values, **named):
+        flat = values or [named[name] for name in specs]
+        inputs = structured(model, flat)
         return model.stateless_call(*weights, inputs, training=False)[0]
 
-    (tensor,) = model.inputs
-    names = (f"n{axis}" if size is None else str(size) for axis, size in enumerate(tensor.shape))
+    def exported(sizes_of):
+        scope = export.SymbolicScope()
+        shapes = {
+            name: export.symbolic_shape(sizes_of(index, spec.shape), scope=scope)
+            for index, (name, spec) in enumerate(specs.items())
+        }
+        described = {n: jax.ShapeDtypeStruct(shapes[n], spec.type) for n, spec in specs.items()}
+        function = export.export(jax.jit(serve), platforms=PLATFORMS)
+        return function(**described) if len(specs) > 1 else function(*described.values())
+
     try:
-        shape = export.symbolic_shape(", ".join(names))
-        spec = jax.ShapeDtypeStruct(shape, keras.backend.standardize_dtype(tensor.dtype))
-        exported = export.export(jax.jit(serve), platforms=PLATFORMS)(spec)
+        try:
+            result = exported(_independent)
+        except Exception:
+            if len(specs) == 1:
+                raise
+            result = exported(_the_same)
     except Exception as error:
         raise ExportError(
             f"JAX cannot export this model for {', '.join(PLATFORMS)} ({first_line(error)})."
         ) from error
-    path.write_bytes(exported.serialize())
+    path.write_bytes(result.serialize())
+
+
+def _independent(index, shape):
+    """Returns the sizes of an input as JAX reads them; the batch is that of all."""
+    axes = enumerate(shape)
+    return ", ".join(str(size or (f"n{index}_{axis}" if axis else "n")) for axis, size in axes)
+
+
+def _the_same(_, shape):
+    return ", ".join(str(size or f"n{axis}") for axis, size in enumerate(shape))
 
 
 class JaxRuntime:
@@ -62,13 +91,15 @@ class JaxRuntime:
             self._exported = export.deserialize(bytearray(path.read_bytes()))
         except Exception as error:
             raise ExportError(f"{path} is no file of jax.export ({first_line(error)}).") from error
-        (spec,) = self._exported.in_avals
-        self.input_shape = tuple(size if isinstance(size, int) else None for size in spec.shape)
-        self.input_type = np.dtype(spec.dtype).name
-        self.fixed_batch = self.input_shape[0]
+        flat = [_spec(aval) for aval in self._exported.in_avals]
+        positional, named = self._exported.in_tree.unflatten(flat)
+        self.inputs = {**{f"input_{i}": spec for i, spec in enumerate(positional)}, **named}
+        self._positional = len(positional)
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self._exported.call(np.asarray(batch, self.input_type))
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = {name: np.asarray(batch[name], spec.type) for name, spec in self.inputs.items()}
+        positional = [values.pop(name) for name in list(values)[: self._positional]]
+        outputs = self._exported.call(*positional, **values)
         if not isinstance(outputs, dict):
             flat = keras.tree.flatten(outputs)
             outputs = {f"output_{index}": value for index, value in enumerate(flat)}
@@ -81,3 +112,8 @@ class JaxRuntime:
 
     def labels(self) -> None:
         """A file of `jax.export` holds no labels."""
+
+
+def _spec(aval):
+    shape = tuple(size if isinstance(size, int) else None for size in aval.shape)
+    return InputSpec(shape, np.dtype(aval.dtype).name)

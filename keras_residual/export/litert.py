@@ -1,11 +1,13 @@
 """LiteRT files: converted by TensorFlow, run by ai_edge_litert."""
 
 import io
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from keras_residual.export._signature import InputSpec
 from keras_residual.export._tflite_schema import operation_counts, vanishing_outputs
 from keras_residual.export.errors import ExportError, conversion_error, first_line
 
@@ -17,20 +19,20 @@ def write(
     saved_model: Path,
     path: Path,
     quantization: str | None = None,
-    samples: list[np.ndarray] | None = None,
+    samples: list[dict[str, np.ndarray]] | None = None,
     integer_io: bool = True,
 ):
     """Converts a SavedModel to a LiteRT file of builtin operations.
 
     Args:
-        saved_model: Folder of a SavedModel with one input.
+        saved_model: Folder of a SavedModel.
         path: The file to write.
         quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
             weights of 8 bits, `"int8"` for integers throughout, `"int16x8"` for 8-bit weights and
             16-bit activations.
-        samples: Batches of inputs whose ranges decide the integers' scales; `None` if the model
-            says them.
-        integer_io: Whether input and output of a file of integers are integers too.
+        samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales; `None`
+            if the model says them.
+        integer_io: Whether inputs and outputs of a file of integers are integers too.
     """
     import tensorflow as tf
 
@@ -50,7 +52,7 @@ def write(
     path.write_bytes(content)
 
 
-def configure(converter, quantization: str | None, samples: list[np.ndarray] | None) -> None:
+def configure(converter, quantization: str | None, samples: list[dict] | None) -> None:
     """Sets a TensorFlow converter to builtin operations and a quantization."""
     import tensorflow as tf
 
@@ -67,13 +69,16 @@ def configure(converter, quantization: str | None, samples: list[np.ndarray] | N
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if samples is not None and quantization in INTEGERS:
-        converter.representative_dataset = lambda: ([sample] for sample in samples)
+        converter.representative_dataset = lambda: iter(samples)
 
 
 def converted(converter) -> bytes:
     """Returns what a converter makes, or raises an `ExportError` that names what it lacks."""
     try:
-        return converter.convert()
+        with warnings.catch_warnings():
+            # It calibrates with what TensorFlow is about to drop.
+            warnings.simplefilter("ignore")
+            return converter.convert()
     except Exception as error:
         raise ExportError(
             f"LiteRT's builtin operations cannot express this model ({conversion_error(error)})."
@@ -89,25 +94,15 @@ class LiteRTRuntime:
         self._content, self._threads, self._name = _read(path), threads, path.name
         self._interpreters = {}
         interpreter = self._interpreter(None)
-        names = list(interpreter.get_signature_list())
-        if not names:
-            raise ExportError(f"{path} has no signature, which names inputs and outputs.")
-        runner = interpreter.get_signature_runner(names[0])
-        inputs = runner.get_input_details()
-        if len(inputs) != 1:
-            raise ExportError(f"{path} must have one input. Received: {', '.join(inputs)}")
-        ((_, self._input),) = inputs.items()
-        self._outputs = runner.get_output_details()
-        shape = self._input["shape_signature"]
-        self.input_shape = tuple(None if size == -1 else int(size) for size in shape)
-        self.input_type = np.dtype(self._input["dtype"]).name
-        self.fixed_batch = self.input_shape[0]
+        self._inputs, self._outputs = _by_name(interpreter)
+        self.inputs = {name: _spec(details) for name, details in self._inputs.items()}
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        interpreter = self._interpreter(batch.shape)
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        interpreter = self._interpreter(tuple(values.shape for values in batch.values()))
         # A fused LSTM begins with the states of the run before.
         interpreter.reset_all_variables()
-        interpreter.set_tensor(self._input["index"], _quantized(batch, self._input))
+        for name, details in self._inputs.items():
+            interpreter.set_tensor(details["index"], _quantized(batch[name], details))
         try:
             interpreter.invoke()
         except RuntimeError as error:
@@ -129,18 +124,18 @@ class LiteRTRuntime:
         except (zipfile.BadZipFile, KeyError):
             return None
 
-    def _interpreter(self, shape):
+    def _interpreter(self, shapes):
         """One interpreter a shape: its delegates fail on some files once a shape has changed."""
-        if shape not in self._interpreters:
+        if shapes not in self._interpreters:
             try:
-                self._interpreters[shape] = self._new_interpreter(shape)
+                self._interpreters[shapes] = self._new_interpreter(shapes)
             except (ValueError, RuntimeError) as error:
                 raise ExportError(
                     f"{self._name} cannot be run by LiteRT ({first_line(error)})."
                 ) from error
-        return self._interpreters[shape]
+        return self._interpreters[shapes]
 
-    def _new_interpreter(self, shape):
+    def _new_interpreter(self, shapes):
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -148,10 +143,31 @@ class LiteRTRuntime:
                 'Running LiteRT files needs: pip install "keras-residual[export]"'
             ) from error
         interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
-        if shape is not None:
-            interpreter.resize_tensor_input(self._input["index"], shape)
+        if shapes is not None:
+            for details, shape in zip(self._inputs.values(), shapes, strict=True):
+                interpreter.resize_tensor_input(details["index"], shape)
             interpreter.allocate_tensors()
         return interpreter
+
+
+def _by_name(interpreter):
+    """Returns details of inputs and outputs, in the file's order, by the names of its signature."""
+    sides = interpreter.get_input_details(), interpreter.get_output_details()
+    signatures = list(interpreter.get_signature_list())
+    if not signatures:
+        return [{details["name"]: details for details in side} for side in sides]
+    runner = interpreter.get_signature_runner(signatures[0])
+    named = runner.get_input_details(), runner.get_output_details()
+    order = [[details["index"] for details in side] for side in sides]
+    return [
+        dict(sorted(side.items(), key=lambda item: indices.index(item[1]["index"])))
+        for side, indices in zip(named, order, strict=True)
+    ]
+
+
+def _spec(details):
+    shape = tuple(None if size == -1 else int(size) for size in details["shape_signature"])
+    return InputSpec(shape, np.dtype(details["dtype"]).name)
 
 
 def _read(path):

@@ -7,10 +7,11 @@ The layout is TensorFlow Lite's metadata schema: a FlatBuffer in the file's buff
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from keras_residual.export._tflite_schema import schema
+from keras_residual.export._tflite_schema import packed, schema
 
 LABELS_FILE = "labels.txt"
 _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
@@ -20,13 +21,29 @@ _IMAGE_PROPERTIES = _TENSOR_AXIS_LABELS = 2
 _COLOR_SPACES = {3: 1, 1: 2}
 
 
+@dataclass(frozen=True)
+class InputMetadata:
+    """What a program must know of an input.
+
+    Attributes:
+        name: Its name.
+        channels: Channels of the images it takes, if it takes images.
+        mean: What to subtract from each channel first.
+        std: What to divide by then.
+    """
+
+    name: str
+    channels: int | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+
+
 def add_metadata(
     content: bytes,
     name: str,
     description: str,
-    channels: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    inputs: Sequence["InputMetadata"],
+    outputs: Sequence[str],
     labels: Sequence[str] | None = None,
     keep_names: bool = True,
 ) -> bytes:
@@ -36,15 +53,14 @@ def add_metadata(
         content: The file.
         name: Name of the model.
         description: What it is.
-        channels: Channels of the images it takes, if it takes images.
-        mean: What a program must subtract from each channel of the input first.
-        std: What it must divide by then.
-        labels: Names of the outputs of the last axis.
+        inputs: Its inputs; where its signature has their names, the file gets their order.
+        outputs: Names of its outputs, likewise.
+        labels: Names of what stands along the last axis of the outputs.
         keep_names: Whether what is computed inside keeps its names: a twentieth of a small
             network's file of integers, but quantizers need them.
     """
-    metadata = _metadata(name, description, channels, mean, std, labels)
-    content = _with_buffer(content, metadata, keep_names)
+    metadata = _metadata(name, description, inputs, outputs, labels)
+    content = _with_buffer(content, metadata, [each.name for each in inputs], outputs, keep_names)
     if not labels:
         return content
     file = io.BytesIO(content)
@@ -54,60 +70,40 @@ def add_metadata(
     return file.getvalue()
 
 
-def _with_buffer(content, metadata, keep_names):
+def _with_buffer(content, metadata, inputs, outputs, keep_names):
     module = schema()
-    import flatbuffers
-
     model = module.ModelT.InitFromPackedBuf(content, 0)
     buffer, entry = module.BufferT(), module.MetadataT()
     buffer.data = np.frombuffer(metadata, np.uint8)
     entry.name, entry.buffer = _NAME, len(model.buffers)
-    model.buffers = [_AlignedBuffer(module, each.data) for each in [*model.buffers, buffer]]
+    model.buffers = [*model.buffers, buffer]
     kept = [old for old in model.metadata or [] if old.name != _NAME]
     model.metadata = [*kept, entry]
     for graph in [] if keep_names else model.subgraphs:
         outside = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):
             tensor.name = tensor.name if index in outside else b""
-    builder = flatbuffers.Builder(len(content) + len(metadata) + 65536)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    for signature in model.signatureDefs or []:
+        graph = model.subgraphs[signature.subgraphIndex]
+        graph.inputs = _in_order(graph.inputs, signature.inputs, inputs)
+        graph.outputs = _in_order(graph.outputs, signature.outputs, outputs)
+    return packed(model)
 
 
-class _AlignedBuffer:
-    """A buffer on an address that 16 divides, as the schema demands and Python's writer forgets."""
-
-    def __init__(self, module, data):
-        self._module, self._data = module, data
-
-    def Pack(self, builder):
-        if self._data is not None:
-            data = np.asarray(self._data, np.uint8).tobytes()
-            builder.StartVector(1, len(data), 16)
-            builder.head -= len(data)
-            builder.Bytes[builder.head : builder.head + len(data)] = data
-            vector = builder.EndVector()
-        self._module.BufferStart(builder)
-        if self._data is not None:
-            self._module.BufferAddData(builder, vector)
-        return self._module.BufferEnd(builder)
+def _in_order(tensors, entries, names):
+    """Returns tensors in the order of their names in a signature."""
+    found = {entry.name.decode(): entry.tensorIndex for entry in entries}
+    ordered = [found[name] for name in names if name in found]
+    return ordered if sorted(ordered) == sorted(tensors) else tensors
 
 
-def _metadata(name, description, channels, mean, std, labels) -> bytes:
+def _metadata(name, description, inputs, outputs, labels) -> bytes:
     import flatbuffers
 
     write = _Writer(flatbuffers.Builder(1024))
-    inputs = write.table(
-        {0: write.text("input"), 3: _content(write, channels), 4: _process(write, mean, std)}, 7
-    )
-    files = None
-    if labels:
-        label_file = {0: write.text(LABELS_FILE), 2: ("byte", _TENSOR_AXIS_LABELS)}
-        files = write.vector([write.table(label_file, 5)])
-    features = write.table({}, 0)
-    scores = write.table({0: ("byte", _FEATURE_PROPERTIES), 1: features}, 3)
-    outputs = write.table({0: write.text("output"), 3: scores, 6: files}, 7)
-    graph = write.table({2: write.vector([inputs]), 3: write.vector([outputs])}, 10)
+    sources = write.vector([_input(write, each) for each in inputs])
+    results = write.vector([_output(write, each, labels) for each in outputs])
+    graph = write.table({2: sources, 3: results}, 10)
     root = {
         0: write.text(name),
         1: write.text(description),
@@ -116,6 +112,22 @@ def _metadata(name, description, channels, mean, std, labels) -> bytes:
     }
     write.builder.Finish(write.table(root, 8), _IDENTIFIER)
     return bytes(write.builder.Output())
+
+
+def _input(write, described):
+    content = _content(write, described.channels)
+    process = _process(write, described.mean, described.std)
+    return write.table({0: write.text(described.name), 3: content, 4: process}, 7)
+
+
+def _output(write, name, labels):
+    files = None
+    if labels:
+        label_file = {0: write.text(LABELS_FILE), 2: ("byte", _TENSOR_AXIS_LABELS)}
+        files = write.vector([write.table(label_file, 5)])
+    features = write.table({}, 0)
+    scores = write.table({0: ("byte", _FEATURE_PROPERTIES), 1: features}, 3)
+    return write.table({0: write.text(name), 3: scores, 6: files}, 7)
 
 
 def _content(write, channels):

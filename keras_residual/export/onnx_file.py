@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual.export._signature import InputSpec, named_outputs, structured
 from keras_residual.export.errors import ExportError, conversion_error, first_line
-from keras_residual.export.saved_model import serving
+from keras_residual.export.saved_model import tensor_specs
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
 
@@ -31,19 +32,19 @@ def write(
     model: keras.Model,
     path: Path,
     quantization: str | None = None,
-    samples: list[np.ndarray] | None = None,
+    samples: list[dict[str, np.ndarray]] | None = None,
     opset: int | None = None,
     labels: list[str] | None = None,
 ) -> None:
     """Converts a model to an ONNX file.
 
     Args:
-        model: A functional model of one input.
+        model: A functional model.
         path: The file to write.
         quantization: `None` for float32, `"float16"` for weights and arithmetic of half size,
             `"dynamic"` for 8-bit weights, `"int8"` and `"int16x8"` for 8-bit weights with 8-bit and
             16-bit activations.
-        samples: Batches of inputs whose ranges decide the integers' scales.
+        samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales.
         opset: Version of the operations, the converter's default for `None`.
         labels: Names of the outputs, kept in the file's metadata.
     """
@@ -85,14 +86,13 @@ def _convert_tensorflow(model, path, opset):
     import tensorflow as tf
     import tf2onnx
 
-    serve = serving(model)
-    (spec,) = serve.input_signature
+    specs = list(tensor_specs(model).values())
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def named(x):
-        return named_outputs(serve(x))
+    @tf.function(input_signature=specs, autograph=False)
+    def named(*values):
+        return named_outputs(model(structured(model, values), training=False))
 
-    converted, _ = tf2onnx.convert.from_function(named, [spec], opset=opset)
+    converted, _ = tf2onnx.convert.from_function(named, specs, opset=opset)
     captures = named.get_concrete_function().graph.captures
     held = {inner.name: outer for outer, inner in captures if outer.dtype != tf.resource}
     for value in [value for value in converted.graph.input if value.name in held]:
@@ -100,15 +100,6 @@ def _convert_tensorflow(model, path, opset):
         converted.graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
         converted.graph.input.remove(value)
     onnx.save(converted, path)
-
-
-def named_outputs(outputs) -> dict:
-    """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …"""
-    if isinstance(outputs, dict):
-        return outputs
-    flat = keras.tree.flatten(outputs)
-    names = ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(len(flat))]
-    return dict(zip(names, flat, strict=True))
 
 
 def _quantize(plain: Path, path: Path, quantization, samples):
@@ -133,7 +124,7 @@ def _quantize(plain: Path, path: Path, quantization, samples):
     ort.quantize_static(
         plain,
         path,
-        _Reader(plain, samples),
+        _Reader(samples),
         per_channel=True,
         activation_type=activations,
         weight_type=ort.QuantType.QInt8,
@@ -143,15 +134,11 @@ def _quantize(plain: Path, path: Path, quantization, samples):
 class _Reader:
     """Hands onnxruntime's calibration one sample after the other."""
 
-    def __init__(self, path, samples):
-        import onnx
-
-        self._name = onnx.load(path, load_external_data=False).graph.input[0].name
+    def __init__(self, samples):
         self._samples = iter(samples)
 
     def get_next(self):
-        sample = next(self._samples, None)
-        return None if sample is None else {self._name: sample}
+        return next(self._samples, None)
 
 
 @contextlib.contextmanager
@@ -192,16 +179,18 @@ class OnnxRuntime:
             raise ExportError(
                 f"{path} cannot be run by onnxruntime ({first_line(error)})."
             ) from error
-        (spec,) = self._session.get_inputs()
-        self._input = spec.name
-        self.input_shape = tuple(size if isinstance(size, int) else None for size in spec.shape)
-        self.input_type = _TYPES.get(spec.type, spec.type)
-        self.fixed_batch = self.input_shape[0]
+        self.inputs = {
+            spec.name: InputSpec(
+                tuple(size if isinstance(size, int) else None for size in spec.shape),
+                _TYPES.get(spec.type, spec.type),
+            )
+            for spec in self._session.get_inputs()
+        }
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        values = np.asarray(batch, self.input_type)
-        return dict(zip(self._outputs, self._session.run(None, {self._input: values}), strict=True))
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = {name: np.asarray(batch[name], spec.type) for name, spec in self.inputs.items()}
+        return dict(zip(self._outputs, self._session.run(None, values), strict=True))
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the file."""

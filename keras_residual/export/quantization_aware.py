@@ -1,13 +1,12 @@
 """Training with the rounding of int8 in it, for models that lose accuracy without."""
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_residual.export._arguments import fitting
 from keras_residual.export._fake_quantization import WITH_KERNEL, FakeQuantize, QuantizedKernel
 from keras_residual.export._graph import graph_of
 from keras_residual.export._rewrite import Rewrite
+from keras_residual.export._signature import count_of, fitting, input_specs, new_inputs, structured
 from keras_residual.layers._composite import opened
 
 __all__ = ["for_converter", "is_quantization_aware", "quantization_aware"]
@@ -20,7 +19,7 @@ _PASSING += ("AveragePool", "GlobalMaxPooling", "Permute", "Transpose", "Squeeze
 _FIXED = (keras.activations.softmax, keras.activations.sigmoid)
 
 
-def quantization_aware(model: keras.Model, representative_data: np.ndarray) -> keras.Model:
+def quantization_aware(model: keras.Model, representative_data) -> keras.Model:
     """Returns a model to train on so that little is lost when it becomes integers.
 
     The model is folded; then kernels are rounded to 8 bits, each output channel of a convolution by
@@ -33,7 +32,8 @@ def quantization_aware(model: keras.Model, representative_data: np.ndarray) -> k
 
     Args:
         model: A trained functional or sequential model.
-        representative_data: `(n, ...)` inputs; the first 200 give the ranges to begin with.
+        representative_data: `(n, ...)` inputs, for several inputs a tuple or a dict of them; the
+            first 200 give the ranges to begin with.
 
     Returns:
         A functional model of its own weights, one layer an operation, not compiled. A few epochs at
@@ -54,7 +54,7 @@ def quantization_aware(model: keras.Model, representative_data: np.ndarray) -> k
     with opened():
         flat = keras.models.clone_model(folded, clone_function=lambda layer: layer)
     aware = _with_rounding(Rewrite(fold=True)(flat))
-    _calibrate(aware, data[:_CALIBRATION_SAMPLES])
+    _calibrate(aware, data)
     return aware
 
 
@@ -64,9 +64,12 @@ def is_quantization_aware(model: keras.Model) -> bool:
 
 
 def _with_rounding(model):
-    (tensor,) = model.inputs
-    inputs = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
-    rounded = FakeQuantize(name="rounded_input")(inputs)
+    inputs = new_inputs(model, model.inputs[0].shape[0])
+    floating = [name for name, spec in input_specs(model).items() if spec.is_floating]
+    title = "rounded_input" if len(inputs) == 1 else "rounded_input_{}"
+    rounded = {
+        id(inputs[name]): FakeQuantize(name=title.format(name))(inputs[name]) for name in floating
+    }
     graph, copies = graph_of(model), []
     operations = {operation.name: operation for operation in model.operations}
 
@@ -77,7 +80,7 @@ def _with_rounding(model):
         return new
 
     def call(layer, *args, **kwargs):
-        args = keras.tree.map_structure(lambda x: rounded if x is inputs else x, args)
+        args = keras.tree.map_structure(lambda x: rounded.get(id(x), x), args)
         outputs = layer(*args, **kwargs)
         source = operations[layer.name]
         activation = getattr(source, "activation", None)
@@ -89,7 +92,9 @@ def _with_rounding(model):
             return outputs
         return FakeQuantize(name=f"rounded_{layer.name}")(outputs)
 
-    new = keras.models.clone_model(model, inputs, clone_function=copy, call_function=call)
+    new = keras.models.clone_model(
+        model, structured(model, inputs.values()), clone_function=copy, call_function=call
+    )
     for layer, copied in copies:
         if isinstance(layer, keras.layers.Layer):
             copied.set_weights(layer.get_weights())
@@ -126,12 +131,13 @@ def _goes_into_relu(operation, graph, operations):
 
 def _calibrate(model, data):
     layers = [layer for layer in model.layers if isinstance(layer, FakeQuantize)]
-    inside = keras.Model(model.inputs[0], [layer.input for layer in layers])
+    inside = keras.Model(model.input, [layer.input for layer in layers])
     for layer in layers:
         layer.active = False
     try:
-        for start in range(0, len(data), 50):
-            values = inside(data[start : start + 50], training=False)
+        for start in range(0, min(count_of(data), _CALIBRATION_SAMPLES), 50):
+            batch = (array[start : start + 50] for array in data.values())
+            values = inside(structured(model, batch), training=False)
             for layer, value in zip(layers, keras.tree.flatten(values), strict=True):
                 layer.widen(value)
     finally:

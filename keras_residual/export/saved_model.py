@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual.export._signature import InputSpec, input_specs, structured
 from keras_residual.export.errors import ExportError, first_line
 
 
@@ -34,28 +35,39 @@ def _write(model, path):
 
 
 def serving(model: keras.Model):
-    """Returns a model of one input as a TensorFlow function of its own signature."""
+    """Returns a model as a TensorFlow function: of a tensor, or of what holds several for it."""
     import tensorflow as tf
 
-    (tensor,) = model.inputs
-    spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
+    specs = tensor_specs(model)
+    (argument, *more) = specs.values()
+    argument = structured(model, specs.values()) if more else argument
 
-    @tf.function(input_signature=[spec], autograph=False)
+    @tf.function(input_signature=[argument], autograph=False)
     def serve(x):
-        return model(keras.tree.map_structure(lambda _: x, model.input), training=False)
+        return model(structured(model, keras.tree.flatten(x)), training=False)
 
     return serve
 
 
+def tensor_specs(model: keras.Model) -> dict:
+    """Returns TensorFlow's descriptions of a model's inputs, by name."""
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(spec.shape, spec.type, name=name)
+        for name, spec in input_specs(model).items()
+    }
+
+
 def _write_by_keras(model, path):
     # Left to itself, Keras makes every batch size a variable one.
-    signature = keras.tree.map_structure(
-        lambda tensor: keras.InputSpec(tensor.dtype, tensor.shape, name=tensor.name), model.input
-    )
+    described = {
+        name: keras.InputSpec(spec.type, spec.shape, name=name)
+        for name, spec in input_specs(model).items()
+    }
+    signature = [structured(model, described.values())]
     options = {"is_static": True} if keras.backend.backend() == "jax" else {}
-    model.export(
-        path, format="tf_saved_model", verbose=False, input_signature=[signature], **options
-    )
+    model.export(path, format="tf_saved_model", verbose=False, input_signature=signature, **options)
 
 
 class SavedModelRuntime:
@@ -73,17 +85,20 @@ class SavedModelRuntime:
             raise ExportError(f"{path} is no readable SavedModel ({first_line(error)}).") from error
         # The signature lives only as long as the object it came from.
         self._loaded = loaded
-        ((self._input, spec),) = self._serve.structured_input_signature[1].items()
-        self._dtype = spec.dtype
-        self.input_shape = tuple(spec.shape)
-        self.input_type = spec.dtype.name
-        self.fixed_batch = self.input_shape[0]
+        specs = self._serve.structured_input_signature[1]
+        self.inputs = {
+            name: InputSpec(tuple(specs[name].shape), specs[name].dtype.name)
+            for name in _in_order(loaded, specs)
+        }
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        outputs = self._serve(**{self._input: tf.convert_to_tensor(batch, self._dtype)})
-        return {name: value.numpy() for name, value in outputs.items()}
+        values = {
+            name: tf.convert_to_tensor(batch[name], spec.type) for name, spec in self.inputs.items()
+        }
+        outputs = self._serve(**values)
+        return {name: outputs[name].numpy() for name in sorted(outputs, key=_numbered)}
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the graph and the functions it calls."""
@@ -94,3 +109,22 @@ class SavedModelRuntime:
 
     def labels(self) -> None:
         """A SavedModel holds no labels."""
+
+
+def _numbered(name):
+    """Sorts output_2 before output_10."""
+    stem, _, number = name.rpartition("_")
+    return (stem, int(number)) if number.isdecimal() else (name, -1)
+
+
+def _in_order(loaded, specs):
+    """Returns the names of inputs in the order of the function behind the signature, if it has one.
+
+    The signature itself has none.
+    """
+    functions = getattr(getattr(loaded, "serve", None), "concrete_functions", [])
+    for function in functions:
+        names = [spec.name for spec in keras.tree.flatten(function.structured_input_signature)]
+        if set(names) == set(specs):
+            return names
+    return sorted(specs)

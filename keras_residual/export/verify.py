@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_residual.export._prepare import functional
+from keras_residual.export._signature import count_of, fitting, named_outputs, structured
 from keras_residual.export.artefact import Artefact, load
 
 # Two-sided 95 % of the normal distribution.
@@ -46,22 +48,25 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
     Args:
         artefact: An `Artefact` or the path of one.
         model: The model it came from.
-        data: `(n, ...)` inputs, or a tuple of these and `(n,)` integers, their classes.
+        data: `(n, ...)` inputs, for several inputs a tuple in their order or a dict by name; or a
+            pair of these and `(n,)` integers, their classes.
 
     Returns:
         A `Verification`; its numbers are NaN where the artefact's outputs are.
 
     Raises:
         ExportError: If the artefact cannot be read.
-        ValueError: If its outputs are not of the model's number and shapes, or the classes are not
-            one integer for each input.
+        ValueError: If the data do not fit the model, its outputs are not of the model's number and
+            shapes, or the classes are not one integer for each input.
     """
     if not isinstance(artefact, Artefact):
         artefact = load(artefact)
-    data, classes = data if isinstance(data, tuple) else (data, None)
-    data = np.asarray(data)
-    expected = _flat(model.predict(data, verbose=0))
-    received = _flat(artefact.predict(data))
+    data, classes = data if _has_classes(data, model) else (data, None)
+    model = functional(model, data)
+    arrays = fitting("data", model, data)
+    expected = named_outputs(model.predict(structured(model, arrays.values()), verbose=0))
+    received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
+    expected, received = _paired(expected, received)
     shapes = [[array.shape for array in arrays] for arrays in (expected, received)]
     if shapes[0] != shapes[1]:
         raise ValueError(
@@ -70,7 +75,7 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
     pairs = list(zip(expected, received, strict=True))
     ours = np.concatenate([array.ravel() for array in expected]).astype(np.float64)
     differences = np.concatenate([np.abs(a - b).ravel() for a, b in pairs]).astype(np.float64)
-    same = [(a.argmax(-1) == b.argmax(-1)).ravel() for a, b in pairs]
+    same = [(a.argmax(-1) == b.argmax(-1)).ravel() for a, b in pairs if a.ndim > 1]
     # Below this the outputs themselves are noise.
     floor = 1e-6 * math.sqrt(ours.size)
     return Verification(
@@ -78,10 +83,18 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
         mean=float(differences.mean()),
         largest=float(np.abs(ours).max()),
         relative=float(np.linalg.norm(differences) / max(np.linalg.norm(ours), floor)),
-        agreement=float(np.concatenate(same).mean()),
-        samples=len(data),
+        agreement=float(np.concatenate(same).mean()) if same else 1.0,
+        samples=count_of(arrays),
         **({} if classes is None else _accuracies(expected, received, np.asarray(classes))),
     )
+
+
+def _has_classes(data, model):
+    """A pair of arrays is the data of two inputs, and inputs and classes for one."""
+    if not isinstance(data, tuple) or len(data) != 2:
+        return False
+    several = len(getattr(model, "inputs", None) or ()) > 1
+    return not several or isinstance(data[0], (dict, tuple, list))
 
 
 def _accuracies(expected, received, classes):
@@ -106,5 +119,13 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
-def _flat(outputs):
-    return [np.asarray(array, np.float32) for array in keras.tree.flatten(outputs)]
+def _paired(expected, received):
+    """Returns both sides' outputs as arrays, in the same order."""
+    if not isinstance(received, dict):
+        received = [received]
+    elif set(received) == set(expected):
+        received = [received[name] for name in expected]
+    else:
+        received = list(received.values())
+    sides = expected.values(), received
+    return [[np.asarray(array, np.float32) for array in side] for side in sides]

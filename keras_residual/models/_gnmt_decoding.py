@@ -21,9 +21,7 @@ class Decoding:
     """
 
     def __init__(self, model, source, beam_size):
-        if model not in _STEPS:
-            _STEPS[model] = _encoder_model(model), _step_model(model)
-        encoder, self.model = _STEPS[model]
+        encoder, self.model = parts_of(model)
         self.mask = source != PAD
         self.source_rows = np.arange(len(source))
         self.rows = len(source) * beam_size
@@ -49,6 +47,13 @@ class Decoding:
         log_probabilities = np.array(log_probabilities[:used], np.float64)
         log_probabilities[:, PAD] = -np.inf
         return log_probabilities, attention[:used], states
+
+
+def parts_of(model):
+    """Returns the encoder and one step of the decoder as models."""
+    if model not in _STEPS:
+        _STEPS[model] = _encoder_model(model), _step_model(model)
+    return _STEPS[model]
 
 
 # Lists, not dicts: Keras orders the keys of nested dicts differently on PyTorch.

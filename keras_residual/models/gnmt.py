@@ -11,7 +11,7 @@ from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.layers.residual_lstm import ResidualLSTM
 from keras_residual.models._beam_search import Hypothesis, Search, beam_search
-from keras_residual.models._gnmt_decoding import Decoding
+from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
 
 
@@ -216,6 +216,15 @@ class GNMT(keras.Model):
             for row, hypotheses in zip(source, found, strict=True)
         ]
         return (target_tokenizer or tokenizer).decode_batch(best)
+
+    def parts(self) -> tuple[keras.Model, keras.Model]:
+        """Returns the encoder and one step of the decoder as models, as `search` runs them.
+
+        The encoder turns sources into memory and keys. The step takes tokens, the mask of the
+        source (false at padding), memory, keys, and two states a layer, zeros at first; it gives
+        logarithms of the next tokens' probabilities, attention, and the next states.
+        """
+        return parts_of(self)
 
     tokenizer_from_texts = staticmethod(from_texts)
 

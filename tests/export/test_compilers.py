@@ -62,6 +62,18 @@ report = export.export(tiny(), sys.argv[2], ("saved_model", "litert", "jax"), me
                        representative_data=images)
 assert all(row.verification.relative < 1e-6 for row in report.rows), str(report)
 assert report.rows[-1].operations["convolution"] > 5
+import keras
+# Lengths that are independent, and lengths that must be the same.
+long, short = keras.Input((None, 3), name="long"), keras.Input((None, 3), name="short")
+data = {"long": np.ones((2, 5, 3), "float32"), "short": np.full((2, 4, 3), 2.0, "float32")}
+apart = keras.ops.mean(long, 1) + 3 * keras.ops.mean(short, 1)
+# SavedModels are written by Keras, which has no lengths that must be the same.
+both, alone = ("saved_model", "jax"), ("jax",)
+for outputs, steps, formats in ((apart, 4, both), ({"a": long - short, "b": apart}, 5, alone)):
+    model = keras.Model({"long": long, "short": short}, outputs)
+    data["short"] = np.full((2, steps, 3), 2.0, "float32")
+    for row in export.export(model, sys.argv[2] + "/two", formats, None, data).rows:
+        assert row.verification.relative < 1e-6, str(row)
 """
 
 

@@ -142,7 +142,7 @@ def test_the_card_has_every_number(tmp_path):
         assert entry["bytes"] == row.bytes and entry["sha256"] == export.load(row.path).sha256()
         low, high = entry["verification"]["accuracy_interval"]
         assert low < entry["verification"]["accuracy"] == expected < high
-    assert card["labels"] == LABELS and card["input"]["shape"] == [None, *SHAPE]
+    assert card["labels"] == LABELS and card["input"][0]["shape"] == [None, *SHAPE]
     assert "1 normalizations folded" in card["model"]["folding"]
     text = (tmp_path / "README.md").read_text()
     assert "`model.tflite`" in text and "CONV_2D 1" in text and f"{expected:.2%}" in text
@@ -248,22 +248,11 @@ def test_integers_need_a_fixed_size(tmp_path):
     np.testing.assert_allclose(found, model.predict(larger, verbose=0), atol=1e-5)
 
 
-def test_the_encoder_of_a_translator_is_exported_by_itself(tmp_path):
-    model = keras_residual.GNMT(50, units=8, num_layers=3)
-    with pytest.raises(ValueError, match=r"export its parts.* inputs source, target"):
-        write(model, tmp_path, "litert")
-    source = next(tensor for tensor in model.inputs if tensor.name == "source")
-    encoder = keras.Model(source, model.encoder.output)
-    tokens = np.array([[3, 4, 5, 2, 0, 0], [7, 3, 1, 9, 8, 2]], "int32")
-    (row,) = write(encoder, tmp_path, "litert", representative_data=tokens).rows
-    assert row.verification.relative < 1e-6
-
-
 @pytest.mark.parametrize(
     ("name", "largest", "share"),
     [
         # MLPerf Tiny's published int8 file of this network has 98,496 bytes.
-        ("ResNet8", 98_496, 0.30),
+        ("ResNet8", 98_496, 0.28),
         pytest.param("ResNet20", 300_000, 0.28, marks=pytest.mark.slow),
     ],
 )

@@ -1,0 +1,158 @@
+"""Inputs and outputs of models and artefacts, and data for them, by name."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model or an artefact.
+
+    Attributes:
+        shape: Its shape with the batch; `None` for sizes that may vary.
+        type: Name of its type.
+    """
+
+    shape: tuple[int | None, ...]
+    type: str
+
+    @property
+    def is_floating(self) -> bool:
+        return keras.backend.is_float_dtype(self.type)
+
+    def __str__(self) -> str:
+        sizes = ("any" if size is None else str(size) for size in self.shape[1:])
+        return f"({', '.join(['n', *sizes])})"
+
+
+def input_specs(model: keras.Model) -> dict[str, InputSpec]:
+    """Returns a model's inputs in its own order, by names that every format takes.
+
+    They are the keys of a dict that the model takes, or the names of its tensors.
+    """
+    keys, specs = {}, {}
+    if _takes_dict(model):
+        keys = {id(tensor): key for key, tensor in model.input.items()}
+    for index, tensor in enumerate(model.inputs):
+        name = re.sub(r"\W", "_", keys.get(id(tensor), tensor.name), flags=re.ASCII)
+        name = name.lstrip("_") or "input"
+        name = f"{name}_{index}" if name in specs else name
+        kind = keras.backend.standardize_dtype(tensor.dtype)
+        specs[name] = InputSpec(tuple(tensor.shape), kind)
+    return specs
+
+
+def structured(model: keras.Model, values: Iterable):
+    """Returns values in the order of `input_specs` as the model takes them."""
+    # A sequential model does not know `input` before it is called.
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return keras.tree.pack_sequence_as(structure, list(values))
+
+
+def _takes_dict(model):
+    return not isinstance(model, keras.Sequential) and isinstance(model.input, dict)
+
+
+def named_outputs(outputs) -> dict:
+    """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …"""
+    if isinstance(outputs, dict):
+        return outputs
+    flat = keras.tree.flatten(outputs)
+    names = ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
+
+
+def new_inputs(model: keras.Model, batch_size: int | None = None) -> dict:
+    """Returns `keras.Input`s like a model's, by name."""
+    return {
+        name: keras.Input(batch_shape=(batch_size, *spec.shape[1:]), dtype=spec.type, name=name)
+        for name, spec in input_specs(model).items()
+    }
+
+
+def arrays_by_name(argument: str, specs: dict[str, InputSpec], data, ordered: bool = True) -> dict:
+    """Returns data for some inputs as arrays, or raises a ValueError that names the argument.
+
+    Args:
+        argument: Its name.
+        specs: The inputs.
+        data: A dict by name; a tuple or list in the order of `specs`; an array for one input.
+        ordered: Whether several inputs have an order.
+    """
+    if isinstance(data, dict):
+        if set(data) != set(specs):
+            raise _mismatch(argument, specs, f"names {', '.join(map(str, data))}")
+        values = {name: data[name] for name in specs}
+    elif len(specs) == 1:
+        single = isinstance(data, tuple) and len(data) == 1
+        values = dict.fromkeys(specs, data[0] if single else data)
+    elif not ordered or not isinstance(data, (tuple, list)):
+        raise _mismatch(argument, specs, _described(data), ordered)
+    elif len(data) != len(specs):
+        raise _mismatch(argument, specs, f"{len(data)} of them")
+    else:
+        values = dict(zip(specs, data, strict=True))
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    for name, spec in specs.items():
+        _check_shape(argument if len(specs) == 1 else f"{argument}[{name!r}]", spec, arrays[name])
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        received = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"`{argument}` must have equally many of each input. Received: {received}")
+    return arrays
+
+
+def _check_shape(argument, spec, array):
+    shape = spec.shape
+    fits = len(shape) == array.ndim and all(
+        size in (None, given) for size, given in zip(shape[1:], array.shape[1:], strict=True)
+    )
+    if not fits or not len(array):
+        raise ValueError(f"`{argument}` must be {spec}. Received: shape {array.shape}")
+
+
+def _mismatch(argument, specs, received, ordered=True):
+    kinds = "a tuple or a dict" if ordered else "a dict"
+    accepted = ", ".join(f"{name} {spec}" for name, spec in specs.items())
+    return ValueError(
+        f"`{argument}` must be {kinds} of one array for each input: {accepted}. "
+        f"Received: {received}"
+    )
+
+
+def _described(data):
+    shape = getattr(data, "shape", None)
+    return type(data).__name__ if shape is None else f"an array of shape {tuple(shape)}"
+
+
+def fitting(argument: str, model: keras.Model, data) -> dict[str, np.ndarray]:
+    """Returns data for a model in its inputs' types, or raises a ValueError as above."""
+    specs = input_specs(model)
+    arrays = arrays_by_name(argument, specs, data, ordered=not _takes_dict(model))
+    for name, spec in specs.items():
+        given = arrays[name].dtype
+        kind = "f" if given.name == "bfloat16" else given.kind
+        if kind not in ("biuf" if spec.is_floating else "biu"):
+            raise ValueError(
+                f"`{argument}` must hold numbers that {spec.type} holds. Received: {given}"
+            )
+        arrays[name] = arrays[name].astype("float32" if spec.is_floating else spec.type, copy=False)
+    return arrays
+
+
+def rows_of(arrays: dict[str, np.ndarray], start: int, stop: int) -> dict[str, np.ndarray]:
+    """Returns some rows of each array; where they end, the last one again and again."""
+    return {name: _padded(array[start:stop], stop - start) for name, array in arrays.items()}
+
+
+def _padded(array, count):
+    return np.concatenate([array, np.repeat(array[-1:], count - len(array), axis=0)])
+
+
+def count_of(arrays: dict[str, np.ndarray]) -> int:
+    """Returns how many inputs there are of each."""
+    return len(next(iter(arrays.values())))
