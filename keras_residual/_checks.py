@@ -2,17 +2,28 @@
 
 import difflib
 import numbers
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+
+# No size or seed is as large; a larger one would end in a message of some library.
+_LARGEST = 2**32 - 1
+# Of the names that an unknown one is answered with.
+_SHOWN = 12
 
 
-def integer(name: str, value: object, minimum: int = 1) -> int:
-    """Returns `value` as an int, or raises if it is not an integer of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+def integer(name: str, value: object, minimum: int = 1, maximum: float = _LARGEST) -> int:
+    """Returns `value` as an int, or raises if it is not an integer in `[minimum, maximum]`."""
+    if not _is_integer(value) or not minimum <= value <= maximum:
         accepted = {0: "a non-negative integer", 1: "a positive integer"}.get(
             minimum, f"an integer of at least {minimum}"
         )
+        if _is_integer(value) and value > maximum:
+            accepted += f" of at most {maximum}"
         raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}")
     return int(value)
+
+
+def _is_integer(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def real(
@@ -48,16 +59,18 @@ def choice(name: str, value: object, accepted: Collection) -> object:
 
 def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
     """Returns `value` as a non-empty tuple of integers of at least `minimum`."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    try:
+        items = None if isinstance(value, str) else tuple(value)
+    except (TypeError, NotImplementedError):  # the latter of a Keras tensor
+        items = None
+    if items is None:
         raise ValueError(f"`{name}` must be a sequence of integers. Received: {name}={value!r}")
-    items = tuple(value)
     if not items:
         raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
-    for item in items:
-        if isinstance(item, bool) or not isinstance(item, numbers.Integral) or item < minimum:
-            raise ValueError(
-                f"`{name}` must hold integers of at least {minimum}. Received: {name}={value!r}"
-            )
+    if not all(_is_integer(item) and minimum <= item <= _LARGEST for item in items):
+        raise ValueError(
+            f"`{name}` must hold integers of at least {minimum}. Received: {name}={value!r}"
+        )
     return tuple(int(item) for item in items)
 
 
@@ -78,5 +91,9 @@ def known(kind: str, name: object, accepted: Collection[str]) -> str:
     starting = [item for item in lowered if wanted and item.startswith(wanted)]
     close = difflib.get_close_matches(wanted, lowered, n=3, cutoff=0.5)
     near = list(dict.fromkeys([*starting, *close]))[:3]
-    hint = f" Did you mean {' or '.join(lowered[item] for item in near)}?" if near else ""
-    raise ValueError(f"Unknown {kind}: {name!r}.{hint}")
+    if near:
+        hint = f"Did you mean {' or '.join(lowered[item] for item in near)}?"
+    else:
+        some = ", ".join(list(accepted)[:_SHOWN]) + (", …" if len(accepted) > _SHOWN else "")
+        hint = f"Accepted: {some}."
+    raise ValueError(f"Unknown {kind}: {name!r}. {hint}")

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 REFUSED, INTERRUPTED = 2, 130
+# What `keras.utils.set_random_seed` takes.
+LARGEST_SEED = 2**32 - 1
 console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
@@ -32,6 +34,8 @@ def refusing() -> Iterator[None]:
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("KERAS_RESIDUAL_TRACEBACK"):
             raise
+        if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+            fail(f"{error.filename} must be a folder, and is a file.")
         fail(error)
 
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import console, human_count, quiet, refusing
+from keras_residual.cli._terminal import LARGEST_SEED, console, human_count, quiet, refusing
 
 
 def quickstart(
     seed: Annotated[
-        int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
+        int,
+        typer.Option(help="Decides initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
     epochs: Annotated[int, typer.Option(help="Number of epochs.", min=1)] = 30,
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/quickstart"),

@@ -3,7 +3,16 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import console, human_bytes, quiet, refusing, same_command
+from keras_residual import _checks
+from keras_residual.cli._terminal import (
+    LARGEST_SEED,
+    console,
+    fail,
+    human_bytes,
+    quiet,
+    refusing,
+    same_command,
+)
 
 
 def train(
@@ -33,10 +42,12 @@ def train(
         float, typer.Option(help="Share of the training images to show accuracy on instead.")
     ] = 0.0,
     scale: Annotated[
-        int, typer.Option(help="2, 3 or 4: what EDSR, SRResNet or VDSR enlarges by.")
-    ] = 4,
+        int | None,
+        typer.Option(help="2, 3 or 4: what EDSR, SRResNet or VDSR enlarges by. Default: 4."),
+    ] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides initial weights, order, augmentation.", min=0)
+        int,
+        typer.Option(help="Decides initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write. Default: runs/MODEL-DATASET.")
@@ -61,11 +72,17 @@ def train(
     """
     with refusing(), quiet():
         from keras_residual.cli import _super_resolution
-    if _super_resolution.is_super_resolution(model):
+
+        _checks.real("--hold-out", hold_out, 0.0, 1.0, open_end=True)
+    enlarges = _super_resolution.is_super_resolution(model)
+    of_classifiers = {"--recipe": recipe, "--set": changes, "--hold-out": hold_out or None}
+    of_classifiers["--export"] = export or None
+    _refuse(of_classifiers if enlarges else {"--scale": scale}, model, enlarges)
+    if enlarges:
         _super_resolution.train(
             model,
             dataset,
-            scale,
+            4 if scale is None else scale,
             epochs=epochs,
             batch_size=batch_size,
             patch_size=image_size,
@@ -136,3 +153,11 @@ def train(
         f"[dim]Next: keras-residual evaluate {output / 'model.keras'} --dataset {dataset}[/]",
         soft_wrap=True,
     )
+
+
+def _refuse(options, model, enlarges):
+    """Ends the command if an option is given that this kind of network does not take."""
+    kind = "enlarges pictures" if enlarges else "classifies images"
+    for option, value in options.items():
+        if value is not None:
+            fail(f"`{option}` has no effect on {model}, which {kind}.")

@@ -112,7 +112,7 @@ def load(
         return digits()
     if isinstance(source, tuple | list):
         return from_tuple(tuple(source), test_fraction, seed)
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and source != "":
         return _from_path_or_name(source, data_dir, test_fraction, seed)
     if hasattr(source, "download_and_prepare"):
         return from_builder(source, test_fraction)

@@ -161,7 +161,7 @@ class BlockLayer(CompositeLayer):
             normalization, norm_momentum, norm_epsilon
         )
         self.activation = checked_activation(activation, learned=True)
-        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
+        self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
     def block_options(self, index: int = 0) -> dict:
@@ -223,7 +223,7 @@ def checked_activation(activation, name: str = "activation", learned: bool = Fal
 
     Where activations with weights are `learned`, `"prelu"` stays a name: each layer makes its own.
     """
-    if learned and activation == "prelu":
+    if learned and isinstance(activation, str) and activation == "prelu":
         return activation
     try:
         return keras.activations.get(activation)
@@ -240,7 +240,9 @@ def serialized_activation(activation):
 
 
 def checked_initializer(initializer):
-    """Returns an initializer, or raises naming the argument."""
+    """Returns an initializer, He normal by fan-out for `None`, or raises naming the argument."""
+    if initializer is None:
+        return FanOutHeNormal()
     try:
         return keras.initializers.get(initializer)
     except (ValueError, TypeError) as error:

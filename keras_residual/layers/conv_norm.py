@@ -75,7 +75,7 @@ class ConvNorm(BlockLayer):
         _checks.effective(
             "zero_gamma", zero_gamma, False, kind != "none", "a normalization", normalization=kind
         )
-        if space_to_depth and self.blur_pool:
+        if _checks.boolean("space_to_depth", space_to_depth) and self.blur_pool:
             raise ValueError(
                 "`space_to_depth` needs a strided convolution, which `blur_pool` replaces. "
                 f"Received: space_to_depth={space_to_depth!r}, blur_pool={self.blur_pool!r}"

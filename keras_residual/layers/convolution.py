@@ -9,7 +9,6 @@ from keras_residual.layers._composite import (
     checked_regularizer,
     fresh_initializer,
 )
-from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -79,7 +78,7 @@ class Convolution(SpatialLayer):
         self.groups = _checks.integer("groups", groups)
         self.use_bias = _checks.boolean("use_bias", use_bias)
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
-        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
+        self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self._check_combinations()
 

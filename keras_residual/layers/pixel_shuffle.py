@@ -7,7 +7,6 @@ from keras_residual.layers._composite import (
     checked_initializer,
     fresh_initializer,
 )
-from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -113,7 +112,7 @@ class ICNR(keras.initializers.Initializer):
 
     def __init__(self, scale: int, initializer=None):
         self.scale = _checks.integer("scale", scale)
-        self.initializer = checked_initializer(initializer or FanOutHeNormal())
+        self.initializer = checked_initializer(initializer)
 
     def __call__(self, shape, dtype=None):
         *size, channels, filters = shape

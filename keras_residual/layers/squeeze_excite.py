@@ -10,7 +10,6 @@ from keras_residual.layers._composite import (
     checked_regularizer,
     fresh_initializer,
 )
-from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers._registration import PACKAGE
 
 
@@ -61,7 +60,7 @@ class SqueezeExcite(CompositeLayer):
         self.divisor = _checks.integer("divisor", divisor)
         self.activation = checked_activation(activation)
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
-        self.kernel_initializer = checked_initializer(kernel_initializer or FanOutHeNormal())
+        self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self.reduce = self.expand = None
 

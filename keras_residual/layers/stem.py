@@ -10,6 +10,7 @@ from keras_residual.layers.conv_norm import ConvNorm
 
 KINDS = ("conv7", "deep", "conv3", "none")
 POOLING = ("conv7", "deep")
+PADDINGS = ("minimum", "zero")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -83,7 +84,7 @@ class Stem(BlockLayer):
         self.filters = _checks.integer("filters", filters)
         self.kind = _checks.choice("kind", kind, KINDS)
         self.pool = _checks.boolean("pool", pool)
-        self.pool_padding = _checks.choice("pool_padding", pool_padding, ("minimum", "zero"))
+        self.pool_padding = _checks.choice("pool_padding", pool_padding, PADDINGS)
         self.preactivated = _checks.boolean("preactivated", preactivated)
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)

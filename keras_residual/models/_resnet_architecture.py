@@ -11,9 +11,11 @@ from keras_residual.layers import (
     ResidualStage,
     Stem,
 )
+from keras_residual.layers._residual_unit import ORDERS
 from keras_residual.layers.bottleneck_block import EXPANSION
+from keras_residual.layers.shortcut import KINDS as SHORTCUTS
 from keras_residual.layers.stem import KINDS as STEMS
-from keras_residual.layers.stem import POOLING
+from keras_residual.layers.stem import PADDINGS, POOLING
 from keras_residual.models._assembly import Body
 from keras_residual.models._requirements import SHARED, Requirement, downsampling
 
@@ -23,12 +25,13 @@ def check_stem(architecture):
     _checks.choice("stem", architecture.stem, STEMS)
     _checks.integer("stem_width", architecture.stem_width)
     pool = _checks.boolean("stem_pool", architecture.stem_pool)
-    stem, padding = architecture.stem, architecture.pool_padding
+    padding = _checks.choice("pool_padding", architecture.pool_padding, PADDINGS)
+    blocks = _checks.boolean("space_to_depth", architecture.space_to_depth)
+    stem = architecture.stem
     pools = pool and stem in POOLING
     _checks.effective(
         "pool_padding", padding, "minimum", pools, "max pooling", stem=stem, stem_pool=pool
     )
-    blocks = architecture.space_to_depth
     _checks.effective("space_to_depth", blocks, False, stem == "conv7", 'stem="conv7"', stem=stem)
 
 
@@ -164,7 +167,8 @@ class ResNetArchitecture:
                 '`kernel_sizes` needs block="basic". '
                 f'Received: block="bottleneck", kernel_sizes={self.kernel_sizes!r}'
             )
-        if self.zero_init_residual and self.shortcut == "none":
+        zero = _checks.boolean("zero_init_residual", self.zero_init_residual)
+        if zero and _checks.choice("shortcut", self.shortcut, SHORTCUTS) == "none":
             raise ValueError(
                 "`zero_init_residual` needs shortcuts: blocks that start at zero would pass on "
                 f"nothing. Received: zero_init_residual={self.zero_init_residual!r}, "
@@ -172,10 +176,10 @@ class ResNetArchitecture:
             )
         _checks.choice("strided_block", self.strided_block, ("first", "last"))
         _checks.boolean("share_preactivation", self.share_preactivation)
-        order = self.activation_order
+        order = _checks.choice("activation_order", self.activation_order, ORDERS)
         _checks.effective(
             "conv_bias",
-            self.conv_bias,
+            _checks.boolean("conv_bias", self.conv_bias),
             False,
             order == "pre",
             'activation_order="pre"',

@@ -34,7 +34,7 @@ class Budget:
     def __post_init__(self):
         for name in ("max_parameters", "max_macs", "max_file_size"):
             if getattr(self, name) is not None:
-                _checks.integer(name, getattr(self, name))
+                _checks.integer(name, getattr(self, name), maximum=float("inf"))
         if self.max_latency_ms is not None:
             _checks.real("max_latency_ms", self.max_latency_ms, 1e-6, float("inf"))
 

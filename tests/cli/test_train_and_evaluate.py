@@ -182,7 +182,10 @@ def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
         ("--model resnet8 --dtype int8", "`dtype` must be"),
         ("--model resnet8 --set rate=1", "`--set` takes NAME=VALUE of optimizer, learning_rate"),
         ("--model resnet8 --set ema=2", "`ema` must be a number in [0, 1). Received: ema=2"),
-        ("--model resnet8 --hold-out 1.5", "`fraction` must be a number in [0, 1)"),
+        ("--model resnet8 --hold-out 1.5", "`--hold-out` must be a number in [0, 1)"),
+        ("--model resnet8 --hold-out nan", "`--hold-out` must be a number in [0, 1)"),
+        ("--model resnet8 --scale 2", "`--scale` has no effect on resnet8, which classifies"),
+        ("--model frobnicate", "Unknown model: 'frobnicate'. Accepted: DenseNet121"),
         ("--model resnet50", "at least 32"),
         ("--model resnet50", "`--image-size 32` enlarges the images"),
     ],
@@ -192,11 +195,19 @@ def test_train_refuses(refused, tmp_path, options, message):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("option", ["--epochs 0", "--batch-size -1", "--image-size 0", "--seed -1"])
+@pytest.mark.parametrize(
+    "option", ["--epochs 0", "--batch-size -1", "--image-size 0", "--seed -1", "--seed 4294967296"]
+)
 def test_train_refuses_numbers_out_of_range(run, option):
     result = run(f"train --model resnet8 {option}")
     assert result.exit_code == 2
     assert option.split()[0] in result.stderr
+
+
+def test_output_must_be_a_folder(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    line = refused("train --model resnet8 --epochs 1 --output file")
+    assert "file must be a folder, and is a file." in line
 
 
 @pytest.mark.parametrize(

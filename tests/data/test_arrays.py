@@ -205,7 +205,7 @@ def test_truncated_everywhere(tmp_path):
         one_line(error, path)
 
 
-@pytest.mark.parametrize("source", [None, 3, (), (1, 2, 3), {"x": 1}])
+@pytest.mark.parametrize("source", [None, 3, "", (), (1, 2, 3), {"x": 1}])
 def test_other_sources(source):
     with pytest.raises(data.DatasetError, match=r"Received|Unknown kind"):
         data.load(source)

@@ -148,10 +148,11 @@ def test_option_of_execution_keeps_the_function(family, options):
     np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-6)
 
 
-POSITIVE = (0, -1, 2.5, "8", True, None)
-FLAG = (1, "yes", None)
-NAME = ("unheard_of", 3, None)
-ROW = (0, "12", (), (1, 0), (1, 2.5), None)
+PAIR = np.array([1, 2])
+POSITIVE = (0, -1, 2.5, "8", True, None, float("nan"), 10**30, PAIR)
+FLAG = (1, "yes", None, PAIR)
+NAME = ("unheard_of", 3, None, PAIR)
+ROW = (0, "12", (), (1, 0), (1, 2.5), (1, 10**30), None, keras.Input((4, 4, 3)))
 RATE = (-0.1, 1.0, "half", None)
 WRONG_SHARED = {
     "stem": NAME,
@@ -163,7 +164,7 @@ WRONG_SHARED = {
     "blur_pool": FLAG,
     "output_stride": (0, 3, 64, "8", 2.0),
     "normalization": NAME,
-    "activation": ("unheard_of", 3),
+    "activation": ("unheard_of", 3, PAIR),
     "norm_momentum": (-0.1, 1.1, "high", None),
     "norm_epsilon": (-1e-5, 2.0, "low", None),
     "kernel_initializer": ("unheard_of", 3),
@@ -217,6 +218,12 @@ WRONG_CASES = [
     for option, values in options.items()
     for index, value in enumerate(values)
 ]
+
+
+def test_integers_of_numpy_are_integers():
+    sizes = {"depths": np.array([1, 1]), "widths": (np.int64(4), np.int32(8))}
+    model = make("ResNet", **sizes, stem_width=np.uint8(4), classes=np.int64(3))
+    assert model.output_shape == (None, 3)
 
 
 @pytest.mark.parametrize(("family", "option", "value"), WRONG_CASES)
