@@ -5,11 +5,16 @@
 
 Inference, and the gradient by all weights of the mean square of the outputs, compiled as `Model`
 does by default (TensorFlow: a graph; `--jit` adds XLA. JAX: jit). All candidates of a row take
-turns in one process; the numbers are medians in milliseconds. A minute or two on two cores.
+turns in one process; the numbers are medians in milliseconds. A minute or two on two idle cores.
+
+On a busy machine these medians say little. `--processor-time` takes one thread, its own time and
+the least of the repeats instead.
 """
 
 import argparse
+import functools
 import itertools
+import os
 import statistics
 import time
 
@@ -95,17 +100,31 @@ def _compiled_torch(model, x):
     return infer, train
 
 
-def timed(functions, repeats):
-    """Returns the median milliseconds of each function, calling them in turns."""
+def one_thread():
+    """Lets the backend compute with one thread; to be called before it computes anything."""
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def timed(functions, repeats, clock=time.perf_counter, middle=statistics.median):
+    """Returns the middle of the milliseconds of each function, calling them in turns."""
     times = [[] for _ in functions]
     for function in functions:
         function()
     for _ in range(repeats):
         for function, found in zip(functions, times, strict=True):
-            start = time.perf_counter()
+            start = clock()
             function()
-            found.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(found) for found in times]
+            found.append(1e3 * (clock() - start))
+    return [middle(found) for found in times]
 
 
 def main():
@@ -116,7 +135,12 @@ def main():
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 8])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--jit", action="store_true", help="compile TensorFlow graphs with XLA")
+    parser.add_argument("--processor-time", action="store_true", help="on a busy machine")
     given = parser.parse_args()
+    measure = timed
+    if given.processor_time:
+        one_thread()
+        measure = functools.partial(timed, clock=time.process_time, middle=min)
     columns = ("Keras", *IMPLEMENTATIONS)
     print(f"{keras.backend.backend()}, milliseconds; the last column is Keras / auto")
     print(f"{'units':>5} {'batch':>5} {'time':>5} {'layers':>6}  {'':9}", end="")
@@ -133,7 +157,7 @@ def main():
             model.set_weights(models[0].get_weights())
         functions = [compiled(model, x, given.jit) for model in models]
         for kind, column in (("inference", 0), ("training", 1)):
-            found = timed([pair[column] for pair in functions], given.repeats)
+            found = measure([pair[column] for pair in functions], given.repeats)
             print(f"{units:5} {batch:5} {steps:5} {layers:6}  {kind:9}", end="")
             print(
                 *(f"{value:10.2f}" for value in found), f"{found[0] / found[1]:9.2f}x", flush=True
