@@ -58,8 +58,10 @@ def step(layer, x, states):
     for index, cell in enumerate(layer.cells):
         h, c = states[2 * index : 2 * index + 2]
         kernel, recurrent_kernel, bias = _weights(layer, cell)
-        z = ops.matmul(x, kernel) + ops.matmul(ops.cast(h, x.dtype), recurrent_kernel)
-        h, c = options.cell(z if bias is None else z + bias, ops.cast(c, state_dtype(layer)))
+        # The order of the sums is the loops', so that 16 bits round alike.
+        z = ops.matmul(x, kernel) if bias is None else ops.matmul(x, kernel) + bias
+        z = z + ops.matmul(ops.cast(h, x.dtype), recurrent_kernel)
+        h, c = options.cell(z, ops.cast(c, state_dtype(layer)))
         h = ops.cast(h, x.dtype)
         x = _add_skip(layer, index, x, h)
         last += [h, c]

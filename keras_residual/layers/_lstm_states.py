@@ -57,7 +57,12 @@ class LSTMStates:
             )
         self.states = [
             self.add_weight(
-                shape=(batch, self.units), initializer="zeros", trainable=False, name=f"state_{i}"
+                shape=(batch, self.units),
+                initializer="zeros",
+                trainable=False,
+                # Read as they are under a mixed policy, whose cell states are float32.
+                autocast=False,
+                name=f"state_{i}",
             )
             for i in range(self.state_count)
         ]

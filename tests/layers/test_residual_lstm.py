@@ -230,10 +230,14 @@ def test_a_stateful_layer_goes_on_where_it_stopped(implementation):
 
 
 def test_a_stateful_layer_keeps_cell_states_in_float32():
-    layer = built(num_layers=2, stateful=True, dtype="mixed_bfloat16")
-    layer(ramp(2, 3, 4))
-    h, c = (to_numpy(state) for state in layer.states[:2])
-    np.testing.assert_array_equal(h, to_numpy(ops.cast(h, "bfloat16")))
+    arguments = {"num_layers": 2, "return_state": False, "dtype": "mixed_bfloat16"}
+    layer, streaming = built(**arguments, stateful=True), built(**arguments)
+    x, states = ramp(2, 6, 4), streaming.get_initial_state(2)
+    for t in range(6):
+        _, states = streaming.step(x[:, t], states)
+        layer(x[:, t : t + 1])
+    assert_all_close([to_numpy(v) for v in layer.states], [to_numpy(v) for v in states], 1e-6)
+    c = to_numpy(layer.states[1])
     assert np.any(c != to_numpy(ops.cast(c, "bfloat16")))
 
 
