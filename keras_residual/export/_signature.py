@@ -58,12 +58,23 @@ def _takes_dict(model):
 
 
 def named_outputs(outputs) -> dict:
-    """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …"""
-    if isinstance(outputs, dict):
-        return outputs
-    flat = keras.tree.flatten(outputs)
-    names = ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(len(flat))]
-    return dict(zip(names, flat, strict=True))
+    """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …
+
+    What a model nests under its own name is numbered: `own_0`, `own_1`, …
+    """
+    named = {}
+    for name, value in (outputs if isinstance(outputs, dict) else {"output": outputs}).items():
+        flat = keras.tree.flatten(value)
+        names = [name] if len(flat) == 1 else [f"{name}_{index}" for index in range(len(flat))]
+        named |= zip(names, flat, strict=True)
+    return named
+
+
+def flat_outputs(outputs):
+    """Returns outputs as they are, or by name where they are nested, which signatures cannot be."""
+    values = outputs.values() if isinstance(outputs, dict) else outputs
+    nests = isinstance(outputs, (dict, list, tuple)) and any(map(keras.tree.is_nested, values))
+    return named_outputs(outputs) if nests else outputs
 
 
 def new_inputs(model: keras.Model, batch_size: int | None = None) -> dict:

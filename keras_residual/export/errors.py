@@ -7,7 +7,9 @@ class ExportError(ValueError):
 
 def first_line(error: Exception) -> str:
     """Returns what is worth showing of a foreign error."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # TensorFlow puts the message of what failed while tracing behind the trace.
+    return lines[-1].strip() if lines[0] == "in user code:" else lines[0]
 
 
 def conversion_error(error: Exception) -> str:

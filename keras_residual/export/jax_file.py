@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual.export._signature import InputSpec, input_specs, structured
+from keras_residual.export._signature import InputSpec, input_specs, named_outputs, structured
 from keras_residual.export.errors import ExportError, first_line
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -100,10 +100,7 @@ class JaxRuntime:
         values = {name: np.asarray(batch[name], spec.type) for name, spec in self.inputs.items()}
         positional = [values.pop(name) for name in list(values)[: self._positional]]
         outputs = self._exported.call(*positional, **values)
-        if not isinstance(outputs, dict):
-            flat = keras.tree.flatten(outputs)
-            outputs = {f"output_{index}": value for index, value in enumerate(flat)}
-        return {name: np.asarray(value) for name, value in outputs.items()}
+        return {name: np.asarray(value) for name, value in named_outputs(outputs).items()}
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation of StableHLO occurs."""

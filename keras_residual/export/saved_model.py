@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual.export._signature import InputSpec, input_specs, structured
+from keras_residual.export._signature import InputSpec, flat_outputs, input_specs, structured
 from keras_residual.export.errors import ExportError, first_line
 
 
@@ -44,7 +44,7 @@ def serving(model: keras.Model):
 
     @tf.function(input_signature=[argument], autograph=False)
     def serve(x):
-        return model(structured(model, keras.tree.flatten(x)), training=False)
+        return flat_outputs(model(structured(model, keras.tree.flatten(x)), training=False))
 
     return serve
 

@@ -3,6 +3,10 @@
     pip install jax[tpu]
     KERAS_BACKEND=jax python tests/benchmarks/tpu_compile.py [network] [batch of the training step]
 
+ResNet-50 in bfloat16 needs 109 MB a chip for one image each, and 5,205 MB for a training step of
+512 images on four chips (libtpu 0.0.42, 2026-11-20; compiled in 14 and in some 300 seconds of CPU
+time, on two cores that did much other work).
+
 libtpu's compiler runs on the host and knows the chips from a description. Prints seconds to compile
 and the memory a chip of a v5e with four chips needs. A network is the name of one, or `tiny`.
 """

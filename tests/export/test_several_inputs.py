@@ -130,6 +130,15 @@ def test_a_subclassed_model_takes_a_tuple(tmp_path):
     assert row.verification.worst < 1e-6
 
 
+def test_nested_outputs_are_numbered(tmp_path):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, {"sum": inputs + 1.0, "parts": [2.0 * inputs, 3.0 * inputs]})
+    for row in write(model, tmp_path, ("saved_model", "litert", "onnx")).rows:
+        found = export.load(row.path).predict(np.ones((2, 3), np.float32))
+        means = {name: float(value.mean()) for name, value in found.items()}
+        assert means == {"sum": 2.0, "parts_0": 2.0, "parts_1": 3.0}
+
+
 def test_a_translator_is_exported_in_its_parts(tmp_path):
     """The decoding step: tokens, a mask and 14 tensors of open length, as many outputs."""
     model = keras_residual.GNMT(50, units=8, num_layers=6)
