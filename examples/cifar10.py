@@ -14,19 +14,22 @@ waits for machine time:
 
 The dataset is loaded by name: by TensorFlow Datasets, or from `cifar10.npz` in `~/.keras/datasets/`
 or `$KERAS_RESIDUAL_DATA`. With `--int8` the network is exported as a full-integer LiteRT file, its
-ranges from 200 training images, and run over all test images.
+ranges from 200 training images, and run over all test images. `--ship DIR` writes the weights as
+`weights="cifar10"` finds them: a safetensors file in float16, and its card.
 """
 
 import argparse
 import collections
+import hashlib
 import json
 import statistics
 from pathlib import Path
 
 import keras
 import numpy as np
+import safetensors.numpy
 
-from keras_residual import data, export
+from keras_residual import data, export, weights
 
 RESULTS = Path(__file__).parent / "results"
 # Recipe, its epochs and the published accuracy on the test images, %. ResNet-8: the reference of
@@ -80,6 +83,28 @@ def keep(folder, int8=False, results=RESULTS):
     return results / name
 
 
+def ship(folder, target):
+    """Writes weights and card of the training in `folder` into `target` and returns the card."""
+    card = json.loads((folder / "result.json").read_text())
+    model = in_float32(keras.saving.load_model(folder / "model.keras", compile=False))
+    state = {
+        name: value.astype(np.float16) if value.dtype == np.float32 else value
+        for name, value in weights.to_torch(model).items()
+    }
+    file = target / f"{card['model']}-{card['dataset']}.safetensors"
+    safetensors.numpy.save_file(state, file)
+    weights.from_torch(model, state)
+    test = data.load(card["dataset"]).test
+    classes = model.predict(test.x / np.float32(test.scale), 500, verbose=0).argmax(-1)
+    card |= {
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "accuracy_of_this_file": float(np.mean(classes == test.y)),
+    }
+    file.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    return card
+
+
 def table(results=RESULTS):
     """Returns the table of all results, and of what waits."""
     groups = collections.defaultdict(list)
@@ -94,7 +119,7 @@ def table(results=RESULTS):
     ]
     for name, (recipe, epochs, published) in PUBLISHED.items():
         done = {key: group for key, group in groups.items() if key[0] == name.lower()}
-        lines += [_row(name, key, group, published) for key, group in done.items()]
+        lines += [_row(name, key, group, published) for key, group in sorted(done.items())]
         if (name.lower(), recipe, epochs) not in groups:
             waiting = f"| `{name}` | {recipe}, {epochs} | waits for machine time | | "
             lines.append(f"{waiting}| {published:.2f} % | |")
@@ -118,9 +143,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="outputs of keras-residual train")
     parser.add_argument("--int8", action="store_true", help="measure the integer file too")
+    parser.add_argument("--ship", type=Path, metavar="DIR", help="write the weights there")
     arguments = parser.parse_args()
     for folder in arguments.folders:
         print(keep(folder, arguments.int8))
+        if arguments.ship:
+            print(ship(folder, arguments.ship))
     print(table(), end="")
 
 

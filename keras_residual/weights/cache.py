@@ -11,7 +11,7 @@ import filelock
 from keras_residual.weights import digests, hub
 from keras_residual.weights.download import download
 from keras_residual.weights.errors import WeightsError
-from keras_residual.weights.sources import WeightSource
+from keras_residual.weights.sources import WeightSource, asset
 
 
 def cache_directory() -> pathlib.Path:
@@ -24,8 +24,11 @@ def cached_path(source: WeightSource | str) -> pathlib.Path:
     """Returns where the cache keeps a file, whether it is there or not.
 
     A published file lies under its own name; put it there by hand on a machine without a network.
+    What comes with the package stays there.
     Files of other URLs lie in a folder named after the URL's hash, as their names may coincide.
     """
+    if isinstance(source, WeightSource) and source.is_shipped:
+        return pathlib.Path(str(asset(source.file_name)))
     folder = cache_directory() / "weights"
     location = source.location if isinstance(source, WeightSource) else source
     if location.startswith("hf://"):
@@ -58,7 +61,7 @@ def fetch(
     Raises:
         DownloadError: If the file cannot be downloaded; one line that names the URL, the reason and
             where to put the file by hand.
-        WeightsError: If the file in the cache is not the one that came first.
+        WeightsError: If the file in the cache, or in the package, is not the one that came first.
         ValueError: If `source` is not an address.
 
     Example:
@@ -67,6 +70,8 @@ def fetch(
     PosixPath('/home/me/.cache/keras_residual/weights/resnet18-f37072fd.pth')
     """
     location = source.location if isinstance(source, WeightSource) else source
+    if isinstance(source, WeightSource) and source.is_shipped:
+        return _shipped(source)
     if not isinstance(location, str) or not location.startswith(("https://", "http://", "hf://")):
         raise ValueError(
             "`source` must be a WeightSource, or an address that begins with https://, http:// or "
@@ -84,6 +89,13 @@ def fetch(
             download(location, target, digest, timeout, progress)
             _note_digest(target)
     return target
+
+
+def _shipped(source: WeightSource) -> pathlib.Path:
+    path = cached_path(source)
+    if not path.is_file() or not digests.matches(path, source.digest):
+        raise WeightsError(f"{path}: not as it came with the package; install it again")
+    return path
 
 
 def _usable(target: pathlib.Path, digest: str | None) -> bool:

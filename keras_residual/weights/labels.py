@@ -1,9 +1,9 @@
 """The names of the classes that published weights tell apart."""
 
 import functools
-import importlib.resources
 
 from keras_residual import _checks
+from keras_residual.weights.sources import asset
 
 CLASS_LISTS = ("imagenet",)
 CLASS_COUNTS = {"imagenet": 1000, "cifar10": 10, "cifar100": 100}
@@ -28,6 +28,5 @@ def class_names(classes: str = "imagenet") -> tuple[tuple[str, str], ...]:
     ('n02099601', 'golden_retriever')
     """
     _checks.known("class list", classes, CLASS_LISTS)
-    folder = importlib.resources.files("keras_residual.weights") / "assets"
-    lines = (folder / f"{classes}_classes.txt").read_text(encoding="utf-8").splitlines()
+    lines = asset(f"{classes}_classes.txt").read_text(encoding="utf-8").splitlines()
     return tuple((line.split()[0], line.split()[1]) for line in lines)

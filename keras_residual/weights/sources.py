@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import functools
 import importlib.resources
+import importlib.resources.abc
 import json
 import re
 import types
@@ -25,7 +26,8 @@ class WeightSource:
     Attributes:
         model: Name of the model that it fits, as in `keras_residual.list_models()`.
         tag: What tells it from the model's other weights.
-        location: The URL, or `hf://owner/name` for a Hugging Face repository.
+        location: The URL, `hf://owner/name` for a Hugging Face repository, or `package:NAME` for
+            a file that comes with this package.
         layout: How the file names and orders its arrays: `"torchvision"`, `"timm"`,
             `"keras.applications"` or `"keras_residual"`.
         preprocessing: From an image to the input that the weights expect.
@@ -63,11 +65,16 @@ class WeightSource:
     @property
     def file_name(self) -> str:
         """The name under which the file is kept."""
-        return "model.safetensors" if self.is_hub else self.location.rsplit("/", 1)[-1]
+        return "model.safetensors" if self.is_hub else re.split("[/:]", self.location)[-1]
 
     @property
     def is_hub(self) -> bool:
         return self.location.startswith("hf://")
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the file comes with this package."""
+        return self.location.startswith("package:")
 
     @property
     def input_size(self) -> int | None:
@@ -80,6 +87,8 @@ _NORMALIZATIONS = {
     "caffe": Preprocessing.from_mode("caffe"),
     "tf": Preprocessing.from_mode("tf"),
     "half": Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    # The deviations over all pixels; those below are means over the images, as others use them.
+    "cifar10_pixels": Preprocessing((0.4915, 0.4823, 0.4467), (0.2471, 0.2435, 0.2617)),
     "cifar10": Preprocessing((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
     "cifar100": Preprocessing((0.507, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
 }
@@ -100,10 +109,15 @@ def _parsed(row: dict[str, str]) -> WeightSource:
     )
 
 
+def asset(name: str) -> importlib.resources.abc.Traversable:
+    """Returns a file that comes with the package."""
+    return importlib.resources.files("keras_residual.weights") / "assets" / name
+
+
 @functools.cache
 def _table() -> dict[str, tuple[WeightSource, ...]]:
     """Returns the sources by lowercase model name, the one that "imagenet" means first."""
-    file = importlib.resources.files("keras_residual.weights") / "assets" / "sources.csv"
+    file = asset("sources.csv")
     table: dict[str, list[WeightSource]] = {}
     for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
         table.setdefault(row["model"].lower(), []).append(_parsed(row))

@@ -40,13 +40,13 @@ def test_names_files_and_tags_are_unique():
 
 @pytest.mark.parametrize("source", list_sources(), ids=lambda source: source.name)
 def test_an_entry_is_complete(source):
-    assert source.location.startswith("hf://" if source.is_hub else "https://")
+    assert source.location.startswith(("hf://", "https://", "package:"))
     assert (source.digest is None) == source.is_hub
     assert source.digest is None or re.fullmatch(r"(sha256|md5):[0-9a-f]{8,64}", source.digest)
     assert source.licence in ("Apache-2.0", "BSD-3-Clause", "MIT", "CC-BY-NC-4.0")
     assert source.top1 is None or 65 < source.top1 < 95
     assert (source.top1 is None) == ("299" in source.note)
-    assert source.classes == ("imagenet" if source.input_size >= 224 else source.tag[10:])
+    assert source.classes == ("imagenet" if source.input_size >= 224 else source.tag.split("_")[-1])
     with pytest.raises(dataclasses.FrozenInstanceError):
         source.model = "ResNet18"
     with pytest.raises(TypeError):

@@ -1,0 +1,61 @@
+"""Weights that come with the package: whole, described by a card, loaded without a network."""
+
+import json
+
+import numpy as np
+import pytest
+
+import keras_residual
+from keras_residual import data
+from keras_residual.weights import cache, digests, list_sources, preprocess, sources
+from keras_residual.weights.errors import WeightsError
+
+SHIPPED = [source for source in list_sources() if source.is_shipped]
+
+
+@pytest.fixture(params=SHIPPED, ids=lambda source: source.name)
+def source(request):
+    return request.param
+
+
+def test_the_smallest_network_has_some():
+    assert "ResNet8" in {source.model for source in SHIPPED}
+
+
+def test_file_and_card_agree_with_the_table(source):
+    path = cache.fetch(source)
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert card["sha256"] == source.digest.removeprefix("sha256:")
+    assert digests.matches(path, source.digest) and path.stat().st_size <= 4_000_000
+    assert source.top1 == pytest.approx(100 * card["accuracy_of_this_file"])
+    assert card["model"] == source.model.lower() and card["dataset"] == source.classes
+    assert {"recipe", "seed", "epochs", "command", "date"} <= set(card)
+
+
+def test_the_name_of_the_classes_loads_them(source):
+    model = keras_residual.get_model(source.model, weights=source.classes)
+    assert model.output_shape == (None, 10)
+    pixels = np.full((1, 32, 32, 3), 51, np.uint8)
+    red = preprocess(pixels, model)[..., 0]
+    np.testing.assert_allclose(red, (0.2 - 0.4915) / 0.2471, rtol=1e-5)
+    with pytest.raises(ValueError, match="classes"):
+        keras_residual.get_model(source.model, weights=source.classes, classes=7)
+
+
+def test_the_accuracy_is_the_stated_one(source):
+    try:
+        test = data.load(source.classes).test
+    except (ImportError, OSError, ValueError) as error:
+        pytest.skip(f"{source.classes} is not on this machine: {error}")
+    model = keras_residual.get_model(source.model, weights=source.classes)
+    classes = model.predict(preprocess(test.x, model), 500, verbose=0).argmax(-1)
+    assert 100 * np.mean(classes == test.y) == pytest.approx(source.top1, abs=0.02)
+
+
+def test_a_damaged_installation_is_named(source, tmp_path, monkeypatch):
+    (tmp_path / source.file_name).write_bytes(b"half")
+    monkeypatch.setattr(cache, "asset", lambda name: tmp_path / name)
+    with pytest.raises(WeightsError, match=f"{source.file_name}: not as it came with the package"):
+        cache.fetch(source)
+    monkeypatch.undo()
+    assert sources.asset(source.file_name).is_file()
