@@ -105,7 +105,8 @@ def tune(
     except tuning.SearchError as error:
         fail(error, code=1)
     except KeyboardInterrupt:
-        console.print(f"\nInterrupted. To go on: [bold]{same_command(drop='--no-resume')}[/]")
+        again = same_command(drop="--no-resume")
+        console.print(f"\nInterrupted. To go on: [bold]{again}[/]", soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
     if distributed == "worker":
         console.print("The search is over; the chief has the report.")

@@ -92,7 +92,7 @@ def _dress(axes, result, cost, rows):
     axes.set(xlabel=_COSTS[cost], ylabel="Accuracy on the examples held out")
     low = np.quantile([row.accuracy for row in rows], 0.1)
     axes.set_ylim(max(0.0, low - 0.05), min(1.02, result.best.accuracy + 0.03))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value <= 1 else "")
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
 
