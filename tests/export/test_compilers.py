@@ -96,6 +96,18 @@ def test_models_on_jax_are_exported_for_every_platform(tmp_path):
 
 
 @pytest.mark.slow
+def test_keras_own_exporter_writes_folded_models_for_openvino(tmp_path):
+    openvino = pytest.importorskip("openvino")
+    model = tiny()
+    export.fold(model).export(str(tmp_path / "model.xml"), format="openvino", verbose=False)
+    images = np.random.default_rng(0).random((3, *SHAPE), np.float32)
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(tmp_path / "model.xml", "CPU", precision)
+    (found,) = compiled(images).values()
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_tpu_compiler_takes_inference_and_training():
     if importlib.util.find_spec("libtpu") is None:
         pytest.skip("libtpu, the compiler, is not installed: pip install jax[tpu]")
