@@ -119,11 +119,17 @@ BLOCKS = {
 REQUIRED = ("filters", "depth", "growth_rate")
 
 
-def some_of(options):
-    """A few of the options, always with the required ones."""
-    required = {key: value for key, value in options.items() if key in REQUIRED}
-    optional = {key: value for key, value in options.items() if key not in REQUIRED}
-    return st.fixed_dictionaries(required, optional=optional)
+def some_of(options, at_most=7):
+    """A few of the options, always with the required ones: of many, some pair is refused."""
+    required = [key for key in options if key in REQUIRED]
+    optional = st.lists(
+        st.sampled_from([key for key in options if key not in REQUIRED]),
+        max_size=at_most,
+        unique=True,
+    )
+    return optional.flatmap(
+        lambda keys: st.fixed_dictionaries({key: options[key] for key in (*required, *keys)})
+    )
 
 
 def explains(error):
@@ -167,8 +173,8 @@ NETWORK = {
     "norm_momentum": often(*[0.9] * 6, 0.5),
     "norm_epsilon": often(*[1e-5] * 6, 1e-3),
     "zero_init_residual": RARE_FLAG,
-    "depths": often((1, 1), (2, 1), (1, 2), (1, 1), (2, 2), (1, 2, 1)),
-    "widths": often((4, 8), (4, 4), (8, 4), (4, 8), (8, 8), (4, 4, 8)),
+    "depths": often((1, 1), (2, 1), (1, 2), (1, 1), (2, 2), *[(1, 1)] * 9, (1, 2, 1)),
+    "widths": often((4, 8), (4, 4), (8, 4), (4, 8), (8, 8), *[(4, 8)] * 9, (4, 4, 8)),
     "stem": often("conv3", "conv3", "conv3", "conv7", "deep", "none"),
     "stem_width": often(4, 8),
     "stem_pool": FLAG,
@@ -197,7 +203,7 @@ NOT_OF_NETWORKS = ("dilation_rate", "first_dilation_rate")
 
 def network(block, without):
     options = {key: value for key, value in NETWORK.items() if key not in without}
-    return st.fixed_dictionaries({"block": block}, optional=options)
+    return st.tuples(block, some_of(options)).map(lambda pair: {"block": pair[0], **pair[1]})
 
 
 NETWORKS = st.one_of(
