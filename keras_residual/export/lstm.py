@@ -152,7 +152,7 @@ def _batches(data, shape, dtype, quantization):
             f"quantization={quantization!r}. Received: {received}"
         )
     count = min(len(data), max(_CALIBRATION_SAMPLES, shape[0])) // shape[0]
-    return [data[i * shape[0] : (i + 1) * shape[0]] for i in range(count)]
+    return [{"sequences": data[i * shape[0] : (i + 1) * shape[0]]} for i in range(count)]
 
 
 def _converted(model, specs, quantization, samples) -> bytes:

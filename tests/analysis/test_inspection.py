@@ -151,7 +151,7 @@ def test_lesion_study_counts_what_is_left():
 
 
 def test_residual_strength_by_hand():
-    model = network(normalization="none", conv_bias=True)
+    model = network(normalization="none")
     rows = analysis.residual_strength(model, X)
     assert [row.name for row in rows] == [block.name for block in analysis.blocks_of(model)]
     inputs = run(keras.Model(model.input, model.get_layer("stem").output), X)

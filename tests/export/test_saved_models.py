@@ -28,7 +28,11 @@ def test_card_is_true(path, entry):
     artefact = export.load(path)
     assert artefact.sha256() == entry["sha256"] and artefact.bytes == entry["bytes"]
     assert artefact.operations() == entry["operations"]
-    test = data.load("digits").test
+    name = path.parent.name.split("_")[0]
+    try:
+        test = data.load(name).test
+    except (ImportError, OSError, ValueError) as error:
+        pytest.skip(f"{name} is not on this machine: {error}")
     outputs = artefact.predict((test.x / np.float32(test.scale)).astype("float32"))
     assert np.mean(outputs.argmax(-1) == test.y) == pytest.approx(
         entry["verification"]["accuracy"], abs=0.006
