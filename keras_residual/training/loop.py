@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from keras_residual.training.replicas import scope_of, strategy_of
-from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step, scans
+from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
 # Often enough for a progress bar, where a call costs nothing to start.
 _CALLS_AN_EPOCH = 8
-# Where it does, and every other length of a call is compiled anew.
-_STEPS_PER_SCAN = 500
+# Where it does.
+_STEPS_ON_ACCELERATOR = 500
 
 
 def fit_in_step(
@@ -57,11 +57,17 @@ def fit_in_step(
 
 
 def _default_steps_per_call(steps):
-    if not scans():
-        return math.ceil(steps / _CALLS_AN_EPOCH)
-    fewest = math.ceil(steps / _STEPS_PER_SCAN)
+    on_accelerator = keras.backend.backend() == "jax" and _jax_platform() != "cpu"
+    fewest = math.ceil(steps / _STEPS_ON_ACCELERATOR) if on_accelerator else _CALLS_AN_EPOCH
+    # XLA compiles every other length of a call anew.
     equal = [calls for calls in range(fewest, 2 * fewest + 1) if steps % calls == 0]
     return math.ceil(steps / (equal or [fewest])[0])
+
+
+def _jax_platform():
+    import jax
+
+    return jax.default_backend()
 
 
 def _build(model, train):

@@ -33,15 +33,6 @@ def makes_batches_in_step(data: object) -> bool:
     return all(hasattr(data, name) for name in ("arrays", "order", "make"))
 
 
-def scans() -> bool:
-    """Whether steps are looped over inside XLA; on a CPU convolutions are slow there."""
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() != "cpu"
-
-
 def compile_steps(model: keras.Model, batches: InStep, kind: str) -> Callable:
     """Returns a function of `(order, epoch)` that runs a step for each row of `order`.
 
@@ -118,15 +109,13 @@ def _jax(model, batches, kind):
 
         return jax.lax.scan(body, state, order)[0]
 
-    loops = scans()
     # Averaged weights in place of the others share their memory, which must not be given away.
     given = (0,) if kind == "train" else ()
-    compiled = jax.jit(many if loops else one, donate_argnums=given, out_shardings=state_sharding)
+    compiled = jax.jit(many, donate_argnums=given, out_shardings=state_sharding)
 
     def call(order, epoch):
         state = tuple([variable.value for variable in group] for group in groups)
-        for part in [order] if loops else order:
-            state = compiled(state, arrays, part, np.int32(epoch))
+        state = compiled(state, arrays, order, np.int32(epoch))
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

@@ -85,18 +85,6 @@ def test_steps_of_a_call_do_not_change_the_result(tmp_path):
     assert_equal_weights(one, three, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a loop of XLA's on JAX")
-def test_steps_in_a_loop_of_xla(tmp_path, monkeypatch):
-    """As on an accelerator."""
-    settings = recipe(ema=0.9, mixup=0.2)
-    singly, looped = residual_model(dropout_rate=0.3), residual_model(dropout_rate=0.3)
-    fit(singly, tmp_path / "singly", recipe=settings)
-    for module in ("steps", "loop"):
-        monkeypatch.setattr(f"keras_residual.training.{module}.scans", lambda: True)
-    fit(looped, tmp_path / "looped", recipe=settings)
-    assert_equal_weights(looped, singly, rtol=1e-4, atol=1e-5)
-
-
 class StopBefore(keras.callbacks.Callback):
     def __init__(self, epoch):
         super().__init__()
