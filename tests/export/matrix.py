@@ -21,7 +21,7 @@ from keras_residual import export
 README = pathlib.Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- exports -->\n", "<!-- /exports -->"
 # Length of the difference as a share of the length of the outputs.
-BOUNDS = {None: 1e-6, "float16": 1e-3, "dynamic": 1e-2, "int8": 0.03, "int16x8": 0.02}
+BOUNDS = {None: 1e-6, "float16": 1e-3, "dynamic": 0.03, "int8": 0.05, "int16x8": 0.02}
 # What a format cannot express, and what the error says.
 IMPOSSIBLE = {
     ("ResidualLSTMClassifier", "litert", "int16x8"): "should be recorded during calibration"
@@ -55,8 +55,14 @@ def inputs_of(model, count=8):
     return generator.random((count, *shape), np.float32)
 
 
-# With weights by formula its one inner unit is zero throughout, which integers have no scale for.
-RANDOM = ("ResidualLSTMTagger", "ResidualLSTMClassifier", "SEResNet50")
+# With weights by formula some inner layer is zero throughout, which integers have no scale for.
+RANDOM = (
+    "ResidualLSTMTagger",
+    "ResidualLSTMClassifier",
+    "ResNet50V2",
+    "ResNet1001V2",
+    "SEResNet50",
+)
 
 
 def make(family):
