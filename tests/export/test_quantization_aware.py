@@ -130,33 +130,44 @@ def unbalance(model):
         layer.set_block_weights(0, weights)
 
 
-@pytest.mark.slow
-def test_accuracy_that_integers_lose_is_learned_again(tmp_path):
-    digits = data.load("digits")
-    (x, y), (held_out, classes) = (
-        ((split.x / np.float32(split.scale)).astype("float32"), split.y)
-        for split in (digits.train, digits.test)
-    )
+def _accuracies(digits, folder):
+    """Returns the accuracy of a network in float, as integers, and as integers trained to be so."""
+    (x, y), (held_out, classes) = digits
     model = keras_residual.ResNet(
         "basic", (1, 1), (8, 8), stem="conv3", stem_width=8, input_shape=(8, 8, 1), classes=10
     )
     loss = "sparse_categorical_crossentropy"
     model.compile(keras.optimizers.Adam(3e-3), loss)
     model.fit(x, y, 64, 20, verbose=0)
-    accuracy = lambda m: float(np.mean(m.predict(held_out, verbose=0).argmax(-1) == classes))  # noqa: E731
-    floating = accuracy(model)
     unbalance(model)
-    assert accuracy(model) == floating > 0.95
-    found = {}
-    common = {"evaluation_data": (held_out, classes), "measure": False, "tolerance": 2.0}
-    (row,) = export.export(model, tmp_path, "litert", "int8", x, **common).rows
-    found["after training"] = row.verification.accuracy
+    options = {"evaluation_data": (held_out, classes), "measure": False, "tolerance": 2.0}
+
+    def in_integers(model):
+        (row,) = export.export(model, folder, "litert", "int8", x, **options).rows
+        return row.verification.accuracy
+
+    afterwards = in_integers(model)
     aware = export.quantization_aware(model, x)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, 30 * 45)
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, 60 * (len(x) // 64))
     aware.compile(keras.optimizers.Adam(schedule), loss)
-    aware.fit(x, y, 32, 30, verbose=0)
-    (row,) = export.export(aware, tmp_path, "litert", "int8", x, **common).rows
-    found["while training"] = row.verification.accuracy
-    print(f"float {floating:.4f}, int8 {found}")
-    assert found["after training"] < floating - 0.003
-    assert found["while training"] >= floating - 0.001
+    aware.fit(x, y, 64, 60, verbose=0)
+    floating = np.mean(model.predict(held_out, verbose=0).argmax(-1) == classes)
+    return float(floating), afterwards, in_integers(aware)
+
+
+@pytest.mark.slow
+def test_accuracy_that_integers_lose_is_learned_again(tmp_path):
+    dataset = data.load("digits")
+    digits = [
+        ((split.x / np.float32(split.scale)).astype("float32"), split.y)
+        for split in (dataset.train, dataset.test)
+    ]
+    rows = []
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        rows.append(_accuracies(digits, tmp_path))
+    floating, afterwards, aware = np.mean(rows, axis=0)
+    print(f"float {floating:.4f}, int8 {afterwards:.4f}, trained for it {aware:.4f}: {rows}")
+    assert afterwards < floating - 0.01
+    # One image of the 360 more or less is 0.3 points of a seed.
+    assert aware >= floating - 0.1 * (floating - afterwards)
