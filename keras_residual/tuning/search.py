@@ -90,7 +90,9 @@ def search(
     """
     tuner_class = ALGORITHMS[_checks.choice("algorithm", algorithm, tuple(ALGORITHMS))]
     _checks.integer("max_trials", max_trials)
-    _checks.integer("seed", seed, 0)
+    _checks.integer("seed", seed, 0, 2**32 - 1)
+    if max_minutes is not None:
+        _checks.real("max_minutes", max_minutes, 0, math.inf, open_end=True)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     output = Path(output)
     hypermodel.tradeoff = _costs(objective, hypermodel)

@@ -157,6 +157,8 @@ def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     [
         ({"algorithm": "annealing"}, "`algorithm` must be one of 'random'"),
         ({"max_trials": 0}, "`max_trials` must be a positive integer"),
+        ({"max_minutes": float("nan")}, "`max_minutes` must be a number in"),
+        ({"max_minutes": -1}, "`max_minutes` must be a number in"),
         ({"objective": "macs"}, "`objective` must hold 'accuracy'"),
         ({"objective": ("accuracy", "size")}, "`objective` must be one of"),
         ({"epochs": -1}, "`epochs` must be a positive integer"),
