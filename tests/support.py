@@ -6,13 +6,24 @@ import math
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
+
+from keras_residual import data
 
 
 def ramp(*shape, offset=0.0):
     """Returns an array in [-1, 1] that differs at every position: sin(0.7·k + offset)."""
     values = np.sin(0.7 * np.arange(math.prod(shape)) + offset)
     return values.reshape(shape).astype("float32")
+
+
+def dataset_at_hand(name):
+    """Returns a dataset, or skips the test with what `data.load` says is missing."""
+    try:
+        return data.load(name)
+    except (ImportError, data.DatasetError) as error:
+        pytest.skip(str(error))
 
 
 def sequential_value(name, shape, offset):

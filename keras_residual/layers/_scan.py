@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_residual.layers._grouped_loop import GroupedLoop
 from keras_residual.layers._rematerialize import rematerialize
 
 # body(x, *slices) -> (x, updates): one block with the weights of one step.
@@ -30,7 +31,7 @@ def scan_rematerialized(body: Body, x, stacked: list, updated: slice):
     depth = stacked[0].shape[0]
     size = max(1, round(math.sqrt(depth)))
     if keras.backend.backend() == "tensorflow":
-        return _scan_rematerialized_tensorflow(body, x, stacked, updated, size)
+        return GroupedLoop(body, depth, size, updated)(x, stacked)
     whole = depth // size * size
 
     group = rematerialize(lambda x, *slices: scan(body, x, list(slices), updated))
@@ -85,80 +86,3 @@ def _scan_tensorflow(body: Body, x, stacked, updated):
         maximum_iterations=depth,
     )
     return x, [values.stack() for values in outputs]
-
-
-def _scan_rematerialized_tensorflow(body: Body, x, stacked, updated, size):
-    """A loop with a gradient of its own: TensorFlow's takes more memory than the blocks save."""
-    import tensorflow as tf
-
-    depth = stacked[0].shape[0]
-
-    def array(length, like):
-        return tf.TensorArray(like.dtype, length, element_shape=like.shape)
-
-    def loop(condition, step, *state):
-        return tf.while_loop(condition, step, state, parallel_iterations=1)
-
-    def ends(group):
-        return group * size, tf.minimum(depth, (group + 1) * size)
-
-    @tf.custom_gradient
-    def run(x, *stacked):
-        def forward(index, x, outputs):
-            x, updates = body(x, *[values[index] for values in stacked])
-            pairs = zip(outputs, updates, strict=True)
-            return index + 1, x, [each.write(index, update) for each, update in pairs]
-
-        def forward_group(group, x, kept, outputs):
-            start, stop = ends(group)
-            kept = kept.write(group, x)
-            _, x, outputs = loop(lambda i, *_: i < stop, forward, start, x, outputs)
-            return group + 1, x, kept, outputs
-
-        groups = math.ceil(depth / size)
-        outputs = [array(depth, values[0]) for values in stacked[updated]]
-        _, y, kept, outputs = loop(
-            lambda group, *_: group < groups,
-            forward_group,
-            *(tf.constant(0), x, array(groups, x), outputs),
-        )
-
-        def backward_group(group, gradient, gradients):
-            start, stop = ends(group)
-
-            def again(index, x, before):
-                x, _ = body(x, *[values[index] for values in stacked])
-                return index + 1, x, before.write(index - start + 1, x)
-
-            def backward(index, gradient, gradients):
-                x, slices = before.read(index - start), [values[index] for values in stacked]
-                sources = [x, *slices[: updated.start]]
-                with tf.GradientTape() as tape:
-                    tape.watch(sources)
-                    y, _ = body(x, *slices)
-                gradient, *found = tape.gradient(y, sources, gradient, unconnected_gradients="zero")
-                pairs = zip(gradients, found, strict=True)
-                return index - 1, gradient, [each.write(index, value) for each, value in pairs]
-
-            x = kept.read(group)
-            before = array(size, x).write(0, x)
-            _, _, before = loop(lambda i, *_: i < stop - 1, again, start, x, before)
-            _, gradient, gradients = loop(
-                lambda i, *_: i >= start, backward, stop - 1, gradient, gradients
-            )
-            return group - 1, gradient, gradients
-
-        def gradient(gradient, *_):
-            gradients = [array(depth, values[0]) for values in stacked[: updated.start]]
-            _, gradient, gradients = loop(
-                lambda group, *_: group >= 0,
-                backward_group,
-                *(tf.constant(groups - 1), gradient, gradients),
-            )
-            rest = len(stacked) - updated.start
-            return gradient, *[each.stack() for each in gradients], *[None] * rest
-
-        return (y, *[each.stack() for each in outputs]), gradient
-
-    y, *updates = run(*[tf.convert_to_tensor(values) for values in (x, *stacked)])
-    return y, updates

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from keras_residual.layers._loops import on_accelerator
 from keras_residual.training.replicas import scope_of, strategy_of
 from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
@@ -57,17 +58,11 @@ def fit_in_step(
 
 
 def _default_steps_per_call(steps):
-    on_accelerator = keras.backend.backend() == "jax" and _jax_platform() != "cpu"
-    fewest = math.ceil(steps / _STEPS_ON_ACCELERATOR) if on_accelerator else _CALLS_AN_EPOCH
+    one_loop = keras.backend.backend() == "jax" and on_accelerator()
+    fewest = math.ceil(steps / _STEPS_ON_ACCELERATOR) if one_loop else _CALLS_AN_EPOCH
     # XLA compiles every other length of a call anew.
     equal = [calls for calls in range(fewest, 2 * fewest + 1) if steps % calls == 0]
     return math.ceil(steps / (equal or [fewest])[0])
-
-
-def _jax_platform():
-    import jax
-
-    return jax.default_backend()
 
 
 def _build(model, train):

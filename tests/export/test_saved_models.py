@@ -5,8 +5,9 @@ import pathlib
 
 import numpy as np
 import pytest
+from support import dataset_at_hand
 
-from keras_residual import data, export
+from keras_residual import export
 
 FOLDER = pathlib.Path(__file__).parents[2] / "saved_models"
 CARDS = sorted(FOLDER.glob("[!l]*/card.json"))
@@ -28,11 +29,7 @@ def test_card_is_true(path, entry):
     artefact = export.load(path)
     assert artefact.sha256() == entry["sha256"] and artefact.bytes == entry["bytes"]
     assert artefact.operations() == entry["operations"]
-    name = path.parent.name.split("_")[0]
-    try:
-        test = data.load(name).test
-    except (ImportError, OSError, ValueError) as error:
-        pytest.skip(f"{name} is not on this machine: {error}")
+    test = dataset_at_hand(path.parent.name.split("_")[0]).test
     outputs = artefact.predict((test.x / np.float32(test.scale)).astype("float32"))
     assert np.mean(outputs.argmax(-1) == test.y) == pytest.approx(
         entry["verification"]["accuracy"], abs=0.006

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from support import dataset_at_hand
 
 import keras_residual
-from keras_residual import data
 from keras_residual.weights import cache, digests, list_sources, preprocess, sources
 from keras_residual.weights.errors import WeightsError
 
@@ -43,10 +43,7 @@ def test_the_name_of_the_classes_loads_them(source):
 
 
 def test_the_accuracy_is_the_stated_one(source):
-    try:
-        test = data.load(source.classes).test
-    except (ImportError, OSError, ValueError) as error:
-        pytest.skip(f"{source.classes} is not on this machine: {error}")
+    test = dataset_at_hand(source.classes).test
     model = keras_residual.get_model(source.model, weights=source.classes)
     classes = model.predict(preprocess(test.x, model), 500, verbose=0).argmax(-1)
     assert 100 * np.mean(classes == test.y) == pytest.approx(source.top1, abs=0.02)
