@@ -32,6 +32,11 @@ class Graph:
     def called_once(self, name: str) -> bool:
         return len(self.calls.get(name, ())) == 1
 
+    def may_train(self, name: str) -> bool:
+        """Returns whether a layer is called with `training=True`, or nobody knows how."""
+        calls = self.calls.get(name)
+        return calls is None or any(call.training for call in calls)
+
     def only_source(self, name: str) -> str | None:
         """Returns the layer whose output goes into layer `name` and nowhere else."""
         if not self.called_once(name) or len(self.calls[name][0].sources) != 1:

@@ -81,8 +81,7 @@ class Rewrite:
         names = {
             layer.name
             for layer in model.layers
-            if isinstance(layer, _TRAINING_ONLY)
-            and not any(call.training for call in graph.calls.get(layer.name, ()))
+            if isinstance(layer, _TRAINING_ONLY) and not graph.may_train(layer.name)
         }
         self._removed += sorted(names)
         return names
@@ -94,7 +93,7 @@ class Rewrite:
             if not isinstance(norm, keras.layers.BatchNormalization):
                 continue
             producer = layers.get(graph.only_source(norm.name))
-            fixed = not any(call.training for call in graph.calls.get(norm.name, ()))
+            fixed = not graph.may_train(norm.name)
             if fixed and producer is not None and can_fold(producer, norm):
                 pairs[producer.name] = norm
                 self._folded.append(norm.name)

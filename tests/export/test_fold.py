@@ -202,6 +202,26 @@ def test_models_inside_models_are_folded():
     assert not has_statistics(folded)
 
 
+class _Unconfigured(L.Layer):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+def test_dropout_stays_where_no_configuration_tells_how_it_is_called():
+    inputs = keras.Input((8,))
+    x = _Unconfigured(keras.ops.negative)(L.Dense(4)(inputs))
+    model = keras.Model(inputs, L.Dropout(0.5)(x, training=True))
+    with pytest.raises(NotImplementedError):
+        model.get_config()
+    folded = export.fold(model)
+    assert not folded.folding.removed
+    assert any(isinstance(layer, L.Dropout) for layer in folded.layers)
+
+
 def test_dropout_that_is_always_on_stays():
     inputs = keras.Input((50,))
     model = keras.Model(inputs, L.Dropout(0.5)(inputs, training=True))
