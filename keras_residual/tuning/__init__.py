@@ -17,12 +17,19 @@ from keras_residual.tuning.knobs import Interval
 from keras_residual.tuning.listener import Listener
 from keras_residual.tuning.result import SearchResult, TrialRow
 from keras_residual.tuning.search import search
-from keras_residual.tuning.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch
+from keras_residual.tuning.tuners import (
+    BayesianOptimization,
+    Evolution,
+    GridSearch,
+    Hyperband,
+    RandomSearch,
+)
 
 __all__ = [
     "BayesianOptimization",
     "Cluster",
     "EmptySpaceError",
+    "Evolution",
     "GridSearch",
     "HyperDenseNet",
     "HyperResNet",

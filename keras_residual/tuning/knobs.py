@@ -1,6 +1,8 @@
 """Knobs: what a search turns, and how a user fixes, narrows or leaves them out."""
 
 import dataclasses
+import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +10,8 @@ import keras_tuner
 
 from keras_residual import _checks
 
+# How far the neighbours of a value are, as a share of all choices.
+_NEAR = 0.15
 _DESCRIPTIONS = {bool: "True or False", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -27,6 +31,15 @@ class Interval:
 
     def __post_init__(self):
         _checks.real("low", self.low, 1e-12 if self.log else float("-inf"), self.high)
+
+    def near(self, value: float, order: random.Random) -> float:
+        """Returns a number not far from `value`."""
+        share = order.gauss(0, _NEAR)
+        if self.log:
+            value *= (self.high / self.low) ** share
+        else:
+            value += (self.high - self.low) * share
+        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,17 @@ class Knob:
             hp.Boolean(self.name, default=self.default)
         else:
             hp.Choice(self.name, list(self.choices), default=self.default)
+
+    def near(self, value, order: random.Random):
+        """Returns another choice: one not far from `value` among numbers, any other one else."""
+        if isinstance(self.choices, Interval):
+            return self.choices.near(value, order)
+        reach = len(self.choices)
+        if not isinstance(self.default, str):
+            reach = max(1, math.floor(_NEAR * reach))
+        place = self.choices.index(value)
+        below, above = self.choices[max(0, place - reach) : place], self.choices[place + 1 :]
+        return order.choice(below + above[:reach])
 
     def nearest(self, value):
         """Returns the choice that is meant by `value`, which may have lost digits on its way."""

@@ -156,3 +156,9 @@ class Hyperband(_Tuner, keras_tuner.Hyperband):
     """`keras_tuner.Hyperband` within a budget."""
 
     oracle_class = oracles.HyperbandOracle
+
+
+class Evolution(_Tuner, keras_tuner.Tuner):
+    """Evolution (Real et al., 2019) within a budget; Keras Tuner has none."""
+
+    oracle_class = oracles.EvolutionOracle

@@ -6,11 +6,13 @@ import random
 import signal
 import time
 
+import keras_tuner
 import pytest
 from processes import completed, process, wait_until
 from toy import Lines, ToySpace, search
 
 from keras_residual import tuning
+from keras_residual.tuning import oracles
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -29,7 +31,7 @@ def trials(folder):
     return {int(state["trial_id"]): state for state in states}
 
 
-@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband"])
+@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband", "evolution"])
 def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
     space = ToySpace(max_parameters=100)
     result = search(
@@ -44,6 +46,30 @@ def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
     assert result.rejected > 0
     points = [json.dumps(row.values, sort_keys=True) for row in result.rows]
     assert algorithm == "hyperband" or len(set(points)) == 7
+
+
+def test_evolution_changes_one_or_two_values_of_a_good_trial(tmp_path):
+    """The formula's best of 36 points is the largest; a walk from the middle must get there."""
+    values = [row.values for row in search(tmp_path, algorithm="evolution", max_trials=20).rows]
+    assert values[0] == {"units": 8, "layers": 1, "activation": "relu"}
+    changes = [
+        min(sum(value != before[name] for name, value in new.items()) for before in values[:number])
+        for number, new in enumerate(values)
+        if number
+    ]
+    assert set(changes) == {1, 2}
+    assert {(point["units"], point["layers"]) for point in values} >= {(32, 3)}
+
+
+def test_evolution_keeps_conditional_values_together():
+    knobs = tuning.HyperResNet((8, 8, 1), 10, max_parameters=20_000)
+    oracle = oracles.EvolutionOracle(knobs, None, objective=keras_tuner.Objective("score", "max"))
+    knobs.declare_hyperparameters(oracle.hyperparameters)
+    for _ in range(100):
+        values = oracle.draw()
+        assert list(values) == knobs.active(values)
+        assert ("cardinality" in values) == (values["block"] == "bottleneck")
+        assert ("sgd_learning_rate" in values) == (values["optimizer"] == "sgd")
 
 
 def test_hyperband_begins_anew_until_there_are_enough_trials(tmp_path):
