@@ -111,7 +111,8 @@ def table(results=RESULTS):
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text())
         if "test_accuracy" in result:
-            key = (result["model"].lower(), result["recipe"], result["epochs"])
+            changes = tuple(result.get("set", ()))
+            key = (result["model"].lower(), result["recipe"], result["epochs"], changes)
             groups[key].append(result)
     lines = [
         "| model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |",
@@ -120,7 +121,7 @@ def table(results=RESULTS):
     for name, (recipe, epochs, published) in PUBLISHED.items():
         done = {key: group for key, group in groups.items() if key[0] == name.lower()}
         lines += [_row(name, key, group, published) for key, group in sorted(done.items())]
-        if (name.lower(), recipe, epochs) not in groups:
+        if (name.lower(), recipe, epochs, ()) not in groups:
             waiting = f"| `{name}` | {recipe}, {epochs} | waits for machine time | | "
             lines.append(f"{waiting}| {published:.2f} % | |")
     return "\n".join(lines) + "\n"
@@ -133,8 +134,9 @@ def _row(name, key, group, published):
 
     seeds = ", ".join(str(result["seed"]) for result in group)
     minutes = round(statistics.mean(result["seconds"] for result in group) / 60)
+    recipe = ", ".join((f"{key[1]}, {key[2]}", *key[3]))
     return (
-        f"| `{name}` | {key[1]}, {key[2]} | {seeds} | {mean('test_accuracy')} "
+        f"| `{name}` | {recipe} | {seeds} | {mean('test_accuracy')} "
         f"| {mean('int8_accuracy')} | {published:.2f} % | {minutes} on {group[0]['machine']} |"
     )
 
