@@ -83,7 +83,8 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
         if not living:
             return self.first_point()
         candidates = order.sample(living, (len(living) + 1) // 2)
-        return max(candidates, key=lambda trial: trial.score).hyperparameters.values
+        best = max if self.objective.direction == "max" else min
+        return best(candidates, key=lambda trial: trial.score).hyperparameters.values
 
 
 class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
