@@ -68,6 +68,15 @@ def step(layer, x, states):
     return x, last
 
 
+def last_step(x, mask):
+    """Returns the last output that is not masked; zero where there is none."""
+    if mask is None:
+        return ops.sum(x[-1:], axis=0)
+    later = ops.flip(ops.cumsum(ops.flip(ops.cast(mask, "int32"), axis=0), axis=0), axis=0)
+    last = ops.expand_dims(ops.logical_and(mask, later == 1), -1)
+    return ops.sum(ops.where(last, x, ops.zeros((), x.dtype)), axis=0)
+
+
 def _weights(layer, cell):
     weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
     return tuple(w if w is None else ops.cast(w, layer.compute_dtype) for w in weights)

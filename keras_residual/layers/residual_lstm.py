@@ -88,7 +88,8 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
     (2, 5, 8)
 
     Reference:
-        - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1.
+        - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1. The skip inside the cell
+          of [Kim et al., 2017](https://arxiv.org/abs/1701.03360) is another cell, and not here.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
         unroll: bool = False,
         **kwargs,
     ):
+        activity_regularizer = _lstm_checks.from_keras("activity_regularizer", activity_regularizer)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = _checks.integer("units", units)
         self.num_layers = _checks.integer("num_layers", num_layers)
@@ -161,17 +163,22 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
         cell_arguments = {
             "activation": activation,
             "recurrent_activation": recurrent_activation,
-            "use_bias": _checks.boolean("use_bias", use_bias),
             "kernel_initializer": kernel_initializer,
             "recurrent_initializer": recurrent_initializer,
             "bias_initializer": bias_initializer,
-            "unit_forget_bias": _checks.boolean("unit_forget_bias", unit_forget_bias),
             "kernel_regularizer": kernel_regularizer,
             "recurrent_regularizer": recurrent_regularizer,
             "bias_regularizer": bias_regularizer,
             "kernel_constraint": kernel_constraint,
             "recurrent_constraint": recurrent_constraint,
             "bias_constraint": bias_constraint,
+        }
+        cell_arguments = {
+            **{
+                name: _lstm_checks.from_keras(name, value) for name, value in cell_arguments.items()
+            },
+            "use_bias": _checks.boolean("use_bias", use_bias),
+            "unit_forget_bias": _checks.boolean("unit_forget_bias", unit_forget_bias),
         }
         self._cell_arguments = tuple(cell_arguments)
         self.cells = [self._make_cell(cell_arguments, i) for i in range(self.num_layers)]
@@ -185,7 +192,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
 
     def _make_cell(self, arguments, index):
         fresh = {
-            name: fresh_initializer(keras.initializers.get(value), index)
+            name: fresh_initializer(value, index)
             for name, value in arguments.items()
             if name.endswith("_initializer")
         }
@@ -240,7 +247,9 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
         if self.go_backwards:
             x, mask = ops.flip(x, axis=0), None if mask is None else ops.flip(mask, axis=0)
         x, states = _lstm_stack.run(self, x, initial_state, mask, bool(training))
-        output = ops.transpose(x, (1, 0, 2)) if self.return_sequences else _last_step(x, mask)
+        output = (
+            ops.transpose(x, (1, 0, 2)) if self.return_sequences else _lstm_stack.last_step(x, mask)
+        )
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
@@ -284,12 +293,3 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
             **{name: cell[name] for name in self._cell_arguments},
             "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
         }
-
-
-def _last_step(x, mask):
-    """Returns the last output that is not masked; zero where there is none."""
-    if mask is None:
-        return ops.sum(x[-1:], axis=0)
-    later = ops.flip(ops.cumsum(ops.flip(ops.cast(mask, "int32"), axis=0), axis=0), axis=0)
-    last = ops.expand_dims(ops.logical_and(mask, later == 1), -1)
-    return ops.sum(ops.where(last, x, ops.zeros((), x.dtype)), axis=0)

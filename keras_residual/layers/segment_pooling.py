@@ -39,8 +39,8 @@ class SegmentPooling(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs, mask=None):
+        self._check([getattr(tensor, "shape", None) for tensor in inputs])
         sequences, segments = inputs
-        self._check([tuple(sequences.shape), tuple(segments.shape)])
         inside = ops.cast(_inside(sequences, segments, mask), sequences.dtype)
         count = ops.sum(inside, axis=-1, keepdims=True)
         return ops.matmul(inside / ops.maximum(count, 1), sequences)
@@ -57,11 +57,13 @@ class SegmentPooling(keras.layers.Layer):
         return super().get_config()
 
     def _check(self, shapes):
-        if len(shapes) != 2 or not all(isinstance(shape, (tuple, list)) for shape in shapes):
+        try:
+            sequences, segments = (tuple(shape) for shape in shapes)
+        except (TypeError, ValueError) as error:
             raise ValueError(
-                f"`inputs` of {self.name!r} must be [sequences, segments]. Received: {shapes}"
-            )
-        sequences, segments = (tuple(shape) for shape in shapes)
+                f"`inputs` of {self.name!r} must be [sequences, segments]. "
+                f"Received: inputs of the shapes {shapes}"
+            ) from error
         if len(sequences) != 3:
             raise ValueError(
                 "`sequences` must have rank 3, (batch, time, features). "

@@ -5,6 +5,29 @@ import numpy as np
 from keras import ops
 from support import ramp, to_numpy
 
+from keras_residual.layers.residual_lstm import ResidualLSTM
+
+IMPLEMENTATIONS = ("layerwise", "wavefront")
+
+
+def built(features=4, **arguments):
+    """Returns a layer with weights by formula, as outputs, states and gradients depend on all."""
+    arguments = {"units": 4, "return_sequences": True, "return_state": True, **arguments}
+    layer = ResidualLSTM(**arguments)
+    layer.build((2 if layer.stateful else None, None, features))
+    for index, weight in enumerate(layer.trainable_weights):
+        weight.assign(0.6 * ramp(*weight.shape, offset=index))
+    return layer
+
+
+def some_mask(batch, time):
+    """Returns a mask with gaps anywhere, the first and last steps of some rows included."""
+    return ramp(batch, time, offset=2.0) > -0.4
+
+
+def starting_states(layer, batch=2):
+    return [ramp(batch, layer.units, offset=i) for i in range(layer.state_count)]
+
 
 class KerasStack(keras.layers.Layer):
     """The layers of a built `ResidualLSTM`, one Keras layer each, with copies of its weights."""

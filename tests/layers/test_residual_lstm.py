@@ -7,35 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 from layers.residual_lstm_reference import (
+    IMPLEMENTATIONS,
     KerasStack,
     assert_all_close,
+    built,
     second_gradient,
+    some_mask,
+    starting_states,
     values_and_gradients,
 )
 from support import ramp, to_numpy
-
-from keras_residual.layers.residual_lstm import ResidualLSTM
-
-IMPLEMENTATIONS = ("layerwise", "wavefront")
-
-
-def built(features=4, **arguments):
-    """Returns a layer with weights by formula, as outputs, states and gradients depend on all."""
-    arguments = {"units": 4, "return_sequences": True, "return_state": True, **arguments}
-    layer = ResidualLSTM(**arguments)
-    layer.build((2 if layer.stateful else None, None, features))
-    for index, weight in enumerate(layer.trainable_weights):
-        weight.assign(0.6 * ramp(*weight.shape, offset=index))
-    return layer
-
-
-def some_mask(batch, time):
-    """Returns a mask with gaps anywhere, the first and last steps of some rows included."""
-    return ramp(batch, time, offset=2.0) > -0.4
-
-
-def starting_states(layer, batch=2):
-    return [ramp(batch, layer.units, offset=i) for i in range(layer.state_count)]
 
 
 def assert_equal_to_keras(layer, x, states=(), mask=None):
@@ -159,83 +140,6 @@ def test_last_output_is_the_one_at_the_last_step_that_is_not_masked(implementati
     whole = to_numpy(sequences(x, mask=mask))
     expected = np.stack([whole[0, 3], whole[1, 0], np.zeros(4, "float32")])
     np.testing.assert_allclose(to_numpy(last(x, mask=mask)), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("first_residual", [0, 1])
-def test_an_initial_state_is_no_output(implementation, first_residual):
-    layer = built(num_layers=2, first_residual=first_residual, implementation=implementation)
-    x, states, mask = ramp(2, 4, 4), starting_states(layer), np.ones((2, 4), "bool")
-    mask[0, :2] = False
-    output, *after = (to_numpy(v) for v in layer(x, initial_state=states, mask=mask))
-    late, *late_after = (
-        to_numpy(v) for v in layer(x[:, 2:], initial_state=states, mask=mask[:, 2:])
-    )
-    np.testing.assert_array_equal(output[0, :2], x[0, :2] if first_residual == 0 else 0 * x[0, :2])
-    assert_all_close(
-        [output[:1, 2:], *(v[:1] for v in after)], [late[:1], *(v[:1] for v in late_after)]
-    )
-    if keras.backend.backend() != "jax":  # Where Keras repeats the initial state.
-        expected = KerasStack(layer)(x, initial_state=states, mask=mask)
-        assert_all_close([output, *after], [to_numpy(v) for v in expected])
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("masked", [False, True])
-def test_zero_steps_change_nothing_and_one_step_is_a_step(implementation, masked):
-    layer = built(num_layers=3, implementation=implementation)
-    states = starting_states(layer)
-    mask = np.ones((2, 0), "bool") if masked else None
-    output, *after = layer(np.zeros((2, 0, 4), "float32"), initial_state=states, mask=mask)
-    assert output.shape == (2, 0, 4)
-    assert_all_close([to_numpy(v) for v in after], states)
-    layer.return_sequences = False
-    assert np.all(to_numpy(layer(np.zeros((2, 0, 4), "float32"), mask=mask)[0]) == 0.0)
-
-    x = ramp(2, 1, 4)
-    output, *after = layer(x, initial_state=states)
-    by_step, step_states = layer.step(x[:, 0], states)
-    expected = [to_numpy(v) for v in (by_step, *step_states)]
-    assert_all_close([to_numpy(v) for v in (output, *after)], expected)
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_streaming_gives_the_outputs_of_the_whole_sequence(implementation):
-    layer = built(
-        3,
-        num_layers=3,
-        first_residual=0,
-        residual_projection=True,
-        implementation=implementation,
-    )
-    x = ramp(2, 6, 3)
-    whole, *last = layer(x)
-    states = layer.get_initial_state(2)
-    for t in range(6):
-        output, states = layer.step(x[:, t], states)
-        np.testing.assert_allclose(to_numpy(output), to_numpy(whole)[:, t], atol=1e-6)
-    assert_all_close([to_numpy(v) for v in states], [to_numpy(v) for v in last])
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_stateful_layer_goes_on_where_it_stopped(implementation):
-    arguments = {"num_layers": 3, "return_state": False, "implementation": implementation}
-    whole, parts = built(**arguments), built(**arguments, stateful=True)
-    x = ramp(2, 6, 4)
-    expected = to_numpy(whole(x))
-    for _ in range(2):
-        received = np.concatenate([to_numpy(parts(x[:, :4])), to_numpy(parts(x[:, 4:]))], axis=1)
-        np.testing.assert_allclose(received, expected, atol=1e-6)
-        parts.reset_state()
-
-
-def test_a_stateful_layer_keeps_cell_states_in_float32():
-    layer = built(num_layers=2, stateful=True, dtype="mixed_bfloat16")
-    for index, state in enumerate(layer.states):
-        state.assign(ramp(2, 4, offset=index))
-    layer(ramp(2, 3, 4), mask=np.zeros((2, 3), "bool"))
-    for index in (1, 3):
-        np.testing.assert_array_equal(to_numpy(layer.states[index]), ramp(2, 4, offset=index))
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
