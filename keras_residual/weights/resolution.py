@@ -37,7 +37,15 @@ def resolve(model_name: str, source) -> Resolved:
 
 def resolve_for_factory(weights, variant) -> Resolved:
     """Returns what a factory's argument `weights` means; a name is one of `variant`'s."""
-    if weights is None or isinstance(weights, Mapping):
+    if weights is None:
+        return None, None
+    empty = isinstance(weights, (str, Mapping)) and not weights
+    if empty or not isinstance(weights, (str, os.PathLike, WeightSource, Mapping)):
+        raise ValueError(
+            "`weights` must be None, the name of published weights, a path, a URL, an hf:// "
+            f"address or a torch state dict. Received: weights={weights!r}"
+        )
+    if isinstance(weights, Mapping):
         return None, None
     if not (isinstance(weights, str) and is_name(weights)):
         return resolve("", weights)

@@ -5,31 +5,11 @@ import numpy as np
 import peers
 import pytest
 from model_weights import all_weights, assert_same_weights, outputs, randomize
+from weights.small_network import network, write
 
 import keras_residual as kr
 from keras_residual import weights
-from keras_residual.weights import MismatchError, WeightsError, cache, digests, loading
-
-
-def network(classes=3, channels=3, depths=(4, 1), **options):
-    shape = (32, 32, channels)
-    options = {"stem": "conv3", "stem_width": 8, **options}
-    return kr.ResNet("basic", depths, (8, 16), input_shape=shape, classes=classes, **options)
-
-
-def write(model, path):
-    """Writes a model's torch names in the format that the suffix says."""
-    state = weights.to_torch(model)
-    if path.suffix == ".safetensors":
-        pytest.importorskip("safetensors.numpy", reason="safetensors is not installed").save_file(
-            state, path
-        )
-    elif path.suffix == ".npz":
-        np.savez(path, **state)
-    else:
-        torch = peers.torch()
-        torch.save({name: torch.from_numpy(value) for name, value in state.items()}, path)
-    return path
+from keras_residual.weights import MismatchError, WeightsError, cache
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth"])
@@ -250,75 +230,3 @@ class TestKerasApplications:
         assert_same_weights(first, second)
         kernel = peer.get_layer("conv1_conv").get_weights()[0]
         assert np.array_equal(all_weights(second)["stem/conv1/conv/kernel"], kernel)
-
-
-class TestSources:
-    @pytest.fixture
-    def published(self, tmp_path, monkeypatch):
-        """ResNet-18 as a hub would have it, already downloaded; records what was asked for."""
-        model = randomize(kr.ResNet18(input_shape=(32, 32, 3)))
-        path = write(model, tmp_path / "model.safetensors")
-        asked = []
-
-        def fetch(source):
-            asked.append(getattr(source, "location", source))
-            return path
-
-        monkeypatch.setattr(cache, "fetch", fetch)
-        return model, asked
-
-    def test_factories_load_by_tag(self, published):
-        donor, asked = published
-        model = kr.ResNet18(input_shape=(32, 32, 3), weights="tv_in1k")
-        assert asked == ["hf://timm/resnet18.tv_in1k"]
-        assert_same_weights(donor, model)
-        assert weights.source_of(model).name == "ResNet18.tv_in1k"
-
-    @pytest.mark.parametrize(
-        ("source", "location"),
-        [
-            ("imagenet", "https://download.pytorch.org/models/resnet18-f37072fd.pth"),
-            ("ResNet18.a1_in1k", "hf://timm/resnet18.a1_in1k"),
-            ("hf://timm/resnet18.a1_in1k", "hf://timm/resnet18.a1_in1k"),
-            ("hf://someone/else", "hf://someone/else"),
-            ("https://example.org/x.pth", "https://example.org/x.pth"),
-        ],
-    )
-    def test_load_takes_names_and_addresses(self, published, source, location):
-        donor, asked = published
-        model = kr.ResNet18(input_shape=(32, 32, 3))
-        weights.load(model, source)
-        assert asked == [location]
-        assert_same_weights(donor, model)
-
-    def test_a_published_file_is_known_by_its_name(self, published, tmp_path, monkeypatch):
-        donor, asked = published
-        path = write(donor, tmp_path / "resnet18-f37072fd.pth")
-        model = kr.ResNet18(input_shape=(32, 32, 3))
-        with pytest.raises(WeightsError, match="but not their hash sha256:f37072fd"):
-            weights.load(model, path)
-        monkeypatch.setattr(digests, "matches", lambda *_: True)
-        weights.load(model, path)
-        assert weights.source_of(model).name == "ResNet18.IMAGENET1K_V1"
-        assert not asked
-        weights.from_torch(model, weights.to_torch(model))
-        assert weights.source_of(model) is None
-
-    def test_tags_of_models_without_a_name_are_refused(self):
-        with pytest.raises(ValueError, match=r"`weights` must be a path, .*weights='imagenet'"):
-            kr.ResNet("basic", (1, 1), (8, 16), input_shape=(32, 32, 3), weights="imagenet")
-
-    def test_unknown_tags_name_the_known_ones(self):
-        with pytest.raises(ValueError, match=r"Unknown weights of ResNet18: 'best'.*IMAGENET1K_V1"):
-            kr.ResNet18(input_shape=(32, 32, 3), weights="best")
-
-    def test_missing_files_are_named(self, tmp_path):
-        with pytest.raises(WeightsError, match="no such file"):
-            weights.load(network(), tmp_path / "absent.pth")
-        with pytest.raises(WeightsError, match=r"absent\.safetensors: no such file"):
-            kr.ResNet18(input_shape=(32, 32, 3), weights="absent.safetensors")
-
-    @pytest.mark.parametrize("source", [None, 3, ["a"], ""])
-    def test_other_types_are_refused(self, source):
-        with pytest.raises(ValueError, match="`source` must be a path, a URL"):
-            loading.load(network(), source)
