@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers._composite import checked_data_format
+from keras_residual.layers._composite import checked_activation, checked_data_format
 from keras_residual.models import _requirements
 
 
@@ -67,13 +67,7 @@ class Top:
         _checks.boolean("include_top", self.include_top)
         _checks.choice("pooling", self.pooling, (None, "avg", "max"))
         classes = _checks.integer("classes", self.classes)
-        try:
-            keras.activations.get(self.classifier_activation)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                "`classifier_activation` must be a Keras activation name, a callable or None. "
-                f"Received: classifier_activation={self.classifier_activation!r}"
-            ) from error
+        checked_activation(self.classifier_activation, "classifier_activation")
         names = self.features
         if isinstance(names, bool):
             names = tuple(body.features) if names else ()
@@ -129,7 +123,7 @@ def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None, d
 
     Options in which the architecture differs from `default` must have an effect.
     """
-    policy = _policy(dtype)
+    policy = checked_policy(dtype)
     data_format = checked_data_format(data_format)
     body = architecture.body(policy, data_format)
     if default is not None:
@@ -157,8 +151,7 @@ def assemble(
 
     Options in which the architecture differs from `default` must have an effect.
     """
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
+    checked_name(name)
     data_format = checked_data_format(data_format)
     inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
     rank = len(inputs.shape) - 2
@@ -193,7 +186,7 @@ def options_of_weights(weights, variant: Variant) -> dict[str, object]:
 
 
 def _addition(position, body, dtype):
-    policy = _policy(dtype)
+    policy = checked_policy(dtype)
     last = position == len(body.layers) - 1
     return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
 
@@ -204,10 +197,20 @@ def _normalization(weights, variant, dtype, data_format, inputs):
 
     channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
     preprocessing = preprocessing_for_factory(weights, variant).with_channels(channels)
-    return preprocessing.layer(data_format=data_format, dtype=_policy(dtype), name="preprocessing")
+    return preprocessing.layer(
+        data_format=data_format, dtype=checked_policy(dtype), name="preprocessing"
+    )
 
 
-def _policy(dtype):
+def checked_name(name: str) -> str:
+    """Returns the name of a model, or raises if it is none."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
+    return name
+
+
+def checked_policy(dtype) -> keras.DTypePolicy:
+    """Returns a dtype policy, the global one for `None`, or raises naming the argument."""
     try:
         policy = keras.dtype_policies.get(keras.config.dtype_policy() if dtype is None else dtype)
         floating = keras.backend.is_float_dtype(policy.compute_dtype)

@@ -1,12 +1,15 @@
 """What the sequence models share: checked options, inputs, and the stack between input and head."""
 
 import inspect
+import numbers
 from dataclasses import dataclass, field
 
 import keras
 
 from keras_residual import _checks
+from keras_residual.layers._composite import checked_activation
 from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.models._assembly import checked_name, checked_policy
 
 # What a model decides itself, or what would change the meaning of its outputs.
 _RESERVED = (
@@ -71,25 +74,23 @@ class SequenceOptions:
             _checks.choice("first_residual", self.first_residual, ("auto",))
 
     @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of one sequence."""
+        return (None,) if self.input_shape is None else _shape(self.input_shape)
+
+    @property
     def policy(self):
-        try:
-            return keras.dtype_policies.get(self.dtype or keras.config.dtype_policy())
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                "`dtype` must be a dtype policy or its name, such as 'float32' or "
-                f"'mixed_bfloat16'. Received: dtype={self.dtype!r}"
-            ) from error
+        return checked_policy(self.dtype)
 
     def inputs(self):
         """Returns the input and, embedded or masked, what the stack takes."""
         if self.vocabulary_size is None:
-            inputs = keras.Input(_shape(self.input_shape), name="sequences")
+            inputs = keras.Input(self.shape, name="sequences")
             if self.mask_value is None:
                 return inputs, inputs
             masking = keras.layers.Masking(self.mask_value, dtype=self.policy, name="masking")
             return inputs, masking(inputs)
-        shape = (None,) if self.input_shape is None else _shape(self.input_shape)
-        inputs = keras.Input(shape, dtype="int32", name="sequences")
+        inputs = keras.Input(self.shape, dtype="int32", name="sequences")
         embedding = keras.layers.Embedding(
             int(self.vocabulary_size),
             int(self.embedding_size or self.units),
@@ -138,7 +139,8 @@ def _shape(input_shape) -> tuple[int | None, ...]:
     valid = isinstance(input_shape, (tuple, list)) and len(input_shape) in (1, 2)
     if valid:
         valid = (len(input_shape) == 1 or input_shape[1] is not None) and all(
-            size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+            size is None
+            or (isinstance(size, numbers.Integral) and not isinstance(size, bool) and size > 0)
             for size in input_shape
         )
     if not valid:
@@ -146,19 +148,13 @@ def _shape(input_shape) -> tuple[int | None, ...]:
             "`input_shape` must be (steps, features), or (steps,) for integers, without the batch; "
             f"steps may be None. Received: input_shape={input_shape!r}"
         )
-    return tuple(input_shape)
+    return tuple(size if size is None else int(size) for size in input_shape)
 
 
 def classified(x, classes: int, activation, policy):
     """Returns the outputs of the classifier, in float32 where the policy is a mixed one."""
     classes = _checks.integer("classes", classes)
-    try:
-        keras.activations.get(activation)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            "`classifier_activation` must be a Keras activation name, a callable or None. "
-            f"Received: classifier_activation={activation!r}"
-        ) from error
+    checked_activation(activation, "classifier_activation")
     mixed = policy.compute_dtype != policy.variable_dtype
     dtype = policy.variable_dtype if mixed else policy
     return keras.layers.Dense(classes, activation=activation, dtype=dtype, name="classifier")(x)
@@ -166,9 +162,7 @@ def classified(x, classes: int, activation, policy):
 
 def finished(inputs, outputs, weights, name: str) -> keras.Model:
     """Returns the model, with the weights of a file if any are named."""
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
-    model = keras.Model(inputs, outputs, name=name)
+    model = keras.Model(inputs, outputs, name=checked_name(name))
     if weights is not None:
         from keras_residual.weights import load_for_factory
 

@@ -10,6 +10,7 @@ from keras_residual import _checks
 from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.models._assembly import checked_name, checked_policy
 from keras_residual.models._beam_search import Hypothesis, Search, beam_search
 from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
@@ -94,7 +95,7 @@ class GNMT(keras.Model):
                 "`end_token` must be another token than `start_token`. "
                 f"Received: start_token={start_token!r}, end_token={end_token!r}"
             )
-        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        policy = checked_policy(dtype)
         source_embedding = _embedding(source_size, units, policy, "source_embedding")
         target_embedding = _embedding(target_size, units, policy, "target_embedding")
         encoder = ResidualLSTM(
@@ -120,7 +121,7 @@ class GNMT(keras.Model):
         # What follows the end is padding, so the end as an input must count in no loss either.
         unended = ops.where(ops.equal(target, int(end_token)), PAD, target)
         outputs = classifier(decoder(target_embedding(unended), memory))
-        super().__init__({"source": source, "target": target}, outputs, name=name)
+        super().__init__({"source": source, "target": target}, outputs, name=checked_name(name))
         self.source_embedding, self.target_embedding = source_embedding, target_embedding
         self.encoder, self.decoder, self.classifier = encoder, decoder, classifier
         self.start_token, self.end_token = int(start_token), int(end_token)

@@ -111,11 +111,9 @@ def ResidualLSTMTagger(
 
 
 @_documented(
-    returns="""A `keras.Model` from `{{"sequences": (batch, *input_shape), "segments": (batch,
-    segments, 2)}}` to `(batch, segments, classes)`. A segment is its first step and the step after
-    its last; an empty one, as `(0, 0)`, is padding and counts in no loss.""".replace(
-        "{{", "{"
-    ).replace("}}", "}"),
+    returns="""A `keras.Model` from `{"sequences": (batch, *input_shape), "segments": (batch,
+    segments, 2)}` to `(batch, segments, classes)`. A segment is its first step and the step after
+    its last; an empty one, as `(0, 0)`, is padding and counts in no loss.""",
     example="""ResidualLSTMSegmentClassifier((50, 3), classes=4, units=8).output_shape
 (None, None, 4)""",
 )

@@ -1,21 +1,19 @@
 """GNMT: teacher forcing equals stepping, beam search equals brute force, text goes in and out."""
 
 import gc
-import itertools
 import weakref
 
 import keras
 import numpy as np
 import pytest
+from models.beam_reference import END, START, sequences
 from support import gradients, set_sequential_weights, to_numpy
 
 from keras_residual import GNMT
 from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
-from keras_residual.models._beam_search import Search, beam_search
 from keras_residual.models.gnmt import encoded
 
 SOURCE = np.array([[3, 4, 5, 0, 0], [4, 3, 4, 5, 3], [5, 5, 4, 3, 0]])
-START, END = 1, 2
 
 
 def tiny(vocabulary=6, seed=3, **options):
@@ -35,16 +33,6 @@ def log_probabilities(model, source, target):
     shifted = logits - logits.max(-1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return np.take_along_axis(logs, target[..., None], -1)[..., 0]
-
-
-def sequences(vocabulary, max_length):
-    """Returns all token sequences that a search may finish."""
-    words = [token for token in range(1, vocabulary) if token != END]
-    for length in range(1, max_length + 1):
-        for body in itertools.product(words, repeat=length - 1):
-            yield (*body, END)
-        if length == max_length:
-            yield from itertools.product(words, repeat=length)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 1.0])
@@ -75,68 +63,6 @@ def test_a_beam_of_one_is_greedy():
             greedy.append(int(np.argmax(logits[1:]) + 1))
         assert hypotheses[0].tokens == tuple(token for token in greedy if token != END)
         assert len(hypotheses) == 1
-
-
-def test_penalties_follow_the_formulas():
-    search = Search(START, END, 2, 9, length_penalty=0.5, coverage_penalty=0.3)
-    expected = -4.0 / (8 / 6) ** 0.5 + 0.3 * (np.log(0.5) + np.log(1.0))
-    assert search.score(-4.0, 3, np.array([0.5, 1.7])) == pytest.approx(expected)
-
-
-def test_coverage_prefers_the_hypothesis_that_attends_to_everything():
-    """Token 3 looks at the first source position only, token 4 at the second; 3 3 is likelier."""
-
-    def step(tokens, rows, states):
-        table = {START: [0.55, 0.45, 0.0], 3: [0.6, 0.4, 0.0], 4: [0.6, 0.4, 0.0]}
-        if len(set(tokens)) and tokens[0] != START and states["length"] == 2:
-            table = {3: [0.0, 0.0, 1.0], 4: [0.0, 0.0, 1.0]}
-        with np.errstate(divide="ignore"):
-            logs = np.log([[0, 0, table[t][2], table[t][0], table[t][1]] for t in tokens])
-        look = {START: (0.5, 0.5), 3: (1.0, 0.0), 4: (0.0, 1.0)}
-        return logs, np.array([look[t] for t in tokens]), {"length": states["length"] + 1}
-
-    def best(beta, beam_size=8):
-        search = Search(START, END, beam_size, 5, length_penalty=0.0, coverage_penalty=beta)
-        return beam_search(search, step, {"length": 0}, np.ones((1, 2), bool))[0][0].tokens
-
-    assert best(0.0) == (3, 3)
-    assert set(best(2.0)) == {3, 4}
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.2), (0.0, 1.0), (1.0, 0.0), (1.5, 0.7)])
-def test_penalties_decide_as_brute_force_does(alpha, beta, seed):
-    """Probabilities and attention depend on the step and the last token."""
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.full(4, 0.5), (4, 5))
-    attention = rng.dirichlet(np.full(3, 0.5), (4, 5))
-    mask = np.array([[True, True, False]])
-
-    def step(tokens, rows, time):
-        with np.errstate(divide="ignore"):
-            logs = np.log([[0.0, *probabilities[time, token]] for token in tokens])
-        return logs, attention[time, tokens], time + 1
-
-    def score(tokens):
-        before = (START, *tokens[:-1])
-        total = sum(
-            np.log(probabilities[t, b, y - 1])
-            for t, (b, y) in enumerate(zip(before, tokens, strict=True))
-        )
-        coverage = sum(attention[t, b] for t, b in enumerate(before))[:2]
-        penalty = beta * np.log(np.minimum(coverage, 1.0)).sum()
-        return total / ((5 + len(tokens)) ** alpha / 6**alpha) + penalty
-
-    search = Search(START, END, 999, 4, alpha, beta)
-    (found,) = beam_search(search, step, 0, mask)
-    scores = {tokens: score(tokens) for tokens in sequences(5, 4)}
-    best = max(scores, key=scores.get)
-    assert found[0].tokens == tuple(token for token in best if token != END)
-    for hypothesis in found:
-        ended = (*hypothesis.tokens, END)
-        expected = scores[ended if ended in scores else hypothesis.tokens]
-        if len(hypothesis.tokens) < 4:
-            assert hypothesis.score == pytest.approx(expected)
 
 
 def test_padding_of_the_source_and_other_sources_change_nothing():
@@ -288,6 +214,8 @@ def test_half_precision_finds_what_float32_finds():
         ({"start_token": 0}, "start_token"),
         ({"end_token": 9}, "end_token"),
         ({"start_token": 2}, "end_token"),
+        ({"dtype": "int8"}, "dtype"),
+        ({"name": 3}, "name"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, name):

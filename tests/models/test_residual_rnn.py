@@ -153,6 +153,7 @@ def test_options_reach_the_stack_and_half_precision_leaves_the_classifier_float3
         ({"vocabulary_size": 9, "pooling": "max"}, "`pooling` must be"),
         ({"vocabulary_size": 9, "classifier_activation": "soft"}, "`classifier_activation` must"),
         ({"vocabulary_size": 9, "dtype": "float7"}, "`dtype` must be"),
+        ({"vocabulary_size": 9, "dtype": "int8"}, "`dtype` must be"),
         ({"vocabulary_size": 9, "name": ""}, "`name` must be"),
         ({"vocabulary_size": 9, "recurent_dropout": 0.1}, "Did you mean recurrent_dropout"),
         ({"vocabulary_size": 9, "return_sequences": True}, "Unknown option: 'return_sequences'"),
@@ -167,6 +168,8 @@ def test_wrong_arguments_are_named(arguments, words):
 def test_sizes_may_be_numpy_integers():
     sizes = {key: np.int64(value) for key, value in TINY.items()}
     assert ResidualLSTMTagger(vocabulary_size=np.int64(9), **sizes).output_shape == (None, None, 4)
+    shape = (np.int64(5), np.int64(2))
+    assert ResidualLSTMClassifier(shape, units=2).input_shape == (None, 5, 2)
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 3)])
