@@ -41,6 +41,8 @@ def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool
         raw: Whether pixels are 0…255 instead of 0…1.
     """
     if name is None:
+        if count is not None:
+            raise ValueError(f"`--images` has no effect without `--data`. Received: {count}")
         return {}
     dataset = data.load(name)
     shape = model.input_shape[1:]

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from keras_residual import tuning
-from keras_residual.cli._terminal import console
+from keras_residual.cli._terminal import bold, command, console
 
 _FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12"}
 
@@ -163,7 +163,7 @@ class SearchProgress(tuning.Listener):
         self._live.update(table)
 
 
-def show(result, files: list[Path], dataset: str, epochs: int) -> None:
+def show(result, files: list[Path], dataset: str) -> None:
     """Prints the table of the best, the files, and what to do with the winner."""
     for row in result.failed:
         console.print(f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=True)
@@ -178,23 +178,17 @@ def show(result, files: list[Path], dataset: str, epochs: int) -> None:
     for line in lines:
         table.add_row(*line)
     console.print(table)
-    console.print(
-        f"{len(result.completed)} trials completed, {len(result.failed)} failed, "
-        f"{result.rejected} points outside the budget or impossible",
-        style="dim",
-    )
+    for line in result.remarks():
+        console.print(line, style="dim", soft_wrap=True)
     names = ", ".join(path.name for path in files)
-    console.print(f"[bold]{result.output}/[/] {names}", soft_wrap=True)
+    console.print(f"{bold(f'{result.output}/')} {names}", soft_wrap=True)
     if not can_draw():
         console.print('Pictures need: pip install "keras-residual[plot]"', markup=False)
     console.print("To train the winner on all training images and export it:")
-    console.print(f"  {winner_command(result, dataset)}", soft_wrap=True)
+    console.print(f"  {winner_command(result, dataset)}", markup=False, soft_wrap=True)
 
 
 def winner_command(result, dataset: str) -> str:
     """Returns the command that trains and exports the best network."""
-    best = result.output / "best.json"
-    return (
-        f"keras-residual train --model {best} --dataset {dataset} "
-        f"--output {result.output / 'best'} --export"
-    )
+    best, output = result.output / "best.json", result.output / "best"
+    return command("train", "--model", best, "--dataset", dataset, "--output", output, "--export")

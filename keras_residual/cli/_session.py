@@ -6,7 +6,7 @@ import keras
 
 from keras_residual import training
 from keras_residual.cli._progress import EpochBar
-from keras_residual.cli._terminal import INTERRUPTED, console, fail, quiet, refusing
+from keras_residual.cli._terminal import INTERRUPTED, bold, console, fail, quiet, refusing
 
 
 def run(
@@ -63,8 +63,9 @@ def _say_how_to_go_on(output, epochs, again):
     if done:
         console.print(
             f"\nInterrupted. {output / 'checkpoint.keras'} holds epoch {done} of {epochs}.",
+            markup=False,
             soft_wrap=True,
         )
     else:
         console.print("\nInterrupted before the first epoch was finished.")
-    console.print(f"To go on: [bold]{again}[/]", soft_wrap=True)
+    console.print(f"To go on: {bold(again)}", soft_wrap=True)

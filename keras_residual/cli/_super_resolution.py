@@ -9,7 +9,7 @@ import keras_residual
 from keras_residual import analysis, data, training
 from keras_residual.cli import _session
 from keras_residual.cli._classifier import Batches
-from keras_residual.cli._terminal import console, quiet, refusing
+from keras_residual.cli._terminal import console, print_next, quiet, refusing
 
 # Lim et al., 2017, train by Adam without decay; a cosine instead of a halved rate suits any length.
 RECIPE = training.Recipe(
@@ -63,6 +63,7 @@ def train(
     console.print(
         f"{network.name}, {network.count_params():,} parameters, on {len(shown)} pictures of "
         f"{folder}, {len(held_out)} held out",
+        markup=False,
         soft_wrap=True,
     )
 
@@ -84,16 +85,11 @@ def train(
     )
     with refusing(), quiet():
         for name, bicubic, found in compared(network, held_out):
-            console.print(
-                f"{name}: bicubic {bicubic:.2f} dB, {network.name} {found:.2f} dB", soft_wrap=True
-            )
-    console.print(
-        f"{output / 'model.keras'}, log.csv and checkpoint.keras beside it", soft_wrap=True
-    )
-    console.print(
-        f"[dim]Next: keras-residual upscale PICTURE --model {output / 'model.keras'}[/]",
-        soft_wrap=True,
-    )
+            line = f"{name}: bicubic {bicubic:.2f} dB, {network.name} {found:.2f} dB"
+            console.print(line, markup=False, soft_wrap=True)
+    files = f"{output / 'model.keras'}, log.csv and checkpoint.keras beside it"
+    console.print(files, markup=False, soft_wrap=True)
+    print_next("upscale", "PICTURE", "--model", output / "model.keras")
 
 
 def compared(network: keras.Model, pairs: data.ImagePairs):

@@ -15,8 +15,8 @@ from rich.markup import escape
 REFUSED, INTERRUPTED = 2, 130
 # What `keras.utils.set_random_seed` takes.
 LARGEST_SEED = 2**32 - 1
-console = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+_errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def fail(message: object, code: int = REFUSED) -> NoReturn:
@@ -40,8 +40,12 @@ def refusing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Holds back what native libraries write to standard error, unless the block crashes."""
+def quiet(*expected: type[BaseException]) -> Iterator[None]:
+    """Holds back what native libraries write to standard error, unless the block crashes.
+
+    Args:
+        *expected: Exceptions that are no crash, beside those of wrong arguments and interruptions.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -49,7 +53,7 @@ def quiet() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except (ValueError, OSError, ImportError, KeyboardInterrupt, typer.Exit):
+        except (ValueError, OSError, ImportError, KeyboardInterrupt, typer.Exit, *expected):
             raise
         except BaseException:
             held.seek(0)
@@ -61,10 +65,25 @@ def quiet() -> Iterator[None]:
             os.close(stderr)
 
 
+def command(*words: object) -> str:
+    """Returns a command line of this program that a shell takes as it stands."""
+    return shlex.join(["keras-residual", *map(str, words)])
+
+
+def bold(text: object) -> str:
+    """Returns a text, such as a path, in bold and without any meaning to rich."""
+    return f"[bold]{escape(str(text))}[/]"
+
+
+def print_next(*words: object) -> None:
+    """Prints the command that mostly follows."""
+    console.print(f"Next: {command(*words)}", style="dim", markup=False, soft_wrap=True)
+
+
 def same_command(*, drop: str = "", add: str = "") -> str:
     """Returns the command line that runs, without one option and with another."""
     words = [word for word in sys.argv[1:] if word not in (drop, add)]
-    return shlex.join(["keras-residual", *words, *([add] if add else [])])
+    return command(*words, *([add] if add else []))
 
 
 def human_bytes(size: float) -> str:
@@ -78,11 +97,11 @@ def human_bytes(size: float) -> str:
 
 def human_count(count: float) -> str:
     """Returns a number such as `25.6 M`."""
-    for unit in ("", " k", " M"):
+    for unit in ("", " k", " M", " G"):
         if count < 1000:
             return f"{count:.3g}{unit}"
         count /= 1000
-    return f"{count:.3g} G"
+    return f"{count:.3g} T"
 
 
 def human_seconds(seconds: float) -> str:

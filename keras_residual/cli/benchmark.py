@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from keras_residual.cli._terminal import console, human_bytes, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import (
+    bold,
+    console,
+    human_bytes,
+    human_seconds,
+    quiet,
+    refusing,
+)
 
 
 def benchmark(
@@ -44,7 +51,7 @@ def benchmark(
         style="dim",
         soft_wrap=True,
     )
-    console.print(f"[bold]{output}/[/] benchmark.json, benchmark.png", soft_wrap=True)
+    console.print(f"{bold(f'{output}/')} benchmark.json, benchmark.png", soft_wrap=True)
 
 
 def _table(measured) -> Table:

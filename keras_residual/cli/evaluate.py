@@ -38,7 +38,7 @@ def evaluate(
             _check_classes(outputs.shape, source)
             correct.append(outputs.argmax(-1) == labels)
     right = np.concatenate(correct)
-    console.print(f"{model_file} on {source}", soft_wrap=True)
+    console.print(f"{model_file} on {source}", markup=False, soft_wrap=True)
     console.print(
         f"Held-out accuracy [bold]{right.mean():.2%}[/] ({right.sum():,} of {len(right):,}), "
         f"{human_seconds(seconds / len(right))} an image in batches of {batch_size}",

@@ -4,7 +4,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from keras_residual.cli._terminal import console, human_bytes, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import (
+    bold,
+    console,
+    human_bytes,
+    human_seconds,
+    print_next,
+    quiet,
+    refusing,
+)
 
 
 def export(
@@ -60,12 +68,11 @@ def export(
         count, accuracy = checked.samples, checked.model_accuracy
         console.print(f"On {count:,} held-out images; in Keras {accuracy:.2%}.", style="dim")
     for note in report.notes:
-        console.print(note, style="dim", soft_wrap=True)
+        console.print(note, style="dim", markup=False, soft_wrap=True)
     if report.folding is not None:
-        console.print(f"{report.folding}.", style="dim", soft_wrap=True)
-    console.print(f"[bold]{output}/[/] with README.md and card.json", soft_wrap=True)
-    files = " ".join(str(row.path) for row in report.rows)
-    console.print(f"[dim]Next: keras-residual benchmark {files}[/]", soft_wrap=True)
+        console.print(f"{report.folding}.", style="dim", markup=False, soft_wrap=True)
+    console.print(f"{bold(f'{output}/')} with README.md and card.json", soft_wrap=True)
+    print_next("benchmark", *(row.path for row in report.rows))
 
 
 def _shown(status):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import console, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import bold, console, human_seconds, quiet, refusing
 
 
 def inspect(
@@ -31,8 +31,8 @@ def inspect(
         report = _inspection.inspect(model, inputs, labels, seed)
         report.write(output, f"{path} on {len(inputs)} held-out images of {dataset}")
     for line in report.summary:
-        console.print(line, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"[bold]{output / 'report.html'}[/], {human_seconds(time.perf_counter() - started)}",
+        f"{bold(output / 'report.html')}, {human_seconds(time.perf_counter() - started)}",
         soft_wrap=True,
     )

@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import LARGEST_SEED, console, human_count, quiet, refusing
+from keras_residual.cli._terminal import (
+    LARGEST_SEED,
+    bold,
+    command,
+    console,
+    human_count,
+    quiet,
+    refusing,
+)
 
 
 def quickstart(
@@ -49,11 +57,11 @@ def quickstart(
         "probability from the trained model.\n",
         style="dim",
     )
-    console.print(f"[bold]{output}/[/] {', '.join(job.written())}", soft_wrap=True)
+    console.print(f"{bold(f'{output}/')} {', '.join(job.written())}", soft_wrap=True)
     console.print(f"Done in {time.perf_counter() - started:.0f} s. What next:")
-    for command in (
-        f"keras-residual evaluate {output / 'model_int8.tflite'}",
+    for line in (
+        command("evaluate", output / "model_int8.tflite"),
         "keras-residual train --model resnet20 --dataset cifar10 --recipe he2015",
         "keras-residual list",
     ):
-        console.print(f"  {command}", soft_wrap=True)
+        console.print(f"  {line}", markup=False, soft_wrap=True)

@@ -26,12 +26,16 @@ def summary(
 ) -> None:
     """Show a network's layers, output shapes, parameters and cost."""
     with refusing(), quiet():
+        import keras
+
         import keras_residual
 
         options = {} if input_shape is None else {"input_shape": parse_shape(input_shape)}
         if classes is not None:
             options["classes"] = classes
-        model = keras_residual.get_model(name, **options)
+        # Only shapes are shown: no weight is allocated, however many there are.
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras_residual.get_model(name, **options)
         # Images of any size are counted at the size of the paper.
         known = None not in model.input_shape[1:]
         cost = keras_residual.analysis.cost(model if known else name)

@@ -9,6 +9,7 @@ from keras_residual.cli._terminal import (
     console,
     fail,
     human_bytes,
+    print_next,
     quiet,
     refusing,
     same_command,
@@ -117,7 +118,11 @@ def train(
         made = {**chosen.batch_options(), "batch_size": batch_size, "image_size": size}
         batches = shown.batches(seed=seed, **made)
         output = output or Path("runs") / f"{network.name}-{source.name}"
-    console.print(f"{network.name}, {cost.trainable_parameters:,} parameters, on {shown}")
+    console.print(
+        f"{network.name}, {cost.trainable_parameters:,} parameters, on {shown}",
+        markup=False,
+        soft_wrap=True,
+    )
     settings = {"dataset": dataset, "seed": seed, "dtype": dtype, "image_size": image_size}
     settings |= {"batch_size": batch_size, "hold_out": hold_out}
     history = _session.run(
@@ -142,17 +147,15 @@ def train(
     _results.write(output / "result.json", {**done, **settings, **spent, **said})
     console.print(
         f"{output / 'model.keras'}, result.json, log.csv and checkpoint.keras beside it",
+        markup=False,
         soft_wrap=True,
     )
     if export:
         with console.status("Exporting"), refusing(), quiet():
             rows = _winner.export_for_phones(network, source, size, output)
         for row in rows:
-            console.print(f"{row.path}, {human_bytes(row.bytes)}", soft_wrap=True)
-    console.print(
-        f"[dim]Next: keras-residual evaluate {output / 'model.keras'} --dataset {dataset}[/]",
-        soft_wrap=True,
-    )
+            console.print(f"{row.path}, {human_bytes(row.bytes)}", markup=False, soft_wrap=True)
+    print_next("evaluate", output / "model.keras", "--dataset", dataset)
 
 
 def _refuse(options, model, enlarges):

@@ -3,7 +3,15 @@ from typing import Annotated
 
 import typer
 
-from keras_residual.cli._terminal import INTERRUPTED, console, fail, quiet, refusing, same_command
+from keras_residual.cli._terminal import (
+    INTERRUPTED,
+    bold,
+    console,
+    fail,
+    quiet,
+    refusing,
+    same_command,
+)
 
 
 def tune(
@@ -24,8 +32,12 @@ def tune(
         float | None, typer.Option(help="Minutes of training at most, the last trial finished.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each trial.", min=1)] = 10,
-    max_parameters: Annotated[int | None, typer.Option(help="Budget.", min=1)] = None,
-    max_macs: Annotated[int | None, typer.Option(help="Budget.", min=1)] = None,
+    max_parameters: Annotated[
+        int | None, typer.Option(help="Budget: trainable parameters.", min=1)
+    ] = None,
+    max_macs: Annotated[
+        int | None, typer.Option(help="Budget: multiply-adds an image.", min=1)
+    ] = None,
     max_file_size: Annotated[
         int | None, typer.Option(help="Budget: bytes of int8 LiteRT.", min=1)
     ] = None,
@@ -39,13 +51,16 @@ def tune(
     knob: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE fixes, NAME=A,B,… narrows, NAME=none leaves out; repeatable."
+            help="NAME=VALUE fixes, NAME=A,B,… narrows, NAME=none leaves out; repeatable. "
+            "Such as depth, width, block, cardinality; a wrong name is answered by the nearest."
         ),
     ] = None,
     constant_macs: Annotated[
         bool, typer.Option("--constant-macs", help="Let base_width follow from cardinality.")
     ] = False,
-    recipe: Annotated[str, typer.Option(help="Recipe to start from.")] = "quick",
+    recipe: Annotated[
+        str, typer.Option(help="Recipe to start from: quick, one_cycle, modern, he2015, ...")
+    ] = "quick",
     seed: Annotated[int, typer.Option(help="Decides what is tried.", min=0)] = 0,
     resume: Annotated[
         bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
@@ -67,7 +82,7 @@ def tune(
 ) -> None:
     """Search for the best network within a budget; killed at any moment, the same command goes on.
 
-    Networks are compared on a fifth of the training images; the held-out images are never used.
+    Networks are compared on a fifth of the training images; the test images are never used.
     """
     from keras_residual.cli import _searching
 
@@ -85,10 +100,10 @@ def tune(
         space = _searching.space(model, source, recipe, bounds, constant_macs, knobs)
         output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
         cluster = _searching.cluster(distributed, chief, worker, lease, patience)
-    console.print(f"{_searching.described(space)}, on {source}", soft_wrap=True)
+    console.print(f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=True)
     progress = _searching.SearchProgress(max_trials, epochs)
     try:
-        with refusing(), quiet(), progress:
+        with refusing(), quiet(tuning.SearchError), progress:
             result = tuning.search(
                 space,
                 source,
@@ -108,11 +123,11 @@ def tune(
         fail(error, code=1)
     except KeyboardInterrupt:
         again = same_command(drop="--no-resume")
-        console.print(f"\nInterrupted. To go on: [bold]{again}[/]", soft_wrap=True)
+        console.print(f"\nInterrupted. To go on: {bold(again)}", soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
     if distributed == "worker":
         console.print("The search is over; the chief has the report.")
         return
     with refusing(), quiet():
         files = result.report(pictures=_searching.can_draw())
-    _searching.show(result, files, dataset, epochs)
+    _searching.show(result, files, dataset)

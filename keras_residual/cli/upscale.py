@@ -2,8 +2,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
-from keras_residual.cli._terminal import INTERRUPTED, console, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import (
+    INTERRUPTED,
+    bold,
+    console,
+    human_seconds,
+    quiet,
+    refusing,
+)
 
 
 def upscale(
@@ -48,7 +56,7 @@ def upscale(
         data.write_picture(output, enlarged, quality)
     sizes = [f"{p.pixels.shape[1]}×{p.pixels.shape[0]}" for p in (picture, enlarged)]
     console.print(
-        f"[bold]{output}[/]: {sizes[0]} enlarged to {sizes[1]} by {model.name} in "
+        f"{bold(output)}: {sizes[0]} enlarged to {sizes[1]} by {escape(model.name)} in "
         f"{human_seconds(time.perf_counter() - started)}",
         soft_wrap=True,
     )

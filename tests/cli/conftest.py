@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +13,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(line):
-        return CliRunner().invoke(app, line.split())
+        return CliRunner().invoke(app, shlex.split(line))
 
     return run
 

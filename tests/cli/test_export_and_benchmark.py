@@ -64,6 +64,7 @@ def test_export_by_name(run, tmp_path):
         ("export small.keras --quantization int4", "`quantization` must be one of"),
         ("export small.keras --quantization int8", "needs `representative_data`"),
         ("export small.keras --data unheard.npz", "unheard.npz"),
+        ("export small.keras --images 10", "`--images` has no effect without `--data`"),
         ("export small.keras --weights imagenet", "`--weights` is for networks given by name"),
         ("export absent.keras", "absent.keras does not exist"),
         ("export resnot18", "Did you mean"),

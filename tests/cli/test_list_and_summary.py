@@ -61,6 +61,12 @@ def test_summary_counts_every_layer(run):
     assert f"{model.count_params():,} parameters" in result.stdout
 
 
+def test_summary_allocates_no_weight(run):
+    result = run("summary resnet18 --classes 4000000000")
+    assert result.exit_code == 0, result.output
+    assert "2,052,011,186,112 parameters" in result.stdout.replace("\n", " ")
+
+
 def test_summary_of_a_network_for_any_size(run):
     text = run("summary edsr").stdout
     assert "any × any × 64" in text and "1,517,571 parameters" in text and "114 G" in text
@@ -78,6 +84,7 @@ def test_summary_takes_shapes_in_any_form(run, shape):
         ("resnet8 --input-shape big", "`--input-shape` must be sizes such as 224x224x3"),
         ("resnet50 --input-shape 16x16x3", "at least 32"),
         ("resnet8 --classes 0", "`classes` must be a positive integer"),
+        ("resnet8 --classes 5000000000", "`classes` must be a positive integer of at most 42949"),
     ],
 )
 def test_summary_refuses(refused, line, message):

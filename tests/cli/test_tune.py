@@ -10,7 +10,8 @@ SPACE = (
     "--model resnet8 --knob block=basic --knob depth=1 --knob width=4,8 --knob stages=2 "
     "--knob stem=conv3 --knob batch_size=32"
 )
-TUNE = f"tune {SPACE} --dataset tiny.npz --output found --epochs 1 --max-parameters 2500"
+FOUND = "found [here]"
+TUNE = f"tune {SPACE} --dataset 'my tiny.npz' --output '{FOUND}' --epochs 1 --max-parameters 2500"
 
 
 @pytest.fixture
@@ -26,7 +27,9 @@ def dataset(tmp_path):
         return x, y
 
     (x_train, y_train), (x_test, y_test) = split(80), split(16)
-    np.savez(tmp_path / "tiny.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    np.savez(
+        tmp_path / "my tiny.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
+    )
 
 
 def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
@@ -35,10 +38,11 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
     assert "knobs around ResNet8, at most 2,500 parameters" in found.stdout
     assert "trial 0: accuracy" in found.stdout and "2 trials completed, 0 failed" in found.stdout
     for name in ("parallel_coordinates.png", "accuracy_parameters.png"):
-        content = (tmp_path / "found" / name).read_bytes()
+        content = (tmp_path / FOUND / name).read_bytes()
         assert content.startswith(b"\x89PNG") and len(content) > 10_000
-    assert len((tmp_path / "found" / "trials.csv").read_text().splitlines()) == 3
-    best = json.loads((tmp_path / "found" / "best.json").read_text())
+    assert len((tmp_path / FOUND / "trials.csv").read_text().splitlines()) == 3
+    best = json.loads((tmp_path / FOUND / "best.json").read_text())
+    assert f"{FOUND}/ best.json, trials.csv" in found.stdout
     assert best["cost"]["parameters"] <= 2500
 
     again = run(f"{TUNE} --max-trials 2")
@@ -48,8 +52,12 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
     trained = run(command.strip().removeprefix("keras-residual "))
     assert trained.exit_code == 0, trained.output
     assert f"{best['cost']['parameters']:,} parameters" in trained.stdout
-    files = {path.name for path in (tmp_path / "found" / "best").iterdir()}
+    files = {path.name for path in (tmp_path / FOUND / "best").iterdir()}
     assert {"model.keras", "model.tflite", "model_int8.tflite"} <= files
+    (following,) = [line for line in trained.stdout.splitlines() if line.startswith("Next: ")]
+    evaluated = run(following.removeprefix("Next: keras-residual "))
+    assert evaluated.exit_code == 0, evaluated.output
+    assert f"{FOUND}/best/model.keras on my tiny" in evaluated.stdout
     other = run(f"{TUNE} --max-trials 2 --seed 1")
     assert other.exit_code == 2 and "holds another search: seed differ" in other.stderr
 
@@ -62,7 +70,7 @@ def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path
     reason = r"trial 0 failed: (The loss|Weights|The metric '\w+') became (nan|inf)"
     assert re.search(reason, result.stdout)
     assert "No trial ended well." in result.stdout
-    assert not (tmp_path / "found" / "best.json").exists()
+    assert not (tmp_path / FOUND / "best.json").exists()
 
 
 @pytest.mark.parametrize(
