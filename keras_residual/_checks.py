@@ -27,17 +27,25 @@ def _is_integer(value) -> bool:
 
 
 def real(
-    name: str, value: object, minimum: float, maximum: float, *, open_end: bool = False
+    name: str,
+    value: object,
+    minimum: float,
+    maximum: float,
+    *,
+    open_start: bool = False,
+    open_end: bool = False,
 ) -> float:
-    """Returns `value` as a float in `[minimum, maximum]`; `open_end` leaves out the maximum."""
+    """Returns `value` as a float in `[minimum, maximum]`, without the ends that are open."""
     inside = (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
         and minimum <= value <= maximum
+        and not (open_start and value == minimum)
         and not (open_end and value == maximum)
     )
     if not inside:
-        interval = f"[{minimum:g}, {maximum:g}" + (")" if open_end else "]")
+        start, end = "(" if open_start else "[", ")" if open_end else "]"
+        interval = f"{start}{minimum:g}, {maximum:g}{end}"
         raise ValueError(f"`{name}` must be a number in {interval}. Received: {name}={value!r}")
     return float(value)
 

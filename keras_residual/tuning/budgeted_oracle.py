@@ -17,6 +17,8 @@ from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
 
 FAILURE = "tuner/failure"
 """Under this name a worker's reason travels with a trial's values, as its message does not."""
+REFUSED = "tuner/refused"
+"""Under this name a worker is told, with a trial that is none, why it gets none."""
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _DRAWS = 40
 _STARTS = 3
@@ -38,6 +40,8 @@ class BudgetedOracle:
         folder: Where the search is kept.
         max_seconds: The most seconds of all trials together; `None` for no bound.
         lease: Seconds, or `None` where there is one process only.
+        search_id: What identifies the search; workers append it to their names. Empty where there
+            is one process only.
         **options: As of the oracle behind.
     """
 
@@ -47,12 +51,13 @@ class BudgetedOracle:
         folder: Path,
         max_seconds: float | None = None,
         lease: float | None = None,
+        search_id: str = "",
         **options,
     ):
         # Keras Tuner would end the search by an error, before it has saved the last trial.
         super().__init__(max_consecutive_failed_trials=math.inf, **options)
         self.hypermodel, self.folder = hypermodel, folder
-        self.max_seconds, self.lease = max_seconds, lease
+        self.max_seconds, self.lease, self.search_id = max_seconds, lease, search_id
         self.draws = self.rejected = 0
         self.starts = collections.Counter()
         self.set_aside: list[str] = []
@@ -133,6 +138,10 @@ class BudgetedOracle:
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
+        if self.search_id:
+            tuner_id, _, search_id = tuner_id.rpartition("@")
+            if search_id != self.search_id:
+                return self._refusal()
         self.heard[tuner_id] = time.monotonic()
         if tuner_id not in self.ongoing_trials:
             self._take_over(tuner_id)
@@ -151,6 +160,11 @@ class BudgetedOracle:
             trial.status = TrialStatus.FAILED
             trial.message = f"The process ended {_STARTS} times during this trial (out of memory?)."
             self.end_trial(trial)
+
+    def _refusal(self):
+        point = keras_tuner.HyperParameters()
+        point.values[REFUSED] = "The chief runs another search: this worker needs its options."
+        return Trial(point, status=TrialStatus.RUNNING)
 
     def _take_over(self, tuner_id):
         """Gives the trial of a worker that has vanished to another."""

@@ -51,7 +51,7 @@ class Cluster:
             )
         _checks.real("lease", self.lease, 0.1, float("inf"))
         _checks.real("patience", self.patience, 0.1, float("inf"))
-        if "chief" in self.worker:
+        if not isinstance(self.worker, str) or "chief" in self.worker:
             raise ValueError(
                 f'`worker` must be a name without "chief" in it. Received: {self.worker!r}'
             )

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 import keras
 
 from keras_residual.models import ResidualLSTMClassifier
+from keras_residual.models._sequences import SequenceOptions
 from keras_residual.tuning.budget import Budget, Spent
 from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
@@ -64,6 +65,7 @@ class HyperResidualLSTM(HyperNetwork):
         max_latency_ms=None,
         **knobs,
     ):
+        input_shape = SequenceOptions(input_shape, vocabulary_size).shape
         self.vocabulary_size = vocabulary_size
         if input_shape[0] is None and (max_file_size or max_latency_ms):
             raise ValueError(

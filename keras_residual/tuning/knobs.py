@@ -30,7 +30,9 @@ class Interval:
     log: bool = False
 
     def __post_init__(self):
-        _checks.real("low", self.low, 1e-12 if self.log else float("-inf"), self.high)
+        smallest = 1e-12 if self.log else float("-inf")
+        _checks.real("high", self.high, smallest, float("inf"))
+        _checks.real("low", self.low, smallest, self.high)
 
     def near(self, value: float, order: random.Random) -> float:
         """Returns a number not far from `value`."""

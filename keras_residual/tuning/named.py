@@ -10,6 +10,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
+from keras_residual.models._assembly import checked_input_shape
 from keras_residual.models._registry import VARIANTS, find_variant
 from keras_residual.tuning.budget import Budget, Spent
 from keras_residual.tuning.file_size import int8_file_size
@@ -66,11 +67,11 @@ class NamedHyperNetwork(HyperNetwork):
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
         self.base = VARIANTS[self.base_name].architecture
         self.standardization = None
-        self.input_shape = tuple(input_shape)
+        self.input_shape = _known_sizes(input_shape)
         architecture = self.architecture(self.base)
         settings = self._for_each_stage(knobs, architecture)
         architecture += self._further(settings, architecture)
-        super().__init__(input_shape, classes, architecture, recipe, Budget(*bounds), settings)
+        super().__init__(self.input_shape, classes, architecture, recipe, Budget(*bounds), settings)
 
     @abc.abstractmethod
     def architecture(self, base) -> list[Knob]:
@@ -175,6 +176,16 @@ class NamedHyperNetwork(HyperNetwork):
             if field.name in settings and field.name not in known and isinstance(default, _PLAIN):
                 knobs.append(Knob(field.name, (default,), default))
         return knobs
+
+
+def _known_sizes(input_shape):
+    shape = checked_input_shape(input_shape, "channels_last")
+    if None in shape:
+        raise ValueError(
+            "`input_shape` must name every size, so that costs are known. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return shape
 
 
 def _known_name(name):

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 from keras_tuner.engine.trial import TrialStatus
 
+from keras_residual import _checks
 from keras_residual._files import write_text
 from keras_residual.tuning.budget import Spent
 from keras_residual.tuning.hypermodel import HyperNetwork
@@ -104,18 +105,31 @@ class SearchResult:
             raise ValueError(f"No trial of {self.output} ended well.")
         return self.completed[0]
 
-    def pareto(self, cost: str = "macs") -> list[TrialRow]:
-        """Returns the trials that no other beats in accuracy at the same or lower cost.
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The costs that accuracy is traded for; multiply–accumulates if there are none."""
+        objective = self.settings.get("objective", ())
+        return tuple(name for name in objective if name != "accuracy") or ("macs",)
+
+    def pareto(self, *costs: str) -> list[TrialRow]:
+        """Returns the trials that no other beats: in accuracy or a cost, at no loss in the others.
 
         Args:
-            cost: `"parameters"`, `"macs"`, `"file_size"` or `"latency_ms"`.
+            *costs: Some of `"parameters"`, `"macs"`, `"file_size"` and `"latency_ms"`. Defaults to
+                those of the objective, to the multiply–accumulates if there are none.
+
+        Returns:
+            The trials from the cheapest on, by the first of the costs.
         """
-        front = []
-        rows = [row for row in self.completed if getattr(row.spent, cost) is not None]
-        for row in sorted(rows, key=lambda row: (getattr(row.spent, cost), -row.accuracy)):
-            if not front or row.accuracy > front[-1].accuracy:
-                front.append(row)
-        return front
+        names = [field.name for field in dataclasses.fields(Spent)]
+        costs = tuple(_checks.choice("costs", cost, names) for cost in costs) or self.costs
+        points = {}
+        for row in self.completed:
+            spent = tuple(getattr(row.spent, cost) for cost in costs)
+            if None not in spent:
+                # The first of equals stands for all.
+                points.setdefault((*spent, -row.accuracy), row)
+        return [row for point, row in sorted(points.items()) if not _beaten(point, points)]
 
     def network(self, row: TrialRow | None = None) -> keras.Model:
         """Returns the untrained network of a trial, of the best by default."""
@@ -146,6 +160,8 @@ class SearchResult:
     def report(self, pictures: bool = True) -> list[Path]:
         """Writes `best.json`, `trials.csv` and, if they are wanted, the pictures.
 
+        In `trials.csv` a column says which trials lie on the Pareto front.
+
         Returns:
             The files, in the order in which they are worth a look.
         """
@@ -168,8 +184,9 @@ class SearchResult:
         knobs = [knob.name for knob in self.hypermodel.knobs]
         metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
         costs = [field.name for field in dataclasses.fields(Spent)]
+        front = [row.trial for row in self.pareto()]
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["trial", "status", *metrics, *costs, *knobs, "reason"])
+        writer.writerow(["trial", "status", *metrics, *costs, "pareto", *knobs, "reason"])
         for row in self.rows:
             writer.writerow(
                 [
@@ -177,6 +194,7 @@ class SearchResult:
                     row.status,
                     *[row.metrics.get(name, "") for name in metrics],
                     *[getattr(row.spent, name, "") for name in costs],
+                    "yes" if row.trial in front else "",
                     *[row.values.get(name, "") for name in knobs],
                     row.reason,
                 ]
@@ -201,10 +219,26 @@ class SearchResult:
         lines = self.table()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = "\n".join(_aligned(line, widths) for line in lines)
-        return (
-            f"{text}\n{len(self.completed)} trials completed, {len(self.failed)} failed, "
+        return "\n".join([text, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Returns what is to be said below the table, in lines."""
+        lines = [
+            f"{len(self.completed)} trials completed, {len(self.failed)} failed, "
             f"{self.rejected} points outside the budget or impossible"
-        )
+        ]
+        if self.completed:
+            trials = ", ".join(row.trial for row in self.pareto())
+            lines.append(f"Pareto front of accuracy and {', '.join(self.costs)}: trials {trials}")
+        return lines
+
+
+def _beaten(point, points) -> bool:
+    """Returns whether another point is nowhere greater."""
+    return any(
+        other != point and all(a <= b for a, b in zip(other, point, strict=True))
+        for other in points
+    )
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """A whole search in one call."""
 
+import hashlib
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.latency import Latencies
 from keras_residual.tuning.listener import Listener
-from keras_residual.tuning.result import SearchResult, rows_of
+from keras_residual.tuning.result import BEST, TRIALS, SearchResult, rows_of
 
 ALGORITHMS = {
     "random": tuners.RandomSearch,
@@ -56,7 +57,7 @@ def search(
 
     Args:
         hypermodel: The space, such as `HyperResNet(…)`.
-        source: A `data.Dataset` of images, or `(x, y)` with integer labels.
+        source: A `data.Dataset` of images, or `(x, y)`, examples and an integer label for each.
         output: The folder to write to.
         algorithm: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`, Keras Tuner's; or
             `"evolution"`, which changes a little what has done well (Real et al., 2019) and needs
@@ -70,7 +71,8 @@ def search(
             accuracy · ∏ (cost / cost of the default)^-0.07 (Tan et al., 2019), and the report draws
             the Pareto front.
         validation: Number in (0, 1), the share of the training examples to compare by.
-        max_minutes: The most minutes of all trials together; the last one is finished.
+        max_minutes: Positive number, the most minutes of all trials together; the last one is
+            finished.
         seed: Integer, decides what is tried and how each trial is trained.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
         data_parallel: Whether each trial is trained on all devices of its process.
@@ -92,13 +94,11 @@ def search(
     >>> print(search(space, digits, max_trials=30, epochs=10))  # doctest: +SKIP
     """
     tuner_class = ALGORITHMS[_checks.choice("algorithm", algorithm, tuple(ALGORITHMS))]
-    _checks.integer("max_trials", max_trials)
-    _checks.integer("seed", seed, 0, 2**32 - 1)
-    if max_minutes is not None:
-        _checks.real("max_minutes", max_minutes, 0, math.inf, open_end=True)
+    _check_numbers(max_trials, seed, validation, max_minutes)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     output = Path(output)
-    hypermodel.tradeoff = _costs(objective, hypermodel)
+    hypermodel.tradeoff = _costs(objective)
+    fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
     settings = {
         **_description(hypermodel, source),
         "algorithm": algorithm,
@@ -111,7 +111,6 @@ def search(
     hypermodel.latencies = Latencies(
         output / "latency.json", hypermodel.latencies.known, hypermodel.quantization
     )
-    fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
     with distributed.joined(cluster):
         tuner = tuner_class(
             hypermodel,
@@ -121,6 +120,7 @@ def search(
             seed=seed,
             max_seconds=None if max_minutes is None else 60 * max_minutes,
             lease=cluster.lease if cluster and cluster.role == "chief" else None,
+            search_id=_identity(settings) if cluster else "",
             listener=listener,
             distribution_strategy=distributed.strategy() if data_parallel else None,
             **_options(algorithm, max_trials, epochs),
@@ -143,7 +143,15 @@ def _description(hypermodel, source):
     }
 
 
-def _costs(objective, hypermodel) -> tuple[str, ...]:
+def _check_numbers(max_trials, seed, validation, max_minutes):
+    _checks.integer("max_trials", max_trials)
+    _checks.integer("seed", seed, 0, 2**32 - 1)
+    _checks.real("validation", validation, 0, 1, open_start=True, open_end=True)
+    if max_minutes is not None:
+        _checks.real("max_minutes", max_minutes, 0, math.inf, open_start=True, open_end=True)
+
+
+def _costs(objective) -> tuple[str, ...]:
     names = (objective,) if isinstance(objective, str) else tuple(objective)
     for name in names:
         _checks.choice("objective", name, ("accuracy", *COSTS))
@@ -162,11 +170,12 @@ def _options(algorithm, max_trials, epochs) -> dict:
 
 
 def _prepare(output, settings, resume):
-    """Empties the folder, or makes sure that it holds this search."""
+    """Removes the search in the folder, or makes sure that it is this one."""
     path = output / _SETTINGS
     if not resume:
         shutil.rmtree(output / _FOLDER, ignore_errors=True)
-        path.unlink(missing_ok=True)
+        for name in (_SETTINGS, BEST, TRIALS):
+            (output / name).unlink(missing_ok=True)
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -184,6 +193,11 @@ def _prepare(output, settings, resume):
     write_text(path, json.dumps(settings, indent=2) + "\n")
 
 
+def _identity(settings) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _plain(value):
     return json.loads(json.dumps(value))
 
@@ -191,17 +205,56 @@ def _plain(value):
 def _fit_arguments(hypermodel, source, validation, seed) -> dict:
     if isinstance(source, data.Dataset):
         return _image_arguments(hypermodel, source, validation, seed)
-    try:
-        x, y = source
-        x, y = np.asarray(x), np.asarray(y)
-    except (TypeError, ValueError) as error:
-        raise ValueError("`source` must be a Dataset or a pair of arrays (x, y).") from error
-    _checks.real("validation", validation, 0.0, 1.0, open_end=True)
+    x, y = _arrays(hypermodel, source)
     rest, held_out = stratified(y, validation, 0)
+    if not len(held_out):
+        raise ValueError(
+            f"`validation` must leave an example in each of the two parts of {len(y)} examples. "
+            f"Received: validation={validation!r}"
+        )
     return {"x": x[rest], "y": y[rest], "validation_data": (x[held_out], y[held_out])}
 
 
+def _arrays(hypermodel, source):
+    """Returns `(x, y)` as arrays that fit the networks of the space."""
+    try:
+        x, y = (np.asarray(array) for array in source)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`source` must be a Dataset or a pair of arrays (x, y). "
+            f"Received: {type(source).__name__}"
+        ) from error
+    expected, classes = hypermodel.input_shape, hypermodel.classes
+    shape_fits = len(x.shape) == len(expected) + 1 and all(
+        size in (None, received) for size, received in zip(expected, x.shape[1:], strict=True)
+    )
+    if not shape_fits:
+        raise ValueError(
+            f"`source` must hold examples of the space's input_shape, {expected}. "
+            f"Received: x of shape {x.shape}"
+        )
+    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(
+            f"`source` must hold an integer label for each of {len(x)} examples. "
+            f"Received: y of shape {y.shape}, {y.dtype}"
+        )
+    if not len(y) or not 0 <= y.min() <= y.max() < classes:
+        labels = f"labels from {y.min()} to {y.max()}" if len(y) else "no example"
+        raise ValueError(
+            f"`source` must hold labels from 0 to {classes - 1}, the space's classes. "
+            f"Received: {labels}"
+        )
+    return x, y
+
+
 def _image_arguments(hypermodel, dataset, validation, seed) -> dict:
+    shape, classes = hypermodel.input_shape, hypermodel.classes
+    fits = len(shape) == 3 and shape[-1] == dataset.image_shape[-1]
+    if not fits or dataset.num_classes > classes:
+        raise ValueError(
+            "`source` must hold images that the space takes, with "
+            f"input_shape={shape} and classes={classes}. Received: {dataset}"
+        )
     parts = dataset.hold_out(validation)
     mean, std = data.channel_statistics(parts.train)
     hypermodel.standardization = (mean.tolist(), std.tolist())

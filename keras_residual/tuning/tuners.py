@@ -12,7 +12,8 @@ import numpy as np
 
 from keras_residual._files import write_text
 from keras_residual.tuning import oracles
-from keras_residual.tuning.budgeted_oracle import FAILURE
+from keras_residual.tuning.budgeted_oracle import FAILURE, REFUSED
+from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.listener import Listener
 
 _IDLE_SECONDS = 0.5
@@ -29,6 +30,7 @@ class _Tuner:
         seed: Integer, decides what is tried and, with the number of a trial, its training.
         max_seconds: The most seconds of all trials together.
         lease: Seconds after which a worker that is silent loses its trial; `None` without workers.
+        search_id: What identifies the search to its chief and workers; empty without workers.
         listener: Hears of every trial and epoch.
         distribution_strategy: A `tf.distribute.Strategy` for each trial.
         **options: Arguments of the oracle, such as `max_trials`.
@@ -46,6 +48,7 @@ class _Tuner:
         seed=0,
         max_seconds=None,
         lease=None,
+        search_id="",
         listener=None,
         distribution_strategy=None,
         **options,
@@ -56,7 +59,14 @@ class _Tuner:
         self.current_trial, self._idle, self._began = None, False, 0.0
         # A worker's `oracle` is the chief's; this one it has beside.
         self.own_oracle = self.oracle_class(
-            hypermodel, folder, max_seconds, lease, objective=objective, seed=seed + 1, **options
+            hypermodel,
+            folder,
+            max_seconds,
+            lease,
+            search_id,
+            objective=objective,
+            seed=seed + 1,
+            **options,
         )
         if (folder / "oracle.json").exists():
             # Keras Tuner looks for this file to know that there is something to go on with.
@@ -70,6 +80,8 @@ class _Tuner:
                 project_name=project_name,
                 distribution_strategy=distribution_strategy,
             )
+        if search_id:
+            self.tuner_id += f"@{search_id}"
         self._populate_initial_space()
         trials = self.own_oracle.trials
         self.listener.search_began([trials[trial_id] for trial_id in self.own_oracle.end_order])
@@ -89,6 +101,8 @@ class _Tuner:
         self._idle = True
 
     def on_trial_begin(self, trial):
+        if reason := trial.hyperparameters.values.get(REFUSED):
+            raise SearchError(reason)
         self._idle, self._began = False, time.perf_counter()
         self.current_trial = trial.trial_id
         self.listener.trial_began(trial)

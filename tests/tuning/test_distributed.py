@@ -25,11 +25,12 @@ class Processes:
         self.arguments = ({"seconds": seconds}, {"max_trials": trials})
         self.cluster = {"chief": f"127.0.0.1:{free_port()}", "lease": lease, "patience": patience}
 
-    def start(self, role, worker=""):
+    def start(self, role, worker="", **options):
         # Workers share no folder with the chief.
         folder = self.folder / (worker or role)
         cluster = {**self.cluster, "role": role, "worker": worker}
-        self.running.append(process(folder, *self.arguments, cluster))
+        space, settings = self.arguments
+        self.running.append(process(folder, space, {**settings, **options}, cluster))
         return self.running[-1]
 
     @property
@@ -78,8 +79,12 @@ def test_a_worker_killed_in_a_trial_loses_it_to_another(processes):
 
 
 def test_a_worker_ends_when_the_chief_is_gone(processes):
-    several = processes(trials=50, seconds=0.2, patience=3.0)
+    """And at once when the chief runs another search."""
+    several = processes(trials=200, seconds=0.2, patience=3.0)
     chief, worker = several.start("chief"), several.start("worker", "one")
+    other = several.start("worker", "other", epochs=3)
+    stdout, _ = other.communicate(timeout=120)
+    assert other.returncode == 1 and "The chief runs another search" in stdout
     wait_until(lambda: several.ended, chief, worker)
     chief.send_signal(signal.SIGKILL)
     began = time.monotonic()
@@ -120,6 +125,7 @@ def test_a_chief_without_workers_ends(processes):
         ({"role": "chief", "chief": "a"}, '`chief` must be "HOST:PORT"'),
         ({"role": "chief", "chief": "a:99999"}, '`chief` must be "HOST:PORT"'),
         ({"role": "worker", "chief": "a:1", "worker": "chief2"}, "`worker` must be a name"),
+        ({"role": "worker", "chief": "a:1", "worker": 2}, "`worker` must be a name"),
         ({"role": "worker", "chief": "a:1", "lease": 0}, "`lease` must be a number"),
     ],
 )

@@ -1,5 +1,6 @@
 """A search tries what its algorithm says, within the budget, and survives what goes wrong."""
 
+import csv
 import gc
 import json
 import random
@@ -9,10 +10,11 @@ import time
 import keras_tuner
 import pytest
 from processes import completed, process, wait_until
-from toy import Lines, ToySpace, search
+from toy import Lines, ToySpace, X, Y, search
 
-from keras_residual import tuning
+from keras_residual import data, tuning
 from keras_residual.tuning import oracles
+from keras_residual.tuning.budget import Spent
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -170,12 +172,45 @@ def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     for row in result.completed:
         relative = row.spent.macs / result.hypermodel.spent({}).macs
         assert row.metrics["score"] == pytest.approx(row.accuracy * relative**-0.07, rel=1e-6)
-    front = result.pareto("macs")
-    assert len(front) > 3
+    front = result.pareto()
+    assert front == result.pareto("macs") and len(front) > 3
     for row in result.completed:
         at_most = [other for other in front if other.spent.macs <= row.spent.macs]
         assert at_most and at_most[-1].accuracy >= row.accuracy
     assert result.best.accuracy < max(row.accuracy for row in result.completed)
+    trials = [row.trial for row in front]
+    assert f"Pareto front of accuracy and macs: trials {', '.join(trials)}" in str(result)
+    result.report(pictures=False)
+    rows = csv.DictReader((tmp_path / "trials.csv").read_text().splitlines())
+    assert [row["trial"] for row in rows if row["pareto"]] == sorted(trials, key=int)
+
+
+def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):
+    rng = random.Random(0)
+    rows = [
+        tuning.TrialRow(
+            f"{number}",
+            "COMPLETED",
+            {"score": 0.0, "val_accuracy": rng.randrange(6) / 6},
+            {},
+            Spent(rng.randrange(6), rng.randrange(6)),
+        )
+        for number in range(40)
+    ]
+    result = tuning.SearchResult(ToySpace(), tuple(rows), tmp_path, 1, 0, {})
+
+    def point(row):
+        return row.spent.parameters, row.spent.macs, -row.accuracy
+
+    def beats(other, row):
+        pairs = list(zip(point(other), point(row), strict=True))
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    unbeaten = {point(row) for row in rows if not any(beats(other, row) for other in rows)}
+    front = result.pareto("parameters", "macs")
+    assert [point(row) for row in front] == sorted(unbeaten) and len(front) > 3
+    with pytest.raises(ValueError, match="`costs` must be one of 'parameters', 'macs'"):
+        result.pareto("size")
 
 
 @pytest.mark.parametrize(
@@ -185,6 +220,9 @@ def test_several_objectives_trade_accuracy_for_cost(tmp_path):
         ({"max_trials": 0}, "`max_trials` must be a positive integer"),
         ({"max_minutes": float("nan")}, "`max_minutes` must be a number in"),
         ({"max_minutes": -1}, "`max_minutes` must be a number in"),
+        ({"max_minutes": 0}, r"`max_minutes` must be a number in \(0, inf\)"),
+        ({"validation": 0.0}, r"`validation` must be a number in \(0, 1\)"),
+        ({"validation": 1}, r"`validation` must be a number in \(0, 1\)"),
         ({"objective": "macs"}, "`objective` must hold 'accuracy'"),
         ({"objective": ("accuracy", "size")}, "`objective` must be one of"),
         ({"epochs": -1}, "`epochs` must be a positive integer"),
@@ -194,6 +232,34 @@ def test_wrong_arguments(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         search(tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (3, "`source` must be a Dataset or a pair of arrays"),
+        ((X, Y, Y), "`source` must be a Dataset or a pair of arrays"),
+        ((X[:, :3], Y), r"input_shape, \(4,\). Received: x of shape \(20, 3\)"),
+        ((X, Y[:5]), "an integer label for each of 20 examples. Received: y of shape"),
+        ((X, Y / 2), "an integer label .* float64"),
+        ((X, Y + 1), "labels from 0 to 1, the space's classes. Received: labels from 1 to 2"),
+        ((X[:0], Y[:0]), "Received: no example"),
+        ((X[:2], Y[:2]), "`validation` must leave an example in each"),
+        (data.load("digits"), r"images that the space takes, with input_shape=\(4,\)"),
+    ],
+)
+def test_wrong_sources(source, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        tuning.search(ToySpace(), source, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_starting_anew_removes_what_was_found_before(tmp_path):
+    search(tmp_path, max_trials=2).report(pictures=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    search(tmp_path, max_trials=2, resume=False)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not {"best.json", "trials.csv"} & names and "notes.txt" in names
 
 
 def test_damaged_files_are_named_and_set_aside(tmp_path):

@@ -205,9 +205,13 @@ def test_values_that_lost_digits_on_the_network_are_understood():
     [
         ({"bloc": "basic"}, "Unknown knob: 'bloc'. Did you mean block"),
         ({"block": 3}, "`block` must be a string"),
+        ({"input_shape": 8}, "`input_shape` must be a tuple"),
+        ({"input_shape": (None, 8, 1)}, "`input_shape` must name every size"),
+        ({"classes": 0}, "`classes` must be a positive integer"),
         ({"depth1": 2.5}, "`depth1` must be an integer"),
         ({"width": []}, "`width1` must not be empty"),
         ({"block": tuning.Interval(0, 1)}, "`block` takes no interval"),
+        ({"width": ["wide"]}, "`width1` must be an integer"),
         ({"base": "ResNet21"}, "Did you mean ResNet32 or ResNet20"),
         ({"base": "DenseNet121"}, "Unknown base"),
         ({"recipe": "quik"}, "Did you mean quick"),
@@ -217,7 +221,22 @@ def test_values_that_lost_digits_on_the_network_are_understood():
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        tuning.HyperResNet(IMAGE, 10, **arguments)
+        tuning.HyperResNet(**{"input_shape": IMAGE, "classes": 10, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((24, 3), "`input_shape` must be"),
+        (((24,), 3), "`vocabulary_size` must be given"),
+        (((24, 2), 3, 9), "`vocabulary_size` must be given"),
+        (((24,), 3, 1), "`vocabulary_size` must be an integer of at least 2"),
+        (((24, 2), 0), "`classes` must be a positive integer"),
+    ],
+)
+def test_wrong_arguments_of_sequences(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tuning.HyperResidualLSTM(*arguments)
 
 
 def test_an_empty_space_says_so_before_any_weight_is_allocated(monkeypatch):
