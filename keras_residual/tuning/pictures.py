@@ -122,23 +122,21 @@ def parallel_coordinates(result, path: Path) -> Path:
             markersize=3,
         )
     for position, knob in enumerate(knobs):
-        axes.axvline(position, color=GREY, linewidth=0.8, zorder=1)
-        for height, label in _ticks(knob):
-            axes.annotate(label, (position, height), xytext=(4, 1), textcoords="offset points")
-    axes.axvline(len(knobs), color="black", linewidth=0.8, zorder=1)
-    for height in (0.0, 0.5, 1.0):
-        axes.annotate(
-            f"{low + height * span:.1%}",
-            (len(knobs), height),
-            xytext=(4, 1),
-            textcoords="offset points",
-        )
+        _draw_scale(axes, position, _ticks(knob), GREY)
+    accuracy_ticks = [(height, f"{low + height * span:.1%}") for height in (0.0, 0.5, 1.0)]
+    _draw_scale(axes, len(knobs), accuracy_ticks, "black")
     axes.set_xticks(range(len(knobs) + 1), [knob.name for knob in knobs] + ["accuracy"])
     axes.tick_params(axis="x", rotation=35, length=0)
     axes.set(yticks=(), xlim=(-0.2, len(knobs) + 0.7), ylim=(-0.06, 1.1))
     axes.spines[:].set_visible(False)
     axes.set_title("Every trial, the best in red; a gap is a knob that means nothing there")
     return _save(figure, path)
+
+
+def _draw_scale(axes, position, ticks, colour):
+    axes.axvline(position, color=colour, linewidth=0.8, zorder=1)
+    for height, label in ticks:
+        axes.annotate(label, (position, height), xytext=(4, 1), textcoords="offset points")
 
 
 def _colours():

@@ -1,5 +1,6 @@
 """What a search found, as data, as a table and as files."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ class TrialRow:
         status: `"COMPLETED"`, `"FAILED"`, or what Keras Tuner says of one that is under way.
         metrics: The metrics of its last epoch.
         values: The values of its knobs.
-        spent: What the network costs; `None` if the trial's file was damaged.
+        spent: What the network costs; `None` if the trial's file was damaged, or if the latency
+            counts and cannot be measured.
         reason: Why it failed.
     """
 
@@ -58,9 +60,11 @@ def _row(trial, hypermodel):
         for name, value in trial.hyperparameters.values.items()
         if not name.startswith("tuner/")
     }
-    known = bool(values) or not hypermodel.knobs
     metrics = {name: float(trial.metrics.get_last_value(name)) for name in trial.metrics.metrics}
-    spent = hypermodel.spent(values) if known else None
+    spent = None
+    if values or not hypermodel.knobs:
+        with contextlib.suppress(ValueError):
+            spent = hypermodel.spent(values)
     return TrialRow(trial.trial_id, trial.status, metrics, values, spent, trial.message or "")
 
 

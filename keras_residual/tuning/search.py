@@ -97,7 +97,7 @@ def search(
     _check_numbers(max_trials, seed, validation, max_minutes)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     output = Path(output)
-    hypermodel.tradeoff = _costs(objective)
+    hypermodel.tradeoff = _costs(objective, hypermodel.input_shape)
     fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
     settings = {
         **_description(hypermodel, source),
@@ -151,12 +151,17 @@ def _check_numbers(max_trials, seed, validation, max_minutes):
         _checks.real("max_minutes", max_minutes, 0, math.inf, open_start=True, open_end=True)
 
 
-def _costs(objective) -> tuple[str, ...]:
+def _costs(objective, input_shape) -> tuple[str, ...]:
     names = (objective,) if isinstance(objective, str) else tuple(objective)
     for name in names:
         _checks.choice("objective", name, ("accuracy", *COSTS))
     if "accuracy" not in names:
         raise ValueError(f"`objective` must hold 'accuracy'. Received: objective={objective!r}")
+    if None in input_shape and {"file_size", "latency_ms"} & set(names):
+        raise ValueError(
+            "`objective` with 'file_size' or 'latency_ms' needs a fixed number of steps, as in "
+            f"LiteRT. Received: objective={objective!r}, input_shape={input_shape}"
+        )
     return tuple(name for name in names if name != "accuracy")
 
 

@@ -8,6 +8,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from toy import ToySpace, search
 
 from keras_residual import export, tuning
 from keras_residual.tuning.latency import Latencies
@@ -104,6 +105,24 @@ def test_points_that_are_too_slow_are_rejected(monkeypatch):
     assert space.spent(small).latency_ms == pytest.approx(timed[1] / 1000)
 
 
+def test_a_network_that_cannot_be_timed_is_a_failed_trial(tmp_path, monkeypatch):
+    def measure(model, quantization):
+        if model.count_params() > 100:
+            raise export.ExportError("no file can be written")
+        return 1.0
+
+    monkeypatch.setattr("keras_residual.tuning.latency.measured", measure)
+    space = ToySpace(layers=1, activation="relu")
+    result = search(
+        tmp_path, space, algorithm="grid", objective=("accuracy", "latency_ms"), max_trials=9
+    )
+    reasons = {row.reason for row in result.failed}
+    assert len(result.completed) == 4 and reasons == {"ExportError: no file can be written"}
+    assert all(row.spent is None for row in result.failed)
+    result.report(pictures=False)
+    assert "4 trials completed, 2 failed" in str(result)
+
+
 def test_lstm_stacks_have_all_budgets(monkeypatch):
     timed = []
 
@@ -120,6 +139,9 @@ def test_lstm_stacks_have_all_budgets(monkeypatch):
     assert set(timed) == {"dynamic"}
     with pytest.raises(ValueError, match="need a fixed number of steps"):
         tuning.HyperResidualLSTM((None, 2), 3, max_file_size=60_000)
+    space = tuning.HyperResidualLSTM((None, 2), 3)
+    with pytest.raises(ValueError, match="needs a fixed number of steps"):
+        tuning.search(space, ([], []), objective=("accuracy", "latency_ms"))
 
 
 @pytest.mark.slow

@@ -5,8 +5,11 @@ import signal
 import socket
 import time
 
+import keras_tuner
 import pytest
+from keras_tuner.engine.trial import Trial
 from processes import completed, process, wait_until
+from toy import ToySpace
 
 from keras_residual import tuning
 
@@ -79,18 +82,37 @@ def test_a_worker_killed_in_a_trial_loses_it_to_another(processes):
 
 
 def test_a_worker_ends_when_the_chief_is_gone(processes):
-    """And at once when the chief runs another search."""
-    several = processes(trials=200, seconds=0.2, patience=3.0)
+    several = processes(trials=50, seconds=0.2, patience=3.0)
     chief, worker = several.start("chief"), several.start("worker", "one")
-    other = several.start("worker", "other", epochs=3)
-    stdout, _ = other.communicate(timeout=120)
-    assert other.returncode == 1 and "The chief runs another search" in stdout
     wait_until(lambda: several.ended, chief, worker)
     chief.send_signal(signal.SIGKILL)
     began = time.monotonic()
     stdout, _ = worker.communicate(timeout=120)
     assert worker.returncode == 1 and time.monotonic() - began < 60
     assert f"The chief at {several.cluster['chief']} is gone" in stdout
+
+
+def test_a_worker_of_another_search_gets_no_trial(tmp_path):
+    space, objective = ToySpace(), keras_tuner.Objective("score", "max")
+    tuner = tuning.RandomSearch(space, objective, directory=tmp_path, search_id="ours")
+    oracle = tuner.own_oracle
+    refusal = Trial.from_proto(oracle.create_trial("one@theirs").to_proto())
+    assert not oracle.trials and not oracle.heard
+    with pytest.raises(tuning.SearchError, match="The chief runs another search"):
+        tuner.on_trial_begin(refusal)
+    trial = Trial.from_proto(oracle.create_trial("one@ours").to_proto())
+    tuner.on_trial_begin(trial)
+    assert list(oracle.ongoing_trials) == ["one"] and space.objection(trial.hyperparameters) is None
+
+
+@pytest.mark.slow
+def test_a_worker_of_another_search_ends(processes):
+    several = processes(trials=200, seconds=0.2)
+    chief, worker = several.start("chief"), several.start("worker", "one")
+    other = several.start("worker", "other", epochs=3)
+    stdout, _ = other.communicate(timeout=180)
+    assert other.returncode == 1 and "The chief runs another search" in stdout
+    wait_until(lambda: several.ended, chief, worker)
 
 
 @pytest.mark.slow
