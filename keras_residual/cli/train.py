@@ -102,11 +102,13 @@ def train(
         from keras_residual.cli import _classifier, _recipes, _results, _session, _winner
 
         keras.utils.set_random_seed(seed)
-        options, chosen = {}, _recipes.find(recipe or "quick")
+        recipe_name, options = recipe or "quick", {}
+        chosen = _recipes.find(recipe_name)
         if model.endswith(".json"):
             winner = _winner.read(Path(model))
+            if recipe is None:
+                recipe_name, chosen = model, winner.recipe
             model, options = winner.name, winner.options
-            chosen = winner.recipe if recipe is None else chosen
         chosen = _recipes.changed(chosen, changes or [])
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
         source = data.load(dataset)
@@ -141,7 +143,7 @@ def train(
     if hold_out:
         accuracy = _results.test_accuracy(network, source, size, batch_size)
         console.print(f"Test accuracy {accuracy:.2%}")
-    done = {"model": network.name, "recipe": recipe or "quick", "set": changes or []}
+    done = {"model": network.name, "recipe": recipe_name, "set": changes or []}
     spent = {"epochs": len(history["loss"]), "seconds": round(sum(history["seconds"]))}
     said = {"test_accuracy": accuracy, "command": same_command()}
     _results.write(output / "result.json", {**done, **settings, **spent, **said})

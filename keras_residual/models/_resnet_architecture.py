@@ -144,29 +144,8 @@ class ResNetArchitecture:
     def _check(self):
         _checks.choice("block", self.block, ("basic", "bottleneck"))
         check_stem(self)
-        depths = _checks.integers("depths", self.depths)
-        widths = _checks.integers("widths", self.widths)
-        if len(depths) != len(widths):
-            raise ValueError(
-                "`depths` and `widths` must have one entry for each stage. "
-                f"Received: depths={self.depths!r}, widths={self.widths!r}"
-            )
-        if self.block == "basic" and (self.cardinality, self.base_width) != (1, 64):
-            raise ValueError(
-                '`cardinality` and `base_width` need block="bottleneck". Received: block="basic", '
-                f"cardinality={self.cardinality!r}, base_width={self.base_width!r}"
-            )
-        if self.block == "basic" and self.strided_conv != "conv2":
-            raise ValueError(
-                '`strided_conv` needs block="bottleneck"; the first convolution of a basic block '
-                f'takes the strides. Received: block="basic", strided_conv={self.strided_conv!r}'
-            )
-        kernel_sizes = _checks.integers("kernel_sizes", self.kernel_sizes)
-        if self.block == "bottleneck" and kernel_sizes != (3, 3):
-            raise ValueError(
-                '`kernel_sizes` needs block="basic". '
-                f'Received: block="bottleneck", kernel_sizes={self.kernel_sizes!r}'
-            )
+        self._check_stages()
+        self._check_block()
         zero = _checks.boolean("zero_init_residual", self.zero_init_residual)
         if zero and _checks.choice("shortcut", self.shortcut, SHORTCUTS) == "none":
             raise ValueError(
@@ -186,6 +165,15 @@ class ResNetArchitecture:
             activation_order=order,
         )
         _checks.real("drop_path_rate", self.drop_path_rate, 0.0, 1.0, open_end=True)
+
+    def _check_stages(self):
+        depths = _checks.integers("depths", self.depths)
+        widths = _checks.integers("widths", self.widths)
+        if len(depths) != len(widths):
+            raise ValueError(
+                "`depths` and `widths` must have one entry for each stage. "
+                f"Received: depths={self.depths!r}, widths={self.widths!r}"
+            )
         if self.stage_strides is not None:
             strides = _checks.integers("stage_strides", self.stage_strides)
             if len(strides) != len(depths):
@@ -193,6 +181,24 @@ class ResNetArchitecture:
                     f"`stage_strides` must have one entry for each of the {len(depths)} stages. "
                     f"Received: stage_strides={self.stage_strides!r}"
                 )
+
+    def _check_block(self):
+        if self.block == "basic" and (self.cardinality, self.base_width) != (1, 64):
+            raise ValueError(
+                '`cardinality` and `base_width` need block="bottleneck". Received: block="basic", '
+                f"cardinality={self.cardinality!r}, base_width={self.base_width!r}"
+            )
+        if self.block == "basic" and self.strided_conv != "conv2":
+            raise ValueError(
+                '`strided_conv` needs block="bottleneck"; the first convolution of a basic block '
+                f'takes the strides. Received: block="basic", strided_conv={self.strided_conv!r}'
+            )
+        kernel_sizes = _checks.integers("kernel_sizes", self.kernel_sizes)
+        if self.block == "bottleneck" and kernel_sizes != (3, 3):
+            raise ValueError(
+                '`kernel_sizes` needs block="basic". '
+                f'Received: block="bottleneck", kernel_sizes={self.kernel_sizes!r}'
+            )
 
     def stage_strides_or_default(self) -> tuple[int, ...]:
         """Returns the strides of each stage."""

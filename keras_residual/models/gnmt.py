@@ -83,18 +83,7 @@ class GNMT(keras.Model):
         num_layers = _checks.integer("num_layers", num_layers, minimum=2)
         if first_residual is not None:
             first_residual = _checks.integer("first_residual", first_residual, minimum=2)
-        tokens = range(1, target_size)
-        for key, token in (("start_token", start_token), ("end_token", end_token)):
-            if token not in tokens or isinstance(token, bool):
-                raise ValueError(
-                    f"`{key}` must be an integer from 1 to {target_size - 1}. "
-                    f"Received: {key}={token!r}"
-                )
-        if start_token == end_token:
-            raise ValueError(
-                "`end_token` must be another token than `start_token`. "
-                f"Received: start_token={start_token!r}, end_token={end_token!r}"
-            )
+        _check_tokens(start_token, end_token, target_size)
         policy = checked_policy(dtype)
         source_embedding = _embedding(source_size, units, policy, "source_embedding")
         target_embedding = _embedding(target_size, units, policy, "target_embedding")
@@ -235,6 +224,20 @@ class GNMT(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+def _check_tokens(start_token, end_token, target_size):
+    tokens = range(1, target_size)
+    for key, token in (("start_token", start_token), ("end_token", end_token)):
+        if token not in tokens or isinstance(token, bool):
+            raise ValueError(
+                f"`{key}` must be an integer from 1 to {target_size - 1}. Received: {key}={token!r}"
+            )
+    if start_token == end_token:
+        raise ValueError(
+            "`end_token` must be another token than `start_token`. "
+            f"Received: start_token={start_token!r}, end_token={end_token!r}"
+        )
 
 
 def _embedding(size, units, policy, name):

@@ -236,7 +236,10 @@ class BudgetedOracle:
         write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
 
     def reload(self):
-        self.set_aside += recovery.set_damaged_aside(self.folder, self.get_state())
+        trials, lines = recovery.read_trials(self.folder, self.get_state())
+        self.set_aside += lines
+        # Keras Tuner looks for trials by a pattern, which brackets in a folder's name spoil.
+        self.trials.update(trials)
         super().reload()
 
     def get_state(self):

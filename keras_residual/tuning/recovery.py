@@ -12,8 +12,8 @@ from keras_residual._files import write_text
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
-def set_damaged_aside(folder: Path, empty_state: dict) -> list[str]:
-    """Renames files that cannot be read, and returns what happened to each in a line.
+def read_trials(folder: Path, empty_state: dict) -> tuple[dict[str, Trial], list[str]]:
+    """Reads all trials; renames files that cannot be read, and says so of each in a line.
 
     The trial of a damaged file counts as failed. If the oracle's own file is damaged, the finished
     trials are kept and its plan begins anew.
@@ -21,18 +21,22 @@ def set_damaged_aside(folder: Path, empty_state: dict) -> list[str]:
     Args:
         folder: Where the search is kept.
         empty_state: The state of an oracle that has not begun.
+
+    Returns:
+        The trials by their numbers, and the lines.
     """
-    lines = []
+    trials, lines = {}, []
     for path in sorted(folder.glob("trial_*/trial.json")):
         try:
-            Trial.load(str(path))
+            trial = Trial.load(str(path))
         except Exception as error:  # whatever other bytes make JSON and Keras Tuner raise
             aside = _set_aside(path)
             reason = f"{path} was damaged ({_first_line(error)}) and is now {aside.name}"
             lines.append(reason)
             trial_id = path.parent.name.removeprefix("trial_")
-            stub = Trial(keras_tuner.HyperParameters(), trial_id, TrialStatus.FAILED, reason)
-            write_text(path, json.dumps(stub.get_state()))
+            trial = Trial(keras_tuner.HyperParameters(), trial_id, TrialStatus.FAILED, reason)
+            write_text(path, json.dumps(trial.get_state()))
+        trials[trial.trial_id] = trial
     path = folder / "oracle.json"
     try:
         json.loads(path.read_text(encoding="utf-8"))["keras_residual"]
@@ -41,7 +45,7 @@ def set_damaged_aside(folder: Path, empty_state: dict) -> list[str]:
             aside = _set_aside(path)
             lines.append(f"{path} was damaged ({_first_line(error)}) and is now {aside.name}")
         write_text(path, json.dumps(empty_state))
-    return lines
+    return trials, lines
 
 
 def _set_aside(path):

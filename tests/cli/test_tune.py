@@ -52,6 +52,8 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
     trained = run(command.strip().removeprefix("keras-residual "))
     assert trained.exit_code == 0, trained.output
     assert f"{best['cost']['parameters']:,} parameters" in trained.stdout
+    done = json.loads((tmp_path / FOUND / "best" / "result.json").read_text())
+    assert done["recipe"] == f"{FOUND}/best.json"
     files = {path.name for path in (tmp_path / FOUND / "best").iterdir()}
     assert {"model.keras", "model.tflite", "model_int8.tflite"} <= files
     (following,) = [line for line in trained.stdout.splitlines() if line.startswith("Next: ")]

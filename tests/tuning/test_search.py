@@ -151,6 +151,8 @@ def test_a_search_by_minutes_ends_and_goes_on(tmp_path):
 
 
 def test_more_trials_can_be_asked_for(tmp_path):
+    """In a folder, too, whose name Keras Tuner would take for a pattern."""
+    tmp_path = tmp_path / "of [many]*"
     first = search(tmp_path, max_trials=3)
     more = search(tmp_path, max_trials=12)
     assert more.rows[:3] == first.rows and len(more.completed) == 12
