@@ -38,6 +38,7 @@ class HyperResNet1D(NamedHyperNetwork):
     """
 
     family = ResNetArchitecture
+    dimensions = 1
     quick_to_count: ClassVar = {"execution": "scanned"}
     sizes = ("stages", "depth", "width", "se_ratio")
     widths = ("width",)

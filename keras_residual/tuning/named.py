@@ -62,8 +62,11 @@ class NamedHyperNetwork(HyperNetwork):
     family: type
     """The dataclass of the options of all networks that `base` may name."""
 
+    dimensions = 2
+    """Number of spatial axes that they were published for."""
+
     def __init__(self, input_shape, classes, base, recipe, bounds, knobs: Mapping):
-        family = [name for name, row in VARIANTS.items() if type(row.architecture) is self.family]
+        family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
         self.base = VARIANTS[self.base_name].architecture
         self.standardization = None
@@ -72,6 +75,10 @@ class NamedHyperNetwork(HyperNetwork):
         settings = self._for_each_stage(knobs, architecture)
         architecture += self._further(settings, architecture)
         super().__init__(self.input_shape, classes, architecture, recipe, Budget(*bounds), settings)
+
+    def _is_of_family(self, variant):
+        fits = len(variant.input_shape) == self.dimensions + 1
+        return fits and type(variant.architecture) is self.family
 
     @abc.abstractmethod
     def architecture(self, base) -> list[Knob]:

@@ -141,7 +141,8 @@ class SearchResult:
 
     def recipe(self, row: TrialRow | None = None):
         """Returns the `training.Recipe` of a trial, of the best by default."""
-        return self.hypermodel.recipe(self.hypermodel.values((row or self.best).values))
+        recipe = self.hypermodel.recipe(self.hypermodel.values((row or self.best).values))
+        return dataclasses.replace(recipe, epochs=self.epochs)
 
     def _options(self, row):
         return self.hypermodel.options(self.hypermodel.values(row.values))
@@ -154,7 +155,7 @@ class SearchResult:
             "input_shape": self.hypermodel.input_shape,
             "classes": self.hypermodel.classes,
             "options": self._options(row),
-            "recipe": {**dataclasses.asdict(self.recipe(row)), "epochs": self.epochs},
+            "recipe": dataclasses.asdict(self.recipe(row)),
             "metrics": row.metrics,
             "cost": dataclasses.asdict(row.spent),
             "trial": row.trial,

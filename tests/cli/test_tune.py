@@ -118,4 +118,5 @@ def test_the_winner_is_the_network_that_was_searched(tmp_path):
     ours = keras_residual.get_model(winner.name, input_shape=(8, 8, 1), classes=4, **winner.options)
     searched = space.network(space.options(values))
     assert [w.shape for w in ours.weights] == [w.shape for w in searched.weights]
+    assert winner.recipe == result.recipe(row)
     assert winner.recipe.optimizer == "sgd" and winner.recipe.epochs == 7

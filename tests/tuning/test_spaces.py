@@ -214,6 +214,7 @@ def test_values_that_lost_digits_on_the_network_are_understood():
         ({"width": ["wide"]}, "`width1` must be an integer"),
         ({"base": "ResNet21"}, "Did you mean ResNet32 or ResNet20"),
         ({"base": "DenseNet121"}, "Unknown base"),
+        ({"base": "ResNet1D"}, "Unknown base: 'ResNet1D'. Did you mean ResNet"),
         ({"recipe": "quik"}, "Did you mean quick"),
         ({"max_parameters": 0}, "`max_parameters` must be a positive integer"),
         ({"constant_macs": 1}, "`constant_macs` must be True or False"),
