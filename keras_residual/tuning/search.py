@@ -80,7 +80,7 @@ def search(
         listener: Hears of every trial and epoch.
 
     Returns:
-        A `SearchResult`. That of a worker holds its own trials only.
+        A `SearchResult`. That of a worker holds no trials; the chief's holds all.
 
     Raises:
         EmptySpaceError: If no network of the space fits into its budget.
