@@ -25,8 +25,8 @@ def tune(
         Path | None, typer.Option(help="Folder to write. Default: runs/tune-MODEL-DATASET.")
     ] = None,
     algorithm: Annotated[
-        str, typer.Option(help="random, bayesian, hyperband, grid or evolution.")
-    ] = "random",
+        str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
+    ] = "evolution",
     max_trials: Annotated[int, typer.Option(help="Networks to train at most.", min=1)] = 20,
     max_minutes: Annotated[
         float | None, typer.Option(help="Minutes of training at most, the last trial finished.")

@@ -22,11 +22,11 @@ from keras_residual.tuning.listener import Listener
 from keras_residual.tuning.result import BEST, TRIALS, SearchResult, rows_of
 
 ALGORITHMS = {
+    "evolution": tuners.Evolution,
     "random": tuners.RandomSearch,
     "bayesian": tuners.BayesianOptimization,
     "hyperband": tuners.Hyperband,
     "grid": tuners.GridSearch,
-    "evolution": tuners.Evolution,
 }
 COSTS = ("parameters", "macs", "file_size", "latency_ms")
 _FOLDER, _SETTINGS = "search", "search.json"
@@ -36,7 +36,7 @@ def search(
     hypermodel: HyperNetwork,
     source: data.Dataset | tuple[np.ndarray, np.ndarray],
     output: str | os.PathLike = "runs/search",
-    algorithm: str = "random",
+    algorithm: str = "evolution",
     max_trials: int = 20,
     epochs: int | None = None,
     *,
@@ -59,10 +59,10 @@ def search(
         hypermodel: The space, such as `HyperResNet(…)`.
         source: A `data.Dataset` of images, or `(x, y)`, examples and an integer label for each.
         output: The folder to write to.
-        algorithm: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`, Keras Tuner's; or
-            `"evolution"`, which changes a little what has done well (Real et al., 2019) and needs
-            the fewest trials where the default is good. Bayesian optimization begins with as many
-            random trials as are a third of `max_trials`.
+        algorithm: `"evolution"`, which changes a little what has done well (Real et al., 2019) and
+            begins with the default; or Keras Tuner's `"random"`, `"bayesian"`, `"hyperband"` or
+            `"grid"`. Bayesian optimization begins with as many random trials as are a third of
+            `max_trials`.
         max_trials: The most networks to train. With Hyperband, which trains in rounds, each
             network counts once a round.
         epochs: Epochs of each trial, the most with Hyperband. Defaults to the recipe's.

@@ -149,7 +149,7 @@ def main():
     parser.add_argument("--images", type=int, help="training images for the search; default: all")
     parser.add_argument("--validation", type=float, default=0.3)
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--algorithm", default="random")
+    parser.add_argument("--algorithm", default="evolution")
     parser.add_argument("--search-epochs", type=int, default=15)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--trainings", type=int, default=3, help="of each network at the end")

@@ -82,7 +82,7 @@ def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path
         ("--max-parameters 100", "No network of this space fits into its budget."),
         ("--knob depth", "`--knob` must be NAME=VALUE"),
         ("--knob dept=2", "Unknown knob: 'dept'. Did you mean depth1"),
-        ("--algorithm annealing", "`algorithm` must be one of 'random'"),
+        ("--algorithm annealing", "`algorithm` must be one of 'evolution'"),
         ("--objective size", "`objective` must be one of"),
         ("--recipe quik", "Did you mean quick"),
         ("--distributed chief", "`--distributed` needs `--chief HOST:PORT`"),

@@ -123,7 +123,7 @@ def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"algorithm": "annealing"}, "`algorithm` must be one of 'random'"),
+        ({"algorithm": "annealing"}, "`algorithm` must be one of 'evolution'"),
         ({"max_trials": 0}, "`max_trials` must be a positive integer"),
         ({"max_minutes": float("nan")}, "`max_minutes` must be a number in"),
         ({"max_minutes": -1}, "`max_minutes` must be a number in"),
