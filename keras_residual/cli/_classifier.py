@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import keras
 
 import keras_residual
-from keras_residual import data
+from keras_residual import data, training
 
 _IMAGENET_SIZE = (224, 224)
+TEST_CROP = training.Recipe().test_crop
 # The networks for ImageNet reduce their input by this factor.
 _SMALLEST_IMAGENET_SIZE = 32
 
@@ -51,15 +52,21 @@ def batches(
     return Batches((train, held_out), math.ceil(len(dataset.train) / batch_size))
 
 
-def held_out_batches(dataset, batch_size=128, image_size=None, augmentation="auto"):
+def held_out_batches(
+    dataset, batch_size=128, image_size=None, augmentation="auto", test_crop=TEST_CROP
+):
     """Returns the held-out images in their order."""
     return data.pipeline(
-        dataset.test, batch_size=batch_size, image_size=image_size, augmentation=augmentation
+        dataset.test,
+        batch_size=batch_size,
+        image_size=image_size,
+        augmentation=augmentation,
+        test_crop=test_crop,
     )
 
 
-def training_size(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
-    """Returns the size of the training images: the side asked for, their own, or 224."""
+def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
+    """Returns the size that images are brought to: the side asked for, their own, or 224."""
     if side is not None:
         return side, side
     own = dataset.image_shape[:2]
@@ -92,3 +99,9 @@ def make_classifier(
                 f"{error} (`--image-size {_SMALLEST_IMAGENET_SIZE}` enlarges the images.)"
             ) from error
         raise
+
+
+def of_any_size(network: keras.Model) -> keras.Model:
+    """Returns a network of the same layers that takes images of any size."""
+    images = keras.Input((None, None, network.input_shape[-1]), name="image")
+    return keras.models.clone_model(network, images, clone_function=lambda layer: layer)

@@ -11,22 +11,30 @@ import keras
 import numpy as np
 
 from keras_residual import data
-from keras_residual._files import write_text
+from keras_residual._files import replacing, write_text
 from keras_residual.cli import _classifier
 
 _PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
 
 
-def test_accuracy(
-    model: keras.Model, dataset: data.Dataset, image_size: tuple[int, int], batch_size: int
-) -> float:
-    """Returns the share of the dataset's test images that the model classifies rightly."""
-    batches = _classifier.held_out_batches(dataset, batch_size, image_size)
+def test_accuracy(model: keras.Model, dataset: data.Dataset, *options) -> float:
+    """Returns the share of the dataset's test images that the model classifies rightly.
+
+    Args:
+        *options: As in `_classifier.held_out_batches`.
+    """
+    batches = _classifier.held_out_batches(dataset, *options)
     hits = [
         model.predict_on_batch(images).argmax(-1) == labels
         for images, labels in batches.as_numpy_iterator()
     ]
     return float(np.concatenate(hits).mean())
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a model, which takes the place of one that is there."""
+    with replacing(path) as partial:
+        model.save(partial)
 
 
 def write(path: Path, result: dict) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from keras_residual import _checks
 from keras_residual.cli._terminal import console, human_seconds, quiet, refusing
 
 
@@ -15,6 +16,9 @@ def evaluate(
         str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
     ] = "digits",
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 128,
+    test_crop: Annotated[
+        float, typer.Option(help="Share of the shorter side that is kept of large images.")
+    ] = 224 / 256,
 ) -> None:
     """Measure a trained model's accuracy on the held-out images of a dataset."""
     with refusing(), quiet():
@@ -23,11 +27,12 @@ def evaluate(
         from keras_residual import data
         from keras_residual.cli import _classifier, _model_files
 
+        _checks.real("--test-crop", test_crop, 0.01, 1)
         predict, input_shape = _model_files.load_predictor(model_file)
         source = data.load(dataset)
         _check(input_shape, source)
         size = None if None in input_shape[:-1] else input_shape[:-1]
-        batches = _classifier.held_out_batches(source, batch_size, size)
+        batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
         # Compiled by the first batch, before the clock runs.
         predict(next(batches.as_numpy_iterator())[0])
         correct, seconds = [], 0.0

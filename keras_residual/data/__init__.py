@@ -14,6 +14,7 @@ from keras_residual.data.picture_files import (
     read_picture,
     write_picture,
 )
+from keras_residual.data.randaugment import rand_augment
 from keras_residual.data.sources import load
 from keras_residual.data.statistics import channel_statistics
 from keras_residual.data.tiling import upscale
@@ -38,6 +39,7 @@ __all__ = [
     "luminance",
     "mix",
     "pipeline",
+    "rand_augment",
     "read_picture",
     "reduced",
     "resized",

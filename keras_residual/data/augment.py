@@ -101,6 +101,21 @@ def shuffled(index: Tensor, seed: int | Tensor, epoch: int | Tensor) -> Tensor:
     return xp.take(index, xp.argsort(_random_bits(seed, epoch, index, draw=-1)), axis=0)
 
 
+def repeated(order: Tensor, repeats: int) -> Tensor:
+    """The first of `order`, a permutation of `range(n)`, each `repeats` times in a row: n in all.
+
+    Args:
+        order: `(n,)` integers.
+        repeats: Positive integer.
+
+    Returns:
+        `(n,)`. Repetition `k` of `i` is `i + k n`, so that each draws random numbers of its own.
+    """
+    xp, count = namespace(order), int(order.shape[0])
+    place = xp.arange(count, dtype="int32")
+    return xp.take(order, place // repeats, axis=0) + place % repeats * count
+
+
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """`images[b, rows[b, i], columns[b, j]]`, and 0 where that is outside the image."""
     xp = namespace(images)

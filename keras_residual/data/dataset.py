@@ -63,8 +63,13 @@ class Split(abc.ABC):
     def __len__(self) -> int: ...
 
     @abc.abstractmethod
-    def examples(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.data.Dataset":
-        """One epoch of `(image, label, index)`, in the epoch's order when `shuffle` is true."""
+    def examples(
+        self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
+    ) -> "tf.data.Dataset":
+        """One epoch of `(image, label, index)`, in the epoch's order when `shuffle` is true.
+
+        With `count`, the first so many of `order`.
+        """
 
     @abc.abstractmethod
     def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "tuple[Split, Split]":
@@ -96,10 +101,12 @@ class ArraySplit(Split):
     def __repr__(self) -> str:
         return f"ArraySplit(x={self.x.shape} {self.x.dtype}, y={self.y.shape})"
 
-    def examples(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.data.Dataset":
+    def examples(
+        self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
+    ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle))
+        order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle)[:count])
         x, y = self.tensors()
         return order.map(lambda index: (tf.gather(x, index), tf.gather(y, index), index))
 

@@ -51,7 +51,9 @@ class FileSplit(Split):
     def __repr__(self) -> str:
         return f"FileSplit({len(self)} images of {self.image_shape})"
 
-    def examples(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.data.Dataset":
+    def examples(
+        self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
+    ) -> "tf.data.Dataset":
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
@@ -65,7 +67,7 @@ class FileSplit(Split):
             with tf.control_dependencies([whole]):
                 return tf.identity(image), tf.gather(labels, index), index
 
-        order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle))
+        order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle)[:count])
         return order.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _decode_or_empty(self, path: bytes) -> np.ndarray:

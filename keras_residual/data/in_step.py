@@ -42,12 +42,15 @@ class BatchesInStep:
     def order(self, epoch: int) -> list[np.ndarray]:
         """The numbers of the images of an epoch's batches, int32.
 
+        A repetition of an image has a number of its own, see `augment.repeated`.
+
         Returns:
             `(batches, batch_size)` and, if there is a smaller last batch, `(1, its size)`.
         """
         index = np.arange(len(self.arrays[0]), dtype=np.int32)
         if self.preparation.training:
             index = augment.shuffled(index, self.preparation.seed, epoch)
+            index = augment.repeated(index, self.preparation.repeats)
         whole = len(index) // self.batch_size * self.batch_size
         parts = [index[:whole].reshape(-1, self.batch_size)]
         if not self.drop_remainder:
@@ -62,7 +65,8 @@ class BatchesInStep:
             index: `(batch,)` int32, a row of `order(epoch)`.
             epoch: int32 scalar tensor.
         """
-        images, labels = (keras.ops.take(array, index, axis=0) for array in arrays)
+        stored = index % len(self.arrays[0])
+        images, labels = (keras.ops.take(array, stored, axis=0) for array in arrays)
         return self.preparation(images, labels, index, epoch)
 
 
@@ -78,6 +82,8 @@ def in_step(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     classes: int | None = None,
+    rand_augment: float = 0.0,
+    repeats: int = 1,
     drop_remainder: bool | None = None,
 ) -> BatchesInStep:
     """Batches for `training.fit` that cost next to nothing: made on the device, inside the step.
@@ -97,6 +103,8 @@ def in_step(
         mixup: The α of mixup; `0` for none.
         cutmix: The α of CutMix; `0` for none.
         classes: Number of classes, needed to mix.
+        rand_augment: The magnitude of RandAugment, as in `pipeline`; `0` for none.
+        repeats: How often an epoch has each of its images, as in `pipeline`.
         drop_remainder: Whether an epoch ends with its last whole batch. Defaults to `training`: the
             images left out are others in each epoch, and every step has the same shape.
 
@@ -114,9 +122,9 @@ def in_step(
     """
     if not isinstance(split, ArraySplit):
         raise ValueError(f"`split` must be in memory, an ArraySplit. Received: split={split!r}")
-    preparation = make_preparation(
-        split, training, augmentation, mean, std, seed, mixup, cutmix, classes
-    )
+    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
+    changes |= {"rand_augment": rand_augment, "repeats": repeats}
+    preparation = make_preparation(split, training, augmentation, mean, std, seed, **changes)
     if preparation.augmentation == "imagenet":
         raise ValueError(
             "`augmentation` must be one that keeps the size of images: none, shift, cifar or "
@@ -132,4 +140,6 @@ def fits_in_step(split: object, augmentation: str, image_size: object) -> bool:
     if not isinstance(split, ArraySplit) or split.x.nbytes > LARGEST_BYTES:
         return False
     augmentation = split.augmentation if augmentation == "auto" else augmentation
-    return augmentation != "imagenet" and image_size in (None, split.image_shape[:2])
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    kept = size is None or tuple(size) == split.image_shape[:2]
+    return kept and augmentation != "imagenet"

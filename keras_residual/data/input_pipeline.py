@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data import resizing
+from keras_residual.data import augment, resizing
 from keras_residual.data.arrays import images_with_labels
 from keras_residual.data.dataset import ArraySplit, Dataset, Split
 from keras_residual.data.preparation import Preparation, make_preparation
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _IMAGENET_SIZE = (224, 224)
-# Evaluation at 224 resizes the shorter side to 256.
-_EVALUATION_FRACTION = 224 / 256
 _LAST_EPOCH = 2**31 - 1
 
 
@@ -29,6 +27,7 @@ class _Options:
 
     batch_size: int
     image_size: tuple[int, int]
+    test_crop: float
     drop_remainder: bool
     preparation: Preparation
 
@@ -50,12 +49,17 @@ def pipeline(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     classes: int | None = None,
+    rand_augment: float = 0.0,
+    repeats: int = 1,
+    test_crop: float = 224 / 256,
 ) -> "tf.data.Dataset":
     """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
 
     Images are `(batch, height, width, channels)` float32 in [0, 1]: integers divided by the value
     of white (255, or the split's `scale`), floating point as it is. With `mean` and `std`,
-    `(images - mean) / std`. Both come before augmentation, whose padding is 0. Labels are int32.
+    `(images - mean) / std`. Both come before augmentation, whose padding is 0; but for RandAugment,
+    which works on 256 levels and pads with `mean`, or with grey where none is given. Labels are
+    int32.
 
     Training shuffles and augments, keyed by `(seed, epoch, number of the image)`: the same
     arguments give the same batches bit for bit, in any process and under any backend. Evaluation
@@ -83,8 +87,8 @@ def pipeline(
             `"cifar"`, that and a mirror image half of the time;
             `"cifar_cutout"`, that and a square of half the side set to 0;
             `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
-            a mirror image half of the time; for evaluation the shorter side is resized to 8/7 of
-            `image_size` (256 for 224) and the centre cropped;
+            a mirror image half of the time; for evaluation the shorter side is resized to
+            `image_size / test_crop` (256 for 224) and the centre cropped;
             `"auto"`, what suits the split: `"shift"` for digits and other small images of one
             channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64.
         image_size: Integer or `(height, width)`, to which images of another size are resized with
@@ -100,6 +104,11 @@ def pipeline(
             `(batch, classes)` float32, the share of each class.
         cutmix: The α of CutMix in training; `0` for none.
         classes: Number of classes, needed to mix.
+        rand_augment: The magnitude of RandAugment in training, up to 10, see `rand_augment`; `0`
+            for none. It follows the crop of `"imagenet"` and comes before the other augmentations.
+        repeats: How often a training epoch has each of its images, one after the other and
+            augmented anew; the rest of the images waits for other epochs, which stay as long.
+        test_crop: Share of the shorter side that evaluation keeps with `"imagenet"`.
 
     Returns:
         A prefetched `tf.data.Dataset` of `(images, labels)`.
@@ -116,13 +125,14 @@ def pipeline(
     import tensorflow as tf
 
     split = _split(x, y)
+    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
+    changes |= {"rand_augment": rand_augment, "repeats": repeats}
     options = _Options(
         batch_size=_checks.integer("batch_size", batch_size),
         image_size=_image_size(image_size, split),
+        test_crop=_checks.real("test_crop", test_crop, 0.01, 1),
         drop_remainder=_checks.boolean("drop_remainder", drop_remainder),
-        preparation=make_preparation(
-            split, training, augmentation, mean, std, seed, mixup, cutmix, classes
-        ),
+        preparation=make_preparation(split, training, augmentation, mean, std, seed, **changes),
     )
     _checks.integer("epoch", epoch, 0)
     if _checks.boolean("repeat", repeat) and not training:
@@ -192,13 +202,17 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         order = split.order(preparation.seed, epoch, preparation.training)
+        if preparation.training:
+            order = augment.repeated(order, preparation.repeats)
         indices = tf.data.Dataset.from_tensor_slices(order).batch(
             options.batch_size, options.drop_remainder
         )
-        return indices.map(
-            lambda index: preparation(tf.gather(x, index), tf.gather(y, index), index, epoch),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+
+        def batch(index: tf.Tensor) -> tuple:
+            stored = index % len(split)
+            return preparation(tf.gather(x, stored), tf.gather(y, stored), index, epoch)
+
+        return indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
     return batches_of
 
@@ -208,6 +222,8 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     import tensorflow as tf
 
     preparation, size = options.preparation, options.image_size
+    rand_augments = preparation.training and preparation.rand_augment
+    of_batch = preparation.of_rand_augmented() if rand_augments else preparation
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
@@ -216,15 +232,33 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
             elif preparation.training:
                 image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)
             else:
-                image = resizing.resize_and_crop(image, size, _EVALUATION_FRACTION)
+                image = resizing.resize_and_crop(image, size, options.test_crop)
+            if rand_augments:
+                # One by one, as the batch may be too large for the steps between.
+                image = preparation.rand_augmented(image[None], index[None], epoch)[0]
             return image, label, index
 
-        examples = split.examples(preparation.seed, epoch, preparation.training)
-        images = examples.map(fit, num_parallel_calls=tf.data.AUTOTUNE)
+        images = _examples(split, preparation, epoch).map(fit, num_parallel_calls=tf.data.AUTOTUNE)
         batches = images.batch(options.batch_size, options.drop_remainder)
         return batches.map(
-            lambda images, labels, index: preparation(images, labels, index, epoch),
+            lambda images, labels, index: of_batch(images, labels, index, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
     return batches_of
+
+
+def _examples(split: Split, preparation: Preparation, epoch: "tf.Tensor") -> "tf.data.Dataset":
+    """The examples of an epoch, each as often as it is repeated, in the order of `repeated`."""
+    import tensorflow as tf
+
+    count, repeats = len(split), preparation.repeats
+    if not preparation.training or repeats == 1:
+        return split.examples(preparation.seed, epoch, preparation.training)
+
+    def repeated(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(repeats, output_type=tf.int32)
+        return numbers.map(lambda repetition: (image, label, index + repetition * count))
+
+    different = split.examples(preparation.seed, epoch, True, math.ceil(count / repeats))
+    return different.flat_map(repeated).take(count)

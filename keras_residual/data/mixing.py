@@ -21,8 +21,9 @@ def mix(
     index: Tensor,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    apart: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Mixes each image with the one before it in the batch, and their labels in the same shares.
+    """Mixes each image with one before it in the batch, and their labels in the same shares.
 
     Mixup adds both, λ·a + (1 - λ)·b; CutMix puts a rectangle of b, 1 - λ of the area or what of it
     lies inside the image, into a. λ is drawn from Beta(α, α). With both, each image gets one of
@@ -36,6 +37,7 @@ def mix(
         index: `(batch,)` integers, the numbers of the images in their dataset.
         mixup: The α of mixup; `0` for none.
         cutmix: The α of CutMix; `0` for none.
+        apart: How far before it: images that are repeated in a row are mixed with others.
 
     Returns:
         The mixed images and labels.
@@ -57,8 +59,8 @@ def mix(
         keep = xp.where(chosen[:, None, None, None], keep, kept) if mixup else kept
     weight = xp.mean(keep, axis=(1, 2, 3))[:, None]
     return (
-        keep * images + (1 - keep) * xp.roll(images, 1, axis=0),
-        weight * labels + (1 - weight) * xp.roll(labels, 1, axis=0),
+        keep * images + (1 - keep) * xp.roll(images, apart, axis=0),
+        weight * labels + (1 - weight) * xp.roll(labels, apart, axis=0),
     )
 
 

@@ -50,7 +50,9 @@ class StreamSplit(Split):
     def __repr__(self) -> str:
         return f"StreamSplit({self.builder.name} {self.split}, {self.count} examples)"
 
-    def examples(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.data.Dataset":
+    def examples(
+        self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
+    ) -> "tf.data.Dataset":
         import tensorflow as tf
 
         tfds = import_tfds()
@@ -60,6 +62,9 @@ class StreamSplit(Split):
             stored = self.builder.as_dataset(
                 split=self.split, decoders={image_key: tfds.decode.SkipDecoding()}
             ).enumerate()
+        if count is not None:
+            chosen = tf.argsort(self.order(seed, epoch, shuffle)) < count
+            stored = stored.filter(lambda index, example: tf.gather(chosen, index))
         if shuffle:
             stored = _shuffled(stored, seed, epoch)
 

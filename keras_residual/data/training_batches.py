@@ -53,6 +53,10 @@ def training_batches(
     seed: int = 0,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    rand_augment: float = 0.0,
+    repeats: int = 1,
+    test_image_size: int | Sequence[int] | None = None,
+    test_crop: float = 224 / 256,
 ) -> tuple:
     """Returns `(train, held_out)` for `training.fit`.
 
@@ -67,18 +71,23 @@ def training_batches(
         seed: Integer, decides order and augmentation.
         mixup: The α of mixup; `0` for none.
         cutmix: The α of CutMix; `0` for none.
+        rand_augment: The magnitude of RandAugment; `0` for none.
+        repeats: How often an epoch has each of its images, see `pipeline`.
+        test_image_size: As `image_size`, of the held-out images. Defaults to `image_size`.
+        test_crop: Share of the shorter side that evaluation keeps, see `pipeline`.
     """
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    size = None if size is None else tuple(size)
-    mixing = {"mixup": mixup, "cutmix": cutmix, "classes": dataset.num_classes}
+    changes = {"mixup": mixup, "cutmix": cutmix, "classes": dataset.num_classes}
+    changes |= {"rand_augment": rand_augment, "repeats": repeats}
     options = {"augmentation": augmentation, "seed": seed}
-    if fits_in_step(dataset.train, augmentation, size):
-        train = in_step(dataset.train, batch_size, training=True, **options, **mixing)
+    if fits_in_step(dataset.train, augmentation, image_size):
+        train = in_step(dataset.train, batch_size, training=True, **options, **changes)
     else:
         train = EpochBatches(
-            dataset.train, batch_size, {**options, **mixing, "image_size": image_size}
+            dataset.train, batch_size, {**options, **changes, "image_size": image_size}
         )
+    size = image_size if test_image_size is None else test_image_size
     if fits_in_step(dataset.test, augmentation, size):
         return train, in_step(dataset.test, max(batch_size, _EVALUATED), **options)
-    held_out = pipeline(dataset.test, batch_size=batch_size, image_size=image_size, **options)
-    return train, held_out
+    return train, pipeline(
+        dataset.test, batch_size=batch_size, image_size=size, test_crop=test_crop, **options
+    )

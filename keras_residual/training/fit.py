@@ -94,6 +94,7 @@ def fit(
     epochs = recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     settings = dict(settings or {})
     if hasattr(data, "batches"):
+        _check_sizes(model, data, recipe)
         settings = {"dataset": data.name, "seed": seed, **settings}
         data = data.batches(seed=seed, **recipe.batch_options())
     train, validation = _checked_data(data)
@@ -145,6 +146,21 @@ def finished_epochs(output: str | os.PathLike) -> int:
     """
     found = checkpoint.find(Path(output) / CHECKPOINT)
     return len(found[1].rows) if found else 0
+
+
+def _check_sizes(model, data, recipe):
+    """Raises for a model of one size where images are tested at another than they train at."""
+    if recipe.test_image_size is None or None in model.input_shape[1:3]:
+        return
+    sizes = [side and (side, side) for side in (recipe.image_size, recipe.test_image_size)]
+    if sizes[1] == (sizes[0] or data.image_shape[:2]):
+        return
+    raise ValueError(
+        f"`model` must take images of any size, as one built with input_shape=(None, None, "
+        f"{data.image_shape[-1]}), for a recipe with image_size={recipe.image_size!r} and "
+        f"test_image_size={recipe.test_image_size!r}. Received: model.input_shape="
+        f"{model.input_shape}"
+    )
 
 
 def _checked_data(data):

@@ -16,6 +16,17 @@ _WITHOUT_DECAY = [r"(gamma|beta|bias)(_\d+)?(:\d+)?$"]
 _WINDOWS = 10
 # What a training may change when it goes on, and what leads to other settings of a training.
 _FREE = ("epochs", "batch_size", "model")
+_OF_BATCHES = (
+    "batch_size",
+    "augmentation",
+    "mixup",
+    "cutmix",
+    "rand_augment",
+    "repeats",
+    "image_size",
+    "test_image_size",
+    "test_crop",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,13 @@ class Recipe:
         augmentation: What is done to the training images, see `data.pipeline`.
         mixup: Exponent α of mixup; `0` for none.
         cutmix: Exponent α of CutMix; `0` for none. With both, each image gets one of them.
+        rand_augment: Magnitude of RandAugment, up to 10, see `data.rand_augment`; `0` for none.
+        repeats: How often an epoch has each of its images, augmented anew; it is no longer for it,
+            but has other images than the epochs around it.
         image_size: Side to which images are brought; `None` for their own, or 224.
+        test_image_size: That of the held-out images; `None` for the same. The network must take
+            both.
+        test_crop: Share of the shorter side that is kept of held-out images with `"imagenet"`.
         model: Options of the network that belong to the recipe, such as a dropout rate. They act
             where a recipe's name leads to a network, as in `keras-residual train`.
     """
@@ -70,14 +87,18 @@ class Recipe:
     augmentation: str = "auto"
     mixup: float = 0.0
     cutmix: float = 0.0
+    rand_augment: float = 0.0
+    repeats: int = 1
     image_size: int | None = None
+    test_image_size: int | None = None
+    test_crop: float = 224 / 256
     model: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         _checks.choice("optimizer", self.optimizer, _OPTIMIZERS)
         _checks.choice("schedule", self.schedule, _SCHEDULES)
         _checks.choice("loss", self.loss, losses.KINDS)
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "repeats"):
             _checks.integer(name, getattr(self, name))
         for name in ("learning_rate", "weight_decay", "mixup", "cutmix"):
             _checks.real(name, getattr(self, name), 0, 1e6)
@@ -86,10 +107,13 @@ class Recipe:
         for name in ("nesterov", "constant_warmup"):
             _checks.boolean(name, getattr(self, name))
         _checks.real("drop_factor", self.drop_factor, 0, 1)
+        _checks.real("rand_augment", self.rand_augment, 0, 10)
+        _checks.real("test_crop", self.test_crop, 0.01, 1)
         for fraction in self.drops:
             _checks.real("drops", fraction, 0, 1)
-        if self.image_size is not None:
-            _checks.integer("image_size", self.image_size)
+        for name in ("image_size", "test_image_size"):
+            if getattr(self, name) is not None:
+                _checks.integer(name, getattr(self, name))
 
     def learning_rates(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """Returns the learning rate as a function of the step, for a training of `steps` steps."""
@@ -125,9 +149,8 @@ class Recipe:
         return made
 
     def batch_options(self) -> dict[str, Any]:
-        """Returns what the recipe says of its batches, as arguments of `data.pipeline`."""
-        names = ("batch_size", "augmentation", "mixup", "cutmix", "image_size")
-        return {name: getattr(self, name) for name in names}
+        """Returns what the recipe says of its batches, as arguments of `Dataset.batches`."""
+        return {name: getattr(self, name) for name in _OF_BATCHES}
 
     def identity(self) -> dict[str, Any]:
         """Returns what must stay the same for a training to go on, as JSON reads it back."""

@@ -56,7 +56,7 @@ recipes: dict[str, Recipe] = {
         augmentation="imagenet",
         image_size=224,
     ),
-    # Wightman et al., 2021, table 2, without RandAugment and repeated augmentation.
+    # Wightman et al., 2021, table 2.
     "rsb_a1": Recipe(
         optimizer="lamb",
         learning_rate=5e-3,
@@ -69,7 +69,10 @@ recipes: dict[str, Recipe] = {
         mixup=0.2,
         cutmix=1.0,
         augmentation="imagenet",
+        rand_augment=7.0,
+        repeats=3,
         image_size=224,
+        test_crop=0.95,
         model={"drop_path_rate": 0.05, "classifier_activation": None},
     ),
     "rsb_a2": Recipe(
@@ -83,10 +86,12 @@ recipes: dict[str, Recipe] = {
         mixup=0.1,
         cutmix=1.0,
         augmentation="imagenet",
+        rand_augment=7.0,
+        repeats=3,
         image_size=224,
+        test_crop=0.95,
         model={"drop_path_rate": 0.05, "classifier_activation": None},
     ),
-    # Tested at 224 in the paper.
     "rsb_a3": Recipe(
         optimizer="lamb",
         learning_rate=8e-3,
@@ -98,7 +103,10 @@ recipes: dict[str, Recipe] = {
         mixup=0.1,
         cutmix=1.0,
         augmentation="imagenet",
+        rand_augment=6.0,
         image_size=160,
+        test_image_size=224,
+        test_crop=0.95,
         model={"classifier_activation": None},
     ),
     # Fawaz et al., 2019, trained with Adam at 1e-3 and batches of 16 and halved the rate on

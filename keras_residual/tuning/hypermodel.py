@@ -197,6 +197,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
         if isinstance(x, data.Dataset):
             made = {**recipe.batch_options(), "image_size": self.input_shape[:-1]}
+            made["test_image_size"] = None
             with tempfile.TemporaryDirectory() as folder:
                 history = training.fit(
                     model,

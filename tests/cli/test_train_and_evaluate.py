@@ -87,6 +87,27 @@ def test_a_saved_network_takes_pixels_as_they_are(run, dataset, tmp_path):
     np.testing.assert_allclose(values.std((0, 1, 2)), 1, atol=1e-3)
 
 
+def test_tested_at_another_size_than_trained(run, dataset, tmp_path):
+    """The network's file is that of the test size; killed before it is written, it is written."""
+    line = f"{TRAIN} --set image_size=8 --set test_image_size=12 --set augmentation=imagenet"
+    line += " --set test_crop=0.95 --set rand_augment=7 --set repeats=3 --hold-out 0.25 --epochs 1"
+    trained = run(line)
+    assert trained.exit_code == 0, trained.output
+    assert "--test-crop 0.95" in trained.stdout
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    checkpoint = keras.saving.load_model(tmp_path / "run" / "checkpoint.keras", compile=False)
+    assert model.input_shape == (None, 12, 12, 3)
+    assert checkpoint.input_shape == (None, None, None, 3)
+    for ours, theirs in zip(model.get_weights(), checkpoint.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    (tmp_path / "run" / "model.keras").unlink()
+    again = run(line)
+    assert again.exit_code == 0 and "after 1 epochs" in again.stdout
+    again = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    assert again.input_shape == (None, 12, 12, 3)
+    assert "Held-out accuracy" in run("evaluate run --dataset tiny.npz --test-crop 0.95").stdout
+
+
 def test_options_on_top_of_a_recipe_and_a_result(run, dataset, tmp_path):
     """Averaged weights, mixed images, and the test images seen once."""
     line = f"{TRAIN} --recipe modern --epochs 2 --set ema=0.5 --set augmentation=shift"
@@ -185,6 +206,7 @@ def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
         ("--model resnet8 --hold-out 1.5", "`--hold-out` must be a number in [0, 1)"),
         ("--model resnet8 --hold-out nan", "`--hold-out` must be a number in [0, 1)"),
         ("--model resnet8 --scale 2", "`--scale` has no effect on resnet8, which classifies"),
+        ("--model resnet8 --set rand_augment=11", "`rand_augment` must be a number in [0, 10]"),
         ("--model frobnicate", "Unknown model: 'frobnicate'. Accepted: DenseNet121"),
         ("--model resnet50", "at least 32"),
         ("--model resnet50", "`--image-size 32` enlarges the images"),

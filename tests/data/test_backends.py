@@ -18,10 +18,12 @@ from keras_residual import data
 from keras_residual.data import augment
 
 AUGMENTATIONS = ("shift", "cifar", "cifar_cutout")
+FUNCTIONS = {name: getattr(augment, name) for name in AUGMENTATIONS}
+FUNCTIONS["rand_augment"] = data.rand_augment
 
 
-def digest_of_batches(augmentation):
-    arguments = {"training": True, "augmentation": augmentation, "seed": 3, "epoch": 2}
+def digest_of_batches(augmentation, **options):
+    arguments = {"training": True, "augmentation": augmentation, "seed": 3, "epoch": 2, **options}
     digest = hashlib.sha256()
     for images, labels in data.pipeline(data.load("digits").train, batch_size=500, **arguments):
         digest.update(images.numpy().tobytes() + labels.numpy().tobytes())
@@ -43,10 +45,10 @@ def compiled(function):
 
 def differing_pixels(name):
     """How many pixels a compiled augmentation puts elsewhere than the one in NumPy."""
-    images = np.random.RandomState(0).randint(1, 256, (9, 16, 12, 3)).astype("uint8")
-    expected = getattr(augment, name)(images, 7, 4, np.arange(9))
-    step = compiled(lambda images, epoch, index: getattr(augment, name)(images, 7, epoch, index))
-    arguments = [keras.ops.convert_to_tensor(x) for x in (images, np.int32(4), np.arange(9))]
+    images = np.random.RandomState(0).randint(1, 256, (60, 16, 12, 3)).astype("uint8")
+    expected = FUNCTIONS[name](images, 7, 4, np.arange(60))
+    step = compiled(lambda images, epoch, index: FUNCTIONS[name](images, 7, epoch, index))
+    arguments = [keras.ops.convert_to_tensor(x) for x in (images, np.int32(4), np.arange(60))]
     return int((keras.ops.convert_to_numpy(step(*arguments)) != expected).sum())
 
 
@@ -62,8 +64,11 @@ def losses():
 def measured():
     return {
         "backend": keras.backend.backend(),
-        "batches": [digest_of_batches(name) for name in (*AUGMENTATIONS, "imagenet")],
-        "differing": [differing_pixels(name) for name in AUGMENTATIONS],
+        "batches": [
+            *[digest_of_batches(name) for name in (*AUGMENTATIONS, "imagenet")],
+            digest_of_batches("cifar", rand_augment=7.0, repeats=3),
+        ],
+        "differing": [differing_pixels(name) for name in FUNCTIONS],
         "losses": losses(),
     }
 

@@ -28,6 +28,8 @@ def batches_of(made, epoch):
         {"training": True, "augmentation": "cifar_cutout", "seed": 3},
         {"training": True, "mean": 0.4, "std": [0.2, 0.3, 0.1], "drop_remainder": False},
         {"training": True, "mixup": 0.3, "cutmix": 1.0, "classes": 5},
+        {"training": True, "augmentation": "cifar", "rand_augment": 7.0, "mean": 0.4},
+        {"training": True, "repeats": 3, "mixup": 0.3, "classes": 5, "drop_remainder": False},
         {"training": False},
     ],
 )
@@ -63,6 +65,9 @@ def test_left_out_images_are_others_in_each_epoch():
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"mixup": 1.0, "training": True}, "`classes` must be given"),
         ({"seed": -1}, "`seed` must be a non-negative integer"),
+        ({"rand_augment": -1}, "`rand_augment` must be a number in"),
+        ({"repeats": 0}, "`repeats` must be a positive integer"),
+        ({"repeats": 2**31 // 50 + 1}, "`repeats` must be a positive integer of at most 42949672"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -83,6 +88,9 @@ def test_a_dataset_takes_the_fastest_way_it_can():
     resized, held_out = dataset.batches(8, image_size=20)
     assert isinstance(resized, data.EpochBatches) and len(resized) == 7
     assert next(iter(resized(3)))[0].shape == next(iter(held_out))[0].shape == (8, 20, 20, 3)
+    train, held_out = dataset.batches(8, test_image_size=20)
+    assert isinstance(train, data.BatchesInStep)
+    assert next(iter(held_out))[0].shape == (8, 20, 20, 3)
     first = next(iter(resized(3)))[0]
     np.testing.assert_array_equal(next(iter(resized(3)))[0], first)
 

@@ -1,6 +1,7 @@
 """Resizing for evaluation, and the random crops of ImageNet training."""
 
 import numpy as np
+import pytest
 
 from keras_residual import data
 
@@ -14,6 +15,17 @@ def test_evaluation_resizes_and_crops_the_centre():
     # The shorter side becomes 256, and rows 16..239 of those stay: 320 / 256 rows of old each.
     expected = ((np.arange(16, 240) + 0.5) * 320 / 256 - 0.5) / 320
     np.testing.assert_allclose(images[0, :, 100, 0], expected, atol=2e-4)
+
+
+def test_evaluation_may_crop_less():
+    ramp = np.broadcast_to(np.arange(320, dtype="float32")[:, None, None] / 320, (1, 320, 400, 3))
+    options = {"augmentation": "imagenet", "image_size": 224, "test_crop": 0.95}
+    images = next(iter(data.pipeline(ramp, np.zeros(1, int), **options)))[0].numpy()
+    # 224 / 0.95 is 236, of which rows 6..229 stay.
+    expected = ((np.arange(6, 230) + 0.5) * 320 / 236 - 0.5) / 320
+    np.testing.assert_allclose(images[0, :, 100, 0], expected, atol=2e-4)
+    with pytest.raises(ValueError, match=r"`test_crop` must be a number in \[0.01, 1\]"):
+        data.pipeline(ramp, np.zeros(1, int), test_crop=0)
 
 
 def test_resizing_keeps_the_aspect_ratio():

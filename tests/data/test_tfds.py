@@ -94,6 +94,24 @@ def test_streamed_images_train_epoch_by_epoch(builder_of):
     assert next(iter(train(1)))[0].shape == next(iter(held_out))[0].shape == (8, 6, 6, 3)
 
 
+def test_streamed_images_are_repeated_from_all_over_the_stream(builder_of):
+    split = data.load(builder_of(size=(None, None))[0]).train
+    options = {"batch_size": 8, "training": True, "image_size": 6, "repeats": 3}
+    stored = {
+        image.tobytes(): number
+        for number, (image, _, _) in enumerate(split.examples(0, 0, False).as_numpy_iterator())
+    }
+    seen = set()
+    for epoch in range(16):
+        examples = list(split.examples(0, epoch, True, 7).as_numpy_iterator())
+        assert [stored[image.tobytes()] for image, _, _ in examples] == [i for _, _, i in examples]
+        assert len(examples) == 7
+        seen |= {index for _, _, index in examples}
+    assert seen == set(range(len(split)))
+    batches = list(data.pipeline(split, **options).as_numpy_iterator())
+    assert sum(len(labels) for _, labels in batches) == len(split) == 20
+
+
 def test_prepared_data_is_found_by_name(builder_of, tmp_path):
     builder, images = builder_of()
     builder.download_and_prepare()

@@ -38,6 +38,25 @@ def test_wide_resnet_multiplies_by_a_fifth_after_60_120_and_160_of_200_epochs():
     assert values[121] == pytest.approx(0.004) and values[161] == pytest.approx(0.0008)
 
 
+def test_rsb_recipes_are_those_of_the_paper():
+    """Wightman et al., 2021, table 2."""
+    columns = {
+        "rsb_a1": (224, 224, 600, 5e-3, 0.01, 0.1, 0.05, 3, 7, 0.2),
+        "rsb_a2": (224, 224, 300, 5e-3, 0.02, 0.0, 0.05, 3, 7, 0.1),
+        "rsb_a3": (160, 224, 100, 8e-3, 0.02, 0.0, 0.0, 1, 6, 0.1),
+    }
+    for name, expected in columns.items():
+        recipe = recipes[name]
+        assert expected == (
+            recipe.image_size, recipe.test_image_size or recipe.image_size, recipe.epochs,
+            recipe.learning_rate, recipe.weight_decay, recipe.label_smoothing,
+            recipe.model.get("drop_path_rate", 0.0), recipe.repeats, recipe.rand_augment,
+            recipe.mixup,
+        )  # fmt: skip
+        assert recipe.warmup * recipe.epochs == pytest.approx(5)
+        assert (recipe.test_crop, recipe.cutmix, recipe.batch_size) == (0.95, 1.0, 2048)
+
+
 def test_one_cycle_rises_and_falls_in_straight_lines():
     values = rates(Recipe(schedule="one_cycle", learning_rate=1.0, warmup=0.2), 100)
     assert np.argmax(values) in (19, 20) and max(values) == pytest.approx(1.0, abs=0.05)
@@ -131,6 +150,10 @@ def test_decay_of_sgd_is_that_of_an_l2_penalty():
         ("drop_factor", 2.0),
         ("constant_warmup", "yes"),
         ("image_size", 0),
+        ("test_image_size", -1),
+        ("test_crop", 0.0),
+        ("rand_augment", 11),
+        ("repeats", 0),
     ],
 )
 def test_wrong_options_are_named(option, value):
