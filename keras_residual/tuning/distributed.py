@@ -110,10 +110,15 @@ def _serve(cluster, tuner):
         except Exception as error:  # to be raised where the user sees it
             failures.append(error)
 
+    oracle, alive, over = tuner.oracle, time.monotonic(), False
+    told = len(oracle.end_order)
     threading.Thread(target=serve, daemon=True).start()
-    oracle, alive = tuner.oracle, time.monotonic()
-    while not (oracle.told_the_end and not oracle.tuner_ids):
+    while not over:
         time.sleep(0.2)
+        over = oracle.told_the_end and not oracle.tuner_ids
+        for trial_id in oracle.end_order[told:]:
+            tuner.listener.trial_ended(oracle.trials[trial_id])
+            told += 1
         if failures:
             raise SearchError(
                 f"The chief cannot listen at {cluster.chief}: {failures[0]}"

@@ -1,5 +1,7 @@
 """The pictures of a search: parallel coordinates, and accuracy against cost."""
 
+import collections
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,8 @@ def _dress(axes, result, cost, rows):
 def parallel_coordinates(result, path: Path) -> Path:
     """Draws every trial as a line through the values of its knobs, coloured by accuracy."""
     rows = result.completed[::-1]
-    knobs = [knob for knob in result.hypermodel.knobs if _varies(knob, rows)][:_MOST_AXES]
+    varied = [knob for knob in result.hypermodel.knobs if _varies(knob, rows)]
+    knobs = most_telling(varied, rows)
     figure = _figure(max(7.0, 1.05 * (len(knobs) + 1)), 5.2)
     axes = figure.subplots()
     accuracies = np.array([row.accuracy for row in rows])
@@ -129,7 +132,10 @@ def parallel_coordinates(result, path: Path) -> Path:
     axes.tick_params(axis="x", rotation=35, length=0)
     axes.set(yticks=(), xlim=(-0.2, len(knobs) + 0.7), ylim=(-0.06, 1.1))
     axes.spines[:].set_visible(False)
-    axes.set_title("Every trial, the best in red; a gap is a knob that means nothing there")
+    title = "Every trial, the best in red; a gap is a knob that means nothing there"
+    if len(knobs) < len(varied):
+        title += f"; the {len(knobs)} knobs that tell most of accuracy"
+    axes.set_title(title)
     return _save(figure, path)
 
 
@@ -143,6 +149,26 @@ def _colours():
     import matplotlib
 
     return matplotlib.colormaps[COLOURS]
+
+
+def most_telling(knobs: Sequence, rows: Sequence) -> list:
+    """Returns the knobs, as many as the picture has room for, that tell most of accuracy."""
+    chosen = sorted(knobs, key=lambda knob: -_told_by(knob, rows))[:_MOST_AXES]
+    return [knob for knob in knobs if knob in chosen]
+
+
+def _told_by(knob, rows):
+    """Returns how much accuracies differ between a knob's values, beyond what chance gives."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        height = _height(knob, row.values.get(knob.name))
+        if isinstance(knob.choices, Interval):
+            height = np.round(3 * height)
+        groups[str(height)].append(row.accuracy)
+    mean = np.mean([row.accuracy for row in rows])
+    between = sum(len(group) * (np.mean(group) - mean) ** 2 for group in groups.values())
+    within = sum(np.var(group) * len(group) for group in groups.values())
+    return between - (len(groups) - 1) * within / max(len(rows) - len(groups), 1)
 
 
 def _varies(knob, rows):

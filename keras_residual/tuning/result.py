@@ -111,16 +111,19 @@ class SearchResult:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """The costs that accuracy is traded for; multiply–accumulates if there are none."""
+        """The costs that accuracy is traded for, else those bounded, else multiply–accumulates."""
         objective = self.settings.get("objective", ())
-        return tuple(name for name in objective if name != "accuracy") or ("macs",)
+        traded = tuple(name for name in objective if name != "accuracy")
+        bounds = dataclasses.asdict(self.hypermodel.budget).items()
+        bounded = tuple(name.removeprefix("max_") for name, most in bounds if most is not None)
+        return traded or bounded or ("macs",)
 
     def pareto(self, *costs: str) -> list[TrialRow]:
         """Returns the trials that no other beats: in accuracy or a cost, at no loss in the others.
 
         Args:
             *costs: Some of `"parameters"`, `"macs"`, `"file_size"` and `"latency_ms"`. Defaults to
-                those of the objective, to the multiply–accumulates if there are none.
+                `costs`.
 
         Returns:
             The trials from the cheapest on, by the first of the costs.

@@ -76,6 +76,8 @@ def test_a_worker_killed_in_a_trial_loses_it_to_another(processes):
     assert other.wait(timeout=180) == 0
     assert chief.wait(timeout=60) == 0
     assert len(several.ended) == 8
+    told = chief.stdout.read().splitlines()
+    assert sorted(told) == [f"trial {number} COMPLETED" for number in range(8)]
     state = json.loads(oracle.read_text())
     assert sorted(state["end_order"]) == [str(number) for number in range(8)]
     assert not state["ongoing_trials"]

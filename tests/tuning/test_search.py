@@ -1,6 +1,7 @@
 """A search says what it found, goes on where it was, and survives what goes wrong."""
 
 import csv
+import dataclasses
 import json
 import random
 import signal
@@ -11,6 +12,7 @@ from processes import completed, process, wait_until
 from toy import Lines, ToySpace, X, Y, search
 
 from keras_residual import data, tuning
+from keras_residual.tuning import pictures
 from keras_residual.tuning.budget import Spent
 
 pytestmark = pytest.mark.usefixtures("quick_garbage_collection")
@@ -92,6 +94,16 @@ def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     assert [row["trial"] for row in rows if row["pareto"]] == sorted(trials, key=int)
 
 
+def test_the_picture_keeps_the_knobs_that_tell_most_of_accuracy(tmp_path, monkeypatch):
+    """The formula of the accuracy has no activation, and hardly the layers."""
+    result = search(tmp_path, algorithm="grid", max_trials=36)
+    knobs = result.hypermodel.knobs
+    assert pictures.most_telling(knobs, result.rows) == knobs
+    for room, names in ((1, ["units"]), (2, ["units", "layers"])):
+        monkeypatch.setattr(pictures, "_MOST_AXES", room)
+        assert [knob.name for knob in pictures.most_telling(knobs, result.rows)] == names
+
+
 def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):
     rng = random.Random(0)
     rows = [
@@ -113,6 +125,9 @@ def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):
         pairs = list(zip(point(other), point(row), strict=True))
         return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
+    assert result.costs == ("macs",)
+    bounded = dataclasses.replace(result, hypermodel=ToySpace(max_parameters=100))
+    assert bounded.costs == ("parameters",)
     unbeaten = {point(row) for row in rows if not any(beats(other, row) for other in rows)}
     front = result.pareto("parameters", "macs")
     assert [point(row) for row in front] == sorted(unbeaten) and len(front) > 3

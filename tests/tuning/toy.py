@@ -97,11 +97,16 @@ class Lines(tuning.Listener):
         self.lines.append(line)
 
 
+class Ended(Lines):
+    def trial_ended(self, trial):
+        self.lines.append(f"trial {trial.trial_id} {trial.status}")
+
+
 if __name__ == "__main__":
     folder, space, options, *cluster = sys.argv[1:]
     if cluster:
         cluster = tuning.Cluster(**json.loads(cluster[0]))
-    lines = Lines()
+    lines = Ended()
     try:
         search(
             folder,
