@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual._files import replacing
+from keras_residual.analysis._drawing import new_figure, save
 from keras_residual.tuning.knobs import Interval
 
 COLOURS, BEST, GREY = "viridis", "#d1495b", "#999999"
@@ -30,23 +30,9 @@ def draw(result) -> list[Path]:
     return files
 
 
-def _figure(width, height):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('Pictures need: pip install "keras-residual[plot]"') from error
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure, path):
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=150)
-    return path
-
-
 def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     """Draws every trial by what it costs, with the Pareto front and the budget."""
-    figure = _figure(7.5, 4.8)
+    figure = new_figure(7.5, 4.8)
     axes = figure.subplots()
     rows = [row for row in result.completed if getattr(row.spent, cost) is not None]
     front = result.pareto(cost)
@@ -81,7 +67,8 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
         axes.axvline(bound, color="black", linestyle="--", linewidth=1, label=f"budget {bound:,}")
     _dress(axes, result, cost, rows)
     figure.legend(frameon=False, loc="outside upper center", ncols=4)
-    return _save(figure, path)
+    save(figure, path)
+    return path
 
 
 def _dress(axes, result, cost, rows):
@@ -104,7 +91,7 @@ def parallel_coordinates(result, path: Path) -> Path:
     rows = result.completed[::-1]
     varied = [knob for knob in result.hypermodel.knobs if _varies(knob, rows)]
     knobs = most_telling(varied, rows)
-    figure = _figure(max(7.0, 1.05 * (len(knobs) + 1)), 5.2)
+    figure = new_figure(max(7.0, 1.05 * (len(knobs) + 1)), 5.2)
     axes = figure.subplots()
     accuracies = np.array([row.accuracy for row in rows])
     low, high = np.quantile(accuracies, 0.1), accuracies.max()
@@ -136,7 +123,8 @@ def parallel_coordinates(result, path: Path) -> Path:
     if len(knobs) < len(varied):
         title += f"; the {len(knobs)} knobs that tell most of accuracy"
     axes.set_title(title)
-    return _save(figure, path)
+    save(figure, path)
+    return path
 
 
 def _draw_scale(axes, position, ticks, colour):
