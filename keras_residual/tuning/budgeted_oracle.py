@@ -221,10 +221,20 @@ class BudgetedOracle:
         return super().get_trial(trial_id)
 
     @keras_tuner.synchronized
+    def update_trial(self, trial_id, metrics, step=0):
+        if self._has_ended(trial_id):
+            return self.trials[trial_id]
+        return super().update_trial(trial_id, metrics, step)
+
+    def _has_ended(self, trial_id):
+        """A worker thought lost may come back with a trial that another has run."""
+        return trial_id in self.end_order and self.trials[trial_id].status in _ENDED
+
+    @keras_tuner.synchronized
     def end_trial(self, trial):
+        if self._has_ended(trial.trial_id):
+            return
         ours = self.trials[trial.trial_id]
-        if ours.status in _ENDED and ours.trial_id in self.end_order:
-            return  # A worker thought lost has come back with a trial that another has run.
         reason = trial.hyperparameters.values.pop(FAILURE, None)
         trial.message = reason or trial.message
         # What comes over the network has lost digits and the order of the space.

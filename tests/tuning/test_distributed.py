@@ -107,6 +107,23 @@ def test_a_worker_of_another_search_gets_no_trial(tmp_path):
     assert list(oracle.ongoing_trials) == ["one"] and space.objection(trial.hyperparameters) is None
 
 
+def test_a_worker_thought_lost_comes_back_and_changes_nothing(tmp_path):
+    options = {"directory": tmp_path, "search_id": "ours", "lease": 5.0}
+    objective = keras_tuner.Objective("score", "max")
+    oracle = tuning.RandomSearch(ToySpace(), objective, **options).own_oracle
+    lost = Trial.from_proto(oracle.create_trial("lost@ours").to_proto())
+    oracle.heard["lost"] -= 10.0
+    other = Trial.from_proto(oracle.create_trial("other@ours").to_proto())
+    assert lost.trial_id == other.trial_id and list(oracle.ongoing_trials) == ["other"]
+    for trial, score in ((other, 0.9), (lost, 0.5)):
+        oracle.update_trial(trial.trial_id, {"score": score})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    (kept,) = oracle.trials.values()
+    assert kept.score == 0.9 and kept.metrics.get_history("score")[0].value == [0.9]
+    assert oracle.end_order == [other.trial_id] and not oracle.ongoing_trials
+
+
 @pytest.mark.slow
 def test_a_worker_of_another_search_ends(processes):
     several = processes(trials=200, seconds=0.2)
