@@ -181,7 +181,9 @@ def _wait_for(cluster):
     until = time.monotonic() + cluster.patience
     while not _answers(cluster):
         if time.monotonic() > until:
-            raise SearchError(f"No chief answers at {cluster.chief} for {cluster.patience:.0f} s.")
+            raise SearchError(
+                f"No chief has answered at {cluster.chief} for {cluster.patience:.0f} s."
+            )
         time.sleep(0.2)
 
 

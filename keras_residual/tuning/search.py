@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -139,8 +140,13 @@ def _description(hypermodel, source):
     return {
         "space": hypermodel.description(),
         "objective": ["accuracy", *hypermodel.tradeoff],
-        "source": str(source) if isinstance(source, data.Dataset) else "arrays",
+        "source": str(source) if isinstance(source, data.Dataset) else _arrays_in_words(*source),
     }
+
+
+def _arrays_in_words(x, y):
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    return f"arrays of {x.shape}, checksum {zlib.crc32(y, zlib.crc32(x)):08x}"
 
 
 def _check_numbers(max_trials, seed, validation, max_minutes):

@@ -75,6 +75,12 @@ def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path
     assert not (tmp_path / FOUND / "best.json").exists()
 
 
+def test_a_worker_without_a_chief_ends_with_a_line(run, dataset):
+    result = run(f"{TUNE} --distributed worker --chief 127.0.0.1:9 --patience 1")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: No chief has answered at 127.0.0.1:9 for 1 s.\n"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

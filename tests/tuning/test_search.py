@@ -76,6 +76,12 @@ def test_another_search_is_not_mixed_in(changes, differing, tmp_path):
         search(tmp_path, **changes)
 
 
+def test_a_search_on_other_arrays_is_another_search(tmp_path):
+    search(tmp_path, max_trials=1)
+    with pytest.raises(ValueError, match="holds another search: source differ"):
+        tuning.search(ToySpace(), (X + 1, Y), tmp_path, max_trials=2, epochs=1)
+
+
 def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=20)
     for row in result.completed:
