@@ -1,10 +1,9 @@
 """A search of some minutes against the hand-picked network of the same budget, over seeds.
 
-    python tests/benchmarks/search_under_budget.py --minutes 15
+    python tests/benchmarks/search_under_budget.py --algorithm random
     apt-get install dataset-fashion-mnist
-    python tests/benchmarks/search_under_budget.py --minutes 15 \\
-        --dataset /usr/share/datasets/fashion-mnist \\
-        --images 20000 --validation 0.5 --search-epochs 4 --epochs 10 --trainings 1
+    python tests/benchmarks/search_under_budget.py --dataset /usr/share/datasets/fashion-mnist \\
+        --images 20000 --validation 0.5 --search-epochs 5 --epochs 8 --trainings 1
 
 The search trains on `--images` of the training images and compares networks on a share of them.
 Then three are trained anew on all training images, for as many epochs, and tested on the test
