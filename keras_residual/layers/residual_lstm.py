@@ -36,10 +36,10 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
 
     | device, backend, units, steps | batch | layerwise | wavefront |
     |---|---|---|---|
-    | two CPU cores, TensorFlow, 128, 128 | 1 | 0.57 / 0.30 | 1.20 / 0.46 |
-    | | 32 | 0.93 / 0.69 | 0.93 / 1.23 |
-    | two CPU cores, JAX, 128, 128 | 1 | 0.67 / 0.31 | 1.68 / 0.57 |
-    | | 32 | 0.95 / 0.62 | 1.18 / 0.76 |
+    | two CPU cores, TensorFlow, 128, 128 | 1 | 0.73 / 0.44 | 1.34 / 0.61 |
+    | | 32 | 1.02 / 0.78 | 0.94 / 1.09 |
+    | two CPU cores, JAX, 128, 128 | 1 | 0.65 / 0.46 | 1.02 / 0.53 |
+    | | 32 | 1.00 / 0.73 | 0.66 / 0.75 |
     | H200, JAX, 1024, 64 | 16 | 0.52 / 0.83 | 0.45 / 0.33 |
     | | 128 | 0.64 / 0.94 | 0.38 / 0.38 |
 
