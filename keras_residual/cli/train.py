@@ -1,20 +1,10 @@
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_residual import _checks
-from keras_residual.cli._terminal import (
-    LARGEST_SEED,
-    console,
-    fail,
-    human_bytes,
-    print_next,
-    quiet,
-    refusing,
-    same_command,
-)
+from keras_residual.cli._terminal import LARGEST_SEED, fail, quiet, refusing, same_command
 
 
 def train(
@@ -97,79 +87,22 @@ def train(
         )
         return
     with refusing(), quiet():
-        import keras
+        from keras_residual.cli import _classification
 
-        from keras_residual import analysis, data
-        from keras_residual.cli import _classifier, _recipes, _results, _session, _winner
-
-        keras.utils.set_random_seed(seed)
-        recipe_name, options = recipe or "quick", {}
-        chosen = _recipes.find(recipe_name)
-        if model.endswith(".json"):
-            winner = _winner.read(Path(model))
-            if recipe is None:
-                recipe_name, chosen = model, winner.recipe
-            model, options = winner.name, winner.options
-        if image_size is not None:
-            chosen = dataclasses.replace(chosen, test_image_size=None)
-        chosen = _recipes.changed(chosen, changes or [])
-        epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
-        source = data.load(dataset)
-        shown = source.hold_out(hold_out) if hold_out else source
-        size = _classifier.size_of_images(source, image_size or chosen.image_size)
-        tested = size
-        if chosen.test_image_size is not None:
-            tested = _classifier.size_of_images(source, chosen.test_image_size)
-        options = {**chosen.model, **options}
-        network = _classifier.make_classifier(model, shown, tested, dtype, **options)
-        cost = analysis.cost(network)
-        made = {**chosen.batch_options(), "batch_size": batch_size}
-        batches = shown.batches(seed=seed, **made | {"image_size": size, "test_image_size": tested})
-        output = output or Path("runs") / f"{network.name}-{source.name}"
-    console.print(
-        f"{network.name}, {cost.trainable_parameters:,} parameters, on {shown}",
-        markup=False,
-        soft_wrap=True,
-    )
-    settings = {"dataset": dataset, "seed": seed, "dtype": dtype, "image_size": image_size}
-    settings |= {"batch_size": batch_size, "hold_out": hold_out}
-    history = _session.run(
-        network if tested == size else _classifier.of_any_size(network),
-        _classifier.Batches(batches, len(batches[0])),
-        chosen,
-        output,
-        resume,
+    options = _classification.Options(
+        model,
+        dataset,
+        recipe,
+        changes,
         epochs=epochs,
-        settings=settings,
-        tensorboard=tensorboard,
-        again=same_command(drop="--no-resume"),
+        batch_size=batch_size,
+        image_size=image_size,
+        hold_out=hold_out,
+        seed=seed,
+        output=output,
+        dtype=dtype,
     )
-    if tested != size:
-        # It has the same layers, and takes and exports images as they are tested.
-        _results.save_model(network, output / "model.keras")
-    accuracy = history["val_accuracy"][-1]
-    console.print(f"Held-out accuracy {accuracy:.2%} after {len(history['loss'])} epochs")
-    if hold_out:
-        accuracy = _results.test_accuracy(
-            network, source, batch_size, tested, chosen.augmentation, chosen.test_crop
-        )
-        console.print(f"Test accuracy {accuracy:.2%}")
-    done = {"model": network.name, "recipe": recipe_name, "set": changes or []}
-    spent = {"epochs": len(history["loss"]), "seconds": round(sum(history["seconds"]))}
-    said = {"test_accuracy": accuracy, "command": same_command()}
-    _results.write(output / "result.json", {**done, **settings, **spent, **said})
-    console.print(
-        f"{output / 'model.keras'}, result.json, log.csv and checkpoint.keras beside it",
-        markup=False,
-        soft_wrap=True,
-    )
-    if export:
-        with console.status("Exporting"), refusing(), quiet():
-            rows = _winner.export_for_phones(network, source, tested, output)
-        for row in rows:
-            console.print(f"{row.path}, {human_bytes(row.bytes)}", markup=False, soft_wrap=True)
-    crop = [] if chosen.test_crop == _classifier.TEST_CROP else ["--test-crop", chosen.test_crop]
-    print_next("evaluate", output / "model.keras", "--dataset", dataset, *crop)
+    _classification.train(options, tensorboard=tensorboard, export=export, resume=resume)
 
 
 def _refuse(options, model, enlarges):
