@@ -1,5 +1,7 @@
 """How `ResidualLSTM` gets through its layers: which loop, which weights, states and skips."""
 
+import os
+
 import keras
 from keras import ops
 
@@ -8,6 +10,9 @@ from keras_residual.layers._lstm_loops import LoopOptions, run_layer, run_wavefr
 
 # On a CPU, larger batches do better inside the loop, where what a step needs is in the cache.
 SMALL_BATCHES = range(1, 5)
+# On a CPU, XLA spreads a wavefront over the cores where its cells, and their products, are so many
+# and so large; weights that leave the cache cost more than that gains.
+_MANY_CELLS, _LARGE_UNITS, _CACHED_WEIGHTS = 128, 128, 2**20
 
 
 def state_dtype(layer) -> str:
@@ -25,6 +30,19 @@ def loop_options(layer, batch, training: bool) -> LoopOptions:
         unroll=layer.unroll,
         training=training,
     )
+
+
+def wavefront_pays(layer, shape, training: bool) -> bool:
+    """Returns whether the wavefront is the quicker one for `(time, batch, features)`."""
+    if on_accelerator():
+        return True
+    if training or keras.backend.backend() != "jax" or os.cpu_count() == 1:
+        return False
+    length, batch, layers = *shape[:2], layer.num_layers
+    if not (isinstance(length, int) and isinstance(batch, int)):
+        return False
+    large = batch * layers >= _MANY_CELLS and layer.units >= _LARGE_UNITS
+    return large and length >= 2 * layers and 8 * layers * layer.units**2 <= _CACHED_WEIGHTS
 
 
 def run(layer, x, states, mask, training: bool):
@@ -100,7 +118,7 @@ class _Run:
         self.length, self.batch = ops.shape(x)[:2]
         self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
         self.wavefront = layer.implementation == "wavefront" or (
-            layer.implementation == "auto" and on_accelerator()
+            layer.implementation == "auto" and wavefront_pays(layer, x.shape, training)
         )
 
     def pairs(self, states):

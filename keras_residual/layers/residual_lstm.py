@@ -29,10 +29,12 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
     `"wavefront"` runs the cells of one anti-diagonal of (layer, time) together, `T + L - 1` steps
     of `L` cells; a bottom layer with a narrower input is padded, one with a wider input runs by
     itself. Both have a gradient written by hand for `tanh` and `sigmoid` (other activations are
-    differentiated by the backend) and give the same numbers. `"auto"` is layerwise on a CPU and the
-    wavefront on an accelerator. Measured, eight layers, time for inference / for the gradient as a
-    part of that of the stack of `keras.layers.LSTM` and `Add` (`tests/benchmarks/residual_lstm.py`;
-    the GPU's with a prototype of these loops):
+    differentiated by the backend) and give the same numbers. `"auto"` is the wavefront on an
+    accelerator, and with JAX on a CPU for inference with at least 128 units and 128 sequences times
+    layers, where the weights take at most 4 MB and the sequence is twice as long as the stack is
+    high; else layerwise. Measured, eight layers, time for inference / for the gradient as a part of
+    that of the stack of `keras.layers.LSTM` and `Add` (`tests/benchmarks/residual_lstm.py`; the
+    GPU's with a prototype of these loops):
 
     | device, backend, units, steps | batch | layerwise | wavefront |
     |---|---|---|---|
