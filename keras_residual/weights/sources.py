@@ -147,8 +147,8 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
         model: Name of a model, in any case, e.g. `"ResNet50"`.
         tag: Name of the weights, in any case, e.g. `"IMAGENET1K_V2"`, `"a1_in1k"` or `"keras"`; or
             the name of a class list, `"imagenet"`, `"cifar10"` or `"cifar100"`, for the best-known
-            weights of these classes: torchvision's first ones where there are any. Defaults to
-            `"imagenet"`.
+            weights of these classes: those that come with the package, or torchvision's first ones,
+            where there are any. Defaults to `"imagenet"`.
 
     Raises:
         ValueError: If there is none; the message names the nearest models, or the model's tags.

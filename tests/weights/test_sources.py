@@ -179,7 +179,7 @@ def test_tags_are_found_in_any_case():
         ("ResNet51", "imagenet", "Unknown model with published weights: 'ResNet51'. Did you mean"),
         (None.__class__, "imagenet", "Unknown model with published weights"),
         ("ResNet152V2", "a1", "Unknown weights of ResNet152V2: 'a1'. Known: imagenet, keras"),
-        ("ResNet20", "imagenet", "Known: cifar10, cifar100, chenyaofo_cifar10, chenyaofo_cifar100"),
+        ("ResNet32", "imagenet", "Known: cifar10, cifar100, chenyaofo_cifar10, chenyaofo_cifar100"),
         ("ResNet18", 5, "Unknown weights of ResNet18: 5. Known: imagenet, IMAGENET1K_V1, a1"),
     ],
 )
@@ -192,7 +192,7 @@ def test_what_is_unknown_is_told_with_what_is_known(model, tag, message):
     ("name", "expected"),
     [
         ("ResNet50", "ResNet50.IMAGENET1K_V1"),
-        ("ResNet20", "ResNet20.chenyaofo_cifar10"),
+        ("ResNet20", "ResNet20.keras_residual_cifar10"),
         ("resnet50.a1_in1k", "ResNet50.a1_in1k"),
         ("hf://timm/resnet50.a1_in1k", "ResNet50.a1_in1k"),
         ("hf://timm/resnet50.a1_in1k/model.safetensors", "ResNet50.a1_in1k"),
@@ -220,4 +220,4 @@ def test_constants():
     assert find("ResNet18").preprocessing.std == IMAGENET_STD == (0.229, 0.224, 0.225)
     half = find("ResNet50V2").preprocessing
     assert half.mean == half.std == (0.5, 0.5, 0.5)
-    assert find_named("ResNet20").preprocessing.mean == (0.4914, 0.4822, 0.4465)
+    assert find_named("ResNet32").preprocessing.mean == (0.4914, 0.4822, 0.4465)
