@@ -42,7 +42,7 @@ def wavefront_pays(layer, shape, training: bool) -> bool:
     if not (isinstance(length, int) and isinstance(batch, int)):
         return False
     large = batch * layers >= _MANY_CELLS and layer.units >= _LARGE_UNITS
-    return large and length >= 2 * layers and 8 * layers * layer.units**2 <= _CACHED_WEIGHTS
+    return large and length >= 4 * layers and 8 * layers * layer.units**2 <= _CACHED_WEIGHTS
 
 
 def run(layer, x, states, mask, training: bool):

@@ -31,9 +31,9 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
     itself. Both have a gradient written by hand for `tanh` and `sigmoid` (other activations are
     differentiated by the backend) and give the same numbers. `"auto"` is the wavefront on an
     accelerator, and with JAX on a CPU for inference with at least 128 units and 128 sequences times
-    layers, where the weights take at most 4 MB and the sequence is twice as long as the stack is
-    high; else layerwise. Measured, eight layers, time for inference / for the gradient as a part of
-    that of the stack of `keras.layers.LSTM` and `Add` (`tests/benchmarks/residual_lstm.py`; the
+    layers, where the weights take at most 4 MB and the sequence is four times as long as the stack
+    is high; else layerwise. Measured, eight layers, time for inference / for the gradient as a part
+    of that of the stack of `keras.layers.LSTM` and `Add` (`tests/benchmarks/residual_lstm.py`; the
     GPU's with a prototype of these loops):
 
     | device, backend, units, steps | batch | layerwise | wavefront |
@@ -41,7 +41,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
     | two CPU cores, TensorFlow, 128, 128 | 1 | 0.73 / 0.44 | 1.34 / 0.61 |
     | | 32 | 1.02 / 0.78 | 0.94 / 1.09 |
     | two CPU cores, JAX, 128, 128 | 1 | 0.65 / 0.46 | 1.02 / 0.53 |
-    | | 32 | 1.00 / 0.73 | 0.66 / 0.75 |
+    | | 32 | 1.00 / 0.73 | 0.66 to 0.90 / 0.75 |
     | H200, JAX, 1024, 64 | 16 | 0.52 / 0.83 | 0.45 / 0.33 |
     | | 128 | 0.64 / 0.94 | 0.38 / 0.38 |
 
