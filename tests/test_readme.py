@@ -11,7 +11,7 @@ BEGIN, END = "<!-- models -->\n", "<!-- /models -->"
 
 def models_table() -> str:
     """Returns the table of all models, counted now."""
-    from keras_residual.models._registry import VARIANTS
+    from keras_residual.models.registry import VARIANTS
 
     rows = [
         "| model | parameters | trainable | MACs | input | paper |",

@@ -1,6 +1,6 @@
 """The picture of an LSTM stack unrolled in time."""
 
-from keras_residual.analysis._drawing import (
+from keras_residual.analysis.drawing import (
     BLUE,
     FILL,
     GREEN,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual import _checks
-from keras_residual.analysis._drawing import (
+from keras_residual.analysis._lstm_picture import draw_stack
+from keras_residual.analysis.drawing import (
     BLUE,
     FILL,
     GREEN,
@@ -19,7 +20,6 @@ from keras_residual.analysis._drawing import (
     new_figure,
     save,
 )
-from keras_residual.analysis._lstm_picture import draw_stack
 from keras_residual.layers import DenseBlock, ResidualLSTM, ResidualStage, Stem
 
 _WIDTH, _HEIGHT, _GAP, _LINE = 1.5, 0.78, 0.5, 1.75

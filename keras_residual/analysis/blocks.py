@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_residual.analysis._graph import Runner
 from keras_residual.layers import DenseBlock, ResidualStage
-from keras_residual.layers._equal_blocks import named_weights
+from keras_residual.layers.equal_blocks import named_weights
 
 
 @dataclass(frozen=True)

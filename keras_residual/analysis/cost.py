@@ -8,9 +8,9 @@ import keras
 from keras_residual import _checks
 from keras_residual.analysis._graph import layer_calls
 from keras_residual.analysis._leaf_costs import leaf_cost
-from keras_residual.layers._composite import CompositeLayer
-from keras_residual.models._assembly import Top, checked_input_shape, layers_of, split_options
-from keras_residual.models._registry import find_variant
+from keras_residual.layers.composite import CompositeLayer
+from keras_residual.models.assembly import Top, checked_input_shape, layers_of, split_options
+from keras_residual.models.registry import find_variant
 
 
 @dataclass(frozen=True)

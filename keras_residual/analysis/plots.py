@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_residual.analysis._drawing import BLUE, GREEN, GREY, ORANGE, new_figure, plain
+from keras_residual.analysis.drawing import BLUE, GREEN, GREY, ORANGE, new_figure, plain
 from keras_residual.analysis.gradient_flow import LayerGradient
 from keras_residual.analysis.lesions import LesionStudy
 from keras_residual.analysis.paths import PathStudy

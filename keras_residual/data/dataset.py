@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data import augment
+from keras_residual.data.batches import augment
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from keras_residual.data.batches.in_step import fits_in_step, in_step
+from keras_residual.data.batches.pipeline import pipeline
 from keras_residual.data.dataset import Dataset, Split
-from keras_residual.data.in_step import fits_in_step, in_step
-from keras_residual.data.input_pipeline import pipeline
 
 if TYPE_CHECKING:
     import tensorflow as tf

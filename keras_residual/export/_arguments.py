@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.export import jax_file, onnx_file
 from keras_residual.export._signature import count_of, fitting, input_specs, rows_of
-from keras_residual.export.artefact import SUFFIXES
-from keras_residual.export.litert import INTEGERS, QUANTIZATIONS
+from keras_residual.export.formats import jax as jax_file
+from keras_residual.export.formats import onnx as onnx_file
+from keras_residual.export.formats.litert.litert import INTEGERS, QUANTIZATIONS
+from keras_residual.export.proof.artefact import SUFFIXES
 from keras_residual.layers.image_normalization import ImageNormalization
 
 FORMATS = ("saved_model", "litert", "onnx", "jax")

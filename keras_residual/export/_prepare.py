@@ -6,10 +6,10 @@ import keras
 import numpy as np
 
 from keras_residual.export._arguments import Request
-from keras_residual.export._rewrite import Folding, Rewrite
 from keras_residual.export._signature import input_specs, new_inputs, structured
 from keras_residual.export.errors import ExportError
-from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.export.rewrite.rewrite import Folding, Rewrite
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 _HALVES = ("bfloat16", "float16")
 

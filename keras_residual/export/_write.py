@@ -6,13 +6,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual.export import jax_file, litert, lstm, onnx_file, saved_model
 from keras_residual.export._arguments import Request
 from keras_residual.export._prepare import is_sequence_model, with_input
 from keras_residual.export._signature import input_specs, named_outputs
 from keras_residual.export.errors import ExportError
-from keras_residual.export.litert_metadata import InputMetadata, add_metadata
-from keras_residual.export.quantization_aware import for_converter, is_quantization_aware
+from keras_residual.export.formats import jax as jax_file
+from keras_residual.export.formats import onnx as onnx_file
+from keras_residual.export.formats import saved_model
+from keras_residual.export.formats.litert import litert, lstm
+from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
+from keras_residual.export.rewrite.quantization_aware import for_converter, is_quantization_aware
 from keras_residual.layers.image_normalization import ImageNormalization
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import keras
 
 from keras_residual._files import replacing
-from keras_residual.export import _arguments, _prepare, _write, card
+from keras_residual.export import _arguments, _prepare, _write
 from keras_residual.export._arguments import FORMATS, UNQUANTIZED
 from keras_residual.export._signature import input_specs, named_outputs
-from keras_residual.export.artefact import load
-from keras_residual.export.benchmark import benchmark
 from keras_residual.export.errors import ExportError
-from keras_residual.export.report import ExportReport, ExportRow
-from keras_residual.export.verify import verify
+from keras_residual.export.proof import card
+from keras_residual.export.proof.artefact import load
+from keras_residual.export.proof.benchmark import benchmark
+from keras_residual.export.proof.report import ExportReport, ExportRow
+from keras_residual.export.proof.verify import verify
 
 __all__ = ["FORMATS", "export"]
 

@@ -9,10 +9,10 @@ from keras_residual.layers.dense_block import DenseBlock
 from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.pixel_shuffle import ICNR, PixelShuffle
 from keras_residual.layers.residual_block import ResidualBlock
-from keras_residual.layers.residual_lstm import ResidualLSTM
 from keras_residual.layers.residual_stage import ResidualStage
 from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.squeeze_excite import SqueezeExcite

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.registration import PACKAGE
 
 _CHUNK = 2**18
 

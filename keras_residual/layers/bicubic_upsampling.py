@@ -4,8 +4,8 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers._borders import mirrored
-from keras_residual.layers._composite import SpatialLayer
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.composite import SpatialLayer
+from keras_residual.layers.registration import PACKAGE
 
 _REACH = 2
 

@@ -1,8 +1,8 @@
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers._registration import PACKAGE
-from keras_residual.layers._residual_unit import ResidualUnit
+from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.residual_unit import ResidualUnit
 
 EXPANSION = 4
 

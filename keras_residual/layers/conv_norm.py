@@ -2,11 +2,11 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers import _normalization
-from keras_residual.layers._composite import BlockLayer, chain
-from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.parametric_relu import learned
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

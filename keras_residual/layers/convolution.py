@@ -2,14 +2,14 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers import _convolution_ops
-from keras_residual.layers._composite import (
+from keras_residual.layers._convolution import forms
+from keras_residual.layers.composite import (
     SpatialLayer,
     checked_initializer,
     checked_regularizer,
     fresh_initializer,
 )
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -138,9 +138,9 @@ class Convolution(SpatialLayer):
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         kernel = ops.convert_to_tensor(self.kernel)
         if self.space_to_depth:
-            x = _convolution_ops.convolve_space_to_depth(x, kernel)
+            x = forms.convolve_space_to_depth(x, kernel)
         else:
-            x = _convolution_ops.convolve(x, kernel, self.strides, self.dilation_rate, self.groups)
+            x = forms.convolve(x, kernel, self.strides, self.dilation_rate, self.groups)
         if self.use_bias:
             x = ops.add(x, self.bias)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x

@@ -2,10 +2,10 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._composite import BlockLayer
-from keras_residual.layers._registration import PACKAGE
-from keras_residual.layers._rematerialize import call_rematerialized
+from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers.composite import BlockLayer
 from keras_residual.layers.dense_unit import DenseUnit
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -1,10 +1,10 @@
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers._composite import BlockLayer, chain
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

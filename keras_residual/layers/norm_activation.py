@@ -1,14 +1,14 @@
 import keras
 
 from keras_residual.layers import _normalization
-from keras_residual.layers._composite import (
+from keras_residual.layers.composite import (
     CompositeLayer,
     chain,
     checked_activation,
     serialized_activation,
 )
-from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.parametric_relu import learned
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
-from keras_residual.layers._composite import SpatialLayer
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.composite import SpatialLayer
+from keras_residual.layers.registration import PACKAGE
 
 NAME = "prelu"
 

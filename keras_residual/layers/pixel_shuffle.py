@@ -2,12 +2,12 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._composite import (
+from keras_residual.layers.composite import (
     SpatialLayer,
     checked_initializer,
     fresh_initializer,
 )
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

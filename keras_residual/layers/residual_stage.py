@@ -3,11 +3,11 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._composite import CompositeLayer, chain, fresh_initializer
-from keras_residual.layers._equal_blocks import EqualBlocks, named_weights
-from keras_residual.layers._registration import PACKAGE
-from keras_residual.layers._rematerialize import call_rematerialized
-from keras_residual.layers._residual_unit import ResidualUnit
+from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
+from keras_residual.layers.equal_blocks import EqualBlocks, named_weights
+from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.residual_unit import ResidualUnit
 
 EXECUTIONS = ("auto", "unrolled", "scanned")
 # Equal blocks from which a scan is the default: see the table in the docstring.

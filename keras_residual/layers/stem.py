@@ -3,10 +3,10 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers._borders import mirrored
-from keras_residual.layers._composite import BlockLayer, chain
-from keras_residual.layers._registration import PACKAGE
 from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.registration import PACKAGE
 
 KINDS = ("conv7", "deep", "conv3", "none")
 POOLING = ("conv7", "deep")

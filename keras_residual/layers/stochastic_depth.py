@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._registration import PACKAGE
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -1,9 +1,5 @@
 """Families of residual networks: tables of variants over one builder each."""
 
-from keras_residual.models._registry import (
-    get_model,
-    list_models,
-)
 from keras_residual.models.densenet import (
     DenseNet,
     DenseNet121,
@@ -15,6 +11,10 @@ from keras_residual.models.densenet import (
 )
 from keras_residual.models.gnmt import (
     GNMT,
+)
+from keras_residual.models.registry import (
+    get_model,
+    list_models,
 )
 from keras_residual.models.residual_rnn import (
     ResidualLSTMClassifier,

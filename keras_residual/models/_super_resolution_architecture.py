@@ -15,7 +15,7 @@ from keras_residual.layers import (
 )
 from keras_residual.layers.bicubic_upsampling import BicubicUpsampling
 from keras_residual.layers.parametric_relu import ParametricReLU
-from keras_residual.models._assembly import Body
+from keras_residual.models.assembly import Body
 
 SCALES = (2, 3, 4)
 # Mean of the photographs of DIV2K, on which EDSR was trained.

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers import DenseBlock, DenseTransition, NormActivation, Stem
-from keras_residual.models._assembly import Body, Top, Variant, assemble, split_options
-from keras_residual.models._registry import factory
 from keras_residual.models._requirements import SHARED, Requirement
-from keras_residual.models._resnet_architecture import check_stem
+from keras_residual.models.assembly import Body, Top, Variant, assemble, split_options
+from keras_residual.models.registry import factory
+from keras_residual.models.resnet_architecture import check_stem
 
 HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 

@@ -7,13 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._registration import PACKAGE
-from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
-from keras_residual.layers.residual_lstm import ResidualLSTM
-from keras_residual.models._assembly import checked_name, checked_policy
+from keras_residual.layers.lstm.attentive_residual_lstm import AttentiveResidualLSTM
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.registration import PACKAGE
 from keras_residual.models._beam_search import Hypothesis, Search, beam_search
 from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
+from keras_residual.models.assembly import checked_name, checked_policy
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

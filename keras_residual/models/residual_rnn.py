@@ -3,8 +3,8 @@
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers.segment_pooling import SegmentPooling
-from keras_residual.models._sequences import classified, finished, sequence_options
+from keras_residual.layers.lstm.segment_pooling import SegmentPooling
+from keras_residual.models.sequences import classified, finished, sequence_options
 
 _ARGUMENTS = """
 Args:

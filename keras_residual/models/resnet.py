@@ -1,9 +1,9 @@
 """ImageNet residual networks: ResNet v1, v1.5, v2 and D, SE-ResNet, ResNeXt, Wide ResNet."""
 
 from keras_residual import _checks
-from keras_residual.models._assembly import Top, Variant, assemble, split_options
-from keras_residual.models._registry import factory
-from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.assembly import Top, Variant, assemble, split_options
+from keras_residual.models.registry import factory
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 HE_2015 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)"
 HE_2016 = "[He et al., 2016](https://arxiv.org/abs/1603.05027)"

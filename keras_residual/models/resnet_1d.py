@@ -1,8 +1,8 @@
 """The residual network for time series."""
 
-from keras_residual.models._assembly import Variant
-from keras_residual.models._registry import factory
-from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.assembly import Variant
+from keras_residual.models.registry import factory
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 ResNet1D = factory(
     Variant(

@@ -1,9 +1,9 @@
 """Residual networks for small images such as CIFAR's."""
 
-from keras_residual.models._assembly import Variant
-from keras_residual.models._registry import factory
-from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.assembly import Variant
+from keras_residual.models.registry import factory
 from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2016
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 BANBURY_2021 = "[Banbury et al., 2021](https://arxiv.org/abs/2106.07597)"
 

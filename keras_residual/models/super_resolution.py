@@ -6,14 +6,14 @@ from dataclasses import fields, replace
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers._composite import checked_data_format
-from keras_residual.models._assembly import Top, Variant, assemble, checked_input_shape
-from keras_residual.models._registry import FACTORIES, VARIANTS
+from keras_residual.layers.composite import checked_data_format
 from keras_residual.models._super_resolution_architecture import (
     EDSRArchitecture,
     SRResNetArchitecture,
     VDSRArchitecture,
 )
+from keras_residual.models.assembly import Top, Variant, assemble, checked_input_shape
+from keras_residual.models.registry import FACTORIES, VARIANTS
 
 KIM_2016 = "[Kim et al., 2016](https://arxiv.org/abs/1511.04587)"
 LEDIG_2017 = "[Ledig et al., 2017](https://arxiv.org/abs/1609.04802)"

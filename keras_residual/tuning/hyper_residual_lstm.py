@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import keras
 
 from keras_residual.models import ResidualLSTMClassifier
-from keras_residual.models._sequences import SequenceOptions
+from keras_residual.models.sequences import SequenceOptions
 from keras_residual.tuning.budget import Budget, Spent
 from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork

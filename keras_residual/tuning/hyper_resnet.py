@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers.bottleneck_block import EXPANSION
-from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import (
     NamedHyperNetwork,

@@ -2,7 +2,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
-from keras_residual.models._resnet_architecture import ResNetArchitecture
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import NamedHyperNetwork, block_convolutions, resnet_in_words
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual.analysis._drawing import new_figure, save
+from keras_residual.analysis.drawing import new_figure, save
 from keras_residual.tuning.knobs import Interval
 
 COLOURS, BEST, GREY = "viridis", "#d1495b", "#999999"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_residual import layers
-from keras_residual.layers._equal_blocks import named_weights
+from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.parametric_relu import ParametricReLU
 from keras_residual.weights.errors import WeightsError
 

@@ -5,7 +5,7 @@
 
 Forward and both gradients, two of ResNeXt-50's shapes, forms in turn, medians of 15; Keras' own
 form takes seconds a step on a CPU and runs twice. The layer uses what is fastest for the backend:
-see `keras_residual/layers/_convolution_ops.py`.
+see `keras_residual/layers/_convolution/forms.py`.
 """
 
 import statistics
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual.layers import _convolution_ops as forms
+from keras_residual.layers._convolution import forms
 
 SHAPES = [(2, 28, 256, 32), (2, 14, 512, 32)]
 ROUNDS = {"keras": 2}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras_residual
 from keras_residual.analysis import cost
-from keras_residual.models._registry import find_variant
+from keras_residual.models.registry import find_variant
 
 PATH = Path(keras_residual.__file__).parent / "cli" / "models.json"
 

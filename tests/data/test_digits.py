@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_residual import data
-from keras_residual.data import embedded_digits
+from keras_residual.data.sources import digits as embedded_digits
 
 
 def rows(images, labels):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_residual import data
-from keras_residual.data import folder as folder_module
+from keras_residual.data.sources import folder as folder_module
 
 COUNTS = {"ant": 7, "bee": 5}
 

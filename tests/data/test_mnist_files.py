@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_residual import data
-from keras_residual.data.mnist_files import FILES
+from keras_residual.data.sources.mnist_files import FILES
 
 
 def write(folder, packed=True):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from keras_residual.data import pixels
-from keras_residual.data.pixels import ONE, PIXEL
+from keras_residual.data.batches import pixels
+from keras_residual.data.batches.pixels import ONE, PIXEL
 
 SHAPES = [(9, 14, 3), (9, 14, 1), (1, 1, 3), (2, 7, 1), (3, 3, 3), (24, 16, 3)]
 

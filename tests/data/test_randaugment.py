@@ -9,8 +9,8 @@ from data.pillow import by_pillow, images_of
 from PIL import Image, ImageEnhance, ImageOps
 
 from keras_residual import data
-from keras_residual.data import randaugment
-from keras_residual.data.pixels import ONE
+from keras_residual.data.batches import randaugment
+from keras_residual.data.batches.pixels import ONE
 
 NAMES = (
     "AutoContrast", "Equalize", "Invert", "Rotate", "Posterize", "Solarize", "SolarizeAdd",

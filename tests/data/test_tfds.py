@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_residual import data
-from keras_residual.data import tfds_source
+from keras_residual.data.sources import tfds as tfds_source
 
 tfds = pytest.importorskip("tensorflow_datasets")
 

@@ -6,7 +6,8 @@ import pytest
 from support import ramp, run
 
 from keras_residual import ResidualLSTMClassifier, ResidualLSTMTagger
-from keras_residual.export import ExportError, lstm
+from keras_residual.export import ExportError
+from keras_residual.export.formats.litert import lstm
 from keras_residual.layers import ResidualLSTM
 
 pytest.importorskip("ai_edge_litert", reason="the extra `export` is not installed")

@@ -7,7 +7,7 @@ from support import gradients, set_sequential_weights, to_numpy
 
 import keras_residual
 from keras_residual import data, export
-from keras_residual.export._fake_quantization import FakeQuantize, QuantizedKernel
+from keras_residual.export.rewrite.fake_quantization import FakeQuantize, QuantizedKernel
 
 L = keras.layers
 

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from support import ramp, to_numpy
 
-from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 IMPLEMENTATIONS = ("layerwise", "wavefront")
 

@@ -8,7 +8,8 @@ import pytest
 from layers import reference
 from support import gradients, ramp, run, to_numpy
 
-from keras_residual.layers import Convolution, _convolution_ops
+from keras_residual.layers import Convolution
+from keras_residual.layers._convolution import forms
 
 SIZES = {1: (9,), 2: (7, 6), 3: (5, 4, 6)}
 
@@ -75,8 +76,8 @@ def test_grouped_forms_agree(rank, strides, monkeypatch):
         return gradients(Convolution(12, 3, strides=strides, groups=3), x)
 
     expected, expected_gradients = numbers()
-    split = _convolution_ops.grouped_split
-    monkeypatch.setattr(_convolution_ops, "_grouped", split)
+    split = forms.grouped_split
+    monkeypatch.setattr(forms, "_grouped", split)
     outputs, found = numbers()
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
     for gradient, other in zip(found.values(), expected_gradients.values(), strict=True):
@@ -152,7 +153,7 @@ def test_channels_first_is_the_same_function(arguments):
 )
 def test_gradients_of_jax_forms(rank, kernel_size, strides, dilation_rate, padded):
     jax = pytest.importorskip("jax", reason="JAX, whose convolution is tested, is not installed")
-    from keras_residual.layers import _convolution_jax as form
+    from keras_residual.layers._convolution import jax as form
 
     reach = (kernel_size - 1) * dilation_rate * padded
     options = (strides, [(reach // 2, reach - reach // 2)] * rank, dilation_rate)

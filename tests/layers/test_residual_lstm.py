@@ -18,7 +18,7 @@ from layers.residual_lstm_reference import (
 )
 from support import ramp, to_numpy
 
-from keras_residual.layers import _lstm_stack
+from keras_residual.layers.lstm import stack
 
 
 def assert_equal_to_keras(layer, x, states=(), mask=None):
@@ -238,12 +238,12 @@ def test_auto_is_layerwise_on_a_cpu():
 
 def test_auto_gives_the_same_where_it_takes_the_wavefront(monkeypatch):
     """Of these two, the first is large enough for it on JAX and two cores."""
-    monkeypatch.setattr(_lstm_stack.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(stack.os, "cpu_count", lambda: 2)
     for batch, taken in ((64, keras.backend.backend() == "jax"), (4, False)):
         layer = built(128, units=128, num_layers=2, return_state=False)
         x = ops.convert_to_tensor(ramp(batch, 8, 128))
-        assert _lstm_stack.wavefront_pays(layer, (8, batch, 128), training=False) == taken
-        assert not _lstm_stack.wavefront_pays(layer, (8, batch, 128), training=True)
+        assert stack.wavefront_pays(layer, (8, batch, 128), training=False) == taken
+        assert not stack.wavefront_pays(layer, (8, batch, 128), training=True)
         by_choice = to_numpy(layer(x))
         layer.implementation = "layerwise"
         np.testing.assert_allclose(by_choice, to_numpy(layer(x)), rtol=1e-5, atol=1e-6)

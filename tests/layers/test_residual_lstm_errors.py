@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from support import ramp
 
-from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from keras import ops
 from layers.residual_lstm_reference import IMPLEMENTATIONS
 from support import ramp, to_numpy
 
-from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 # JAX has no float64 unless it is switched on for the whole process.
 OTHER_DTYPES = ["mixed_bfloat16", "mixed_float16"] + (

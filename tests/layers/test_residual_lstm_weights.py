@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import ramp, to_numpy
 
-from keras_residual.layers.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 
 def test_weights_are_kernel_recurrent_kernel_and_bias_of_each_layer():

@@ -14,7 +14,7 @@ from models.recount import NETWORKS
 
 import keras_residual
 from keras_residual.analysis import cost
-from keras_residual.models._registry import find_variant
+from keras_residual.models.registry import find_variant
 
 with Path(__file__).with_name("golden_counts.csv").open(encoding="utf-8") as table:
     ROWS = {row["name"]: row for row in csv.DictReader(table)}

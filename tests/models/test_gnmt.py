@@ -10,7 +10,7 @@ from models.beam_reference import END, START, sequences
 from support import gradients, set_sequential_weights, to_numpy
 
 from keras_residual import GNMT
-from keras_residual.layers.attentive_residual_lstm import AttentiveResidualLSTM
+from keras_residual.layers.lstm.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.models.gnmt import encoded
 
 SOURCE = np.array([[3, 4, 5, 0, 0], [4, 3, 4, 5, 3], [5, 5, 4, 3, 0]])

@@ -10,8 +10,8 @@ from support import ramp, run, set_sequential_weights
 
 import keras_residual
 from keras_residual import DenseNet, ResNet
-from keras_residual.models._resnet_architecture import ResNetArchitecture
 from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 
 def printed(value) -> str:

@@ -174,7 +174,7 @@ def test_sizes_may_be_numpy_integers():
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 3)])
 def test_segments_of_a_wrong_shape_are_named(shape):
-    from keras_residual.layers.segment_pooling import SegmentPooling
+    from keras_residual.layers.lstm.segment_pooling import SegmentPooling
 
     with pytest.raises(ValueError, match="`segments` must be"):
         SegmentPooling()([ramp(2, 6, 3), np.zeros(shape, "int32")])

@@ -6,7 +6,7 @@ import pytest
 
 import keras_residual
 from keras_residual import weights
-from keras_residual.models._registry import find_variant
+from keras_residual.models.registry import find_variant
 
 TINY = {"widths": (4, 8, 8, 16), "stem_width": 4, "classes": 5}
 

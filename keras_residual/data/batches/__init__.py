@@ -1,0 +1,1 @@
+"""From a split of a dataset to batches: order, augmentation, mixing."""

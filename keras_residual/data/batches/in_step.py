@@ -1,0 +1,145 @@
+"""Batches made inside the compiled training step, of images that lie in the device's memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual.data.batches import augment
+from keras_residual.data.batches.preparation import Preparation, make_preparation
+from keras_residual.data.dataset import ArraySplit
+
+Tensor = Any
+
+# Beyond this size of the images they are read from the host's memory instead.
+LARGEST_BYTES = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class BatchesInStep:
+    """Batches as `training.fit` takes them into its compiled step.
+
+    Attributes:
+        arrays: Images and labels, as they are put into the device's memory once.
+        batch_size: Number of images in a batch.
+        preparation: What is done to a batch.
+        drop_remainder: Whether an epoch ends with its last whole batch.
+    """
+
+    arrays: tuple[np.ndarray, np.ndarray]
+    batch_size: int
+    preparation: Preparation
+    drop_remainder: bool
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        whole, rest = divmod(len(self.arrays[0]), self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        """The numbers of the images of an epoch's batches, int32.
+
+        A repetition of an image has a number of its own, see `augment.repeated`.
+
+        Returns:
+            `(batches, batch_size)` and, if there is a smaller last batch, `(1, its size)`.
+        """
+        index = np.arange(len(self.arrays[0]), dtype=np.int32)
+        if self.preparation.training:
+            index = augment.shuffled(index, self.preparation.seed, epoch)
+            index = augment.repeated(index, self.preparation.repeats)
+        whole = len(index) // self.batch_size * self.batch_size
+        parts = [index[:whole].reshape(-1, self.batch_size)]
+        if not self.drop_remainder:
+            parts.append(index[None, whole:])
+        return [part for part in parts if part.size]
+
+    def make(self, arrays: tuple[Tensor, Tensor], index: Tensor, epoch: Tensor) -> tuple:
+        """Returns `(images, labels)` of a batch; called inside the compiled step.
+
+        Args:
+            arrays: `self.arrays` as tensors.
+            index: `(batch,)` int32, a row of `order(epoch)`.
+            epoch: int32 scalar tensor.
+        """
+        stored = index % len(self.arrays[0])
+        images, labels = (keras.ops.take(array, stored, axis=0) for array in arrays)
+        return self.preparation(images, labels, index, epoch)
+
+
+def in_step(
+    split: ArraySplit,
+    batch_size: int = 128,
+    training: bool = False,
+    *,
+    augmentation: str = "auto",
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    seed: int = 0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    classes: int | None = None,
+    rand_augment: float = 0.0,
+    repeats: int = 1,
+    drop_remainder: bool | None = None,
+) -> BatchesInStep:
+    """Batches for `training.fit` that cost next to nothing: made on the device, inside the step.
+
+    The images lie in the device's memory as they are stored, mostly one byte a value; gathering,
+    scaling and augmenting a batch is part of the compiled step, and one call runs many steps.
+    Images, labels and their order are those of `pipeline` with the same arguments.
+
+    Args:
+        split: A split in memory whose images have one size, such as `load("cifar10").train`.
+        batch_size: Positive integer.
+        training: Whether to shuffle and augment.
+        augmentation: As in `pipeline`, but `"imagenet"`.
+        mean: Number, or one a channel, in units of [0, 1].
+        std: Number, or one a channel, in units of [0, 1].
+        seed: Integer.
+        mixup: The α of mixup; `0` for none.
+        cutmix: The α of CutMix; `0` for none.
+        classes: Number of classes, needed to mix.
+        rand_augment: The magnitude of RandAugment, as in `pipeline`; `0` for none.
+        repeats: How often an epoch has each of its images, as in `pipeline`.
+        drop_remainder: Whether an epoch ends with its last whole batch. Defaults to `training`: the
+            images left out are others in each epoch, and every step has the same shape.
+
+    Returns:
+        `BatchesInStep`, for `training.fit`.
+
+    Raises:
+        ValueError: If an argument is none of the accepted.
+
+    Example:
+
+    >>> batches = in_step(load("digits").train, training=True)
+    >>> len(batches), batches.order(epoch=0)[0].shape
+    (11, (11, 128))
+    """
+    if not isinstance(split, ArraySplit):
+        raise ValueError(f"`split` must be in memory, an ArraySplit. Received: split={split!r}")
+    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
+    changes |= {"rand_augment": rand_augment, "repeats": repeats}
+    preparation = make_preparation(split, training, augmentation, mean, std, seed, **changes)
+    if preparation.augmentation == "imagenet":
+        raise ValueError(
+            "`augmentation` must be one that keeps the size of images: none, shift, cifar or "
+            "cifar_cutout. Received: augmentation='imagenet'"
+        )
+    drop = training if drop_remainder is None else _checks.boolean("drop_remainder", drop_remainder)
+    batch_size = min(_checks.integer("batch_size", batch_size), len(split))
+    return BatchesInStep((split.x, split.y), batch_size, preparation, drop)
+
+
+def fits_in_step(split: object, augmentation: str, image_size: object) -> bool:
+    """Whether `in_step` takes the split: in memory, not too large, and of the size wanted."""
+    if not isinstance(split, ArraySplit) or split.x.nbytes > LARGEST_BYTES:
+        return False
+    augmentation = split.augmentation if augmentation == "auto" else augmentation
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    kept = size is None or tuple(size) == split.image_shape[:2]
+    return kept and augmentation != "imagenet"

@@ -1,0 +1,264 @@
+"""Input pipelines: batched, shuffled, augmented and prefetched, the same in every repetition."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual.data.batches import augment, resizing
+from keras_residual.data.batches.preparation import Preparation, make_preparation
+from keras_residual.data.dataset import ArraySplit, Dataset, Split
+from keras_residual.data.sources.arrays import images_with_labels
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_IMAGENET_SIZE = (224, 224)
+_LAST_EPOCH = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The checked arguments of `pipeline`."""
+
+    batch_size: int
+    image_size: tuple[int, int]
+    test_crop: float
+    drop_remainder: bool
+    preparation: Preparation
+
+
+def pipeline(
+    x: Split | np.ndarray,
+    y: np.ndarray | None = None,
+    batch_size: int = 128,
+    training: bool = False,
+    *,
+    augmentation: str = "auto",
+    image_size: int | Sequence[int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    repeat: bool = False,
+    drop_remainder: bool = False,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    classes: int | None = None,
+    rand_augment: float = 0.0,
+    repeats: int = 1,
+    test_crop: float = 224 / 256,
+) -> "tf.data.Dataset":
+    """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
+
+    Images are `(batch, height, width, channels)` float32 in [0, 1]: integers divided by the value
+    of white (255, or the split's `scale`), floating point as it is. With `mean` and `std`,
+    `(images - mean) / std`. Both come before augmentation, whose padding is 0; but for RandAugment,
+    which works on 256 levels and pads with `mean`, or with grey where none is given. Labels are
+    int32.
+
+    Training shuffles and augments, keyed by `(seed, epoch, number of the image)`: the same
+    arguments give the same batches bit for bit, in any process and under any backend. Evaluation
+    keeps the stored order.
+
+    Each iteration over the training pipeline is one epoch: the first is number `epoch`, then
+    `epoch + 1` and so on. `repeat=True` joins them into one endless iteration, in which the numbers
+    do not depend on how often someone looked into the pipeline; use it to go on with a training
+    exactly where it stopped after `k` epochs:
+
+        steps = math.ceil(len(split) / batch_size)
+        batches = pipeline(split, batch_size=batch_size, training=True, epoch=k, repeat=True)
+        model.fit(batches, steps_per_epoch=steps, initial_epoch=k, epochs=90, shuffle=False)
+
+    (`shuffle=False` as Keras 3.15 else warns that the pipeline must shuffle, which it does.)
+
+    Args:
+        x: A split of a dataset (`dataset.train`), or images `(n, height, width, channels)`.
+        y: `(n,)` integer labels of images given as an array.
+        batch_size: Positive integer.
+        training: Whether to shuffle and augment.
+        augmentation: What to do to the images in training:
+            `"none"`;
+            `"shift"`, a random crop after padding an eighth of the side (4 at 32);
+            `"cifar"`, that and a mirror image half of the time;
+            `"cifar_cutout"`, that and a square of half the side set to 0;
+            `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
+            a mirror image half of the time; for evaluation the shorter side is resized to
+            `image_size / test_crop` (256 for 224) and the centre cropped;
+            `"auto"`, what suits the split: `"shift"` for digits and other small images of one
+            channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64.
+        image_size: Integer or `(height, width)`, to which images of another size are resized with
+            their aspect ratio kept, then cropped at the centre. Defaults to their own size, or 224
+            if they differ in size.
+        mean: Number, or one a channel, in units of [0, 1].
+        std: Number, or one a channel, in units of [0, 1].
+        seed: Integer.
+        epoch: Non-negative integer, number of the first epoch.
+        repeat: Whether one iteration runs through all epochs without end. Training only.
+        drop_remainder: Whether to leave out the last batch if it is smaller than the others.
+        mixup: The α of mixup in training, see `mix`; `0` for none. Labels of mixed images are
+            `(batch, classes)` float32, the share of each class.
+        cutmix: The α of CutMix in training; `0` for none.
+        classes: Number of classes, needed to mix.
+        rand_augment: The magnitude of RandAugment in training, up to 10, see `rand_augment`; `0`
+            for none. It follows the crop of `"imagenet"` and comes before the other augmentations.
+        repeats: How often a training epoch has each of its images, one after the other and
+            augmented anew; the rest of the images waits for other epochs, which stay as long.
+        test_crop: Share of the shorter side that evaluation keeps with `"imagenet"`.
+
+    Returns:
+        A prefetched `tf.data.Dataset` of `(images, labels)`.
+
+    Raises:
+        ValueError: If an argument is none of the accepted.
+
+    Example:
+
+    >>> images, labels = next(iter(pipeline(load("digits").train, training=True)))
+    >>> images.shape, labels.shape
+    (TensorShape([128, 8, 8, 1]), TensorShape([128]))
+    """
+    import tensorflow as tf
+
+    split = _split(x, y)
+    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
+    changes |= {"rand_augment": rand_augment, "repeats": repeats}
+    options = _Options(
+        batch_size=_checks.integer("batch_size", batch_size),
+        image_size=_image_size(image_size, split),
+        test_crop=_checks.real("test_crop", test_crop, 0.01, 1),
+        drop_remainder=_checks.boolean("drop_remainder", drop_remainder),
+        preparation=make_preparation(split, training, augmentation, mean, std, seed, **changes),
+    )
+    _checks.integer("epoch", epoch, 0)
+    if _checks.boolean("repeat", repeat) and not training:
+        raise ValueError("`repeat` needs training=True. Received: repeat=True, training=False")
+    batches_of = _in_memory(split, options) or _one_by_one(split, options)
+    steps = (math.floor if drop_remainder else math.ceil)(len(split) / batch_size)
+    if not steps:
+        raise ValueError(
+            f"`drop_remainder` leaves no batch of {len(split)} images. "
+            f"Received: batch_size={batch_size}"
+        )
+    # Nothing here needs AutoGraph, which warns about what it meets in other packages.
+    batches_of = tf.autograph.experimental.do_not_convert(batches_of)
+    batches = _epochs(epoch, training, repeat).flat_map(batches_of)
+    if not repeat:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _split(x: object, y: object) -> Split:
+    if isinstance(x, Dataset):
+        raise ValueError("`x` must be a split: dataset.train or dataset.test. Received: a Dataset")
+    if not isinstance(x, Split):
+        return images_with_labels(x, y)
+    if y is not None:
+        raise ValueError("`y` must be left out when `x` is a split, which has its labels.")
+    return x
+
+
+def _image_size(image_size: object, split: Split) -> tuple[int, int]:
+    if image_size is None:
+        own = split.image_shape[:2]
+        return _IMAGENET_SIZE if None in own else own
+    if not isinstance(image_size, Sequence):
+        image_size = (_checks.integer("image_size", image_size),) * 2
+    size = _checks.integers("image_size", image_size)
+    if len(size) != 2:
+        raise ValueError(
+            f"`image_size` must be an integer or (height, width). Received: image_size={image_size}"
+        )
+    return size
+
+
+def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset":
+    """The numbers of the epochs that one iteration runs through."""
+    import tensorflow as tf
+
+    if repeat:
+        return tf.data.Dataset.range(first, _LAST_EPOCH, output_type=tf.int32)
+    if not training:
+        return tf.data.Dataset.from_tensors(tf.constant(0, tf.int32))
+    numbers = itertools.count(first)
+    return tf.data.Dataset.from_generator(
+        lambda: itertools.islice(numbers, 1), output_signature=tf.TensorSpec((), tf.int32)
+    )
+
+
+def _in_memory(split: Split, options: _Options) -> Callable | None:
+    """The batches of an epoch by one gather each, if nothing is to be done image by image."""
+    import tensorflow as tf
+
+    preparation = options.preparation
+    cropped = preparation.augmentation == "imagenet"
+    if not isinstance(split, ArraySplit) or cropped or options.image_size != split.image_shape[:2]:
+        return None
+    x, y = split.tensors()
+
+    def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = split.order(preparation.seed, epoch, preparation.training)
+        if preparation.training:
+            order = augment.repeated(order, preparation.repeats)
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(
+            options.batch_size, options.drop_remainder
+        )
+
+        def batch(index: tf.Tensor) -> tuple:
+            stored = index % len(split)
+            return preparation(tf.gather(x, stored), tf.gather(y, stored), index, epoch)
+
+        return indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+
+    return batches_of
+
+
+def _one_by_one(split: Split, options: _Options) -> Callable:
+    """The batches of an epoch whose images are each brought to `image_size` first."""
+    import tensorflow as tf
+
+    preparation, size = options.preparation, options.image_size
+    rand_augments = preparation.training and preparation.rand_augment
+    of_batch = preparation.of_rand_augmented() if rand_augments else preparation
+
+    def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
+            if preparation.augmentation != "imagenet":
+                image = resizing.resize_and_crop(image, size)
+            elif preparation.training:
+                image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)
+            else:
+                image = resizing.resize_and_crop(image, size, options.test_crop)
+            if rand_augments:
+                # One by one, as the batch may be too large for the steps between.
+                image = preparation.rand_augmented(image[None], index[None], epoch)[0]
+            return image, label, index
+
+        images = _examples(split, preparation, epoch).map(fit, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = images.batch(options.batch_size, options.drop_remainder)
+        return batches.map(
+            lambda images, labels, index: of_batch(images, labels, index, epoch),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    return batches_of
+
+
+def _examples(split: Split, preparation: Preparation, epoch: "tf.Tensor") -> "tf.data.Dataset":
+    """The examples of an epoch, each as often as it is repeated, in the order of `repeated`."""
+    import tensorflow as tf
+
+    count, repeats = len(split), preparation.repeats
+    if not preparation.training or repeats == 1:
+        return split.examples(preparation.seed, epoch, preparation.training)
+
+    def repeated(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(repeats, output_type=tf.int32)
+        return numbers.map(lambda repetition: (image, label, index + repetition * count))
+
+    different = split.examples(preparation.seed, epoch, True, math.ceil(count / repeats))
+    return different.flat_map(repeated).take(count)

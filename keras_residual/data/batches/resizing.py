@@ -1,0 +1,70 @@
+"""Images of any size brought to one size, one by one inside `tf.data`."""
+
+from typing import TYPE_CHECKING
+
+from keras_residual.data.batches import augment
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_DRAW = 64
+_ATTEMPTS = 10
+
+
+def resize_and_crop(
+    image: "tf.Tensor", size: tuple[int, int], fraction: float = 1.0
+) -> "tf.Tensor":
+    """The central `fraction` of the largest window of the aspect ratio of `size`, resized to it.
+
+    For 256 and 224: resizing the shorter side to 256 and cropping 224 in the centre.
+    """
+    import tensorflow as tf
+
+    height, width = size
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    factor = tf.reduce_max(tf.constant(size, tf.float32) / shape) / fraction
+    resized = tf.maximum(tf.cast(tf.round(shape * factor), tf.int32), size)
+    image = tf.image.resize(image, resized, antialias=True)
+    top, left = (resized[0] - height) // 2, (resized[1] - width) // 2
+    image = image[top : top + height, left : left + width]
+    return tf.ensure_shape(image, (height, width, image.shape[2]))
+
+
+def random_resized_crop(
+    image: "tf.Tensor", size: tuple[int, int], seed: int, epoch: "tf.Tensor", index: "tf.Tensor"
+) -> "tf.Tensor":
+    """A random window resized to `size`, and mirrored half of the time."""
+    import tensorflow as tf
+
+    drawn = augment.random_integers(
+        2**24, seed, epoch, index[None], _DRAW + tf.range(2 * _ATTEMPTS + 3)
+    )
+    whole = tf.cast(tf.shape(image)[:2], tf.float32)
+    window = _window(whole, tf.cast(drawn[:-1], tf.float32) / 2**24)
+    top, left, height, width = tf.unstack(tf.cast(window, tf.int32))
+    cropped = image[top : top + height, left : left + width]
+    resized = tf.image.resize(cropped, size, antialias=True)
+    resized = tf.cond(drawn[-1] % 2 == 1, lambda: resized[:, ::-1], lambda: resized)
+    return tf.ensure_shape(resized, (*size, image.shape[2]))
+
+
+def _window(size: "tf.Tensor", uniform: "tf.Tensor") -> "tf.Tensor":
+    """The window of torchvision's `RandomResizedCrop`: top, left, height and width.
+
+    The area is uniform in 8 to 100 %, the logarithm of the aspect ratio between those of 3/4 and
+    4/3; of ten windows the first that fits, else the largest central one of such a ratio.
+    TensorFlow's `sample_distorted_bounding_box` draws smaller areas on average.
+    """
+    import tensorflow as tf
+
+    area = tf.reduce_prod(size) * (0.08 + 0.92 * uniform[:_ATTEMPTS])
+    ratio = (4 / 3) ** (2 * uniform[_ATTEMPTS : 2 * _ATTEMPTS] - 1)
+    windows = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))
+    fits = tf.reduce_all((windows >= 1) & (windows <= size), axis=1)
+    largest = tf.minimum(size, tf.round(size[::-1] * (4 / 3)))
+    found = tf.reduce_any(fits)
+    window = tf.where(found, windows[tf.argmax(tf.cast(fits, tf.int32))], largest)
+    corner = tf.where(found, uniform[2 * _ATTEMPTS :], 0.5) * (
+        size - window + tf.cast(found, tf.float32)
+    )
+    return tf.concat([tf.floor(corner), window], axis=0)

@@ -1,0 +1,1 @@
+"""Picture files, and pairs of pictures for super-resolution."""

@@ -1,0 +1,1 @@
+"""LiteRT files: conversion, metadata, and fused LSTM operations."""

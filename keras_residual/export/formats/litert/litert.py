@@ -1,0 +1,192 @@
+"""LiteRT files: converted by TensorFlow, run by ai_edge_litert."""
+
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual.export._signature import InputSpec
+from keras_residual.export.errors import ExportError, conversion_error, first_line
+from keras_residual.export.formats.litert.schema import operation_counts, vanishing_outputs
+
+QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
+INTEGERS = ("int8", "int16x8")
+
+
+def write(
+    saved_model: Path,
+    path: Path,
+    quantization: str | None = None,
+    samples: list[dict[str, np.ndarray]] | None = None,
+    integer_io: bool = True,
+):
+    """Converts a SavedModel to a LiteRT file of builtin operations.
+
+    Args:
+        saved_model: Folder of a SavedModel.
+        path: The file to write.
+        quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
+            weights of 8 bits, `"int8"` for integers throughout, `"int16x8"` for 8-bit weights and
+            16-bit activations.
+        samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales; `None`
+            if the model says them.
+        integer_io: Whether inputs and outputs of a file of integers are integers too.
+    """
+    import tensorflow as tf
+
+    # `from_concrete_functions` converts without an error to a file that puts out NaN.
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    configure(converter, quantization, samples)
+    if quantization in INTEGERS and integer_io:
+        kind = tf.int8 if quantization == "int8" else tf.int16
+        converter.inference_input_type = converter.inference_output_type = kind
+    content = converted(converter)
+    dead = vanishing_outputs(content, quantization) if quantization in INTEGERS else []
+    if dead:
+        raise ExportError(
+            f"{quantization} has no scale for {', '.join(dead)}: zero for all of "
+            "`representative_data`. Give data that use all of the network, or drop these layers."
+        )
+    path.write_bytes(content)
+
+
+def configure(converter, quantization: str | None, samples: list[dict] | None) -> None:
+    """Sets a TensorFlow converter to builtin operations and a quantization."""
+    import tensorflow as tf
+
+    sets = tf.lite.OpsSet
+    operations = {
+        "int8": sets.TFLITE_BUILTINS_INT8,
+        "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+    }
+    # A model that says its ranges is not measured, which these sets would insist on.
+    chosen = sets.TFLITE_BUILTINS if samples is None else operations.get(quantization)
+    converter.target_spec.supported_ops = [chosen or sets.TFLITE_BUILTINS]
+    if quantization is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if samples is not None and quantization in INTEGERS:
+        converter.representative_dataset = lambda: iter(samples)
+
+
+def converted(converter) -> bytes:
+    """Returns what a converter makes, or raises an `ExportError` that names what it lacks."""
+    try:
+        with warnings.catch_warnings():
+            # It calibrates with what TensorFlow is about to drop.
+            warnings.simplefilter("ignore")
+            return converter.convert()
+    except Exception as error:
+        raise ExportError(
+            f"LiteRT's builtin operations cannot express this model ({conversion_error(error)})."
+        ) from error
+
+
+class LiteRTRuntime:
+    """Runs a LiteRT file; takes and gives floating point whatever the file computes in."""
+
+    format = "litert"
+
+    def __init__(self, path: Path, threads: int = 1):
+        self._content, self._threads, self._name = _read(path), threads, path.name
+        self._interpreters = {}
+        interpreter = self._interpreter(None)
+        self._inputs, self._outputs = _by_name(interpreter)
+        self.inputs = {name: _spec(details) for name, details in self._inputs.items()}
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        interpreter = self._interpreter(tuple(values.shape for values in batch.values()))
+        # A fused LSTM begins with the states of the run before.
+        interpreter.reset_all_variables()
+        for name, details in self._inputs.items():
+            interpreter.set_tensor(details["index"], _quantized(batch[name], details))
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ExportError(f"{self._name} cannot be run ({first_line(error)}).") from error
+        return {
+            name: _real(interpreter.get_tensor(details["index"]), details)
+            for name, details in self._outputs.items()
+        }
+
+    def operations(self) -> dict[str, int]:
+        """Returns how often each operation occurs in the file."""
+        return operation_counts(self._content)
+
+    def labels(self) -> list[str] | None:
+        """Returns the labels packed into the file."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                return archive.read("labels.txt").decode().splitlines()
+        except (zipfile.BadZipFile, KeyError):
+            return None
+
+    def _interpreter(self, shapes):
+        """One interpreter a shape: its delegates fail on some files once a shape has changed."""
+        if shapes not in self._interpreters:
+            try:
+                self._interpreters[shapes] = self._new_interpreter(shapes)
+            except (ValueError, RuntimeError) as error:
+                raise ExportError(
+                    f"{self._name} cannot be run by LiteRT ({first_line(error)})."
+                ) from error
+        return self._interpreters[shapes]
+
+    def _new_interpreter(self, shapes):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise ImportError(
+                'Running LiteRT files needs: pip install "keras-residual[export]"'
+            ) from error
+        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+        if shapes is not None:
+            for details, shape in zip(self._inputs.values(), shapes, strict=True):
+                interpreter.resize_tensor_input(details["index"], shape)
+            interpreter.allocate_tensors()
+        return interpreter
+
+
+def _by_name(interpreter):
+    """Returns details of inputs and outputs, in the file's order, by the names of its signature."""
+    sides = interpreter.get_input_details(), interpreter.get_output_details()
+    signatures = list(interpreter.get_signature_list())
+    if not signatures:
+        return [{details["name"]: details for details in side} for side in sides]
+    runner = interpreter.get_signature_runner(signatures[0])
+    named = runner.get_input_details(), runner.get_output_details()
+    order = [[details["index"] for details in side] for side in sides]
+    return [
+        dict(sorted(side.items(), key=lambda item: indices.index(item[1]["index"])))
+        for side, indices in zip(named, order, strict=True)
+    ]
+
+
+def _spec(details):
+    shape = tuple(None if size == -1 else int(size) for size in details["shape_signature"])
+    return InputSpec(shape, np.dtype(details["dtype"]).name)
+
+
+def _read(path):
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise ExportError(f"{path} is no LiteRT file.")
+    return content
+
+
+def _quantized(values, details):
+    values = np.asarray(values)
+    scale, zero = details["quantization"]
+    if not scale:
+        return values.astype(details["dtype"], copy=False)
+    limits = np.iinfo(details["dtype"])
+    steps = np.round(values / scale) + zero
+    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+
+
+def _real(values, details):
+    scale, zero = details["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

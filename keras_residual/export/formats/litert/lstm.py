@@ -1,0 +1,186 @@
+"""Models with `ResidualLSTM` layers as LiteRT files, for whole sequences and for streams."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual._files import replacing
+from keras_residual.export.errors import ExportError
+from keras_residual.export.formats.litert.litert import (
+    INTEGERS,
+    QUANTIZATIONS,
+    configure,
+    converted,
+)
+from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
+from keras_residual.export.formats.litert.lstm_runtime import (
+    LiteRTSequences,
+    LiteRTStream,
+    operations,
+)
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+
+__all__ = ["LiteRTSequences", "LiteRTStream", "operations", "write", "write_streaming"]
+
+IMPLEMENTATIONS = ("auto", "fused", "unrolled")
+_CALIBRATION_SAMPLES = 200
+
+
+def write(
+    model: keras.Model,
+    path: str | os.PathLike,
+    batch_size: int = 1,
+    steps: int | None = None,
+    implementation: str = "auto",
+    quantization: str | None = None,
+    representative_data: np.ndarray | None = None,
+) -> Path:
+    """Writes a model that takes whole sequences to a LiteRT file of builtin operations.
+
+    What the format cannot do: batch and number of steps are fixed in the file. The fused operation
+    `UNIDIRECTIONAL_SEQUENCE_LSTM` knows no mask, no initial state and no other activations than
+    tanh and sigmoid, does not give its last states, and has no integer arithmetic that TensorFlow's
+    converter gets right; `"auto"` takes it wherever none of these is asked for. It keeps its states
+    from one run to the next: a program must call the interpreter's `reset_all_variables()` before
+    each sequence, as `LiteRTSequences` does. Unrolled files grow with the number of steps.
+
+    Args:
+        model: A Keras model of one input, `(steps, features)` or `(steps,)`.
+        path: The file to write.
+        batch_size: Positive integer. Defaults to `1`.
+        steps: Positive integer, length of the sequences. Defaults to the model's, if it is fixed.
+        implementation: `"fused"`, one operation a layer, `"unrolled"`, or `"auto"`, the default.
+        quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
+            weights as integers, `"int8"` for integers throughout and `"int16x8"` for 8-bit weights
+            and 16-bit activations. Inputs and outputs stay floating point.
+        representative_data: `(n, steps, …)` inputs that decide the ranges of `"int8"` and
+            `"int16x8"`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If an argument is none of the accepted, or the layer has no fused form.
+        ExportError: If the format cannot express the model.
+
+    Example:
+
+    >>> write(model, "tagger.tflite", steps=20)  # doctest: +SKIP
+    PosixPath('tagger.tflite')
+    """
+    _checks.integer("batch_size", batch_size)
+    _checks.choice("implementation", implementation, IMPLEMENTATIONS)
+    _checks.choice("quantization", quantization, QUANTIZATIONS)
+    shape, dtype = _input(model)
+    if steps is None and shape[0] is None:
+        raise ValueError("`steps` must be given for a model of any length. Received: steps=None")
+    if steps is not None:
+        _checks.integer("steps", steps)
+        if shape[0] not in (None, steps):
+            raise ValueError(f"`steps` must be the model's, {shape[0]}. Received: steps={steps}")
+    shape = (batch_size, steps or shape[0], *shape[1:])
+    samples = None
+    if quantization in INTEGERS:
+        samples = _batches(representative_data, shape, dtype, quantization)
+        if implementation == "fused":
+            raise ValueError(
+                "`implementation='fused'` has no integer arithmetic that is right; use 'auto' or "
+                f"'unrolled'. Received: quantization={quantization!r}"
+            )
+        implementation = "unrolled"
+    fixed = phone_model(model, shape, dtype, implementation)
+    content = _converted(fixed, {"sequences": (shape, dtype)}, quantization, samples)
+    return _written(path, content)
+
+
+def write_streaming(
+    model: keras.Model,
+    path: str | os.PathLike,
+    batch_size: int = 1,
+    quantization: str | None = None,
+) -> Path:
+    """Writes a model that takes one step of a sequence at a time, states going in and out.
+
+    The file's inputs are `sequences`, `(batch, 1, …)`, and `state_0`, `state_1`, …, which are zeros
+    before the first step; its outputs are `outputs` and the next states by the same names.
+    `LiteRTStream` runs it. A layer that needs more than the steps so far cannot be streamed.
+
+    Args:
+        model: A Keras model: a chain of `ResidualLSTM` and layers that see one step at a time.
+        path: The file to write.
+        batch_size: Positive integer. Defaults to `1`.
+        quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. States that are
+            rounded to integers at every step drift, so there is no `"int8"`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If an argument is none of the accepted, or a layer cannot be streamed.
+        ExportError: If the format cannot express the model.
+    """
+    _checks.integer("batch_size", batch_size)
+    _checks.choice("quantization", quantization, (None, "float16", "dynamic"))
+    shape, dtype = _input(model)
+    step, states = streaming_model(model, (batch_size, 1, *shape[1:]), dtype)
+    specs = {"sequences": ((batch_size, 1, *shape[1:]), dtype)}
+    specs |= {name: (state_shape, "float32") for name, state_shape in states.items()}
+    return _written(path, _converted(step, specs, quantization, None))
+
+
+def _input(model):
+    if not isinstance(model, keras.Model) or len(model.inputs or ()) != 1:
+        raise ValueError(f"`model` must be a built Keras model of one input. Received: {model!r}")
+    if not any(isinstance(layer, ResidualLSTM) for layer in model.layers):
+        raise ValueError(f"`model` must have a ResidualLSTM layer. Received: {model!r}")
+    (tensor,) = model.inputs
+    if len(tensor.shape) not in (2, 3):
+        raise ValueError(
+            "`model` must take sequences, (steps, features) or (steps,). "
+            f"Received: a model of {tuple(tensor.shape[1:])}"
+        )
+    halves = {layer.compute_dtype for layer in model.layers} & {"bfloat16", "float16"}
+    if halves:
+        raise ExportError(
+            f"LiteRT needs a float32 model. Received: {model.name!r}, which computes in "
+            f"{halves.pop()}; load its weights into one built with dtype='float32'."
+        )
+    return tuple(tensor.shape[1:]), tensor.dtype
+
+
+def _batches(data, shape, dtype, quantization):
+    data = None if data is None else np.asarray(data, dtype)
+    if data is None or data.shape[1:] != shape[1:] or len(data) < shape[0]:
+        received = "None" if data is None else f"shape {data.shape}"
+        raise ValueError(
+            f"`representative_data` must be at least {shape[0]} inputs of shape {shape[1:]} for "
+            f"quantization={quantization!r}. Received: {received}"
+        )
+    count = min(len(data), max(_CALIBRATION_SAMPLES, shape[0])) // shape[0]
+    return [{"sequences": data[i * shape[0] : (i + 1) * shape[0]]} for i in range(count)]
+
+
+def _converted(model, specs, quantization, samples) -> bytes:
+    import tensorflow as tf
+
+    # Keras' own export makes the batch size variable, and fused operations need a fixed one.
+    module = tf.Module()
+    module.kept = [weight.value for weight in model.weights]
+    signature = {name: tf.TensorSpec(*spec, name=name) for name, spec in specs.items()}
+    serve = tf.function(lambda **inputs: model(inputs)).get_concrete_function(**signature)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        configure(converter, quantization, samples)
+        return converted(converter)
+
+
+def _written(path, content) -> Path:
+    path = Path(path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    return path

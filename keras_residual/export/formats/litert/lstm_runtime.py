@@ -1,0 +1,124 @@
+"""LiteRT files of LSTM models at work: whole sequences, and streams."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual.export.formats.litert.schema import operation_counts
+
+_SIGNATURE = "serving_default"
+
+
+class LiteRTSequences:
+    """Runs a file of `export.lstm.write`; every call starts from zero states.
+
+    Args:
+        path: The file.
+        threads: Positive integer. Defaults to `1`.
+
+    Call arguments:
+        sequences: `(n, steps, …)`; the file's batch size must divide `n`.
+
+    Returns:
+        The outputs, `(n, …)`, floating point.
+
+    Example:
+
+    >>> LiteRTSequences("tagger.tflite")(sequences).shape  # doctest: +SKIP
+    (3, 20, 17)
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        self._interpreter = _interpreter(path, threads)
+        self._interpreter.allocate_tensors()
+        self._run = self._interpreter.get_signature_runner(_SIGNATURE)
+        self._input = self._run.get_input_details()["sequences"]
+        self._output = self._run.get_output_details()["outputs"]
+
+    def __call__(self, sequences) -> np.ndarray:
+        batch, *shape = self._input["shape"].tolist()
+        sequences = np.asarray(sequences)
+        if sequences.shape[1:] != tuple(shape) or not len(sequences) or len(sequences) % batch:
+            raise ValueError(
+                f"`sequences` must have the shape {(f'a multiple of {batch}', *shape)}. "
+                f"Received: a shape of {sequences.shape}"
+            )
+        parts = []
+        for start in range(0, len(sequences), batch):
+            self._interpreter.reset_all_variables()
+            values = _to_file(sequences[start : start + batch], self._input)
+            parts.append(_from_file(self._run(sequences=values)["outputs"], self._output))
+        return np.concatenate(parts)
+
+
+class LiteRTStream:
+    """Runs a file of `export.lstm.write_streaming`, one step at a time.
+
+    Args:
+        path: The file.
+        threads: Positive integer. Defaults to `1`.
+
+    Call arguments:
+        sequences: One step, `(batch, 1, …)`.
+
+    Returns:
+        The outputs for that step.
+
+    Example:
+
+    >>> stream = LiteRTStream("tagger.tflite")  # doctest: +SKIP
+    >>> tags = [stream(features[None, None]) for features in sensor]  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        self._run = _interpreter(path, threads).get_signature_runner(_SIGNATURE)
+        self._inputs = self._run.get_input_details()
+        self.reset()
+
+    def reset(self):
+        """Begins a new sequence."""
+        self._states = {
+            name: np.zeros(details["shape"], details["dtype"])
+            for name, details in self._inputs.items()
+            if name != "sequences"
+        }
+
+    def __call__(self, sequences) -> np.ndarray:
+        details = self._inputs["sequences"]
+        sequences = np.asarray(sequences, details["dtype"])
+        shape = tuple(details["shape"].tolist())
+        if sequences.shape != shape:
+            raise ValueError(
+                f"`sequences` must have the shape {shape}. Received: a shape of {sequences.shape}"
+            )
+        self._states = self._run(sequences=sequences, **self._states)
+        return self._states.pop("outputs")
+
+
+def operations(path: str | os.PathLike) -> set[str]:
+    """Returns the names of the operations in a LiteRT file; Flex operations by their own names."""
+    return set(operation_counts(Path(path).read_bytes()))
+
+
+def _interpreter(path, threads):
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise ImportError('LiteRT files need: pip install "keras-residual[export]"') from error
+    return Interpreter(str(path), num_threads=_checks.integer("threads", threads))
+
+
+def _to_file(values, details):
+    scale, zero = details["quantization"]
+    if not scale:
+        return values.astype(details["dtype"], copy=False)
+    limits = np.iinfo(details["dtype"])
+    steps = np.round(values / scale) + zero
+    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+
+
+def _from_file(values, details):
+    scale, zero = details["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

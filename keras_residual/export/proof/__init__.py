@@ -1,0 +1,1 @@
+"""Artefacts run in their own runtimes, compared, timed and described."""

@@ -1,0 +1,157 @@
+"""The model card beside exported files: `card.json` for programs, `README.md` for people."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual._files import write_text
+from keras_residual.export.proof.report import ExportReport, ExportRow
+
+CARD, README = "card.json", "README.md"
+
+
+def write(directory: Path, model: keras.Model, report: ExportReport, **facts) -> None:
+    """Writes both files; rows of earlier exports of the same weights stay if their files have.
+
+    Args:
+        directory: Where the exported files lie.
+        model: The model they came from.
+        report: What was written.
+        **facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
+    """
+    path = directory / CARD
+    described = _model(model, report)
+    kept = _kept(path, directory, described["weights_sha256"])
+    artefacts = kept | {row.path.name: _entry(row) for row in report.rows}
+    card = {
+        "model": described,
+        **facts,
+        "artefacts": dict(sorted(artefacts.items())),
+        "notes": list(report.notes),
+        "made": _circumstances(),
+    }
+    write_text(path, json.dumps(card, indent=2) + "\n")
+    write_text(directory / README, as_text(card))
+
+
+def _kept(path, directory, weights):
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        artefacts = card["artefacts"] if card["model"]["weights_sha256"] == weights else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {name: entry for name, entry in artefacts.items() if (directory / name).exists()}
+
+
+def _model(model, report):
+    return {
+        "name": report.model,
+        "class": type(model).__name__,
+        "parameters": model.count_params(),
+        "weights_sha256": weights_hash(model),
+        "folding": None if report.folding is None else str(report.folding),
+    }
+
+
+def weights_hash(model: keras.Model) -> str:
+    """Returns a hash of a model's weights, in their order."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+    return digest.hexdigest()
+
+
+def _entry(row: ExportRow) -> dict:
+    return {
+        "format": row.format,
+        "quantization": row.quantization,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "verification": asdict(row.verification),
+        "operations": row.operations,
+        "timing": None if row.timing is None else asdict(row.timing),
+    }
+
+
+def _circumstances() -> dict:
+    return {
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            name: _version(name)
+            for name in ("keras-residual", "keras", "tensorflow", "ai-edge-litert", "onnxruntime")
+        },
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def as_text(card: dict) -> str:
+    """Returns a card as Markdown."""
+    model, made = card["model"], card["made"]
+    lines = [f"# {model['name']}", ""]
+    lines += [
+        f"`{model['class']}` of {model['parameters']:,} parameters, exported by keras_residual."
+    ]
+    if model["folding"]:
+        lines += [f"Before the export: {model['folding']}."]
+    lines += ["", "## Files", ""]
+    lines += [
+        "| file | computes in | bytes | worst difference | same top-1 | accuracy | one input |"
+    ]
+    lines += ["|---|---|---:|---:|---:|---:|---:|"]
+    lines += [_row(name, entry) for name, entry in card["artefacts"].items()]
+    lines += ["", "Differences are to the Keras model's outputs, in the file's own runtime."]
+    lines += ["", "## Use", "", *[f"- Input: {_signature(each)}" for each in card["input"]]]
+    lines += [f"- Output: {_signature(output)}" for output in card["output"]]
+    lines += [f"- Preprocessing: {card['preprocessing']}"]
+    if card["labels"]:
+        lines += [f"- Labels: {', '.join(card['labels'][:20])}{' …' * (len(card['labels']) > 20)}"]
+    lines += ["", "## Operations", ""]
+    lines += [f"- `{name}`: {_operations(entry)}" for name, entry in card["artefacts"].items()]
+    if card["notes"]:
+        lines += ["", "## Notes", "", *[f"- {note}" for note in card["notes"]]]
+    versions = ", ".join(f"{name} {value}" for name, value in made["versions"].items() if value)
+    lines += [
+        "",
+        f"Made {made['date']} on {made['machine']}, with {versions}. `{CARD}` has all numbers.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name, entry):
+    checked, timing = entry["verification"], entry["timing"]
+    accuracy = latency = "–"
+    if checked["accuracy"] is not None:
+        low, high = checked["accuracy_interval"]
+        accuracy = f"{checked['accuracy']:.2%} ({low:.2%} … {high:.2%})"
+    if timing is not None:
+        latency = f"{1e3 * timing['median_seconds']:.3g} ms, {timing['memory_bytes'] / 1e6:.1f} MB"
+    return (
+        f"| `{name}` | {entry['quantization'] or 'float32'} | {entry['bytes']:,} "
+        f"| {checked['worst']:.1e} | {checked['agreement']:.2%} | {accuracy} | {latency} |"
+    )
+
+
+def _signature(tensor):
+    shape = " × ".join("any" if size is None else str(size) for size in tensor["shape"])
+    return f"`{tensor['name']}`, {shape}, {tensor['type']}"
+
+
+def _operations(entry):
+    return ", ".join(f"{name} {count}" for name, count in entry["operations"].items())

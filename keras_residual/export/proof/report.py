@@ -1,0 +1,59 @@
+"""What an export wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_residual.export.proof.benchmark import Timing
+from keras_residual.export.proof.verify import Verification
+from keras_residual.export.rewrite.rewrite import Folding
+
+
+@dataclass(frozen=True)
+class ExportRow:
+    """One artefact of an export.
+
+    Attributes:
+        format: `"saved_model"`, `"litert"` or `"onnx"`.
+        quantization: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
+        path: The file or folder.
+        bytes: Its size.
+        verification: How far its outputs are from the model's.
+        operations: How often each operation occurs.
+        sha256: Hash of its content.
+        timing: One input on one thread; `None` if that was not asked for.
+    """
+
+    format: str
+    quantization: str | None
+    path: Path
+    bytes: int
+    verification: Verification
+    operations: dict[str, int]
+    sha256: str
+    timing: Timing | None = None
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote; as text, a table of it.
+
+    Attributes:
+        model: Name of the model.
+        rows: One row an artefact.
+        folding: What was folded; `None` if nothing was to be.
+        notes: What a reader should know: what was changed or could not be done.
+    """
+
+    model: str
+    rows: tuple[ExportRow, ...]
+    folding: Folding | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{'file':<32}{'bytes':>12}{'worst difference':>20}{'same top-1':>14}"]
+        for row in self.rows:
+            checked = row.verification
+            lines.append(
+                f"{row.path.name:<32}{row.bytes:>12,}{checked.worst:>20.2e}{checked.agreement:>14.2%}"
+            )
+        return "\n".join([*lines, *self.notes])

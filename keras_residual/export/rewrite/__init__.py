@@ -1,0 +1,1 @@
+"""Equal models in another form: folded, or with quantization inside."""

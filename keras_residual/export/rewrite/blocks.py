@@ -1,0 +1,83 @@
+"""Copies of this package's layers in the form that computes fastest once training is over."""
+
+import keras
+import numpy as np
+
+from keras_residual.export.rewrite.folding import folded_block_weights, normalized
+from keras_residual.layers.composite import BlockLayer
+from keras_residual.layers.equal_blocks import named_weights
+from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.residual_stage import ResidualStage
+
+KINDS = (BlockLayer, NormActivation, ResidualStage)
+_TRAINING_ONLY = {
+    "drop_path_rate": 0.0,
+    "drop_path_rates": None,
+    "dropout_rate": 0.0,
+    "rematerialize": False,
+    # It serves training: at 224², batch 1, a CPU takes 1.3 ms for the plain stem and 1.7 to 2.0 ms
+    # for this one.
+    "space_to_depth": False,
+}
+
+
+def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
+    """Returns the configuration of a layer's copy."""
+    config = layer.get_config()
+    changes = {key: value for key, value in _TRAINING_ONLY.items() if key in config}
+    config |= changes if folded else {}
+    if isinstance(layer, ResidualStage):
+        if unrolled:
+            config["execution"] = "unrolled"
+        if folded:
+            block = {**config["block"], "config": _folded(config["block"]["config"])}
+            config["block"] = block
+            for name in ("first", "last"):
+                config[name] = config[name] and _folded(config[name])
+        return config
+    return _folded(config) if folded else config
+
+
+def _folded(config):
+    changes = {key: value for key, value in _TRAINING_ONLY.items() if key in config}
+    if config.get("normalization") == "batch":
+        changes["normalization"] = "folded"
+    return {**config, **changes}
+
+
+def copy_weights(layer, new, *, folded: bool) -> dict[str, bool]:
+    """Gives a copy the layer's weights.
+
+    Returns:
+        The path of each batch normalization of the layer, and whether it went into a convolution.
+    """
+    if isinstance(layer, ResidualStage):
+        return _copy_stage(layer, new, folded)
+    weights = {k: keras.ops.convert_to_numpy(v) for k, v in named_weights(layer).items()}
+    targets = named_weights(new)
+    values = folded_block_weights(weights, layer.norm_epsilon) if folded else weights
+    for name, variable in targets.items():
+        variable.assign(np.asarray(values[name], np.float32))
+    return _paths(layer.name, weights) if folded else {}
+
+
+def _copy_stage(stage, new, folded):
+    config = stage.get_config()
+    epsilons = [config["block"]["config"]["norm_epsilon"]] * stage.depth
+    for index, name in ((0, "first"), (-1, "last")):
+        epsilons[index] = (config[name] or {}).get("norm_epsilon", epsilons[index])
+    paths = {}
+    for index, epsilon in enumerate(epsilons):
+        weights = stage.get_block_weights(index)
+        block = f"{stage.name}/block{index + 1}"
+        paths |= _paths(block, weights) if folded else {}
+        values = folded_block_weights(weights, epsilon) if folded else weights
+        new.set_block_weights(index, {k: np.asarray(v, np.float32) for k, v in values.items()})
+    return paths
+
+
+def _paths(owner, weights):
+    return {
+        "/".join([owner, *base.split(".")]) + "norm": f"{base}conv.kernel" in weights
+        for base in normalized(weights)
+    }

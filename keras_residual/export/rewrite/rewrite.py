@@ -1,0 +1,172 @@
+"""A functional model built again with other layers and the same numbers."""
+
+from dataclasses import dataclass
+
+import keras
+
+from keras_residual.export.rewrite import blocks
+from keras_residual.export.rewrite.folding import can_fold, set_folded_weights
+from keras_residual.export.rewrite.graph import graph_of
+from keras_residual.layers.stochastic_depth import StochasticDepth
+
+_HALVES = ("float16", "bfloat16")
+_TRAINING_ONLY = (
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    StochasticDepth,
+)
+
+
+@dataclass(frozen=True)
+class Folding:
+    """What `fold` did to a model; as text, a line of it.
+
+    Attributes:
+        folded: Batch normalizations that went into the convolution or dense layer before them.
+        affine: Those with none before them, now a scale and an offset for each channel.
+        kept: Those left as they are: in a layer or a branch that `fold` does not see through.
+        removed: Layers that did something only in training.
+    """
+
+    folded: tuple[str, ...] = ()
+    affine: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.folded)} normalizations folded"]
+        if self.affine:
+            parts.append(f"{len(self.affine)} turned to a scale and an offset")
+        if self.kept:
+            parts.append(f"{len(self.kept)} kept")
+        if self.removed:
+            parts.append(f"{len(self.removed)} dropout layers removed")
+        return ", ".join(parts)
+
+
+class Rewrite:
+    """Builds models again; `folding` says afterwards what was folded.
+
+    Args:
+        fold: Whether batch normalizations are folded and layers of the training left out.
+        float32: Whether layers that compute in half precision do so in float32 then.
+        unrolled: Whether scanned stages become one layer a block.
+    """
+
+    def __init__(self, fold: bool = False, float32: bool = False, unrolled: bool = False):
+        self.fold, self.float32, self.unrolled = fold, float32, unrolled
+        self._folded, self._affine, self._kept, self._removed = [], [], [], []
+
+    def __call__(self, model: keras.Model) -> keras.Model:
+        """Returns the new model, of its own weights."""
+        model = _functional(model)
+        removed = self._training_only(model) if self.fold else set()
+        if removed:
+            model = self._rebuilt(model, {}, removed)
+        return self._rebuilt(model, self._pairs(model) if self.fold else {}, set())
+
+    def folding(self) -> Folding:
+        """Returns what was folded in all models so far."""
+        lists = (self._folded, self._affine, self._kept, self._removed)
+        return Folding(*map(tuple, lists))
+
+    def _training_only(self, model):
+        graph = graph_of(model)
+        names = {
+            layer.name
+            for layer in model.layers
+            if isinstance(layer, _TRAINING_ONLY) and not graph.may_train(layer.name)
+        }
+        self._removed += sorted(names)
+        return names
+
+    def _pairs(self, model):
+        """Returns the batch normalization that goes into a layer, by that layer's name."""
+        graph, layers, pairs = graph_of(model), {layer.name: layer for layer in model.layers}, {}
+        for norm in model.layers:
+            if not isinstance(norm, keras.layers.BatchNormalization):
+                continue
+            producer = layers.get(graph.only_source(norm.name))
+            fixed = not graph.may_train(norm.name)
+            if fixed and producer is not None and can_fold(producer, norm):
+                pairs[producer.name] = norm
+                self._folded.append(norm.name)
+            else:
+                self._kept.append(norm.name)
+        return pairs
+
+    def _rebuilt(self, model, pairs, left_out):
+        copies = []
+        left_out = left_out | {norm.name for norm in pairs.values()}
+
+        def copy(layer):
+            new = layer if layer.name in left_out else self._copy(layer, layer.name in pairs)
+            copies.append((layer, new))
+            return new
+
+        def call(layer, *args, **kwargs):
+            return args[0] if layer.name in left_out else layer(*args, **kwargs)
+
+        new = keras.models.clone_model(model, clone_function=copy, call_function=call)
+        for layer, copied in copies:
+            if copied is not layer:
+                self._copy_weights(layer, copied, pairs.get(layer.name))
+        return new
+
+    def _copy(self, layer, with_bias):
+        if _has_graph(layer):
+            return self(layer)
+        # What a configuration does not hold cannot be built again, only shared.
+        if isinstance(layer, (keras.Model, keras.layers.Lambda)):
+            return layer
+        if with_bias or isinstance(layer, blocks.KINDS):
+            return self._built_again(layer, with_bias)
+        try:
+            return self._built_again(layer, with_bias)
+        except (NotImplementedError, TypeError, ValueError):
+            return layer
+
+    def _built_again(self, layer, with_bias):
+        if isinstance(layer, blocks.KINDS):
+            config = blocks.changed_config(layer, folded=self.fold, unrolled=self.unrolled)
+        else:
+            config = layer.get_config()
+        if self.float32 and getattr(layer, "compute_dtype", None) in _HALVES:
+            config["dtype"] = "float32"
+        if with_bias:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def _copy_weights(self, layer, new, norm):
+        if _has_graph(layer) or not isinstance(layer, keras.layers.Layer):
+            return
+        if norm is not None:
+            set_folded_weights(new, layer, norm)
+        elif isinstance(layer, blocks.KINDS):
+            for path, folded in blocks.copy_weights(layer, new, folded=self.fold).items():
+                (self._folded if folded else self._affine).append(path)
+        else:
+            new.set_weights(layer.get_weights())
+
+
+def _has_graph(model) -> bool:
+    if isinstance(model, keras.Sequential):
+        return model.built
+    return isinstance(model, keras.Model) and bool(getattr(model, "operations", None))
+
+
+def _functional(model):
+    if not _has_graph(model):
+        raise ValueError(
+            "`model` must be a built functional or sequential model. "
+            f"Received: {model!r} of type {type(model).__name__}"
+        )
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model

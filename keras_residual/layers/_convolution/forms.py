@@ -1,0 +1,141 @@
+"""Convolution of channels-last tensors of any rank, in the fastest equal form per backend."""
+
+import functools
+
+import keras
+from keras import ops
+
+from keras_residual.layers._convolution.jax import convolve_jax
+
+
+def symmetric_padding(kernel_size: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Returns k//2 zeros on both sides per axis; an even kernel gets the extra zero at the end."""
+    return [((size - 1) // 2, size // 2) for size in kernel_size]
+
+
+def convolve(x, kernel, strides: int = 1, dilation_rate: int = 1, groups: int = 1):
+    """Convolves a channels-last tensor, padded symmetrically so that sizes become ceil(n/strides).
+
+    Keras' "same" pads a strided convolution at the end only, which shifts the grid against the
+    papers' code and PyTorch; without strides both agree and the framework pads for free.
+    """
+    kernel_size = tuple(kernel.shape[:-2])
+    pointwise = all(size == 1 for size in kernel_size)
+    mode = "valid" if strides > 1 or pointwise else "same"
+    if strides > 1 and not pointwise:
+        x = ops.pad(x, [(0, 0), *symmetric_padding(kernel_size), (0, 0)])
+    if groups == 1:
+        return _dense(x, kernel, strides, mode, dilation_rate)
+    return _grouped(x, kernel, strides, mode, dilation_rate, groups)
+
+
+def _dense(x, kernel, strides, mode, dilation_rate):
+    if keras.backend.backend() == "jax" and _jax_runs_on_cpu():
+        reaches = [(size - 1) * dilation_rate * (mode == "same") for size in kernel.shape[:-2]]
+        padding = [(reach // 2, reach - reach // 2) for reach in reaches]
+        return convolve_jax(x, kernel, strides, padding, dilation_rate)
+    return ops.conv(
+        x,
+        kernel,
+        strides=strides,
+        padding=mode,
+        data_format="channels_last",
+        dilation_rate=dilation_rate,
+    )
+
+
+def _grouped(x, kernel, strides, mode, dilation_rate, groups):
+    """Picks the grouped form: README's benchmark table holds the measured times."""
+    backend = keras.backend.backend()
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if backend == "tensorflow" and len(x.shape) < 5 and _tensorflow_differentiates_groups(dtype):
+        return grouped_tensorflow(x, kernel, strides, mode, dilation_rate)
+    if backend == "tensorflow" or (backend == "jax" and _jax_runs_on_cpu()):
+        return grouped_split(x, kernel, strides, mode, dilation_rate, groups)
+    return _dense(x, kernel, strides, mode, dilation_rate)
+
+
+def grouped_split(x, kernel, strides, mode, dilation_rate, groups):
+    """The portable form: split the channels, convolve each group, concatenate."""
+    parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
+    return ops.concatenate(
+        [_dense(part, weight, strides, mode, dilation_rate) for part, weight in parts], axis=-1
+    )
+
+
+def grouped_tensorflow(x, kernel, strides, mode, dilation_rate):
+    """TensorFlow's kernels know groups forward and backward; `ops.conv` would send them to XLA."""
+    import tensorflow as tf
+
+    return tf.nn.convolution(
+        x, kernel, strides=strides, padding=mode.upper(), dilations=dilation_rate
+    )
+
+
+@functools.cache
+def _tensorflow_differentiates_groups(dtype: str) -> bool:
+    """Tries it: on a CPU only oneDNN has the gradient, and not for float16."""
+    import tensorflow as tf
+
+    # Two channels a group: with one, the convolution is depthwise and has other kernels.
+    with tf.init_scope():
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=(1, 3, 3, 4),
+                filter=tf.ones((3, 3, 2, 4), dtype),
+                out_backprop=tf.ones((1, 3, 3, 4), dtype),
+                strides=[1, 1, 1, 1],
+                padding="SAME",
+            )
+        except tf.errors.OpError:
+            return False
+    return True
+
+
+def _jax_runs_on_cpu() -> bool:
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def convolve_space_to_depth(x, kernel):
+    """Computes a stride-2 convolution as a stride-1 one over 2×2 blocks folded into channels.
+
+    The kernel is padded to an even size and regrouped, so the function is the same; the convolution
+    sees 4× the channels at a quarter of the positions, which fills matrix units better.
+    """
+    kernel_size = tuple(kernel.shape[:-2])
+    rank = len(kernel_size)
+    shifts = [(size - 1) // 2 % 2 for size in kernel_size]
+    before = [(size - 1) // 2 + shift for size, shift in zip(kernel_size, shifts, strict=True)]
+    blocks = [-(-(size + shift) // 2) for size, shift in zip(kernel_size, shifts, strict=True)]
+    kernel = ops.pad(
+        kernel,
+        [
+            (shift, 2 * block - size - shift)
+            for size, shift, block in zip(kernel_size, shifts, blocks, strict=True)
+        ]
+        + [(0, 0), (0, 0)],
+    )
+    x = _fold_blocks(x, before, blocks)
+    channels, filters = kernel.shape[-2:]
+    kernel = ops.reshape(kernel, [n for block in blocks for n in (block, 2)] + [channels, filters])
+    order = [*range(0, 2 * rank, 2), *range(1, 2 * rank, 2), 2 * rank, 2 * rank + 1]
+    kernel = ops.reshape(ops.transpose(kernel, order), (*blocks, 2**rank * channels, filters))
+    return _dense(x, kernel, 1, "valid", 1)
+
+
+def _fold_blocks(x, before, blocks):
+    """Pads to whole 2×2 blocks with the border the kernel needs, and moves blocks into channels."""
+    rank, channels = len(before), x.shape[-1]
+    shape = ops.shape(x)
+    outputs = [-(-size // 2) for size in shape[1:-1]]
+    counts = [output + block - 1 for output, block in zip(outputs, blocks, strict=True)]
+    padding = [
+        (pad, 2 * count - pad - size)
+        for pad, count, size in zip(before, counts, shape[1:-1], strict=True)
+    ]
+    x = ops.pad(x, [(0, 0), *padding, (0, 0)])
+    x = ops.reshape(x, [-1, *(n for count in counts for n in (count, 2)), channels])
+    order = [0, *range(1, 2 * rank + 1, 2), *range(2, 2 * rank + 1, 2), 2 * rank + 1]
+    return ops.reshape(ops.transpose(x, order), [-1, *counts, 2**rank * channels])

@@ -1,0 +1,1 @@
+"""Loops inside the compiled graph, over time steps and over equal blocks."""

@@ -1,0 +1,214 @@
+"""The equal blocks of a stage: unrolled or scanned, with one file format for both."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual.layers._loops.blocks import scan, scan_rematerialized
+from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
+
+
+class EqualBlocks(CompositeLayer):
+    """Blocks that keep the shape of their input, applied one after the other.
+
+    Scanned, the layer owns every weight stacked over the blocks, and one template block computes
+    with a slice at a time. Unrolled, the blocks are sublayers. Saved files hold the stacked arrays
+    either way, under the weight's path inside a block with dots for slashes.
+    """
+
+    def __init__(
+        self, blocks: list, scanned: bool, rates: list[float], rematerialize: bool, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.depth = len(rates)
+        self.scanned = scanned
+        self.rates = rates
+        self.rematerialize = rematerialize
+        # A template is hidden from Keras' tracking: its variables stand in for the stacked ones.
+        self.blocks = [] if scanned else blocks
+        self._template = _Hidden(blocks[0]) if scanned else None
+        self._stacked = {}
+        self._generators = []
+
+    @property
+    def repeats(self) -> int:
+        return self.depth if self.scanned else 1
+
+    def plan(self, input_shape):
+        blocks = [self._template.layer] if self.scanned else self.blocks
+        steps, shape = chain(blocks, input_shape)
+        if tuple(shape) != tuple(input_shape):
+            raise ValueError(
+                "The equal blocks of a stage must keep the shape; strides and new channels belong "
+                f"to `first` or `last`. Received: blocks that turn {input_shape} into {shape}"
+            )
+        return steps, shape
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if not self.scanned:
+            return
+        template = self._template.layer
+        weights = named_weights(template)
+        kernels = [name for name, weight in weights.items() if len(weight.shape) > 1]
+        for name, weight in weights.items():
+            position = kernels.index(name) if name in kernels else None
+            self._stacked[name] = self.add_weight(
+                name=name.replace(".", "_"),
+                shape=(self.depth, *weight.shape),
+                dtype=weight.dtype,
+                initializer=self._stacked_initializer(template, weight, position),
+                regularizer=weight.regularizer and _StackedRegularizer(weight.regularizer),
+                trainable=weight.trainable,
+                # The template casts what it computes with; statistics must stay as they are.
+                autocast=False,
+            )
+        # Keras finds and updates the state of random generators through this attribute.
+        self._generators = [template.drop_path.seed_generator]
+        if template.dropout is not None:
+            self._generators.append(template.dropout.seed_generator)
+
+    def _stacked_initializer(self, template, weight, position):
+        """Kernels are drawn anew for every block; vectors start as constants.
+
+        `position` counts the kernels of a block, whose seeds are then those of unrolled blocks.
+        """
+        value = ops.convert_to_numpy(weight)
+        if position is None or not value.any():
+            return lambda shape, dtype=None: ops.cast(np.broadcast_to(value, shape), dtype)
+
+        def draw(shape, dtype=None):
+            kernels = [
+                fresh_initializer(template.kernel_initializer, 10 * index + position)(
+                    shape[1:], dtype
+                )
+                for index in range(shape[0])
+            ]
+            return ops.stack(kernels)
+
+        return draw
+
+    def call(self, inputs, training=None):
+        if self.scanned:
+            return self._call_scanned(inputs, bool(training))
+        x = inputs
+        for block in self.blocks:
+            if self.rematerialize and training:
+                x = call_rematerialized(block, [x], training=True)
+            else:
+                x = block(x, training=training)
+        return x
+
+    def _call_scanned(self, inputs, training):
+        template = self._template.layer
+        if template.trainable != self.trainable:
+            template.trainable = self.trainable
+        trainable, other = template.trainable_variables, template.non_trainable_variables
+        stacked = {id(weight): name for name, weight in named_weights(template).items()}
+        kept = [stacked[id(v)] for v in other if id(v) in stacked]
+        values = [ops.convert_to_tensor(self._stacked[stacked[id(v)]]) for v in trainable]
+        # Copies, since statistics are overwritten before a recomputing backward pass reads them.
+        statistics = [ops.copy(self._stacked[name].value) for name in kept]
+        seeds = [self._draw_seeds(v) for v in other if id(v) not in stacked]
+        rates = [ops.convert_to_tensor(np.asarray(self.rates, "float32"))] * any(self.rates)
+
+        def body(x, *slices):
+            weights, slices = slices[: len(values)], iter(slices[len(values) :])
+            state = {name: next(slices) for name in kept}
+            state = [state[stacked[id(v)]] if id(v) in stacked else next(slices) for v in other]
+            x, updated = template.stateless_call(
+                weights, state, x, training=training, drop_path_rate=next(slices, None)
+            )
+            pairs = zip(other, updated, strict=True)
+            return x, [value for v, value in pairs if id(v) in stacked]
+
+        run = scan_rematerialized if self.rematerialize and training else scan
+        updated = slice(len(values), len(values) + len(statistics))
+        x, updates = run(body, inputs, [*values, *statistics, *seeds, *rates], updated)
+        if training and self.trainable:
+            for name, value in zip(kept, updates, strict=True):
+                self._stacked[name].assign(value)
+        return x
+
+    def _draw_seeds(self, state):
+        """Returns one state of a random generator for each block, drawn from that generator."""
+        generator = next(g for g in self._generators if g.state is state)
+        seeds = keras.random.randint((self.depth, *state.shape), 0, 2**31 - 1, seed=generator)
+        return ops.cast(seeds, state.dtype)
+
+    def get_block_weights(self, index: int) -> dict[str, np.ndarray]:
+        """Returns the weights of one block by their path inside it."""
+        if self.scanned:
+            return {k: ops.convert_to_numpy(v[index]) for k, v in self._stacked.items()}
+        return {k: ops.convert_to_numpy(v) for k, v in named_weights(self.blocks[index]).items()}
+
+    def set_block_weights(self, index: int, weights: dict[str, np.ndarray]):
+        """Sets the weights of one block by their path inside it."""
+        if not self.scanned:
+            for name, variable in named_weights(self.blocks[index]).items():
+                variable.assign(weights[name])
+            return
+        for name, variable in self._stacked.items():
+            value = ops.convert_to_numpy(variable).copy()
+            value[index] = weights[name]
+            variable.assign(value)
+
+    def save_own_variables(self, store):
+        if self.scanned:
+            for name, variable in self._stacked.items():
+                store[name] = ops.convert_to_numpy(variable)
+            return
+        weights = [named_weights(block) for block in self.blocks]
+        for name in weights[0]:
+            store[name] = np.stack([ops.convert_to_numpy(block[name]) for block in weights])
+
+    def load_own_variables(self, store):
+        weights = None if self.scanned else [named_weights(block) for block in self.blocks]
+        shapes = self._saved_shapes(weights)
+        found = {name: tuple(store[name].shape) for name in list(store.keys())}
+        if found != shapes:
+            wrong = sorted(k for k in {*found, *shapes} if found.get(k) != shapes.get(k))
+            raise ValueError(
+                f"The saved weights do not fit {self.path!r}: "
+                + "; ".join(f"{k}: file {found.get(k)}, layer {shapes.get(k)}" for k in wrong)
+            )
+        for name in shapes:
+            values = np.asarray(store[name])
+            if self.scanned:
+                self._stacked[name].assign(values)
+                continue
+            for block, value in zip(weights, values, strict=True):
+                block[name].assign(value)
+
+    def _saved_shapes(self, weights):
+        if self.scanned:
+            return {name: tuple(variable.shape) for name, variable in self._stacked.items()}
+        return {name: (self.depth, *v.shape) for name, v in weights[0].items()}
+
+    def __dir__(self):
+        # Keras' file writer visits what `dir` lists; the blocks are saved stacked by this layer.
+        return [name for name in super().__dir__() if name != "blocks"]
+
+
+class _Hidden:
+    """Holds a layer where Keras does not look for sublayers."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class _StackedRegularizer(keras.regularizers.Regularizer):
+    """The sum of a regularizer's losses over the blocks of a stacked weight."""
+
+    def __init__(self, regularizer):
+        self.regularizer = regularizer
+
+    def __call__(self, x):
+        return ops.sum(ops.vectorized_map(self.regularizer, ops.convert_to_tensor(x)))
+
+
+def named_weights(block) -> dict[str, keras.Variable]:
+    """Returns a built block's weights by their path inside it, dots for slashes."""
+    prefix = len(block.path) + 1
+    return {weight.path[prefix:].replace("/", "."): weight for weight in block.weights}

@@ -1,0 +1,1 @@
+"""Residual stacks of LSTM layers."""

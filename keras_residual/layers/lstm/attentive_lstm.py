@@ -1,0 +1,125 @@
+"""An LSTM layer that attends to a memory at every step."""
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers._loops.backends import scan
+from keras_residual.layers.registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class AttentiveLSTM(keras.layers.Layer):
+    """An LSTM layer whose input at each step holds what its last output finds in a memory.
+
+    p_ts = softmax over s of v · tanh(W h_{t-1} + U m_s), a_t = Σ_s p_ts m_s, and h_t, c_t =
+    LSTM([x_t, a_t], h_{t-1}, c_{t-1}). Masked steps of the memory get no weight; masked steps of
+    the sequences leave the states as they are.
+
+    Args:
+        units: Positive integer, width of the LSTM and of the attention's hidden layer.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: `(batch, time, features)`.
+        memory: `(batch, steps, width)`.
+        sequences_mask: `(batch, time)`, false where a step is to be passed over.
+        memory_mask: `(batch, steps)`, false where there is nothing to attend to.
+
+    Returns:
+        The outputs and the contexts side by side, `(batch, time, units + width)`.
+
+    Raises:
+        ValueError: If `units` is not a positive integer or an input has another rank.
+
+    Example:
+
+    >>> layer = AttentiveLSTM(8)
+    >>> layer(keras.ops.ones((2, 5, 3)), keras.ops.ones((2, 7, 4))).shape
+    (2, 5, 12)
+
+    Reference:
+        - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), equation 4.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = _checks.integer("units", units)
+        self.cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
+        dense = keras.layers.Dense
+        self.query = dense(units, use_bias=False, dtype=self.dtype_policy, name="query")
+        self.key = dense(units, use_bias=False, dtype=self.dtype_policy, name="key")
+        self.attention = keras.layers.AdditiveAttention(dtype=self.dtype_policy, name="attention")
+        self.supports_masking = True
+
+    def build(self, sequences_shape, memory_shape):
+        batch, width = sequences_shape[0], memory_shape[-1]
+        self.cell.build((batch, sequences_shape[-1] + width))
+        self.query.build((batch, self.units))
+        self.key.build(memory_shape)
+        keys_shape = (*memory_shape[:-1], self.units)
+        self.attention.build([(batch, 1, self.units), memory_shape, keys_shape])
+
+    def call(self, sequences, memory, sequences_mask=None, memory_mask=None):
+        keys = self.key(memory)
+        mask = None
+        if sequences_mask is not None:
+            mask = ops.expand_dims(ops.transpose(sequences_mask), -1)
+
+        def step(states, inputs):
+            x, live = inputs
+            output, context, new, _ = self.step(x, states, memory, keys, memory_mask)
+            if live is not None:
+                new = [ops.where(live, a, b) for a, b in zip(new, states, strict=True)]
+            return tuple(new), (output, context)
+
+        length, batch = ops.shape(sequences)[1], ops.shape(sequences)[0]
+        shapes = [((sequences.shape[0], size), self.compute_dtype) for size in self._widths(memory)]
+        _, emitted = scan(
+            step,
+            tuple(self.get_initial_state(batch)),
+            (ops.transpose(sequences, (1, 0, 2)), mask),
+            shapes,
+            length,
+        )
+        return ops.transpose(ops.concatenate(emitted, axis=-1), (1, 0, 2))
+
+    def _widths(self, memory):
+        return self.units, memory.shape[-1]
+
+    def step(self, inputs, states, memory, keys, memory_mask=None) -> tuple:
+        """Runs one time step.
+
+        Args:
+            inputs: `(batch, features)`.
+            states: What `get_initial_state` or the step before returned.
+            memory: `(batch, steps, width)`.
+            keys: `layer.key(memory)`, the same at all steps.
+            memory_mask: `(batch, steps)` or `None`.
+
+        Returns:
+            The output, the context, the list of next states and the attention's probabilities.
+        """
+        query = ops.expand_dims(self.query(states[0]), 1)
+        context, probabilities = self.attention(
+            [query, memory, keys], mask=[None, memory_mask], return_attention_scores=True
+        )
+        context = context[:, 0]
+        output, states = self.cell(ops.concatenate([inputs, context], axis=-1), list(states))
+        return output, context, states, probabilities[:, 0]
+
+    def get_initial_state(self, batch_size) -> list:
+        """Returns zeros for `h` and `c`."""
+        return [ops.zeros((batch_size, self.units), self.compute_dtype) for _ in range(2)]
+
+    def compute_output_shape(self, sequences_shape, memory_shape):
+        for name, shape in (("sequences", sequences_shape), ("memory", memory_shape)):
+            if len(shape) != 3:
+                raise ValueError(
+                    f"`{name}` must have rank 3, (batch, time, features). "
+                    f"Received: a shape of {tuple(shape)}"
+                )
+        return (*sequences_shape[:2], self.units + memory_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}

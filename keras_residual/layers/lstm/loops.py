@@ -1,0 +1,277 @@
+"""Two ways through a stack of LSTM layers, each one loop with a gradient written by hand.
+
+`run_layer` is the ordinary loop over time, one layer at a time. `run_wavefront` takes all layers
+at once: layer `l` at time `t` needs only `(l - 1, t)` and `(l, t - 1)`, so the cells on one
+anti-diagonal of (layer, time) are one batched product, `T + L - 1` steps instead of `T · L`. In
+both, the weights' gradient leaves the loop as one large product.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_residual.layers._loops.backends import scan, with_gradient
+from keras_residual.layers.lstm.cell import gradient_factors, gradient_step, lstm_cell
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopOptions:
+    """What a loop needs to know besides its tensors.
+
+    Args:
+        activation: Function of the candidate and of the cell state.
+        recurrent_activation: Function of the three gates.
+        hoist: Whether `run_layer` takes what does not recur, the product with the inputs and the
+            factors of the gradient, out of the loop. It saves steps' overhead and costs memory
+            traffic.
+        rematerialize: Whether the backward pass computes the pre-activations again.
+        unroll: Whether to write the steps out one after the other.
+        training: Whether a gradient is likely to be asked for.
+    """
+
+    activation: Callable
+    recurrent_activation: Callable
+    hoist: bool
+    rematerialize: bool
+    unroll: bool
+    training: bool
+
+    @property
+    def hand_written(self) -> bool:
+        """Whether the gradient of these activations is the one in `_lstm_cell`."""
+        return (
+            self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+        )
+
+    def cell(self, z, c, whole=False):
+        z = ops.cast(z, c.dtype)
+        return lstm_cell(z, c, self.activation, self.recurrent_activation, whole)
+
+    def scan(self, *arguments, reverse=False):
+        known = self.hand_written
+        return scan(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
+
+    def differentiable(self, forward, backward, arguments):
+        if self.hand_written:
+            return with_gradient(forward, backward, arguments, expected=self.training)
+        return forward(False, *arguments)[0]
+
+
+def _times(x, factor):
+    return x if factor is None else x * factor
+
+
+def _plus(x, bias):
+    return x if bias is None else x + bias
+
+
+def _hold(live, new, old):
+    return new if live is None else ops.where(live, new, old)
+
+
+def _still(live, dtype):
+    """Returns 1 where a step is passed over, so that the gradient of `h` goes past it."""
+    return None if live is None else ops.cast(ops.logical_not(live), dtype)
+
+
+def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropout=(None, None)):
+    """Runs one layer over a whole sequence.
+
+    Args:
+        options: The static description.
+        length: Number of time steps; an integer, or on TensorFlow a scalar tensor.
+        x: `(time, batch, features)`.
+        weights: `(kernel, recurrent_kernel, bias)`, in Keras' layout; the bias may be `None`.
+        states: `(h, c)`, each `(batch, units)`.
+        live: `(time, batch, 1)`, false where a step is to be passed over, or `None`.
+        dropout: What multiplies `x` and what multiplies `h`, each `(batch, …)` or `None`.
+
+    Returns:
+        The outputs `(time, batch, units)` and the last `h` and `c`.
+    """
+
+    def forward(save, *arguments):
+        return _layer_forward(options, length, save, *arguments)
+
+    def backward(saved, *gradients):
+        return _layer_backward(options, length, saved, *gradients)
+
+    return options.differentiable(forward, backward, (x, *weights, *states, live, *dropout))
+
+
+def _layer_forward(options, length, save, x, W, U, b, h, c, live, drop_x, drop_h):
+    def project(x):
+        return _plus(ops.matmul(_times(x, drop_x), W), b)
+
+    def step(carry, inputs):
+        h, c = carry
+        x, live = inputs
+        z = (x if options.hoist else project(x)) + ops.matmul(_times(h, drop_h), U)
+        h_new, c_new = options.cell(z, c, whole=options.hoist)
+        h_new = _hold(live, ops.cast(h_new, h.dtype), h)
+        kept = (ops.cast(c, h.dtype), z)[: len(specs) - 1]
+        return (h_new, _hold(live, c_new, c)), (h_new, *kept)
+
+    specs = [(h.shape, h.dtype)]
+    if save:
+        specs += [(h.shape, h.dtype)]
+        specs += [] if options.rematerialize else [((h.shape[0], U.shape[1]), h.dtype)]
+    inputs = (project(x) if options.hoist else x, live)
+    last, (hs, *kept) = options.scan(step, (h, c), inputs, specs, length)
+    return (hs, *last), (x, W, U, b, h, c, live, drop_x, drop_h, hs, *kept)
+
+
+def _layer_backward(options, length, saved, d_hs, dh, dc):
+    x, W, U, b, h, c, live, drop_x, drop_h, hs, cs, *zs = saved
+    W_t, U_t = ops.transpose(W), ops.transpose(U)
+    x = _times(x, drop_x)
+    h_before = _times(ops.concatenate([ops.expand_dims(h, 0), hs])[:-1], drop_h)
+
+    def factors_of(c_before, live, *kept):
+        """Of one step, or of all at once."""
+        if options.rematerialize:
+            kept = (_plus(ops.matmul(kept[0], W), b) + ops.matmul(kept[1], U),)
+        return gradient_factors(ops.cast(kept[0], c.dtype), ops.cast(c_before, c.dtype), live)
+
+    def step(carry, inputs):
+        dh, dc = carry
+        d_out, still, *rest = inputs
+        factors = [ops.cast(f, c.dtype) for f in rest] if options.hoist else factors_of(*rest)
+        dh = dh + ops.cast(d_out, c.dtype)
+        dz, dc = gradient_step(factors, dh, dc)
+        dz = ops.cast(dz, h.dtype)
+        dh_before = ops.cast(_times(ops.matmul(dz, U_t), drop_h), c.dtype)
+        return (dh_before if still is None else dh_before + dh * still, dc), (dz,)
+
+    rest = (cs, live, *((x, h_before) if options.rematerialize else zs))
+    if options.hoist:
+        rest = [ops.cast(factor, h.dtype) for factor in factors_of(*rest)]
+    (dh, dc), (dz,) = options.scan(
+        step,
+        (ops.cast(dh, c.dtype), dc),
+        (d_hs, _still(live, c.dtype), *rest),
+        [((h.shape[0], U.shape[1]), h.dtype)],
+        length,
+        reverse=True,
+    )
+    dx = _times(ops.matmul(dz, W_t), drop_x)
+    dW, dU = (_weight_gradient(a, dz) for a in (x, h_before))
+    db = None if b is None else ops.sum(dz, axis=(0, 1))
+    return dx, dW, dU, db, ops.cast(dh, h.dtype), dc, None, None, None
+
+
+def _weight_gradient(a, dz):
+    """Returns the sum over steps and batch of the outer products, as one matrix product."""
+    a, dz = (ops.reshape(v, (-1, v.shape[-1])) for v in (a, dz))
+    return ops.matmul(ops.transpose(a), dz)
+
+
+def run_wavefront(options: LoopOptions, length, x, weights, states, residual, mask, dropout):
+    """Runs a stack of layers of one width over a whole sequence.
+
+    Args:
+        options: The static description.
+        length: Number of time steps; an integer, or on TensorFlow a scalar tensor.
+        x: `(time, batch, units)`.
+        weights: `(kernels, biases)`: `(layers, 2 · units, 4 · units)`, each kernel above its
+            recurrent kernel, and `(layers, 1, 4 · units)` or `None`.
+        states: `(h, c)`, each `(layers, batch, units)`.
+        residual: For each layer, whether its input is added to its output.
+        mask: `(time, batch)`, false where a step is to be passed over, or `None`.
+        dropout: What multiplies inputs and `h`, side by side, `(layers, batch, 2 · units)`, or
+            `None`.
+
+    Returns:
+        The outputs `(time, batch, units)` and the last `h` and `c`.
+    """
+    late = len(residual) - 1
+    live = _live_cells(length, late + 1, mask)
+    arguments = (_pad_time(x, 0, late), *weights, *states, live, dropout)
+
+    def forward(save, *arguments):
+        return _wavefront_forward(options, residual, length + late, save, *arguments)
+
+    def backward(saved, *gradients):
+        return _wavefront_backward(options, residual, length + late, saved, *gradients)
+
+    outputs, h, c = options.differentiable(forward, backward, arguments)
+    return outputs[late:], h, c
+
+
+def _live_cells(length, layers, mask):
+    """Returns `(steps, layers, batch or 1, 1)`: whether a step of the loop is a step of a layer."""
+    times = ops.ones((length, 1), "bool") if mask is None else mask
+    rows = [_pad_time(times, layer, layers - 1 - layer) for layer in range(layers)]
+    return ops.expand_dims(ops.stack(rows, axis=1), -1)
+
+
+def _pad_time(x, before, after):
+    return ops.pad(x, [(before, after)] + [(0, 0)] * (len(x.shape) - 1))
+
+
+def _add_residual(residual, y, inputs):
+    """Returns `y` plus the inputs of the residual layers."""
+    if not any(residual):
+        return y
+    if all(residual):
+        return y + inputs
+    chosen = ops.reshape(ops.convert_to_tensor(residual, dtype="bool"), (-1, 1, 1))
+    return y + ops.where(chosen, inputs, ops.zeros((), inputs.dtype))
+
+
+def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, dropout):
+    def step(carry, inputs):
+        out, h, c = carry
+        x, live = inputs
+        below = ops.concatenate([ops.expand_dims(x, 0), out[:-1]], axis=0)
+        a = _times(ops.concatenate([below, h], axis=-1), dropout)
+        z = _plus(ops.matmul(a, W), b)
+        h_new, c_new = options.cell(z, c)
+        h_new = ops.where(live, ops.cast(h_new, h.dtype), h)
+        out = _add_residual(residual, h_new, below)
+        kept = (a, ops.cast(c, h.dtype), z)[: len(specs) - 1]
+        return (out, h_new, ops.where(live, c_new, c)), (out[-1], *kept)
+
+    layers, batch, units = h.shape
+    specs = [((batch, units), h.dtype)]
+    if save:
+        widths = (2, 1) if options.rematerialize else (2, 1, 4)
+        specs += [((layers, batch, width * units), h.dtype) for width in widths]
+    carry = (ops.zeros_like(h), h, c)
+    (_, *last), (tops, *kept) = options.scan(step, carry, (x, live), specs, steps)
+    return (tops, *last), (W, b, c, live, dropout, *kept)
+
+
+def _wavefront_backward(options, residual, steps, saved, d_tops, dh, dc):
+    W, b, c, live, dropout, a, cs, *zs = saved
+    dtype, (layers, batch, units) = a.dtype, c.shape
+    W_t = ops.swapaxes(W, 1, 2)
+
+    def step(carry, inputs):
+        d_below, dh, dc = carry
+        d_top, still, live, c_before, *kept = inputs
+        z = _plus(ops.matmul(kept[0], W), b) if options.rematerialize else kept[0]
+        factors = gradient_factors(ops.cast(z, c.dtype), ops.cast(c_before, c.dtype), live)
+        d_out = ops.concatenate([d_below, ops.expand_dims(d_top, 0)], axis=0)
+        dh = dh + ops.cast(d_out, c.dtype)
+        dz, dc = gradient_step(factors, dh, dc)
+        dz = ops.cast(dz, dtype)
+        d_inputs, dh_before = ops.split(_times(ops.matmul(dz, W_t), dropout), 2, axis=-1)
+        d_inputs = _add_residual(residual, d_inputs, d_out)
+        dh = ops.cast(dh_before, c.dtype) + dh * still
+        return (d_inputs[1:], dh, dc), (dz, d_inputs[0])
+
+    (_, dh, dc), (dz, dx) = options.scan(
+        step,
+        (ops.zeros_like(ops.cast(c, dtype))[1:], ops.cast(dh, c.dtype), dc),
+        (d_tops, _still(live, c.dtype), live, cs, a if options.rematerialize else zs[0]),
+        [((layers, batch, 4 * units), dtype), ((batch, units), dtype)],
+        steps,
+        reverse=True,
+    )
+    dW = ops.einsum("tlbi,tlbo->lio", a, dz)
+    db = None if b is None else ops.expand_dims(ops.sum(dz, axis=(0, 2)), 1)
+    return dx, dW, db, ops.cast(dh, dtype), dc, None, None

@@ -1,0 +1,68 @@
+"""States of a `ResidualLSTM`: an `h` and a `c` for each layer and direction."""
+
+from keras import ops
+
+from keras_residual.layers.lstm import checks, stack
+
+
+class LSTMStates:
+    """The part of `ResidualLSTM` that keeps states, within a layer or from step to step."""
+
+    @property
+    def state_count(self) -> int:
+        """Number of state tensors: `h` and `c` for each layer, twice for a bidirectional one."""
+        return 2 * (self.num_layers + self.bidirectional_bottom)
+
+    def step(self, inputs, states) -> tuple:
+        """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
+
+        Args:
+            inputs: `(batch, features)`.
+            states: What `get_initial_state` or the step before returned.
+
+        Returns:
+            The output `(batch, units)` and the list of next states.
+        """
+        if self.bidirectional_bottom:
+            raise ValueError(
+                "`step` is not possible with bidirectional_bottom=True: the backward direction "
+                "needs the whole sequence"
+            )
+        inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
+        checks.step_shape(inputs, self.cells[0].kernel.shape[0] if self.built else None)
+        if not self.built:
+            self.build((inputs.shape[0], None, inputs.shape[-1]))
+        checks.state_shapes("states", states, inputs.shape[0], self.units, self.state_count)
+        return stack.step(self, inputs, states)
+
+    def get_initial_state(self, batch_size) -> list:
+        """Returns zeros for every `h` and `c`, in the order of `initial_state`."""
+        dtypes = (self.compute_dtype, stack.state_dtype(self))
+        return [
+            ops.zeros((batch_size, self.units), dtype) for dtype in dtypes * (self.state_count // 2)
+        ]
+
+    def reset_state(self):
+        """Sets the states of a stateful layer to zero."""
+        for state in self.states or ():
+            state.assign(ops.zeros(state.shape, state.dtype))
+
+    reset_states = reset_state
+
+    def _add_states(self, batch):
+        if batch is None:
+            raise ValueError(
+                "`stateful=True` needs a fixed batch size, as `keras.Input(batch_size=...)` gives "
+                f"it. Received: an input of {self.name!r} without one"
+            )
+        self.states = [
+            self.add_weight(
+                shape=(batch, self.units),
+                initializer="zeros",
+                trainable=False,
+                # Read as they are under a mixed policy, whose cell states are float32.
+                autocast=False,
+                name=f"state_{i}",
+            )
+            for i in range(self.state_count)
+        ]

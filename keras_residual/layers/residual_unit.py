@@ -1,0 +1,226 @@
+"""What a basic and a bottleneck block share: options, order of operations, shortcut, sum."""
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.composite import BlockLayer, chain, fresh_initializer
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.parametric_relu import learned
+from keras_residual.layers.shortcut import KINDS, Shortcut
+from keras_residual.layers.squeeze_excite import SqueezeExcite
+from keras_residual.layers.stochastic_depth import StochasticDepth
+
+ORDERS = ("post", "pre", "inner")
+
+
+class ResidualUnit(BlockLayer):
+    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or with the activation elsewhere.
+
+    A subclass implements `convolutions()`, the arguments of each convolution of F in order.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        dilation_rate: int = 1,
+        first_dilation_rate: int | None = None,
+        activation_order: str = "post",
+        shortcut: str = "projection",
+        normalize_identity: bool = False,
+        share_preactivation: bool = False,
+        se_ratio: float = 0.0,
+        se_divisor: int = 1,
+        drop_path_rate: float = 0.0,
+        dropout_rate: float = 0.0,
+        blur_pool: bool = False,
+        zero_init_residual: bool = False,
+        residual_scale: float = 1.0,
+        conv_bias: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = _checks.integer("filters", filters)
+        self.strides = _checks.integer("strides", strides)
+        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
+        if first_dilation_rate is not None:
+            first_dilation_rate = _checks.integer("first_dilation_rate", first_dilation_rate)
+        self.first_dilation_rate = first_dilation_rate
+        self.activation_order = _checks.choice("activation_order", activation_order, ORDERS)
+        self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
+        self.share_preactivation = _checks.boolean("share_preactivation", share_preactivation)
+        self.se_ratio = _checks.real("se_ratio", se_ratio, 0.0, 1.0)
+        self.se_divisor = _checks.integer("se_divisor", se_divisor)
+        self.drop_path_rate = _checks.real("drop_path_rate", drop_path_rate, 0, 1, open_end=True)
+        self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
+        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
+        self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
+        self.conv_bias = _checks.boolean("conv_bias", conv_bias)
+        self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
+        self._check_combinations()
+
+    def _check_combinations(self):
+        ratio, strides, order = self.se_ratio, self.strides, self.activation_order
+        _checks.effective("se_divisor", self.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
+        _checks.effective(
+            "first_dilation_rate",
+            self.first_dilation_rate,
+            None,
+            strides == 1,
+            "strides=1",
+            strides=strides,
+        )
+        for name in ("share_preactivation", "conv_bias"):
+            _checks.effective(
+                name,
+                getattr(self, name),
+                False,
+                self.preactivated,
+                'activation_order="pre"',
+                activation_order=order,
+            )
+
+    def convolutions(self) -> list[dict]:
+        """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
+        raise TypeError(f"{type(self).__name__} must implement `convolutions`.")
+
+    def strided_options(self) -> dict:
+        """Returns strides and dilation of the convolution that takes the strides."""
+        dilation = self.first_dilation_rate or self.dilation_rate
+        return {"strides": self.strides, "dilation_rate": dilation if self.strides == 1 else 1}
+
+    @property
+    def preactivated(self) -> bool:
+        return self.activation_order == "pre"
+
+    def _make_sublayers(self):
+        """Makes the sublayers; a subclass calls it when its own arguments are set."""
+        self.norm1 = self._make_norm1() if self.preactivated else None
+        specifications = self.convolutions()
+        last = len(specifications) - 1
+        self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
+        for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
+            setattr(self, name, self._make_convolution(index, name, arguments, index == last))
+        self.squeeze_excite = self._make_squeeze_excite() if self.se_ratio else None
+        self.dropout = None
+        if self.dropout_rate:
+            self.dropout = keras.layers.Dropout(
+                self.dropout_rate, dtype=self.dtype_policy, name="dropout"
+            )
+        self.drop_path = StochasticDepth(
+            self.drop_path_rate, dtype=self.dtype_policy, name="drop_path"
+        )
+        self.shortcut = self._make_shortcut()
+        self.prelu = None
+        if self.activation_order == "post":
+            self.prelu = learned(self.activation, **self.sublayer_options())
+
+    def _make_norm1(self):
+        return NormActivation(
+            self.normalization,
+            self.activation,
+            self.norm_momentum,
+            self.norm_epsilon,
+            name="norm1",
+            **self.sublayer_options(),
+        )
+
+    def _make_convolution(self, index, name, arguments, last):
+        options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}
+        if last:
+            options["activation"] = None
+        if last and self.preactivated:
+            options["normalization"] = "none"
+            options["use_bias"] = self.conv_bias or self.normalization == "none"
+        if last and self.zero_init_residual:
+            normalized = options["normalization"] not in ("none", "folded")
+            options |= {"zero_gamma": True} if normalized else {"kernel_initializer": "zeros"}
+        return ConvNorm(name=name, **options)
+
+    def _make_squeeze_excite(self):
+        return SqueezeExcite(
+            self.se_ratio,
+            self.se_divisor,
+            kernel_initializer=fresh_initializer(self.kernel_initializer, len(self._convs)),
+            kernel_regularizer=self.kernel_regularizer,
+            name="squeeze_excite",
+            **self.sublayer_options(),
+        )
+
+    def _make_shortcut(self):
+        options = {**self.block_options(len(self._convs) + 2), "activation": None}
+        if self.preactivated:
+            options["normalization"] = "none"
+            options["use_bias"] = self.conv_bias
+        return Shortcut(
+            self.filters,
+            self.strides,
+            self._shortcut_kind,
+            normalize_identity=self.normalize_identity,
+            blur_pool=self.blur_pool,
+            name="shortcut",
+            **options,
+        )
+
+    def plan(self, input_shape):
+        convs = [getattr(self, name) for name in self._convs]
+        steps, output_shape = chain([self.norm1, *convs, self.squeeze_excite], input_shape)
+        self.shortcut.plan(input_shape)
+        steps.append((self.shortcut, input_shape))
+        if self.prelu is not None:
+            steps.append((self.prelu, output_shape))
+        return steps, output_shape
+
+    def call(self, inputs, training=None, drop_path_rate=None):
+        return self.merged(*self.branches(inputs, training, drop_path_rate))
+
+    def branches(self, inputs, training=None, drop_path_rate=None) -> tuple:
+        """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
+        x = shortcut = inputs
+        if self.preactivated:
+            x = self.norm1(inputs, training=training)
+            projected = self.shortcut.conv is not None
+            shortcut = x if projected or self.share_preactivation else inputs
+        for name in self._convs:
+            if self.dropout is not None and name == self._convs[-1]:
+                x = self.dropout(x, training=training)
+            x = getattr(self, name)(x, training=training)
+        if self.squeeze_excite is not None:
+            x = self.squeeze_excite(x)
+        if self.residual_scale != 1:
+            x = ops.multiply(x, self.residual_scale)
+        x = self.drop_path(x, training=training, rate=drop_path_rate)
+        if self._shortcut_kind == "none":
+            return x, None
+        return x, self.shortcut(shortcut, training=training)
+
+    def merged(self, residual, shortcut):
+        """Returns the output from what `branches` returned."""
+        x = residual if shortcut is None else ops.add(residual, shortcut)
+        if self.activation_order != "post":
+            return x
+        return self.activation(x) if self.prelu is None else self.prelu(x)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "dilation_rate": self.dilation_rate,
+            "first_dilation_rate": self.first_dilation_rate,
+            "activation_order": self.activation_order,
+            "shortcut": self._shortcut_kind,
+            "normalize_identity": self.normalize_identity,
+            "share_preactivation": self.share_preactivation,
+            "se_ratio": self.se_ratio,
+            "se_divisor": self.se_divisor,
+            "drop_path_rate": self.drop_path_rate,
+            "dropout_rate": self.dropout_rate,
+            "blur_pool": self.blur_pool,
+            "zero_init_residual": self.zero_init_residual,
+            "residual_scale": self.residual_scale,
+            "conv_bias": self.conv_bias,
+        }

@@ -1,0 +1,284 @@
+"""From a row of layers to a functional model: input, body, head, weights."""
+
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers.composite import checked_activation, checked_data_format
+from keras_residual.models import _requirements
+
+
+@dataclass(frozen=True)
+class Body:
+    """The layers of a network in order, without its head.
+
+    Attributes:
+        layers: Unbuilt layers, each applied to the output of the one before.
+        features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
+        strides: The factor by which the whole body reduces the spatial sizes.
+        skips: Additions over several layers: the position in `layers` behind which the input of
+            the layer at another position is added.
+    """
+
+    layers: list[keras.layers.Layer]
+    features: dict[str, int]
+    strides: int
+    skips: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named network: an architecture and what it was published for.
+
+    Attributes:
+        name: Name of the factory function.
+        architecture: The family's options; `architecture.body(dtype, data_format)` makes a `Body`.
+        input_shape: Published input shape, channels last.
+        classes: Published number of classes, `None` for a network that puts out images.
+        paper: Address of the paper.
+    """
+
+    name: str
+    architecture: object
+    input_shape: tuple[int | None, ...]
+    classes: int | None
+    paper: str
+
+    @property
+    def default_name(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Top:
+    """What a model puts on its body, keras.applications' arguments."""
+
+    include_top: bool = True
+    pooling: str | None = None
+    classes: int = 1000
+    classifier_activation: object = "softmax"
+    features: bool | tuple[str, ...] = field(default=False)
+
+    def checked(self, body: Body) -> "Top":
+        """Returns itself with `features` as a tuple of names, or raises a ValueError."""
+        _checks.boolean("include_top", self.include_top)
+        _checks.choice("pooling", self.pooling, (None, "avg", "max"))
+        classes = _checks.integer("classes", self.classes)
+        checked_activation(self.classifier_activation, "classifier_activation")
+        names = self.features
+        if isinstance(names, bool):
+            names = tuple(body.features) if names else ()
+        known = isinstance(names, (tuple, list)) and all(name in [*body.features] for name in names)
+        if not known:
+            raise ValueError(
+                f"`features` must be True, False or a tuple of {tuple(body.features)}. "
+                f"Received: features={self.features!r}"
+            )
+        if names and self.pooling is not None:
+            raise ValueError(
+                "`pooling` has no effect on `features`, which are not pooled. "
+                f"Received: pooling={self.pooling!r}, features={self.features!r}"
+            )
+        return replace(self, classes=classes, features=tuple(names))
+
+    def layers(self, rank: int, policy, data_format: str) -> list[keras.layers.Layer]:
+        """Returns the layers of the head for `rank` spatial axes."""
+        pooling = "avg" if self.include_top else self.pooling
+        if pooling is None:
+            return []
+        kind = {"avg": "Average", "max": "Max"}[pooling]
+        pool_class = getattr(keras.layers, f"Global{kind}Pooling{rank}D")
+        head = [pool_class(data_format=data_format, dtype=policy, name="pool")]
+        if self.include_top:
+            # Probabilities of a thousand classes need more digits than half precision has.
+            mixed = policy.compute_dtype != policy.variable_dtype
+            head.append(
+                keras.layers.Dense(
+                    self.classes,
+                    activation=self.classifier_activation,
+                    dtype=policy.variable_dtype if mixed else policy,
+                    name="classifier",
+                )
+            )
+        return head
+
+
+def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
+    """Splits `options` into those of the architecture and those of every model."""
+    fields = architecture_type.__dataclass_fields__
+    common = ("features", "include_preprocessing", "dtype", "data_format")
+    for option in options:
+        _checks.known("architecture option", option, [*fields, *common])
+    return (
+        {key: value for key, value in options.items() if key in fields},
+        {key: value for key, value in options.items() if key in common},
+    )
+
+
+def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None, default=None):
+    """Returns body, checked top and head layers of a network over `rank` spatial axes.
+
+    Options in which the architecture differs from `default` must have an effect.
+    """
+    policy = checked_policy(dtype)
+    data_format = checked_data_format(data_format)
+    body = architecture.body(policy, data_format)
+    if default is not None:
+        _requirements.check(architecture, body, default)
+    top = top.checked(body)
+    return body, top, [] if top.features else top.layers(rank, policy, data_format)
+
+
+def assemble(
+    architecture,
+    top: Top,
+    *,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    default_shape,
+    name: str,
+    variant: Variant | None = None,
+    default=None,
+    include_preprocessing: bool = False,
+    dtype=None,
+    data_format=None,
+) -> keras.Model:
+    """Builds the functional model and loads its weights.
+
+    Options in which the architecture differs from `default` must have an effect.
+    """
+    checked_name(name)
+    data_format = checked_data_format(data_format)
+    inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
+    rank = len(inputs.shape) - 2
+    body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
+    _check_size(inputs.shape, body.strides, data_format)
+    outputs = [inputs]
+    if _checks.boolean("include_preprocessing", include_preprocessing):
+        outputs = [_normalization(weights, variant, dtype, data_format, inputs)(inputs)]
+    for position, layer in enumerate([*body.layers, *head]):
+        outputs.append(layer(outputs[-1]))
+        if position in body.skips:
+            skipped = outputs[body.skips[position]]
+            outputs[-1] = _addition(position, body, dtype)([outputs[-1], skipped])
+    result = outputs[-1]
+    if top.features:
+        result = {key: outputs[body.features[key] + 1] for key in top.features}
+    model = keras.Model(_source(inputs), result, name=name)
+    if weights is not None:
+        from keras_residual.weights import load_for_factory
+
+        load_for_factory(model, weights, variant)
+    return model
+
+
+def options_of_weights(weights, variant: Variant) -> dict[str, object]:
+    """Returns the architecture options that published weights ask for."""
+    if weights is None:
+        return {}
+    from keras_residual.weights import options_for_factory
+
+    return options_for_factory(weights, variant)
+
+
+def _addition(position, body, dtype):
+    policy = checked_policy(dtype)
+    last = position == len(body.layers) - 1
+    return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
+
+
+def _normalization(weights, variant, dtype, data_format, inputs):
+    """Returns the layer that scales images with values 0…255 as the weights expect."""
+    from keras_residual.weights import preprocessing_for_factory
+
+    channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
+    preprocessing = preprocessing_for_factory(weights, variant).with_channels(channels)
+    return preprocessing.layer(
+        data_format=data_format, dtype=checked_policy(dtype), name="preprocessing"
+    )
+
+
+def checked_name(name: str) -> str:
+    """Returns the name of a model, or raises if it is none."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
+    return name
+
+
+def checked_policy(dtype) -> keras.DTypePolicy:
+    """Returns a dtype policy, the global one for `None`, or raises naming the argument."""
+    try:
+        policy = keras.dtype_policies.get(keras.config.dtype_policy() if dtype is None else dtype)
+        floating = keras.backend.is_float_dtype(policy.compute_dtype)
+    except (ValueError, TypeError, AttributeError):
+        floating = False
+    if not floating:
+        raise ValueError(
+            "`dtype` must be a floating dtype policy or its name, such as 'float32' or "
+            f"'mixed_bfloat16'. Received: dtype={dtype!r}"
+        )
+    return policy
+
+
+def _inputs(input_tensor, input_shape, default_shape, include_top, data_format):
+    if input_tensor is not None:
+        return _checked_input_tensor(input_tensor, input_shape, data_format)
+    if input_shape is None:
+        spatial, channels = default_shape[:-1], default_shape[-1]
+        spatial = spatial if include_top else (None,) * len(spatial)
+        first = data_format == "channels_first"
+        input_shape = (channels, *spatial) if first else (*spatial, channels)
+    return keras.Input(checked_input_shape(input_shape, data_format), name="image")
+
+
+def _checked_input_tensor(input_tensor, input_shape, data_format):
+    if not keras.utils.is_keras_tensor(input_tensor) or len(input_tensor.shape) not in (3, 4, 5):
+        raise ValueError(
+            "`input_tensor` must be a Keras tensor (batch, *spatial, channels) with one to three "
+            f"spatial axes. Received: input_tensor={input_tensor!r}"
+        )
+    shape = tuple(input_tensor.shape[1:])
+    if input_shape is not None and checked_input_shape(input_shape, data_format) != shape:
+        raise ValueError(
+            f"`input_shape` must be that of `input_tensor`, {shape}, or be left out. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return input_tensor
+
+
+def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]:
+    """Returns an input shape without batch as a tuple, or raises naming the argument."""
+    valid = isinstance(input_shape, (tuple, list)) and len(input_shape) in (2, 3, 4)
+    if valid:
+        channels = input_shape[0] if data_format == "channels_first" else input_shape[-1]
+        sizes_valid = all(
+            size is None
+            or (isinstance(size, numbers.Integral) and not isinstance(size, bool) and size > 0)
+            for size in input_shape
+        )
+        valid = sizes_valid and channels is not None
+    if not valid:
+        raise ValueError(
+            "`input_shape` must be a tuple of one to three spatial sizes (positive integers or "
+            f"None) and a number of channels, {data_format}. Received: input_shape={input_shape!r}"
+        )
+    return tuple(size if size is None else int(size) for size in input_shape)
+
+
+def _source(inputs):
+    """Returns the input that a tensor was computed from; a list where it was from several."""
+    sources = keras.utils.get_source_inputs(inputs)
+    return sources[0] if len(sources) == 1 else sources
+
+
+def _check_size(shape, strides, data_format):
+    spatial = shape[2:] if data_format == "channels_first" else shape[1:-1]
+    if any(size is not None and size < strides for size in spatial):
+        raise ValueError(
+            f"The network reduces its input by {strides}, so every spatial size of `input_shape` "
+            f"must be at least {strides}. Received: input_shape={tuple(shape[1:])}"
+        )
