@@ -1,6 +1,7 @@
 """Numbers that tests compute with: weights and inputs from formulas, gradients in any backend."""
 
 import functools
+import importlib.util
 import inspect
 import math
 
@@ -24,6 +25,12 @@ def dataset_at_hand(name):
         return data.load(name)
     except (ImportError, data.DatasetError) as error:
         pytest.skip(str(error))
+
+
+def skip_without(package):
+    """Skips a test whose child process needs a package, such as the JAX backend needs jax."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
 
 
 def sequential_value(name, shape, offset):

@@ -1,29 +1,38 @@
-"""The tables of the README are what the code says. `python tests/test_readme.py` rewrites them."""
+"""The tables of the README are what the code says. `python tests/test_readme.py` rewrites them.
 
+Counts come from `models/golden_counts.csv`, with which `models/test_counts.py` compares the code.
+"""
+
+import csv
 import pathlib
 import re
 
 import keras_residual
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
+COUNTS = pathlib.Path(__file__).parent / "models" / "golden_counts.csv"
 BEGIN, END = "<!-- models -->\n", "<!-- /models -->"
 
 
 def models_table() -> str:
-    """Returns the table of all models, counted now."""
+    """Returns the table of all models."""
     from keras_residual.models.registry import VARIANTS
 
+    with COUNTS.open(encoding="utf-8") as table:
+        counts = {row["name"]: row for row in csv.DictReader(table)}
     rows = [
         "| model | parameters | trainable | MACs | input | paper |",
         "|---|---:|---:|---:|---|---|",
     ]
     for name in keras_residual.list_models():
         variant = VARIANTS[name]
-        cost = keras_residual.analysis.cost(name)
+        parameters, trainable, macs = (
+            int(counts[name][column]) for column in ("parameters", "trainable_parameters", "macs")
+        )
         size = "×".join(str(n) for n in variant.input_shape)
         rows.append(
-            f"| `{name}` | {cost.parameters:,} | {cost.trainable_parameters:,} "
-            f"| {cost.macs / 1e9:.3f} G | {size} | {variant.paper} |"
+            f"| `{name}` | {parameters:,} | {trainable:,} "
+            f"| {macs / 1e9:.3f} G | {size} | {variant.paper} |"
         )
     return "\n".join(rows) + "\n"
 

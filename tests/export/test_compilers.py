@@ -1,6 +1,5 @@
 """What compilers make of exported models: XLA, JAX for three platforms, and a TPU's."""
 
-import importlib.util
 import os
 import pathlib
 import re
@@ -9,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from support import set_sequential_weights
+from support import set_sequential_weights, skip_without
 
 import keras_residual
 from keras_residual import export
@@ -80,6 +79,7 @@ for outputs, steps, formats in ((apart, 4, both), ({"a": long - short, "b": apar
 @pytest.mark.slow
 def test_models_on_jax_are_exported_for_every_platform(tmp_path):
     """The files agree with the same network here, on TensorFlow."""
+    skip_without("jax")
     from jax import export as jax_export
 
     tests = pathlib.Path(__file__).parents[1]
@@ -109,8 +109,7 @@ def test_keras_own_exporter_writes_folded_models_for_openvino(tmp_path):
 
 @pytest.mark.slow
 def test_a_tpu_compiler_takes_inference_and_training():
-    if importlib.util.find_spec("libtpu") is None:
-        pytest.skip("libtpu, the compiler, is not installed: pip install jax[tpu]")
+    skip_without("libtpu")  # the compiler, from `pip install jax[tpu]`
     script = pathlib.Path(__file__).parents[1] / "benchmarks" / "tpu_compile.py"
     command = [sys.executable, str(script), "tiny", "16"]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import skip_without
 
 SCRIPT = Path(__file__).parent / "one_training.py"
 pytestmark = pytest.mark.slow
@@ -37,6 +38,7 @@ def check(found, expected):
 
 @pytest.mark.parametrize(("backend", "devices"), [("jax", "jax:2"), ("tensorflow", "mirrored:2")])
 def test_two_devices(tmp_path, backend, devices):
+    skip_without(backend)
     expected = losses(start(tmp_path / "one", "none", KERAS_BACKEND=backend))
     check(losses(start(tmp_path / "two", devices, KERAS_BACKEND=backend)), expected)
     again = losses(start(tmp_path / "two", devices, KERAS_BACKEND=backend, EPOCHS="4"))
@@ -45,6 +47,7 @@ def test_two_devices(tmp_path, backend, devices):
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_train_in_the_step(backend):
+    skip_without(backend)
     tests = [sys.executable, "-m", "pytest", "-q", str(SCRIPT.with_name("test_in_step.py"))]
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(tests, env=environment, cwd=SCRIPT.parents[2], capture_output=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support import skip_without
 
 SCRIPT = """
 import json, sys
@@ -30,6 +31,7 @@ print(json.dumps([row.status, row.reason, row.metrics.get("loss")]))
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_learn_what_one_learns(backend, tmp_path):
+    skip_without(backend)
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
