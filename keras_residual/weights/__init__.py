@@ -1,5 +1,6 @@
 """Weights from elsewhere: where they come from, safe reading, what they expect and mean."""
 
+from keras_residual.weights._readers.keras_archive import check_keras_archive
 from keras_residual.weights.arrays import Arrays, LayerEntry
 from keras_residual.weights.cache import cache_directory, cached_path, fetch
 from keras_residual.weights.download import DownloadError
@@ -22,7 +23,6 @@ from keras_residual.weights.loading import (
 )
 from keras_residual.weights.matching import MismatchError
 from keras_residual.weights.preprocessing import Preprocessing
-from keras_residual.weights.readers.keras_archive import check_keras_archive
 from keras_residual.weights.sources import (
     WeightSource,
     find,

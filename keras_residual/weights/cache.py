@@ -8,7 +8,7 @@ import urllib.parse
 
 import filelock
 
-from keras_residual.weights import digests, hub
+from keras_residual.weights import _digests, _hub
 from keras_residual.weights.download import download
 from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.sources import WeightSource, asset
@@ -32,7 +32,7 @@ def cached_path(source: WeightSource | str) -> pathlib.Path:
     folder = cache_directory() / "weights"
     location = source.location if isinstance(source, WeightSource) else source
     if location.startswith("hf://"):
-        return folder / "hub" / hub.parse(location).relative_path
+        return folder / "hub" / _hub.parse(location).relative_path
     name = pathlib.PurePosixPath(urllib.parse.urlsplit(location).path).name
     if not name:
         raise ValueError(f"`source` must be the URL of a file. Received: source={source!r}")
@@ -82,7 +82,7 @@ def fetch(
     if _usable(target, digest):
         return target
     if location.startswith("hf://"):
-        return hub.fetch(location, target, timeout)
+        return _hub.fetch(location, target, timeout)
     target.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{target}.lock"):
         if not _usable(target, digest):
@@ -93,7 +93,7 @@ def fetch(
 
 def _shipped(source: WeightSource) -> pathlib.Path:
     path = cached_path(source)
-    if not path.is_file() or not digests.matches(path, source.digest):
+    if not path.is_file() or not _digests.matches(path, source.digest):
         raise WeightsError(f"{path}: not as it came with the package; install it again")
     return path
 
@@ -103,13 +103,13 @@ def _usable(target: pathlib.Path, digest: str | None) -> bool:
     if not target.is_file():
         return False
     if digest is not None:
-        return digests.matches(target, digest)
+        return _digests.matches(target, digest)
     noted = _note(target)
     if not noted.is_file():
         _note_digest(target)
         return True
     expected = "sha256:" + noted.read_text(encoding="utf-8").split()[0]
-    if not digests.matches(target, expected):
+    if not _digests.matches(target, expected):
         raise WeightsError(
             f"{target}: changed since it was downloaded; delete it to download it again, "
             f"or {noted.name} to accept it"
@@ -123,7 +123,7 @@ def _note(target: pathlib.Path) -> pathlib.Path:
 
 def _note_digest(target: pathlib.Path) -> None:
     """Writes the file's hash beside it, in the format of `sha256sum`."""
-    hexadecimal = digests.digest_of(target).partition(":")[2]
+    hexadecimal = _digests.digest_of(target).partition(":")[2]
     temporary = target.with_name(f"{target.name}.sha256.{os.getpid()}")
     # A cache that others prepared may be read-only.
     with contextlib.suppress(PermissionError):

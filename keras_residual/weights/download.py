@@ -10,7 +10,7 @@ import requests
 from rich import progress as rich_progress
 from rich.console import Console
 
-from keras_residual.weights import digests
+from keras_residual.weights import _digests
 from keras_residual.weights.errors import WeightsError, first_line
 
 # pooch and keras.utils.get_file neither resume a download nor keep two processes apart, and
@@ -63,12 +63,12 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = _resumable(part, digest) > 0
         _collect(url, part, digest, timeout, progress)
-        if digest is not None and resumed and not digests.matches(part, digest):
+        if digest is not None and resumed and not _digests.matches(part, digest):
             # The older part belonged to something else; only a whole transfer can tell.
             _discard(part)
             _collect(url, part, digest, timeout, progress)
-        if digest is not None and not digests.matches(part, digest):
-            actual = digests.digest_of(part, digest.partition(":")[0])
+        if digest is not None and not _digests.matches(part, digest):
+            actual = _digests.digest_of(part, digest.partition(":")[0])
             _discard(part)
             raise _Failed(f"expected {digest}, found {actual}")
         os.replace(part, target)

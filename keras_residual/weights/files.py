@@ -5,10 +5,8 @@ import pathlib
 
 import h5py
 
-from keras_residual.weights import digests
-from keras_residual.weights.arrays import Arrays
-from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.readers import (
+from keras_residual.weights import _digests
+from keras_residual.weights._readers import (
     hdf5_file,
     keras_archive,
     npz_file,
@@ -16,6 +14,8 @@ from keras_residual.weights.readers import (
     torch_file,
     zip_files,
 )
+from keras_residual.weights.arrays import Arrays
+from keras_residual.weights.errors import WeightsError, first_line
 
 _READERS = {
     "safetensors": safetensors_file.read,
@@ -78,7 +78,7 @@ def read(path: str | os.PathLike, digest: str | None = None) -> Arrays:
     path = pathlib.Path(path).expanduser()
     kind = detect(path)
     if digest is not None:
-        digests.check(path, digest)
+        _digests.check(path, digest)
     try:
         arrays = _READERS[kind](path)
     except (WeightsError, ImportError):

@@ -6,9 +6,9 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.weights import sources
+from keras_residual.weights._resolution import resolve_for_factory
 from keras_residual.weights.labels import class_names
 from keras_residual.weights.preprocessing import Preprocessing
-from keras_residual.weights.resolution import resolve_for_factory
 
 MODES = ("caffe", "tf", "torch")
 

@@ -8,16 +8,16 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual.layers.image_normalization import ImageNormalization
-from keras_residual.weights import cache, digests, files, sources
+from keras_residual.weights import _digests, cache, files, sources
+from keras_residual.weights._keras_names import by_layer_names
+from keras_residual.weights._layouts import torch_layout_for
+from keras_residual.weights._readers.torch_file import from_state_dict
+from keras_residual.weights._resolution import resolve, resolve_for_factory
+from keras_residual.weights._slots import assign, options_of, read, slots_of
 from keras_residual.weights.arrays import Arrays
 from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.keras_names import by_layer_names
 from keras_residual.weights.labels import CLASS_COUNTS
-from keras_residual.weights.layouts import torch_layout_for
 from keras_residual.weights.matching import MismatchError, check_options, match
-from keras_residual.weights.readers.torch_file import from_state_dict
-from keras_residual.weights.resolution import resolve, resolve_for_factory
-from keras_residual.weights.slots import assign, options_of, read, slots_of
 from keras_residual.weights.sources import WeightSource
 
 
@@ -188,7 +188,7 @@ def _check_scaling(layer: ImageNormalization, source: WeightSource) -> None:
 
 
 def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
-    if source.digest is not None and path.is_file() and not digests.matches(path, source.digest):
+    if source.digest is not None and path.is_file() and not _digests.matches(path, source.digest):
         raise WeightsError(
             f"{path}: it has the name of the published weights {source.name} but not their hash "
             f"{source.digest}: it is damaged or another file. Rename it to load it all the same"

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_residual.weights._layout import Layout
+from keras_residual.weights._layouts import layouts_for
+from keras_residual.weights._slots import Slot, options_of, slots_of
 from keras_residual.weights.errors import WeightsError
-from keras_residual.weights.layout import Layout
-from keras_residual.weights.layouts import layouts_for
-from keras_residual.weights.slots import Slot, options_of, slots_of
 
 _COUNTERS = ("num_batches_tracked",)
 

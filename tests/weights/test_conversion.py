@@ -10,7 +10,7 @@ from weights.torch_networks import NETWORKS, SMALL
 
 import keras_residual as kr
 from keras_residual import weights
-from keras_residual.weights import WeightsError, layouts, matching, slots
+from keras_residual.weights import WeightsError, _layouts, _slots, matching
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -126,11 +126,11 @@ def test_another_epsilon_is_absorbed():
         if variable.path.endswith("moving_variance"):
             variable.assign(variable * 1e-5)
     arrays = {
-        layouts.KERAS_DENSENET.key(slot): value.copy()
-        for slot, value in slots.read(slots.slots_of(model))
+        _layouts.KERAS_DENSENET.key(slot): value.copy()
+        for slot, value in _slots.read(_slots.slots_of(model))
     }
     other = kr.DenseNet((2, 1), 4, norm_epsilon=1e-3, **SMALL)
-    slots.assign(matching.match(other, arrays, "a file"))
+    _slots.assign(matching.match(other, arrays, "a file"))
     images = peers.images((32, 32))
     np.testing.assert_allclose(outputs(other, images), outputs(model, images), rtol=1e-3, atol=1e-6)
 

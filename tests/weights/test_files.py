@@ -25,7 +25,7 @@ from weight_files import (
 
 from keras_residual import weights
 from keras_residual.weights import WeightsError, read
-from keras_residual.weights.readers import torch_file
+from keras_residual.weights._readers import torch_file
 
 
 @pytest.fixture(params=WRITERS)
@@ -60,7 +60,7 @@ def test_a_suffix_that_contradicts_the_content_is_refused(written):
 
 
 def test_the_hash_is_compared_if_given(written):
-    digest = weights.files.digests.digest_of(written)
+    digest = weights.files._digests.digest_of(written)
     assert_same_arrays(read(written, digest=digest[:15]))
     written.write_bytes(flipped(written.read_bytes(), 8 * (written.stat().st_size // 2)))
     with pytest.raises(WeightsError, match=f"expected {digest}, found sha256:"):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from keras_residual.weights import DownloadError, WeightsError, cached_path, fetch, hub
+from keras_residual.weights import DownloadError, WeightsError, _hub, cached_path, fetch
 
 CONTENT = b"weights" * 1000
 FILE = "/owner/net/resolve/main/model.safetensors"
@@ -23,7 +23,7 @@ FILE = "/owner/net/resolve/main/model.safetensors"
     ],
 )
 def test_addresses_are_taken_apart(location, parts):
-    address = hub.parse(location)
+    address = _hub.parse(location)
     assert (address.repository, address.file, address.revision) == parts
 
 

@@ -6,7 +6,7 @@ from weights.small_network import network, write
 
 import keras_residual as kr
 from keras_residual import weights
-from keras_residual.weights import WeightsError, cache, digests, loading
+from keras_residual.weights import WeightsError, _digests, cache, loading
 
 
 class TestSources:
@@ -54,7 +54,7 @@ class TestSources:
         model = kr.ResNet18(input_shape=(32, 32, 3))
         with pytest.raises(WeightsError, match="but not their hash sha256:f37072fd"):
             weights.load(model, path)
-        monkeypatch.setattr(digests, "matches", lambda *_: True)
+        monkeypatch.setattr(_digests, "matches", lambda *_: True)
         weights.load(model, path)
         assert weights.source_of(model).name == "ResNet18.IMAGENET1K_V1"
         assert not asked

@@ -7,7 +7,7 @@ import pytest
 from support import dataset_at_hand
 
 import keras_residual
-from keras_residual.weights import cache, digests, list_sources, preprocess, sources
+from keras_residual.weights import _digests, cache, list_sources, preprocess, sources
 from keras_residual.weights.errors import WeightsError
 
 SHIPPED = [source for source in list_sources() if source.is_shipped]
@@ -26,7 +26,7 @@ def test_file_and_card_agree_with_the_table(source):
     path = cache.fetch(source)
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["sha256"] == source.digest.removeprefix("sha256:")
-    assert digests.matches(path, source.digest) and path.stat().st_size <= 4_000_000
+    assert _digests.matches(path, source.digest) and path.stat().st_size <= 4_000_000
     assert source.top1 == pytest.approx(100 * card["accuracy_of_this_file"])
     assert card["model"] == source.model.lower() and card["dataset"] == source.classes
     assert {"recipe", "seed", "epochs", "command", "date"} <= set(card)

@@ -7,9 +7,9 @@ import zipfile
 
 import numpy as np
 
+from keras_residual.weights._readers import zip_files
 from keras_residual.weights.arrays import Arrays
 from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.readers import zip_files
 
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_residual.weights.slots import Slot
+from keras_residual.weights._slots import Slot
 
 # A prefix, and the name of the module for each role of `Slot`.
 Section = tuple[str, Mapping[str, str]]

@@ -8,7 +8,7 @@ import re
 
 import requests
 
-from keras_residual.weights import digests
+from keras_residual.weights import _digests
 from keras_residual.weights.download import DownloadError
 from keras_residual.weights.errors import WeightsError, first_line
 
@@ -100,6 +100,6 @@ def _checked(path: str, location: str) -> pathlib.Path:
     """Compares a large file with its SHA-256, under which huggingface_hub stores it."""
     stored = pathlib.Path(path).resolve()
     digest = f"sha256:{stored.name}"
-    if re.fullmatch(r"sha256:[0-9a-f]{64}", digest) and not digests.matches(stored, digest):
+    if re.fullmatch(r"sha256:[0-9a-f]{64}", digest) and not _digests.matches(stored, digest):
         raise WeightsError(f"{location}: damaged in the cache; delete {stored}")
     return pathlib.Path(path)

@@ -7,9 +7,9 @@ import shutil
 import tempfile
 import zipfile
 
+from keras_residual.weights._readers import hdf5_file, zip_files
 from keras_residual.weights.arrays import Arrays
 from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.readers import hdf5_file, zip_files
 
 _WEIGHTS = "model.weights.h5"
 _CODE_CLASSES = (

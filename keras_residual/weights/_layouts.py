@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from keras_residual.weights._layout import Layout, OwnLayout
+from keras_residual.weights._slots import Slot
+from keras_residual.weights._srgan_layout import SRGANLayout
 from keras_residual.weights.errors import WeightsError
-from keras_residual.weights.layout import Layout, OwnLayout
-from keras_residual.weights.slots import Slot
-from keras_residual.weights.srgan_layout import SRGANLayout
 
 
 def _convolutions(conv: str, norm: str) -> dict[str, str]:

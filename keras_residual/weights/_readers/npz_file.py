@@ -4,9 +4,9 @@ import pathlib
 
 import numpy as np
 
+from keras_residual.weights._readers import zip_files
 from keras_residual.weights.arrays import Arrays
 from keras_residual.weights.errors import WeightsError
-from keras_residual.weights.readers import zip_files
 
 
 def read(path: pathlib.Path) -> Arrays:

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_residual.weights.layout import Layout
-from keras_residual.weights.slots import Slot
+from keras_residual.weights._layout import Layout
+from keras_residual.weights._slots import Slot
 
 _CLASSES = {"conv": "conv2d", "norm": "batch_normalization", "prelu": "p_re_lu"}
 
