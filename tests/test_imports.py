@@ -22,6 +22,7 @@ ALLOWED = {
     "layers": set(),
     "_checks": set(),
     "_files": set(),
+    "_description": set(),
     "models": {"layers"},
     **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
     "export": {"layers"},
@@ -30,7 +31,7 @@ ALLOWED = {
 }
 LAZY = {"models": {"weights"}}
 # Standard library only, and open to every room.
-COMMON = {"_checks", "_files"}
+COMMON = {"_checks", "_description", "_files"}
 OPTIONAL = {
     "tensorflow_datasets",
     "keras_tuner",

@@ -3,6 +3,7 @@
 from keras_residual.weights._readers.keras_archive import check_keras_archive
 from keras_residual.weights.arrays import Arrays, LayerEntry
 from keras_residual.weights.cache import cache_directory, cached_path, fetch
+from keras_residual.weights.description import described_by, description_of
 from keras_residual.weights.download import DownloadError
 from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.files import detect, read
@@ -45,6 +46,8 @@ __all__ = [
     "check_keras_archive",
     "class_names",
     "decode_predictions",
+    "described_by",
+    "description_of",
     "detect",
     "fetch",
     "find",

@@ -5,19 +5,21 @@ import functools
 from keras_residual import _checks
 from keras_residual.weights.sources import asset
 
-CLASS_LISTS = ("imagenet",)
+CLASS_LISTS = ("imagenet", "cifar10")
 CLASS_COUNTS = {"imagenet": 1000, "cifar10": 10, "cifar100": 100}
 
 
 @functools.cache
 def class_names(classes: str = "imagenet") -> tuple[tuple[str, str], ...]:
-    """Returns (WordNet id, name) of every class in the order of the network's outputs.
+    """Returns (identifier, name) of every class in the order of the network's outputs.
 
     The order and names of `"imagenet"` are those of `keras.applications` (and of torchvision and
-    timm, which write them with spaces).
+    timm, which write them with spaces); its identifiers are WordNet's. Those of `"cifar10"` are the
+    names themselves.
 
     Args:
-        classes: Name of a class list. Defaults to `"imagenet"`, the 1000 classes of ILSVRC 2012.
+        classes: `"imagenet"` (the 1000 classes of ILSVRC 2012) or `"cifar10"`. Defaults to
+            `"imagenet"`.
 
     Raises:
         ValueError: If the list is unknown.

@@ -1,0 +1,163 @@
+"""What a model's inputs and outputs mean, kept beside the model and inside its `.keras` file."""
+
+import dataclasses
+import json
+import os
+import weakref
+import zipfile
+
+ENTRY = "keras_residual.json"
+TASKS = (
+    "classification",
+    "multilabel",
+    "regression",
+    "segmentation",
+    "super_resolution",
+    "tagging",
+    "transcription",
+)
+FITS = ("stretch", "crop")
+# A description is a few names and numbers; a larger entry was not written by this package.
+_MOST_BYTES = 2**22
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What goes into a model and what its outputs mean.
+
+    Attributes:
+        task: `"classification"`, `"multilabel"`, `"regression"`, `"segmentation"`,
+            `"super_resolution"`, `"tagging"` or `"transcription"`.
+        class_names: One name for each output; of a regression the names of the numbers. `None` if
+            unknown.
+        white: The value of a white pixel in the model's input: `1.0` for a model trained by this
+            package, `255.0` for one that scales pixels itself. `None` where `preprocessing` must be
+            applied first.
+        preprocessing: The arguments of the `weights.Preprocessing` that comes before the model, or
+            `None` if the model takes pixels as `white` says.
+        fit: How a picture of another size is brought to the model's input: `"stretch"` (resized
+            without keeping its proportions) or `"crop"` (the shorter side is resized, then the
+            centre is cut out).
+        crop: With `fit="crop"`, the side of the square that is kept as a share of the shorter side,
+            in (0, 1].
+        interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
+        dataset: Name of the dataset that the model was trained on, `None` if unknown.
+        weights: Name of the published weights that the training began with, `None` for none.
+        licence: SPDX identifier of the weights' licence, `None` if unknown.
+    """
+
+    task: str = "classification"
+    class_names: tuple[str, ...] | None = None
+    white: float | None = 1.0
+    preprocessing: dict | None = None
+    fit: str = "stretch"
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+    dataset: str | None = None
+    weights: str | None = None
+    licence: str | None = None
+
+    def __post_init__(self):
+        if self.task not in TASKS:
+            raise ValueError(f"`task` must be one of {TASKS}. Received: task={self.task!r}")
+        if self.fit not in FITS:
+            raise ValueError(f"`fit` must be one of {FITS}. Received: fit={self.fit!r}")
+        names = self.class_names
+        if names is not None:
+            valid = isinstance(names, list | tuple) and all(isinstance(n, str) for n in names)
+            if not valid or not names:
+                raise ValueError(
+                    "`class_names` must be a sequence of strings, one for each output. "
+                    f"Received: class_names={names!r}"
+                )
+            object.__setattr__(self, "class_names", tuple(names))
+        for name, limit in (("white", float("inf")), ("crop", 1.0)):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and 0 < value <= limit) and not (name == "white" and value is None):
+                raise ValueError(
+                    f"`{name}` must be a positive number{' up to 1' if name == 'crop' else ''}. "
+                    f"Received: {name}={value!r}"
+                )
+        if (self.white is None) != (self.preprocessing is not None):
+            raise ValueError(
+                "Exactly one of `white` and `preprocessing` must be given. "
+                f"Received: white={self.white!r}, preprocessing={self.preprocessing!r}"
+            )
+
+    def to_json(self) -> str:
+        """Returns the description as a JSON object."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str) -> "Description":
+        """Returns the description in a JSON object.
+
+        Args:
+            text: The object; unknown keys, of later versions, are ignored.
+            where: What an error calls the text, such as the file.
+
+        Raises:
+            ValueError: If the text is no description; the message says why.
+        """
+        try:
+            content = json.loads(text)
+            if not isinstance(content, dict):
+                raise ValueError(f"it holds a {type(content).__name__}")
+            known = {field.name for field in dataclasses.fields(cls)}
+            return cls(**{name: value for name, value in content.items() if name in known})
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"{where} holds no description of a model ({error}).") from error
+
+
+_DESCRIPTIONS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def describe(model, description: Description | None) -> None:
+    """Notes what a model's inputs and outputs mean, for as long as the model lives.
+
+    Args:
+        model: A Keras model.
+        description: Its description, or `None` to forget it.
+    """
+    if description is None:
+        _DESCRIPTIONS.pop(model, None)
+    elif isinstance(description, Description):
+        _DESCRIPTIONS[model] = description
+    else:
+        raise ValueError(
+            f"`description` must be a Description or None. Received: description={description!r}"
+        )
+
+
+def described(model) -> Description | None:
+    """Returns what `describe` noted of a model, `None` if nothing."""
+    return _DESCRIPTIONS.get(model)
+
+
+def write_into(path: str | os.PathLike, description: Description) -> None:
+    """Adds a description to a `.keras` file that Keras has just written.
+
+    Keras ignores the entry. Call it on the partial file, before that takes its final name.
+
+    Raises:
+        ValueError: If the file holds a description already.
+    """
+    with zipfile.ZipFile(path, "a") as archive:
+        if ENTRY in archive.namelist():
+            raise ValueError(f"{path} holds a description already.")
+        archive.writestr(ENTRY, description.to_json())
+
+
+def read_from(path: str | os.PathLike) -> Description | None:
+    """Returns the description inside a `.keras` file, `None` if it has none.
+
+    Raises:
+        ValueError: If the entry is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if ENTRY not in archive.namelist():
+            return None
+        if archive.getinfo(ENTRY).file_size > _MOST_BYTES:
+            raise ValueError(f"{path}: {ENTRY} is larger than {_MOST_BYTES} bytes.")
+        return Description.from_json(archive.read(ENTRY), f"{path}: {ENTRY}")

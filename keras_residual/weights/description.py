@@ -1,0 +1,60 @@
+"""What a model's inputs and outputs mean, from its training or from where its weights came."""
+
+import dataclasses
+
+import keras
+
+from keras_residual._description import Description, described
+from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.weights.labels import CLASS_COUNTS, CLASS_LISTS, class_names
+from keras_residual.weights.sources import WeightSource, source_of
+
+
+def description_of(model: keras.Model) -> Description | None:
+    """Returns what a model's inputs and outputs mean, `None` if nobody said.
+
+    A model trained by this package says so itself; one with published weights has the classes, the
+    scaling and the size of those.
+
+    Args:
+        model: A Keras model.
+
+    Example:
+
+    >>> model = keras_residual.ResNet8(weights="cifar10")
+    >>> description_of(model).class_names[:2]
+    ('airplane', 'automobile')
+    """
+    stored = described(model)
+    if stored is not None:
+        return stored
+    source = source_of(model)
+    return None if source is None else described_by(source, model)
+
+
+def described_by(source: WeightSource, model: keras.Model) -> Description:
+    """Returns the description of a model with the weights of `source`."""
+    steps = source.preprocessing
+    inside = any(isinstance(layer, ImageNormalization) for layer in model.layers)
+    cropped = steps.resize is not None and steps.crop is not None
+    return Description(
+        class_names=_names(source, model),
+        white=255.0 if inside else None,
+        preprocessing=None if inside else dataclasses.asdict(steps),
+        fit="crop" if cropped else "stretch",
+        crop=min(1.0, steps.crop / steps.resize) if cropped else 1.0,
+        interpolation=steps.interpolation,
+        weights=source.name,
+        licence=source.licence,
+    )
+
+
+def _names(source, model):
+    """Returns the names of the source's classes where the model still has a classifier for them."""
+    outputs = model.outputs
+    count = CLASS_COUNTS.get(source.classes)
+    if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[-1] != count:
+        return None
+    if source.classes not in CLASS_LISTS:
+        return None
+    return tuple(name for _, name in class_names(source.classes))
