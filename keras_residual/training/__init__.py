@@ -1,20 +1,24 @@
 """Training: recipes as data and a fit that survives a crash."""
 
 from keras_residual.training.checkpoint import CheckpointError
-from keras_residual.training.fit import finished_epochs, fit
+from keras_residual.training.fit import fit
 from keras_residual.training.losses import Accuracy, CrossEntropy
+from keras_residual.training.objective import Objective, objective
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import recipes
+from keras_residual.training.resume import finished_epochs
 from keras_residual.training.schedules import OneCycle, Steps
 
 __all__ = [
     "Accuracy",
     "CheckpointError",
     "CrossEntropy",
+    "Objective",
     "OneCycle",
     "Recipe",
     "Steps",
     "finished_epochs",
     "fit",
+    "objective",
     "recipes",
 ]

@@ -2,18 +2,20 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from keras_residual import _checks
 from keras_residual._files import replacing
-from keras_residual.training import checkpoint
+from keras_residual.training import resume as resuming
 from keras_residual.training.averaging import AveragedWeights
-from keras_residual.training.journal import CHECKPOINT, LOG, MODEL, Journal, columns
+from keras_residual.training.inputs import Inputs, number_of_steps, read
+from keras_residual.training.journal import MODEL, Journal, columns
 from keras_residual.training.loop import fit_in_step
-from keras_residual.training.losses import Accuracy, CrossEntropy
+from keras_residual.training.losses import Accuracy
+from keras_residual.training.objective import accuracy_of, mixes, objective
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
 from keras_residual.training.replicas import is_chief, scope_of, statistics_over_all
@@ -30,7 +32,7 @@ def fit(
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
     loss: str | Callable | None = None,
-    metrics: Sequence = ("accuracy",),
+    metrics: Sequence | None = None,
     seed: int = 0,
     settings: Mapping | None = None,
     checkpoint_seconds: float | None = None,
@@ -54,18 +56,21 @@ def fit(
 
     Args:
         model: The model. It is compiled here and holds the last weights afterwards.
-        data: A dataset of `data.load`, or `(train, validation)`: each as `data.in_step` returns it
-            or batches as `model.fit` takes them; validation may be `None`. `train` may be a
-            function from the number of an epoch, from 0, to the batches of that epoch and all that
-            follow: then a resumed training sees what the uninterrupted would.
+        data: A dataset of `data.load`, arrays `(x, y)`, or `(train, validation)`: each arrays
+            `(x, y)`, as `data.in_step` returns it, or batches as `model.fit` takes them; validation
+            may be `None`. `train` may be a function from the number of an epoch, from 0, to the
+            batches of that epoch and all that follow: then a resumed training sees what the
+            uninterrupted would. Images of a dataset are brought to the size that the model takes.
+            What a recipe says of images acts on a dataset only.
         recipe: A `Recipe` or the name of one of `recipes`.
         output: The folder to write to.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
         epochs: Positive integer. Defaults to the recipe's. A finished training goes on if it is
             raised.
         steps_per_epoch: Positive integer, needed if `train` has no length.
-        loss: Loss of the model. Defaults to the recipe's, against integer labels.
-        metrics: Metrics of the model.
+        loss: Loss of the model. Defaults to the one that follows from its output, the labels and
+            the recipe, see `objective`.
+        metrics: Metrics of the model. Default to those that go with the loss.
         seed: Non-negative integer, decides order and augmentation of a dataset.
         settings: What else identifies the training, such as its seed and the name of its data, as
             JSON knows it. A training is resumed only with the same.
@@ -83,7 +88,8 @@ def fit(
 
     Raises:
         CheckpointError: If `output` holds a damaged checkpoint or that of another training.
-        FloatingPointError: If the loss is no longer a number; the last good checkpoint is kept.
+        FloatingPointError: If the loss becomes NaN or infinite; the last good checkpoint is kept.
+        ValueError: If an argument is none of the accepted, or no loss follows from the labels.
 
     Example:
 
@@ -92,25 +98,21 @@ def fit(
     """
     recipe = find_recipe(recipe)
     epochs = recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
-    settings = dict(settings or {})
-    if hasattr(data, "batches"):
-        _check_sizes(model, data, recipe)
-        settings = {"dataset": data.name, "seed": seed, **settings}
-        data = data.batches(seed=seed, **recipe.batch_options())
-    train, validation = _checked_data(data)
-    steps = _steps(train, steps_per_epoch)
+    inputs = read(model, data, recipe, seed)
+    steps = number_of_steps(inputs.train, steps_per_epoch)
     output = Path(output)
+    settings = {**inputs.settings, **(settings or {})}
     identity = {**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings}
     with scope_of(model):
+        loss, metrics = _loss_and_metrics(model, inputs, recipe, loss, metrics)
         model.compile(
-            recipe.make_optimizer(steps * epochs),
-            loss or _loss(model, recipe),
-            metrics=[Accuracy() if _mixes(recipe) and m == "accuracy" else m for m in metrics],
-            jit_compile=jit_compile,
+            recipe.make_optimizer(steps * epochs), loss, metrics=metrics, jit_compile=jit_compile
         )
-        progress = _start(model, output, identity, resume)
+        # Made inside the first step, its variables have the step traced a second time.
+        model.optimizer.build(model.trainable_variables)
+        progress = resuming.start(model, output, identity, resume)
     journal = Journal(output, progress, checkpoint_seconds, is_chief(model))
-    average = AveragedWeights(train) if recipe.ema else None
+    average = AveragedWeights(inputs.train) if recipe.ema else None
     callbacks = [
         *([average] if average else []),
         *([_tensorboard(output)] if tensorboard else []),
@@ -120,7 +122,7 @@ def fit(
     if len(progress.rows) < epochs:
         _train(
             model,
-            (train, validation),
+            (inputs.train, inputs.validation),
             (len(progress.rows), epochs, steps),
             callbacks,
             verbose,
@@ -135,65 +137,27 @@ def fit(
     return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
 
 
-def finished_epochs(output: str | os.PathLike) -> int:
-    """Returns how many epochs the checkpoint of a training in `output` has behind it.
-
-    Args:
-        output: The folder given to `fit`.
-
-    Raises:
-        CheckpointError: If the checkpoint is damaged.
-    """
-    found = checkpoint.find(Path(output) / CHECKPOINT)
-    return len(found[1].rows) if found else 0
-
-
-def _check_sizes(model, data, recipe):
-    """Raises for a model of one size where images are tested at another than they train at."""
-    if recipe.test_image_size is None or None in model.input_shape[1:3]:
-        return
-    sizes = [side and (side, side) for side in (recipe.image_size, recipe.test_image_size)]
-    if sizes[1] == (sizes[0] or data.image_shape[:2]):
-        return
-    raise ValueError(
-        f"`model` must take images of any size, as one built with input_shape=(None, None, "
-        f"{data.image_shape[-1]}), for a recipe with image_size={recipe.image_size!r} and "
-        f"test_image_size={recipe.test_image_size!r}. Received: model.input_shape="
-        f"{model.input_shape}"
-    )
+def _loss_and_metrics(model, inputs: Inputs, recipe, loss, metrics) -> tuple:
+    """Returns what was asked for, and what follows from the labels where nothing was."""
+    if loss is None:
+        chosen = objective(model, inputs.kind_of_labels(model), recipe)
+        if metrics is None:
+            return chosen.loss, list(chosen.metrics)
+        return chosen.loss, _with_accuracy(metrics, lambda: accuracy_of(chosen))
+    if metrics is None:
+        try:
+            metrics = objective(model, inputs.kind_of_labels(model), recipe).metrics
+        except ValueError:
+            # A loss of the user's own may go with labels of which nothing is known here.
+            metrics = ()
+    return loss, _with_accuracy(metrics, Accuracy) if mixes(recipe) else metrics
 
 
-def _checked_data(data):
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ValueError(
-            "`data` must be a dataset or (train, validation), batches or a function from the "
-            "number of an epoch to batches; validation may be None. "
-            f"Received: data={data!r}"
-        )
-    return data
-
-
-def _steps(train: Iterable | Callable, steps_per_epoch: int | None) -> int:
-    if steps_per_epoch is not None:
-        return _checks.integer("steps_per_epoch", steps_per_epoch)
-    try:
-        return len(train)
-    except TypeError as error:
-        raise ValueError(
-            "`steps_per_epoch` must be given for training data without a length."
-        ) from error
-
-
-def _loss(model, recipe):
-    activation = getattr(model.layers[-1], "activation", None)
-    logits = activation is not keras.activations.softmax
-    if recipe.loss == "cross_entropy" and not recipe.label_smoothing and not _mixes(recipe):
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-    return CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=logits)
-
-
-def _mixes(recipe):
-    return bool(recipe.mixup or recipe.cutmix)
+def _with_accuracy(metrics, make: Callable):
+    """Puts a metric in the place of the word, which Keras reads by shapes alone."""
+    if not isinstance(metrics, (list, tuple)):
+        return metrics
+    return [make() if isinstance(m, str) and m in ("accuracy", "acc") else m for m in metrics]
 
 
 def _train(model, data, span, callbacks, verbose, steps_per_call):
@@ -214,30 +178,6 @@ def _train(model, data, span, callbacks, verbose, steps_per_call):
         callbacks=callbacks,
         verbose=verbose,
     )
-
-
-def _start(model, output, settings, resume) -> checkpoint.Progress:
-    """Returns the progress of the training in `output`, with the model brought to its state."""
-    path = output / CHECKPOINT
-    found = checkpoint.find(path) if resume else None
-    if found is None:
-        output.mkdir(parents=True, exist_ok=True)
-        for old in (path, checkpoint.before(path), output / LOG, output / MODEL):
-            old.unlink(missing_ok=True)
-        return checkpoint.Progress(settings)
-    path, progress = found
-    earlier = {**Recipe().identity(), **progress.settings}
-    other = [key for key in settings if earlier.get(key) != settings[key]]
-    if other:
-        differences = ", ".join(
-            f"{key}={earlier.get(key)!r} (now {settings[key]!r})" for key in other
-        )
-        raise checkpoint.CheckpointError(
-            f"{output} holds a training with {differences}. Choose another output, or "
-            "start anew, without resuming."
-        )
-    checkpoint.restore(path, model, progress)
-    return progress
 
 
 def _tensorboard(output):

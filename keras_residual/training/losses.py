@@ -18,7 +18,8 @@ class CrossEntropy(keras.losses.Loss):
         kind: `"cross_entropy"`, over the classes, or `"binary_cross_entropy"`, of each class for
             itself and averaged over the classes.
         label_smoothing: Number in [0, 1).
-        from_logits: Whether the model puts out logits. Binary cross-entropy needs them.
+        from_logits: Whether the model puts out logits, not the probabilities of softmax or, with
+            `"binary_cross_entropy"`, of sigmoid.
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Reference:
@@ -38,18 +39,13 @@ class CrossEntropy(keras.losses.Loss):
         self.kind = _checks.choice("kind", kind, KINDS)
         self.label_smoothing = _checks.real("label_smoothing", label_smoothing, 0, 1, open_end=True)
         self.from_logits = _checks.boolean("from_logits", from_logits)
-        if kind == "binary_cross_entropy" and not from_logits:
-            raise ValueError(
-                "`binary_cross_entropy` needs a model that puts out logits: make it with "
-                "classifier_activation=None. Received: from_logits=False"
-            )
 
     def call(self, y_true, y_pred):
         target = as_shares(y_true, y_pred)
         classes = y_pred.shape[-1]
         target = (1 - self.label_smoothing) * target + self.label_smoothing / classes
         if self.kind == "binary_cross_entropy":
-            return keras.losses.binary_crossentropy(target, y_pred, from_logits=True)
+            return keras.losses.binary_crossentropy(target, y_pred, self.from_logits)
         return keras.losses.categorical_crossentropy(target, y_pred, from_logits=self.from_logits)
 
     def get_config(self):

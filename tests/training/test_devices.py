@@ -48,7 +48,8 @@ def test_two_devices(tmp_path, backend, devices):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_train_in_the_step(backend):
     skip_without(backend)
-    tests = [sys.executable, "-m", "pytest", "-q", str(SCRIPT.with_name("test_in_step.py"))]
+    files = [str(SCRIPT.with_name(name)) for name in ("test_in_step.py", "test_objective.py")]
+    tests = [sys.executable, "-m", "pytest", "-q", *files]
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(tests, env=environment, cwd=SCRIPT.parents[2], capture_output=True)
     assert done.returncode == 0, done.stdout[-3000:].decode()

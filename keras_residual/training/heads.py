@@ -1,0 +1,115 @@
+"""What a model puts out: the shape of its output and what its last activation makes of it."""
+
+from dataclasses import dataclass
+
+import keras
+
+# Operations after which probabilities are still probabilities and scores still scores.
+_NEUTRAL = (
+    "Reshape",
+    "Flatten",
+    "Permute",
+    "Transpose",
+    "Squeeze",
+    "ExpandDims",
+    "Cast",
+    "Identity",
+    "Dropout",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "Resizing",
+)
+# Activations that are operations of their own, by the name of their class.
+_ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "linear"}
+# The softmax of what a log-softmax puts out is the softmax that it came from.
+_SAME_AS_LINEAR = ("linear", "log_softmax")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The output of a model.
+
+    Attributes:
+        shape: Its shape, the batch as `None` at the front and the units at the end.
+        activation: `"softmax"`, `"sigmoid"`, `"linear"` for scores without one, the name of another
+            activation, or `None` where that cannot be told.
+    """
+
+    shape: tuple[int | None, ...]
+    activation: str | None
+
+    @property
+    def units(self) -> int | None:
+        """Size of the last axis."""
+        return self.shape[-1]
+
+    @property
+    def is_logits(self) -> bool:
+        """Whether it puts out scores of any size."""
+        return self.activation == "linear"
+
+    def __str__(self) -> str:
+        after = {None: "an unknown activation", "linear": "no activation"}
+        return f"an output of {self.shape} with {after.get(self.activation, self.activation)}"
+
+
+def head_of(model: keras.Model) -> Head:
+    """Returns what a model with one output puts out.
+
+    Raises:
+        ValueError: If it has several outputs, or is not built of layers whose outputs are known.
+    """
+    outputs = getattr(model, "outputs", None)
+    if not outputs or len(outputs) != 1:
+        count = f"{len(outputs)} outputs" if outputs else "outputs that are not known beforehand"
+        raise ValueError(
+            f"`loss` must be given for a model with {count}. Received: loss=None, "
+            f"model={model.name!r}"
+        )
+    return Head(tuple(outputs[0].shape), _last_activation(model))
+
+
+def _last_activation(model: keras.Model) -> str | None:
+    operations = list(getattr(model, "operations", None) or model.layers)
+    later = None
+    while operations:
+        operation = operations.pop()
+        if later is not None and not _feeds(operation, later):
+            return None
+        found = _activation(operation)
+        if found != "":
+            return found
+        later = operation
+    return None
+
+
+def _feeds(operation, later) -> bool:
+    """Whether one operation is the only input of a later one, as far as shapes tell."""
+    inputs = later.input
+    if isinstance(inputs, (list, tuple, dict)):
+        return False
+    if isinstance(operation, keras.Model):
+        return tuple(operation.output_shape) == tuple(inputs.shape)
+    return operation.output is inputs
+
+
+def _activation(operation) -> str | None:
+    """The activation at the end of an operation; `""` for that of the operation before it."""
+    kind = type(operation).__name__
+    if isinstance(operation, keras.Model):
+        return _last_activation(operation) if len(operation.outputs) == 1 else None
+    if isinstance(operation, keras.layers.Wrapper):
+        return _activation(operation.layer)
+    if kind in _ACTIVATIONS:
+        return _ACTIVATIONS[kind]
+    if kind in _NEUTRAL:
+        return ""
+    activation = getattr(operation, "activation", None)
+    name = getattr(activation, "__name__", None)
+    if isinstance(operation, keras.layers.Activation) and name in _SAME_AS_LINEAR:
+        return "linear" if name == "log_softmax" else ""
+    return "linear" if name in _SAME_AS_LINEAR else name

@@ -1,0 +1,121 @@
+"""The batches of a training, from whatever `training.fit` is given as data."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.training.arrays import array_batches, is_array
+from keras_residual.training.heads import head_of
+from keras_residual.training.recipe import Recipe
+from keras_residual.training.targets import first_targets, kind_of_targets
+
+
+@dataclass
+class Inputs:
+    """What a training reads.
+
+    Attributes:
+        train: Batches made in the step, others, or a function from the number of an epoch.
+        validation: Batches, or `None`.
+        settings: What identifies the data, for a training that goes on.
+        kind: The kind of the labels, `None` as long as nobody has asked.
+        classes: Number of classes, where that is known.
+    """
+
+    train: Any
+    validation: Any
+    settings: dict = field(default_factory=dict)
+    kind: str | None = None
+    classes: int | None = None
+
+    def kind_of_labels(self, model: keras.Model) -> str:
+        """Returns the kind of the labels, told from the first batches if from nothing else.
+
+        Raises:
+            ValueError: If it cannot be told, or the model has fewer units than there are classes.
+        """
+        head = head_of(model)
+        if self.kind is None:
+            targets, self.train = first_targets(self.train)
+            self.kind = kind_of_targets(targets, head)
+        if self.classes is not None and self.kind != "regression" and head.units < self.classes:
+            raise ValueError(
+                f"`model` must have a unit for each of {self.classes} classes. Received: {head}"
+            )
+        return self.kind
+
+
+def read(model: keras.Model, data: object, recipe: Recipe, seed: int) -> Inputs:
+    """Returns the batches of a dataset, of arrays or as they are given."""
+    if hasattr(data, "batches"):
+        return _of_dataset(model, data, recipe, seed)
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise ValueError(
+            "`data` must be a dataset, arrays (inputs, labels), or (train, validation), each "
+            "arrays, batches or a function from the number of an epoch to batches; validation may "
+            f"be None. Received: data={data!r}"
+        )
+    train, validation = data
+    if is_array(train):
+        train, validation = data, None
+    in_arrays = _is_pair_of_arrays(train)
+    if in_arrays:
+        train = array_batches(train, recipe.batch_size, seed)
+        if _is_pair_of_arrays(validation):
+            validation = array_batches(validation, recipe.batch_size, training=False)
+    return Inputs(train, validation, {"seed": seed} if in_arrays else {})
+
+
+def number_of_steps(train: Iterable | Callable, steps_per_epoch: int | None) -> int:
+    """Returns the number of training steps in an epoch."""
+    if steps_per_epoch is not None:
+        return _checks.integer("steps_per_epoch", steps_per_epoch)
+    try:
+        return len(train)
+    except TypeError as error:
+        raise ValueError(
+            "`steps_per_epoch` must be given for training data without a length."
+        ) from error
+
+
+def _is_pair_of_arrays(value):
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_array, value))
+
+
+def _of_dataset(model, dataset, recipe, seed):
+    options = recipe.batch_options()
+    size = _size_of(model, dataset, recipe)
+    if size is not None:
+        options["image_size"] = size
+    train, validation = dataset.batches(seed=seed, **options)
+    settings = {"dataset": dataset.name, "seed": seed}
+    return Inputs(train, validation, settings, "classes", dataset.num_classes)
+
+
+def _size_of(model, dataset, recipe) -> tuple[int, int] | None:
+    """The size of the only images that a model takes, which those of the dataset are brought to.
+
+    Raises:
+        ValueError: If the model cannot take the images at the sizes that the recipe names.
+    """
+    shape = getattr(model, "input_shape", ())
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return None
+    if shape[-1] not in (None, dataset.image_shape[-1]):
+        raise ValueError(
+            f"`model` must take images of {dataset.image_shape[-1]} channels, as {dataset.name} "
+            f"has. Received: model.input_shape={shape}"
+        )
+    if None in shape[1:3]:
+        return None
+    named = [side for side in (recipe.image_size, recipe.test_image_size) if side is not None]
+    if any((side, side) != shape[1:3] for side in named):
+        raise ValueError(
+            f"`model` must take images of any size, as one built with input_shape=(None, None, "
+            f"{dataset.image_shape[-1]}), for a recipe with image_size={recipe.image_size!r} and "
+            f"test_image_size={recipe.test_image_size!r}. Received: model.input_shape={shape}"
+        )
+    return shape[1:3]

@@ -1,0 +1,147 @@
+"""The loss and the metrics that follow from a model's output and the kind of its labels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.training.heads import Head, head_of
+from keras_residual.training.losses import Accuracy, CrossEntropy
+from keras_residual.training.recipe import Recipe
+from keras_residual.training.recipes import find_recipe
+from keras_residual.training.targets import KINDS
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a training minimizes and shows.
+
+    Attributes:
+        kind: The kind of the labels, one of `"classes"`, `"one_hot"`, `"multi_label"` and
+            `"regression"`.
+        loss: A loss of Keras.
+        metrics: Metrics, the one that matters most first.
+    """
+
+    kind: str
+    loss: keras.losses.Loss
+    metrics: tuple[Any, ...]
+
+
+def objective(model: keras.Model, kind: str, recipe: Recipe | str | None = None) -> Objective:
+    """Returns the loss and the metrics for a model and a kind of labels.
+
+    | kind | label of an example | last activation | loss | metrics |
+    |---|---|---|---|---|
+    | `"classes"` | number of its class | softmax or none | cross-entropy | accuracy |
+    | `"one_hot"` | share for each class | softmax or none | cross-entropy | accuracy |
+    | `"multi_label"` | 0 or 1 a unit | sigmoid or none | binary cross-entropy | accuracy, AUC |
+    | `"regression"` | number a unit | any but softmax | squared error | absolute error |
+
+    Maps, such as those of segmentation, have a label for each position. A recipe with
+    `loss="binary_cross_entropy"` treats each class for itself, which takes sigmoid or none.
+
+    Args:
+        model: A model with one output.
+        kind: The kind of the labels.
+        recipe: A `Recipe` or the name of one, which decides on smoothed and mixed labels.
+
+    Returns:
+        An `Objective`.
+
+    Raises:
+        ValueError: If the kind does not go with the output or with the recipe.
+
+    Example:
+
+    >>> network = keras_residual.ResNet8(classes=3, classifier_activation="sigmoid")
+    >>> objective(network, "multi_label").loss.from_logits
+    False
+    """
+    recipe = Recipe() if recipe is None else find_recipe(recipe)
+    head = head_of(model)
+    _checks.choice("kind", kind, KINDS)
+    if kind in ("classes", "one_hot"):
+        return _of_classes(head, kind, recipe)
+    return (_of_several if kind == "multi_label" else _of_numbers)(head, recipe)
+
+
+def accuracy_of(chosen: Objective):
+    """Returns what `"accuracy"` means for an objective.
+
+    Raises:
+        ValueError: If it means nothing.
+    """
+    if chosen.kind == "regression":
+        raise ValueError(
+            "`metrics` must be others than accuracy where labels are numbers, such as "
+            "'mean_absolute_error'. Received: 'accuracy'"
+        )
+    return chosen.metrics[0]
+
+
+def mixes(recipe: Recipe) -> bool:
+    """Whether the labels of a recipe's training images are shares of classes."""
+    return bool(recipe.mixup or recipe.cutmix)
+
+
+def _of_classes(head: Head, kind: str, recipe: Recipe) -> Objective:
+    binary = recipe.loss == "binary_cross_entropy"
+    if head.units == 1:
+        raise _refusal(head, "classes", "one unit cannot tell classes apart; labels of 0 and 1")
+    if binary and head.activation == "softmax":
+        raise ValueError(
+            "`binary_cross_entropy` needs a model that puts out logits: make it with "
+            f"classifier_activation=None. Received: {head}"
+        )
+    accepted = ("softmax", "linear", "sigmoid") if binary else ("softmax", "linear")
+    if head.activation not in accepted:
+        advice = "a softmax or no activation suits them, and for each class for itself a recipe "
+        raise _refusal(head, kind, f"{advice}with loss='binary_cross_entropy'")
+    if kind == "classes" and not (binary or recipe.label_smoothing or mixes(recipe)):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=head.is_logits)
+        return Objective(kind, loss, ("accuracy",))
+    loss = CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=head.is_logits)
+    return Objective(kind, loss, (Accuracy(),))
+
+
+def _of_several(head: Head, recipe: Recipe) -> Objective:
+    if head.activation not in ("sigmoid", "linear"):
+        raise _refusal(head, "multi_label", "a sigmoid or no activation suits them")
+    loss = keras.losses.BinaryCrossentropy(
+        from_logits=head.is_logits, label_smoothing=recipe.label_smoothing
+    )
+    right = keras.metrics.BinaryAccuracy(
+        "accuracy" if head.units == 1 else "binary_accuracy",
+        threshold=0.0 if head.is_logits else 0.5,
+    )
+    # Averaged over the labels, where an example has no more than them.
+    several = {"multi_label": True, "num_labels": head.units} if len(head.shape) == 2 else {}
+    area = keras.metrics.AUC(name="auc", from_logits=head.is_logits, **several)
+    return Objective("multi_label", loss, (right, area))
+
+
+def _of_numbers(head: Head, recipe: Recipe) -> Objective:
+    if head.activation == "softmax":
+        raise _refusal(head, "regression", "numbers need a model made with no activation")
+    for name in ("label_smoothing", "mixup", "cutmix"):
+        if value := getattr(recipe, name):
+            raise ValueError(
+                f"`recipe` must be one without {name} where labels are numbers, not classes. "
+                f"Received: {name}={value!r}"
+            )
+    if recipe.loss != "cross_entropy":
+        raise ValueError(
+            "`recipe` must be one without a loss for classes where labels are numbers. "
+            f"Received: loss={recipe.loss!r}"
+        )
+    error = keras.metrics.MeanAbsoluteError("mean_absolute_error")
+    return Objective("regression", keras.losses.MeanSquaredError(), (error,))
+
+
+def _refusal(head, kind, reason) -> ValueError:
+    return ValueError(
+        f"`loss` does not follow from labels of the kind {kind!r} and {head}: {reason}. Change one "
+        "of them or pass `loss`. Received: loss=None"
+    )

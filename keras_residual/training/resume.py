@@ -1,0 +1,57 @@
+"""Where a training begins: anew, or after what a folder holds of it."""
+
+import os
+from pathlib import Path
+
+import keras
+
+from keras_residual.training import checkpoint
+from keras_residual.training.journal import CHECKPOINT, LOG, MODEL
+from keras_residual.training.recipe import Recipe
+
+
+def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> checkpoint.Progress:
+    """Returns the progress of the training in `output`, with the model brought to its state.
+
+    Args:
+        model: A compiled model.
+        output: The folder.
+        settings: What identifies the training.
+        resume: Whether to go on with what the folder holds. Otherwise it is removed.
+
+    Raises:
+        CheckpointError: If the folder holds a damaged checkpoint or that of another training.
+    """
+    path = output / CHECKPOINT
+    found = checkpoint.find(path) if resume else None
+    if found is None:
+        output.mkdir(parents=True, exist_ok=True)
+        for old in (path, checkpoint.before(path), output / LOG, output / MODEL):
+            old.unlink(missing_ok=True)
+        return checkpoint.Progress(settings)
+    path, progress = found
+    earlier = {**Recipe().identity(), **progress.settings}
+    other = [key for key in settings if earlier.get(key) != settings[key]]
+    if other:
+        differences = ", ".join(
+            f"{key}={earlier.get(key)!r} (now {settings[key]!r})" for key in other
+        )
+        raise checkpoint.CheckpointError(
+            f"{output} holds a training with {differences}. Choose another output, or "
+            "start anew, without resuming."
+        )
+    checkpoint.restore(path, model, progress)
+    return progress
+
+
+def finished_epochs(output: str | os.PathLike) -> int:
+    """Returns how many epochs the checkpoint of a training in `output` has behind it.
+
+    Args:
+        output: The folder given to `fit`.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    found = checkpoint.find(Path(output) / CHECKPOINT)
+    return len(found[1].rows) if found else 0
