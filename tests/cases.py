@@ -403,6 +403,23 @@ SEQUENCE_MODELS = (
 # From images to larger images.
 SUPER_RESOLUTION_MODELS = ("EDSR", "EDSRLarge", "SRResNet", "VDSR")
 FUNCTIONS = ("get_model", "list_models", *SEQUENCE_MODELS, *SUPER_RESOLUTION_MODELS)
+_TINY_LSTM = {"classes": 3, "units": 4, "num_layers": 3}
+_TINY_IMAGES = {"scale": 2, "filters": 4, "input_shape": (6, 6, 3)}
+# Tiny members of the models that are not called as those of `MODELS`.
+OTHER_MODELS = {
+    "GNMT": lambda: models.GNMT(7, 9, units=4, num_layers=3),
+    "ResidualLSTMClassifier": lambda: models.ResidualLSTMClassifier(
+        (5, 2), first_residual=0, residual_projection=True, dropout=0.5, **_TINY_LSTM
+    ),
+    "ResidualLSTMSegmentClassifier": lambda: models.ResidualLSTMSegmentClassifier(
+        (5, 2), bidirectional_bottom=True, **_TINY_LSTM
+    ),
+    "ResidualLSTMTagger": lambda: models.ResidualLSTMTagger(vocabulary_size=9, **_TINY_LSTM),
+    "EDSR": lambda: models.EDSR(depth=3, **_TINY_IMAGES),
+    "EDSRLarge": lambda: models.EDSRLarge(depth=2, **_TINY_IMAGES),
+    "SRResNet": lambda: models.SRResNet(depth=3, **_TINY_IMAGES),
+    "VDSR": lambda: models.VDSR(depth=8, **_TINY_IMAGES),
+}
 # One of each way to build, for what costs time.
 FAMILIES = [
     case

@@ -149,3 +149,22 @@ def _torch(layer, inputs, arguments, loss_of):
     outputs = layer(inputs, **arguments)
     loss_of(outputs).backward()
     return outputs, [inputs.grad, *(weight.grad for weight in weights)]
+
+
+def checkpoint_restores_every_weight(model, other, folder):
+    """Raises if `tf.train.Checkpoint` leaves a weight of `other` that is not `model`'s.
+
+    The states of random generators are left out: TensorFlow finds none of Keras' either.
+    """
+    import tensorflow as tf
+
+    path = tf.train.Checkpoint(model=model).save(f"{folder}/checkpoint")
+    tf.train.Checkpoint(model=other).restore(path).assert_existing_objects_matched()
+    pairs = [*zip(model.variables, other.variables, strict=True)]
+    assert any(not np.array_equal(to_numpy(a), 0 * to_numpy(a)) for a, _ in pairs) or not pairs
+    lost = [
+        a.path
+        for a, b in pairs
+        if a.dtype.startswith("float") and not np.array_equal(to_numpy(a), to_numpy(b))
+    ]
+    assert not lost, f"TensorFlow's checkpoint loses {lost}"

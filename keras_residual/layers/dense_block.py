@@ -6,10 +6,11 @@ from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import BlockLayer
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.sublayers import SublayerRow
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class DenseBlock(BlockLayer):
+class DenseBlock(SublayerRow, BlockLayer):
     """A dense block: every unit sees the concatenation of the input and all earlier outputs.
 
     x_{l+1} = concat(x_l, F_l(x_l)); see `DenseUnit` for F.
@@ -70,7 +71,7 @@ class DenseBlock(BlockLayer):
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
-        self.units = [
+        units = [
             DenseUnit(
                 self.growth_rate,
                 self.bottleneck,
@@ -81,6 +82,12 @@ class DenseBlock(BlockLayer):
             )
             for index in range(self.depth)
         ]
+        self.add_to_row("units", units)
+
+    @property
+    def units(self) -> list[DenseUnit]:
+        """The units in order."""
+        return self.row("units")
 
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)

@@ -7,9 +7,10 @@ from keras import ops
 from keras_residual.layers._loops.blocks import scan, scan_rematerialized
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
+from keras_residual.layers.sublayers import SublayerRow
 
 
-class EqualBlocks(CompositeLayer):
+class EqualBlocks(SublayerRow, CompositeLayer):
     """Blocks that keep the shape of their input, applied one after the other.
 
     Scanned, the layer owns every weight stacked over the blocks, and one template block computes
@@ -26,10 +27,19 @@ class EqualBlocks(CompositeLayer):
         self.rates = rates
         self.rematerialize = rematerialize
         # A template is hidden from Keras' tracking: its variables stand in for the stacked ones.
-        self.blocks = [] if scanned else blocks
         self._template = _Hidden(blocks[0]) if scanned else None
-        self._stacked = {}
-        self._generators = []
+        self._stacked_names = ()
+        self.add_to_row("blocks", [] if scanned else blocks)
+
+    @property
+    def blocks(self) -> list:
+        """The blocks that are layers: none in a scanned stage."""
+        return self.row("blocks")
+
+    @property
+    def stacked_weights(self) -> dict[str, keras.Variable]:
+        """The weights of a scanned stage by their path inside a block, stacked over the blocks."""
+        return {name: getattr(self, _attribute(name)) for name in self._stacked_names}
 
     @property
     def repeats(self) -> int:
@@ -54,7 +64,7 @@ class EqualBlocks(CompositeLayer):
         kernels = [name for name, weight in weights.items() if len(weight.shape) > 1]
         for name, weight in weights.items():
             position = kernels.index(name) if name in kernels else None
-            self._stacked[name] = self.add_weight(
+            variable = self.add_weight(
                 name=name.replace(".", "_"),
                 shape=(self.depth, *weight.shape),
                 dtype=weight.dtype,
@@ -64,10 +74,11 @@ class EqualBlocks(CompositeLayer):
                 # The template casts what it computes with; statistics must stay as they are.
                 autocast=False,
             )
-        # Keras finds and updates the state of random generators through this attribute.
-        self._generators = [template.drop_path.seed_generator]
-        if template.dropout is not None:
-            self._generators.append(template.dropout.seed_generator)
+            setattr(self, _attribute(name), variable)
+        self._stacked_names = tuple(weights)
+        # Keras finds and updates the state of random generators through these attributes.
+        self.drop_path_generator = template.drop_path.seed_generator
+        self.dropout_generator = template.dropout and template.dropout.seed_generator
 
     def _stacked_initializer(self, template, weight, position):
         """Kernels are drawn anew for every block; vectors start as constants.
@@ -105,12 +116,13 @@ class EqualBlocks(CompositeLayer):
         if template.trainable != self.trainable:
             template.trainable = self.trainable
         trainable, other = template.trainable_variables, template.non_trainable_variables
+        variables = self.stacked_weights
         stacked = {id(weight): name for name, weight in named_weights(template).items()}
         kept = [stacked[id(v)] for v in other if id(v) in stacked]
-        values = [ops.convert_to_tensor(self._stacked[stacked[id(v)]]) for v in trainable]
+        values = [ops.convert_to_tensor(variables[stacked[id(v)]]) for v in trainable]
         # Copies, since statistics are overwritten before a recomputing backward pass reads them.
-        statistics = [ops.copy(self._stacked[name].value) for name in kept]
-        seeds = [self._draw_seeds(v) for v in other if id(v) not in stacked]
+        statistics = [ops.copy(variables[name].value) for name in kept]
+        seeds = [self._seeds(v, training) for v in other if id(v) not in stacked]
         rates = [ops.convert_to_tensor(np.asarray(self.rates, "float32"))] * any(self.rates)
 
         def body(x, *slices):
@@ -128,19 +140,25 @@ class EqualBlocks(CompositeLayer):
         x, updates = run(body, inputs, [*values, *statistics, *seeds, *rates], updated)
         if training and self.trainable:
             for name, value in zip(kept, updates, strict=True):
-                self._stacked[name].assign(value)
+                variables[name].assign(value)
         return x
 
-    def _draw_seeds(self, state):
-        """Returns one state of a random generator for each block, drawn from that generator."""
-        generator = next(g for g in self._generators if g.state is state)
+    def _seeds(self, state, training):
+        """Returns one state of a random generator for each block, drawn from that generator.
+
+        Inference draws nothing, so that an exported graph holds no random generator.
+        """
+        if not training:
+            return ops.zeros((self.depth, *state.shape), state.dtype)
+        generators = (self.drop_path_generator, self.dropout_generator)
+        generator = next(g for g in generators if g is not None and g.state is state)
         seeds = keras.random.randint((self.depth, *state.shape), 0, 2**31 - 1, seed=generator)
         return ops.cast(seeds, state.dtype)
 
     def get_block_weights(self, index: int) -> dict[str, np.ndarray]:
         """Returns the weights of one block by their path inside it."""
         if self.scanned:
-            return {k: ops.convert_to_numpy(v[index]) for k, v in self._stacked.items()}
+            return {k: ops.convert_to_numpy(v[index]) for k, v in self.stacked_weights.items()}
         return {k: ops.convert_to_numpy(v) for k, v in named_weights(self.blocks[index]).items()}
 
     def set_block_weights(self, index: int, weights: dict[str, np.ndarray]):
@@ -149,14 +167,14 @@ class EqualBlocks(CompositeLayer):
             for name, variable in named_weights(self.blocks[index]).items():
                 variable.assign(weights[name])
             return
-        for name, variable in self._stacked.items():
+        for name, variable in self.stacked_weights.items():
             value = ops.convert_to_numpy(variable).copy()
             value[index] = weights[name]
             variable.assign(value)
 
     def save_own_variables(self, store):
         if self.scanned:
-            for name, variable in self._stacked.items():
+            for name, variable in self.stacked_weights.items():
                 store[name] = ops.convert_to_numpy(variable)
             return
         weights = [named_weights(block) for block in self.blocks]
@@ -176,19 +194,23 @@ class EqualBlocks(CompositeLayer):
         for name in shapes:
             values = np.asarray(store[name])
             if self.scanned:
-                self._stacked[name].assign(values)
+                self.stacked_weights[name].assign(values)
                 continue
             for block, value in zip(weights, values, strict=True):
                 block[name].assign(value)
 
     def _saved_shapes(self, weights):
         if self.scanned:
-            return {name: tuple(variable.shape) for name, variable in self._stacked.items()}
+            return {name: tuple(variable.shape) for name, variable in self.stacked_weights.items()}
         return {name: (self.depth, *v.shape) for name, v in weights[0].items()}
 
     def __dir__(self):
         # Keras' file writer visits what `dir` lists; the blocks are saved stacked by this layer.
         return [name for name in super().__dir__() if name != "blocks"]
+
+
+def _attribute(name):
+    return "stacked_" + name.replace(".", "_")
 
 
 class _Hidden:

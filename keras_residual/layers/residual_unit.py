@@ -101,7 +101,7 @@ class ResidualUnit(BlockLayer):
         self.norm1 = self._make_norm1() if self.preactivated else None
         specifications = self.convolutions()
         last = len(specifications) - 1
-        self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
+        self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
         for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
             setattr(self, name, self._make_convolution(index, name, arguments, index == last))
         self.squeeze_excite = self._make_squeeze_excite() if self.se_ratio else None

@@ -128,7 +128,7 @@ class Stem(BlockLayer):
             "none": [],
         }[self.kind]
         last = len(specifications) - 1
-        self._convs = [f"conv{index + 1}" for index in range(len(specifications))]
+        self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
         for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
             bare = self.preactivated and index == last
             setattr(self, name, self._make_convolution(index, name, arguments, bare))

@@ -7,7 +7,14 @@ import keras
 import numpy as np
 import pytest
 from cases import INITIALIZERS, LAYERS
-from support import gradients, ramp, run, set_sequential_weights, to_numpy
+from support import (
+    checkpoint_restores_every_weight,
+    gradients,
+    ramp,
+    run,
+    set_sequential_weights,
+    to_numpy,
+)
 
 from keras_residual import layers
 
@@ -95,6 +102,12 @@ def keras_file_gives_the_same_outputs(case, tmp_path):
     np.testing.assert_array_equal(run(loaded, ramp(*case.shape)), run(model, ramp(*case.shape)))
 
 
+def tensorflow_checkpoint_restores_every_weight(case, tmp_path):
+    other = case.make()
+    other.build(case.shape)
+    checkpoint_restores_every_weight(built(case), other, tmp_path)
+
+
 def every_gradient_is_finite(case):
     layer = built(case)
     _, found = gradients(layer, ramp(*case.shape))
@@ -171,6 +184,7 @@ CHECKS = [
     config_makes_an_equal_layer,
     config_is_the_same_after_build,
     keras_file_gives_the_same_outputs,
+    tensorflow_checkpoint_restores_every_weight,
     every_gradient_is_finite,
     training_step_changes_every_weight,
     mixed_bfloat16_stays_close,
@@ -187,6 +201,8 @@ NOT_ON_JAX = {every_gradient_is_finite, runs_in_one_and_three_dimensions}
 def applies(check, case):
     if check in NOT_ON_JAX and keras.backend.backend() == "jax":
         return False
+    if check is tensorflow_checkpoint_restores_every_weight:
+        return keras.backend.backend() == "tensorflow"
     if check in SPATIAL:
         return case.spatial and not case.random
     if check in ONCE_A_LAYER:

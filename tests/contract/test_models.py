@@ -6,8 +6,22 @@ import json
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES, FUNCTIONS, MODELS, SUPER_RESOLUTION_MODELS
-from support import gradients, ramp, run, set_sequential_weights, to_numpy
+from cases import (
+    FAMILIES,
+    FUNCTIONS,
+    MODELS,
+    OTHER_MODELS,
+    SEQUENCE_MODELS,
+    SUPER_RESOLUTION_MODELS,
+)
+from support import (
+    checkpoint_restores_every_weight,
+    gradients,
+    ramp,
+    run,
+    set_sequential_weights,
+    to_numpy,
+)
 
 import keras_residual
 from keras_residual import models
@@ -75,6 +89,10 @@ def weights_file_gives_the_same_outputs(case, tmp_path):
     )
 
 
+def tensorflow_checkpoint_restores_every_weight(case, tmp_path):
+    checkpoint_restores_every_weight(tiny(case), case.make(), tmp_path)
+
+
 def every_gradient_is_finite(case):
     _, found = gradients(tiny(case), ramp(2, *case.shape))
     for name, gradient in found.items():
@@ -115,6 +133,7 @@ ALL_CHECKS = [
     (every_size_may_be_unknown, FAMILIES),
     (keras_file_gives_the_same_outputs, FAMILIES),
     (weights_file_gives_the_same_outputs, FAMILIES),
+    (tensorflow_checkpoint_restores_every_weight, FAMILIES),
     (every_gradient_is_finite, FAMILIES),
     (training_lowers_the_loss, FAMILIES),
     (half_precision_leaves_the_classifier_float32, FAMILIES),
@@ -140,6 +159,15 @@ CHECKS = CHECKS_ON_JAX if keras.backend.backend() == "jax" else ALL_CHECKS
 def test_model(case, check, tmp_path):
     arguments = (tmp_path,) if "tmp_path" in inspect.signature(check).parameters else ()
     check(case, *arguments)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's checkpoints")
+@pytest.mark.parametrize("name", [*SEQUENCE_MODELS, *SUPER_RESOLUTION_MODELS])
+def test_tensorflow_checkpoint_restores_every_weight(name, tmp_path):
+    make = OTHER_MODELS[name]
+    model = make()
+    set_sequential_weights(model)
+    checkpoint_restores_every_weight(model, make(), tmp_path)
 
 
 def test_every_public_model_has_a_case():

@@ -7,10 +7,11 @@ from keras_residual import _checks
 from keras_residual.layers.lstm.attentive_lstm import AttentiveLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.sublayers import SublayerRow
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class AttentiveResidualLSTM(keras.layers.Layer):
+class AttentiveResidualLSTM(SublayerRow, keras.layers.Layer):
     """A stack of LSTM layers, all of which see what the bottom one attends to in a memory.
 
     The bottom layer is an `AttentiveLSTM`; its output is x_1, its contexts are a. Above it h_i =
@@ -65,7 +66,7 @@ class AttentiveResidualLSTM(keras.layers.Layer):
         self.dropout = _checks.real("dropout", dropout, 0.0, 1.0, open_end=True)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.bottom = AttentiveLSTM(units, dtype=self.dtype_policy, name="layer_0")
-        self.upper = [
+        upper = [
             ResidualLSTM(
                 units,
                 first_residual=None,
@@ -76,7 +77,13 @@ class AttentiveResidualLSTM(keras.layers.Layer):
             )
             for index in range(1, num_layers)
         ]
+        self.add_to_row("upper", upper)
         self.supports_masking = True
+
+    @property
+    def upper(self) -> list[ResidualLSTM]:
+        """The layers above the bottom one."""
+        return self.row("upper")
 
     def build(self, sequences_shape, memory_shape):
         self.bottom.build(sequences_shape, memory_shape)

@@ -9,10 +9,11 @@ from keras_residual.layers.lstm import checks, stack
 from keras_residual.layers.lstm.copying import LSTMWeights
 from keras_residual.layers.lstm.states import LSTMStates
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.sublayers import SublayerRow
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
+class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, keras.layers.Layer):
     """A stack of LSTM layers in which each layer's input is added to its output.
 
     h_i = LSTM_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
@@ -181,12 +182,12 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
             "unit_forget_bias": _checks.boolean("unit_forget_bias", unit_forget_bias),
         }
         self._cell_arguments = tuple(cell_arguments)
-        self.cells = [self._make_cell(cell_arguments, i) for i in range(self.num_layers)]
+        cells = [self._make_cell(cell_arguments, i) for i in range(self.num_layers)]
+        self.add_to_row("cells", cells)
         self.backward_cell = (
             self._make_cell(cell_arguments, self.num_layers) if bidirectional_bottom else None
         )
-        self.projections = {}
-        self.states = None
+        self._state_names = ()
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
@@ -202,6 +203,16 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
             dtype=self.dtype_policy,
             name="backward" if index == self.num_layers else f"layer_{index}",
         )
+
+    @property
+    def cells(self) -> list[keras.layers.LSTMCell]:
+        """The cells, bottom first."""
+        return self.row("cells")
+
+    @property
+    def projections(self) -> dict[str, keras.layers.Dense]:
+        """The projections of inputs of another width, by the index of their layer."""
+        return {layer.name.rpartition("_")[2]: layer for layer in self.row("projections")}
 
     def is_residual(self, index: int) -> bool:
         """Returns whether the input of layer `index` is added to its output."""
@@ -233,8 +244,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, keras.layers.Layer):
             output_width, use_bias=False, dtype=self.dtype_policy, name=f"projection_{index}"
         )
         projection.build((None, width))
-        # TensorFlow's saver tracks only dicts whose keys are strings.
-        self.projections[str(index)] = projection
+        self.add_to_row("projections", [projection])
 
     def call(self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None):
         mask = sequences_mask if mask is None else mask

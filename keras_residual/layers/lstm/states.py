@@ -13,6 +13,11 @@ class LSTMStates:
         """Number of state tensors: `h` and `c` for each layer, twice for a bidirectional one."""
         return 2 * (self.num_layers + self.bidirectional_bottom)
 
+    @property
+    def states(self) -> list | None:
+        """The variables of a stateful layer, once it is built."""
+        return [getattr(self, name) for name in self._state_names] or None
+
     def step(self, inputs, states) -> tuple:
         """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
 
@@ -55,8 +60,8 @@ class LSTMStates:
                 "`stateful=True` needs a fixed batch size, as `keras.Input(batch_size=...)` gives "
                 f"it. Received: an input of {self.name!r} without one"
             )
-        self.states = [
-            self.add_weight(
+        for i in range(self.state_count):
+            state = self.add_weight(
                 shape=(batch, self.units),
                 initializer="zeros",
                 trainable=False,
@@ -64,5 +69,5 @@ class LSTMStates:
                 autocast=False,
                 name=f"state_{i}",
             )
-            for i in range(self.state_count)
-        ]
+            setattr(self, f"state_{i}", state)
+        self._state_names = tuple(f"state_{i}" for i in range(self.state_count))

@@ -1,0 +1,28 @@
+"""Rows of sublayers as attributes, which TensorFlow's checkpoints and SavedModels find."""
+
+
+class SublayerRow:
+    """Mixin of layers with a row of sublayers: each is an attribute under its own name.
+
+    TensorFlow tracks attributes and loses what stands in Python lists and dicts. Keras' file writer
+    names a sublayer after the first attribute that leads to it, so the single attributes are left
+    out of `dir`: files keep the paths that the list gives them, as in `units/dense_unit_3`.
+    """
+
+    _rows = ()
+
+    def add_to_row(self, row: str, layers: list) -> None:
+        """Makes each of `layers` an attribute; `self.row(row)` is their list."""
+        names = tuple(layer.name for layer in layers)
+        for name, layer in zip(names, layers, strict=True):
+            setattr(self, name, layer)
+        known = dict(self._rows)
+        self._rows = tuple({**known, row: (*known.get(row, ()), *names)}.items())
+
+    def row(self, row: str) -> list:
+        """Returns the sublayers of a row in order."""
+        return [getattr(self, name) for name in dict(self._rows).get(row, ())]
+
+    def __dir__(self):
+        hidden = {name for _, names in self._rows for name in names}
+        return [name for name in super().__dir__() if name not in hidden]
