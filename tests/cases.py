@@ -1,9 +1,12 @@
 """Every public layer and model once: how to make a tiny one, and what to feed it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keras_residual import layers, models
+from keras_residual.layers.residual_stage import SCANNED_FROM
+from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.models.registry import BUILDERS, find_variant
 
 # A valid value of every argument that differs from its default, for `get_config`.
 BLOCK_OPTIONS = {
@@ -330,69 +333,60 @@ class ModelCase:
         return getattr(models, self.name)(**arguments)
 
 
-_BASIC = {"depths": (1, 2, 1, 1), "widths": (4, 6, 8, 10), "stem_width": 4}
-_BOTTLENECK = {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4}
 # Groups of 32 and more need widths of 16 to have a whole channel each.
-_GROUPED = {"depths": (1, 2, 1, 1), "widths": (16, 16, 16, 16), "stem_width": 4}
-_SMALL = {"depths": (1, 2, 1), "widths": (4, 6, 8), "stem_width": 4}
-_SCANNED = {**_SMALL, "depths": (2, 3, 1), "execution": "scanned"}
-_DENSE = {"depths": (2, 2, 1, 1), "growth_rate": 4, "stem_width": 8}
-_SMALL_DENSE = {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8}
+_MOST_GROUPS = 16
+# Options of single networks that the rule below does not make small.
+_OPTIONS = {
+    "DenseNet": {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8, "stem": "conv3"},
+    "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
+    "ResNet1D": {"widths": (4, 6, 6)},
+}
+_SHAPES = {"ResNet1D": (20, 2)}
+
+
+def tiny_options(architecture) -> dict:
+    """Returns options that make a network tiny and keep what sets it apart."""
+    stages = len(architecture.depths)
+    if isinstance(architecture, DenseNetArchitecture):
+        depths = (2, 2, *(1,) * (stages - 2))
+        return {"depths": depths, "growth_rate": 4, "stem_width": 8}
+    options = {"depths": (1, 2, *(1,) * (stages - 2)), "stem_width": 4}
+    if max(architecture.depths) > SCANNED_FROM and stages == 3:
+        options |= {"depths": (2, 3, 1), "execution": "scanned"}
+    widths = (4, 6, 8) if stages == 3 or architecture.block == "basic" else (4, 4, 8, 8)
+    options["widths"] = (*widths, 10)[:stages]
+    if architecture.cardinality >= _MOST_GROUPS:
+        options["widths"] = (16,) * stages
+    if architecture.cardinality > 1 and stages == 3:
+        options |= {"cardinality": 2, "widths": widths[:stages]}
+    return options
+
+
+def _case(name: str) -> ModelCase:
+    variant = find_variant(name)
+    shape = (32, 32, 3) if len(variant.architecture.depths) == 4 else (8, 8, 3)
+    options = _OPTIONS.get(name) or tiny_options(variant.architecture)
+    return ModelCase(name, options, _SHAPES.get(name, shape))
+
 
 MODELS = [
-    ModelCase("DenseNet", {**_SMALL_DENSE, "stem": "conv3"}),
-    ModelCase("DenseNet121", _DENSE),
-    ModelCase("DenseNet161", _DENSE),
-    ModelCase("DenseNet169", _DENSE),
-    ModelCase("DenseNet201", _DENSE),
-    ModelCase("DenseNetBC100_12", _SMALL_DENSE, (8, 8, 3)),
-    ModelCase("DenseNetBC190_40", _SMALL_DENSE, (8, 8, 3)),
-    ModelCase("ResNeXt29_8x64d", {**_SMALL, "cardinality": 2}, (8, 8, 3)),
-    ModelCase("ResNeXt29_16x64d", {**_SMALL, "cardinality": 2}, (8, 8, 3)),
-    ModelCase("ResNeXt50_32x4d", _GROUPED),
-    ModelCase("ResNeXt101_32x8d", _GROUPED),
-    ModelCase("ResNeXt101_64x4d", _GROUPED),
-    ModelCase("ResNet", _BOTTLENECK),
-    ModelCase("ResNet1D", {"widths": (4, 6, 6)}, (20, 2)),
-    ModelCase("ResNet8", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet18", _BASIC),
-    ModelCase("ResNet18D", _BASIC),
-    ModelCase("ResNet18V2", _BASIC),
-    ModelCase("ResNet20", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet32", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet34", _BASIC),
-    ModelCase("ResNet34D", _BASIC),
-    ModelCase("ResNet34V2", _BASIC),
-    ModelCase("ResNet44", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet50", _BOTTLENECK),
-    ModelCase("ResNet50D", _BOTTLENECK),
-    ModelCase("ResNet50V1", _BOTTLENECK),
-    ModelCase("ResNet50V2", _BOTTLENECK),
-    ModelCase("ResNet56", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet101", _BOTTLENECK),
-    ModelCase("ResNet101D", _BOTTLENECK),
-    ModelCase("ResNet101V1", _BOTTLENECK),
-    ModelCase("ResNet101V2", _BOTTLENECK),
-    ModelCase("ResNet110", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet110V2", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet152", _BOTTLENECK),
-    ModelCase("ResNet152D", _BOTTLENECK),
-    ModelCase("ResNet152V1", _BOTTLENECK),
-    ModelCase("ResNet152V2", _BOTTLENECK),
-    ModelCase("ResNet164V2", _SMALL, (8, 8, 3)),
-    ModelCase("ResNet200V2", _BOTTLENECK),
-    ModelCase("ResNet1001V2", _SCANNED, (8, 8, 3)),
-    ModelCase("ResNet1202", _SCANNED, (8, 8, 3)),
-    ModelCase("SEResNeXt50_32x4d", _GROUPED),
-    ModelCase("SEResNet18", _BASIC),
-    ModelCase("SEResNet50", _BOTTLENECK),
-    ModelCase("SEResNet101", _BOTTLENECK),
-    ModelCase("WideResNet16_8", _SMALL, (8, 8, 3)),
-    ModelCase("WideResNet28_10", _SMALL, (8, 8, 3)),
-    ModelCase("WideResNet40_4", _SMALL, (8, 8, 3)),
-    ModelCase("WideResNet50_2", _BOTTLENECK),
-    ModelCase("WideResNet101_2", _BOTTLENECK),
+    *(ModelCase(name, _OPTIONS[name]) for name in ("DenseNet", "ResNet")),
+    *(_case(name) for name in models.list_models(kind="classifier")),
 ]
+
+
+def _different(cases: list[ModelCase]) -> list[ModelCase]:
+    """Returns one case of those that are the same tiny network under several names."""
+    seen = {}
+    for case in cases:
+        architecture = ()
+        if case.name not in BUILDERS:
+            architecture = replace(find_variant(case.name).architecture, **case.options)
+        seen.setdefault((repr(architecture), case.shape), case)
+    return list(seen.values())
+
+
+DIFFERENT = _different(MODELS)
 # Without keras.applications' signature; `tests/models` has what they promise.
 SEQUENCE_MODELS = (
     "GNMT",

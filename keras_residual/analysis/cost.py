@@ -95,6 +95,9 @@ def _name_cost(name, input_shape, options):
     if variant.classes is None:
         top["include_top"] = False
         chosen["channels"] = shape[1 if data_format == "channels_first" else -1]
+    if hasattr(variant.architecture, "execution"):
+        # The same numbers from one block in place of each of the equal ones.
+        chosen.setdefault("execution", "scanned")
     architecture = replace(variant.architecture, **chosen)
     body, _, head = layers_of(
         architecture,
@@ -104,10 +107,10 @@ def _name_cost(name, input_shape, options):
         **common,
     )
     total = Cost()
-    for position, layer in enumerate([*body.layers, *head]):
+    for layer in [*body.layers, *head]:
         total += _layer_cost(layer, shape)
         shape = tuple(layer.compute_output_shape(shape))
-        if position in body.skips:
+        if layer.name in body.skips:
             total += _output_cost(shape, layer)
     return total
 

@@ -26,11 +26,7 @@ PATCH, STEPS, VALIDATION_STEPS = 48, 100, 4
 
 def is_super_resolution(model: str) -> bool:
     """Returns whether a network of that name puts out images."""
-    return model.lower() in (
-        name.lower()
-        for name in keras_residual.list_models()
-        if getattr(keras_residual, name).__module__.endswith(".super_resolution")
-    )
+    return model.lower() in map(str.lower, keras_residual.list_models(kind="super_resolution"))
 
 
 def train(

@@ -13,6 +13,29 @@ POOLING = ("conv7", "deep")
 PADDINGS = ("minimum", "zero")
 
 
+def check_options(
+    filters, kind, pool, pool_padding, space_to_depth, names=("filters", "kind", "pool")
+):
+    """Raises a ValueError for a wrong option.
+
+    Args:
+        filters, kind, pool, pool_padding, space_to_depth: Arguments of `Stem`.
+        names: What the caller calls the first three.
+    """
+    filters_name, kind_name, pool_name = names
+    _checks.choice(kind_name, kind, KINDS)
+    _checks.integer(filters_name, filters)
+    _checks.boolean(pool_name, pool)
+    _checks.choice("pool_padding", pool_padding, PADDINGS)
+    _checks.boolean("space_to_depth", space_to_depth)
+    received = {kind_name: kind}
+    needs = f'{kind_name}="conv7"'
+    _checks.effective("space_to_depth", space_to_depth, False, kind == "conv7", needs, **received)
+    pools = pool and kind in POOLING
+    received[pool_name] = pool
+    _checks.effective("pool_padding", pool_padding, "minimum", pools, "max pooling", **received)
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Stem(BlockLayer):
     """The first layers of a residual network.
@@ -81,31 +104,12 @@ class Stem(BlockLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = _checks.integer("filters", filters)
-        self.kind = _checks.choice("kind", kind, KINDS)
-        self.pool = _checks.boolean("pool", pool)
-        self.pool_padding = _checks.choice("pool_padding", pool_padding, PADDINGS)
+        check_options(filters, kind, pool, pool_padding, space_to_depth)
+        self.filters, self.kind, self.pool = int(filters), kind, pool
+        self.pool_padding, self.space_to_depth = pool_padding, space_to_depth
         self.preactivated = _checks.boolean("preactivated", preactivated)
-        self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
-        self._check_combinations()
-        self._make_sublayers()
-
-    def _check_combinations(self):
-        kind, pool = self.kind, self.pool
-        _checks.effective(
-            "space_to_depth", self.space_to_depth, False, kind == "conv7", 'kind="conv7"', kind=kind
-        )
-        _checks.effective(
-            "pool_padding",
-            self.pool_padding,
-            "minimum",
-            self.pools,
-            "max pooling",
-            kind=kind,
-            pool=pool,
-        )
         _checks.effective(
             "conv_bias",
             self.conv_bias,
@@ -114,6 +118,7 @@ class Stem(BlockLayer):
             "preactivated=True",
             preactivated=self.preactivated,
         )
+        self._make_sublayers()
 
     def _make_sublayers(self):
         half = max(1, self.filters // 2)

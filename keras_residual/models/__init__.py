@@ -1,145 +1,22 @@
-"""Families of residual networks: tables of variants over one builder each."""
+"""Families of residual networks: tables of variants over one builder each.
 
-from keras_residual.models.densenet import (
-    DenseNet,
-    DenseNet121,
-    DenseNet161,
-    DenseNet169,
-    DenseNet201,
-    DenseNetBC100_12,
-    DenseNetBC190_40,
-)
-from keras_residual.models.gnmt import (
-    GNMT,
-)
-from keras_residual.models.registry import (
-    get_model,
-    list_models,
-)
-from keras_residual.models.residual_rnn import (
-    ResidualLSTMClassifier,
-    ResidualLSTMSegmentClassifier,
-    ResidualLSTMTagger,
-)
-from keras_residual.models.resnet import (
-    ResNet,
-    ResNet18,
-    ResNet18D,
-    ResNet18V2,
-    ResNet34,
-    ResNet34D,
-    ResNet34V2,
-    ResNet50,
-    ResNet50D,
-    ResNet50V1,
-    ResNet50V2,
-    ResNet101,
-    ResNet101D,
-    ResNet101V1,
-    ResNet101V2,
-    ResNet152,
-    ResNet152D,
-    ResNet152V1,
-    ResNet152V2,
-    ResNet200V2,
-    ResNeXt50_32x4d,
-    ResNeXt101_32x8d,
-    ResNeXt101_64x4d,
-    SEResNet18,
-    SEResNet50,
-    SEResNet101,
-    SEResNeXt50_32x4d,
-    WideResNet50_2,
-    WideResNet101_2,
-)
-from keras_residual.models.resnet_1d import (
-    ResNet1D,
-)
-from keras_residual.models.resnet_cifar import (
-    ResNet8,
-    ResNet20,
-    ResNet32,
-    ResNet44,
-    ResNet56,
-    ResNet110,
-    ResNet110V2,
-    ResNet164V2,
-    ResNet1001V2,
-    ResNet1202,
-    ResNeXt29_8x64d,
-    ResNeXt29_16x64d,
-    WideResNet16_8,
-    WideResNet28_10,
-    WideResNet40_4,
-)
-from keras_residual.models.super_resolution import (
-    EDSR,
-    VDSR,
-    EDSRLarge,
-    SRResNet,
-)
+Every builder and every row of a table is an attribute of this package. `__init__.pyi` beside this
+file lists them for type checkers and editors; `python tests/write_tables.py` writes it.
+"""
 
-__all__ = [
-    "EDSR",
-    "GNMT",
-    "VDSR",
-    "DenseNet",
-    "DenseNet121",
-    "DenseNet161",
-    "DenseNet169",
-    "DenseNet201",
-    "DenseNetBC100_12",
-    "DenseNetBC190_40",
-    "EDSRLarge",
-    "ResNeXt29_8x64d",
-    "ResNeXt29_16x64d",
-    "ResNeXt50_32x4d",
-    "ResNeXt101_32x8d",
-    "ResNeXt101_64x4d",
-    "ResNet",
-    "ResNet1D",
-    "ResNet8",
-    "ResNet18",
-    "ResNet18D",
-    "ResNet18V2",
-    "ResNet20",
-    "ResNet32",
-    "ResNet34",
-    "ResNet34D",
-    "ResNet34V2",
-    "ResNet44",
-    "ResNet50",
-    "ResNet50D",
-    "ResNet50V1",
-    "ResNet50V2",
-    "ResNet56",
-    "ResNet101",
-    "ResNet101D",
-    "ResNet101V1",
-    "ResNet101V2",
-    "ResNet110",
-    "ResNet110V2",
-    "ResNet152",
-    "ResNet152D",
-    "ResNet152V1",
-    "ResNet152V2",
-    "ResNet164V2",
-    "ResNet200V2",
-    "ResNet1001V2",
-    "ResNet1202",
-    "ResidualLSTMClassifier",
-    "ResidualLSTMSegmentClassifier",
-    "ResidualLSTMTagger",
-    "SEResNeXt50_32x4d",
-    "SEResNet18",
-    "SEResNet50",
-    "SEResNet101",
-    "SRResNet",
-    "WideResNet16_8",
-    "WideResNet28_10",
-    "WideResNet40_4",
-    "WideResNet50_2",
-    "WideResNet101_2",
-    "get_model",
-    "list_models",
-]
+from keras_residual.models import (  # noqa: F401
+    densenet,
+    gnmt,
+    residual_rnn,
+    resnet,
+    resnet_1d,
+    resnet_cifar,
+    super_resolution,
+)
+from keras_residual.models.registry import BUILDERS, FACTORIES
+from keras_residual.models.registry import get_model as get_model
+from keras_residual.models.registry import list_models as list_models
+
+globals().update(BUILDERS | FACTORIES)
+
+__all__ = sorted([*BUILDERS, *FACTORIES, "get_model", "list_models"])

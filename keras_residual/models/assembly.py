@@ -19,14 +19,17 @@ class Body:
         layers: Unbuilt layers, each applied to the output of the one before.
         features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
         strides: The factor by which the whole body reduces the spatial sizes.
-        skips: Additions over several layers: the position in `layers` behind which the input of
-            the layer at another position is added.
+        skips: Additions over several layers: the name of the layer to whose output the input of
+            another layer is added, and that layer's name.
     """
 
     layers: list[keras.layers.Layer]
     features: dict[str, int]
     strides: int
-    skips: dict[int, int] = field(default_factory=dict)
+    skips: dict[str, str] = field(default_factory=dict)
+
+
+KINDS = ("classifier", "super_resolution")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Variant:
         input_shape: Published input shape, channels last.
         classes: Published number of classes, `None` for a network that puts out images.
         paper: Address of the paper.
+        kind: What the network is for: one of `KINDS`.
+        aliases: Other names that `get_model` knows, each with the options in which it differs.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Variant:
     input_shape: tuple[int | None, ...]
     classes: int | None
     paper: str
+    kind: str = "classifier"
+    aliases: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def default_name(self) -> str:
@@ -157,14 +164,15 @@ def assemble(
     rank = len(inputs.shape) - 2
     body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
     _check_size(inputs.shape, body.strides, data_format)
-    outputs = [inputs]
+    outputs, inputs_of = [inputs], {}
     if _checks.boolean("include_preprocessing", include_preprocessing):
         outputs = [_normalization(weights, variant, dtype, data_format, inputs)(inputs)]
-    for position, layer in enumerate([*body.layers, *head]):
+    for layer in [*body.layers, *head]:
+        inputs_of[layer.name] = outputs[-1]
         outputs.append(layer(outputs[-1]))
-        if position in body.skips:
-            skipped = outputs[body.skips[position]]
-            outputs[-1] = _addition(position, body, dtype)([outputs[-1], skipped])
+        if layer.name in body.skips:
+            skipped = inputs_of[body.skips[layer.name]]
+            outputs[-1] = _addition(layer is body.layers[-1], dtype)([outputs[-1], skipped])
     result = outputs[-1]
     if top.features:
         result = {key: outputs[body.features[key] + 1] for key in top.features}
@@ -185,9 +193,8 @@ def options_of_weights(weights, variant: Variant) -> dict[str, object]:
     return options_for_factory(weights, variant)
 
 
-def _addition(position, body, dtype):
+def _addition(last, dtype):
     policy = checked_policy(dtype)
-    last = position == len(body.layers) - 1
     return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
 
 

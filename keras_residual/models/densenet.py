@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_residual import _checks
-from keras_residual.layers import DenseBlock, DenseTransition, NormActivation, Stem
+from keras_residual.layers import DenseBlock, DenseTransition, NormActivation
 from keras_residual.models._requirements import SHARED, Requirement
-from keras_residual.models.assembly import Body, Top, Variant, assemble, split_options
-from keras_residual.models.registry import factory
-from keras_residual.models.resnet_architecture import check_stem
+from keras_residual.models.assembly import Body, Top, assemble, split_options
+from keras_residual.models.image_architecture import ImageArchitecture
+from keras_residual.models.registry import builder, factories, row
 
 HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 
 
 @dataclass(frozen=True)
-class DenseNetArchitecture:
+class DenseNetArchitecture(ImageArchitecture):
     """The options of a densely connected network; `DenseNet` documents them."""
 
     requirements: ClassVar = (
@@ -31,43 +31,15 @@ class DenseNetArchitecture:
     growth_rate: int = 32
     bottleneck: int = 4
     compression: float = 0.5
-    stem: str = "conv7"
-    stem_width: int = 64
-    stem_pool: bool = True
-    pool_padding: str = "minimum"
-    space_to_depth: bool = False
-    dropout_rate: float = 0.0
-    blur_pool: bool = False
-    output_stride: int | None = None
-    normalization: str = "batch"
-    activation: object = "relu"
-    norm_momentum: float = 0.9
-    norm_epsilon: float = 1e-5
-    kernel_initializer: object = None
-    kernel_regularizer: object = None
-    rematerialize: bool = False
 
     def body(self, dtype, data_format: str) -> Body:
         """Returns the layers in order: stem, dense blocks with transitions, last activation."""
         depths = _checks.integers("depths", self.depths)
-        check_stem(self)
-        shared = {
-            "normalization": self.normalization,
-            "activation": self.activation,
-            "norm_momentum": self.norm_momentum,
-            "norm_epsilon": self.norm_epsilon,
-            "dtype": dtype,
-            "data_format": data_format,
-        }
-        kernels = {
-            "kernel_initializer": self.kernel_initializer,
-            "kernel_regularizer": self.kernel_regularizer,
-            **shared,
-        }
-        stem = self._stem(kernels)
+        kernels = self.layer_options(dtype, data_format)
+        stem = self.make_stem(self.stem == "conv3", kernels)
         layers, features = [stem], {}
         strides, dilation = stem.total_strides, 1
-        limit = self._checked_output_stride(strides)
+        limit = self.largest_stride(strides, (2,) * (len(depths) - 1))
         for index, depth in enumerate(depths, start=1):
             layers.append(self._dense_block(index, depth, dilation, kernels))
             features[f"C{index + 1}"] = len(layers) - 1
@@ -80,22 +52,9 @@ class DenseNetArchitecture:
                     self.compression, step, self.blur_pool, name=f"transition{index}", **kernels
                 )
             )
-        layers.append(NormActivation(name="final_norm", **shared))
+        layers.append(NormActivation(name="final_norm", **self.norm_options(dtype, data_format)))
         features[f"C{len(depths) + 1}"] = len(layers) - 1
         return Body(layers, features, strides)
-
-    def _stem(self, kernels):
-        return Stem(
-            self.stem_width,
-            self.stem,
-            pool=self.stem_pool,
-            pool_padding=self.pool_padding,
-            preactivated=self.stem == "conv3",
-            space_to_depth=self.space_to_depth,
-            blur_pool=self.blur_pool,
-            name="stem",
-            **kernels,
-        )
 
     def _dense_block(self, index, depth, dilation_rate, kernels):
         return DenseBlock(
@@ -109,13 +68,8 @@ class DenseNetArchitecture:
             **kernels,
         )
 
-    def _checked_output_stride(self, strides):
-        reachable = [strides * 2**index for index in range(len(self.depths))]
-        if self.output_stride is None:
-            return reachable[-1]
-        return _checks.choice("output_stride", self.output_stride, reachable)
 
-
+@builder
 def DenseNet(
     depths=(6, 12, 24, 16),
     growth_rate=32,
@@ -207,27 +161,36 @@ def DenseNet(
     )
 
 
-def _imagenet(name, summary, **options):
-    variant = Variant(name, DenseNetArchitecture(**options), (224, 224, 3), 1000, HUANG_2017)
-    return factory(variant, "DenseNet", summary)
+def _row(name, summary, **options):
+    return row(name, HUANG_2017, summary, **options)
 
 
 def _small(name, summary, depth, growth_rate):
-    architecture = DenseNetArchitecture(
-        (depth,) * 3, growth_rate, stem="conv3", stem_width=2 * growth_rate
+    return _row(
+        name,
+        summary,
+        depths=(depth,) * 3,
+        growth_rate=growth_rate,
+        stem="conv3",
+        stem_width=2 * growth_rate,
     )
-    return factory(Variant(name, architecture, (32, 32, 3), 10, HUANG_2017), "DenseNet", summary)
 
 
-DenseNet121 = _imagenet("DenseNet121", "DenseNet-121.", depths=(6, 12, 24, 16))
-DenseNet161 = _imagenet(
-    "DenseNet161",
-    "DenseNet-161, growth rate 48.",
-    depths=(6, 12, 36, 24),
-    growth_rate=48,
-    stem_width=96,
+IMAGENET = (
+    _row("DenseNet121", "DenseNet-121.", depths=(6, 12, 24, 16)),
+    _row(
+        "DenseNet161",
+        "DenseNet-161, growth rate 48.",
+        depths=(6, 12, 36, 24),
+        growth_rate=48,
+        stem_width=96,
+    ),
+    _row("DenseNet169", "DenseNet-169.", depths=(6, 12, 32, 32)),
+    _row("DenseNet201", "DenseNet-201.", depths=(6, 12, 48, 32)),
 )
-DenseNet169 = _imagenet("DenseNet169", "DenseNet-169.", depths=(6, 12, 32, 32))
-DenseNet201 = _imagenet("DenseNet201", "DenseNet-201.", depths=(6, 12, 48, 32))
-DenseNetBC100_12 = _small("DenseNetBC100_12", "DenseNet-BC of depth 100, growth 12.", 16, 12)
-DenseNetBC190_40 = _small("DenseNetBC190_40", "DenseNet-BC of depth 190, growth 40.", 31, 40)
+SMALL = (
+    _small("DenseNetBC100_12", "DenseNet-BC of depth 100, growth 12.", 16, 12),
+    _small("DenseNetBC190_40", "DenseNet-BC of depth 190, growth 40.", 31, 40),
+)
+globals().update(factories(IMAGENET, DenseNetArchitecture, "DenseNet", (224, 224, 3), 1000))
+globals().update(factories(SMALL, DenseNetArchitecture, "DenseNet", (32, 32, 3), 10))

@@ -14,8 +14,10 @@ from keras_residual.models._beam_search import Hypothesis, Search, beam_search
 from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
 from keras_residual.models.assembly import checked_name, checked_policy
+from keras_residual.models.registry import builder
 
 
+@builder
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class GNMT(keras.Model):
     """Translates sequences of integers: encoder, additive attention, decoder.

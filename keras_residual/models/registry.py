@@ -1,13 +1,15 @@
 """Every named model: its variant and its factory."""
 
 import fnmatch
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import keras
 
 from keras_residual import _checks
 from keras_residual.models.assembly import (
+    KINDS,
     Top,
     Variant,
     assemble,
@@ -17,14 +19,100 @@ from keras_residual.models.assembly import (
 
 VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
-UNSIZED = (
-    "ResNet",
-    "DenseNet",
-    "GNMT",
-    "ResidualLSTMClassifier",
-    "ResidualLSTMTagger",
-    "ResidualLSTMSegmentClassifier",
-)
+# Builders of networks of any size, which `get_model` does not make.
+BUILDERS: dict[str, Callable[..., keras.Model]] = {}
+# Where every builder and factory is an attribute, so that pickle finds it.
+PACKAGE = "keras_residual.models"
+
+
+class Factory(Protocol):
+    """The signature of a named classifier, keras.applications' own."""
+
+    def __call__(
+        self,
+        include_top: bool = True,
+        weights: object = None,
+        input_tensor: object = None,
+        input_shape: tuple[int | None, ...] | None = None,
+        pooling: str | None = None,
+        classes: int = ...,
+        classifier_activation: object = "softmax",
+        name: str = ...,
+        **architecture_options: object,
+    ) -> keras.Model: ...
+
+
+class UpscalerFactory(Protocol):
+    """The signature of a named network for super-resolution."""
+
+    def __call__(
+        self,
+        scale: int = ...,
+        weights: object = None,
+        input_tensor: object = None,
+        input_shape: tuple[int | None, ...] | None = None,
+        name: str = ...,
+        **architecture_options: object,
+    ) -> keras.Model: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of a family's table.
+
+    Attributes:
+        name: Name of the factory.
+        paper: Address of the paper.
+        summary: First sentence of its documentation.
+        aliases: See `Variant`.
+        options: Options of the family's architecture.
+    """
+
+    name: str
+    paper: str
+    summary: str
+    aliases: Mapping[str, Mapping[str, object]]
+    options: Mapping[str, object]
+
+
+def row(name: str, paper: str, summary: str, *, aliases=(), **options) -> Row:
+    """Returns a row; `aliases` are names, or a dict of names with the options they change."""
+    if not isinstance(aliases, Mapping):
+        aliases = {name: {} for name in ([aliases] if isinstance(aliases, str) else aliases)}
+    return Row(name, paper, summary, dict(aliases), options)
+
+
+def builder(function):
+    """Makes a function or class that builds networks of any size public; a decorator."""
+    BUILDERS[function.__name__] = function
+    return function
+
+
+def factories(
+    table: Iterable[Row], architecture: type, family: str, input_shape: tuple, classes: int
+) -> dict[str, Callable[..., keras.Model]]:
+    """Registers a table of classifiers and returns their factories by name.
+
+    Args:
+        table: The rows.
+        architecture: The dataclass of the family's options.
+        family: Name of the builder that documents these options.
+        input_shape: Published input shape, channels last.
+        classes: Published number of classes.
+    """
+    made = {}
+    for item in table:
+        variant = Variant(
+            item.name,
+            architecture(**item.options),
+            input_shape,
+            classes,
+            item.paper,
+            aliases=item.aliases,
+        )
+        made[item.name] = _factory(variant, family, item.summary)
+    return made
+
 
 _DOCSTRING = """{summary}
 
@@ -57,7 +145,7 @@ Reference:
 """
 
 
-def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.Model]:
+def _factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.Model]:
     """Registers a variant and returns its factory, with keras.applications' signature."""
 
     def build(
@@ -87,9 +175,7 @@ def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.
             **common,
         )
 
-    build.__name__ = build.__qualname__ = variant.name
-    build.__module__ = type(variant.architecture).__module__
-    build.__doc__ = _DOCSTRING.format(
+    documentation = _DOCSTRING.format(
         summary=summary,
         family=family,
         default_name=variant.default_name,
@@ -97,16 +183,29 @@ def factory(variant: Variant, family: str, summary: str) -> Callable[..., keras.
         classes=variant.classes,
         paper=variant.paper,
     )
+    return register(variant, build, documentation)
+
+
+def register(variant: Variant, build: Callable[..., keras.Model], documentation: str):
+    """Makes `build` the public factory of a variant and returns it."""
+    build.__name__ = build.__qualname__ = variant.name
+    build.__module__ = PACKAGE
+    build.__doc__ = documentation
     VARIANTS[variant.name] = variant
     FACTORIES[variant.name] = build
     return build
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", kind: str | None = None) -> list[str]:
     """Returns the names of all models that match a shell pattern, in order of definition.
 
     Args:
         pattern: Pattern with `*` and `?`; case does not matter. Defaults to all.
+        kind: `"classifier"` or `"super_resolution"`: only models of that kind. Defaults to `None`,
+            all of them.
+
+    Raises:
+        ValueError: If `pattern` is no string, or `kind` is unknown.
 
     Example:
 
@@ -115,32 +214,61 @@ def list_models(pattern: str = "*") -> list[str]:
     """
     if not isinstance(pattern, str):
         raise ValueError(f"`pattern` must be a string. Received: pattern={pattern!r}")
-    return [name for name in FACTORIES if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
+    _checks.choice("kind", kind, (None, *KINDS))
+    return [
+        name
+        for name, variant in VARIANTS.items()
+        if fnmatch.fnmatchcase(name.lower(), pattern.lower()) and kind in (None, variant.kind)
+    ]
 
 
-def find_variant(name: str) -> Variant:
-    """Returns the variant of a model name in any case, or raises naming the nearest ones."""
-    by_lower = {known.lower(): known for known in VARIANTS}
-    if isinstance(name, str) and name.lower() in by_lower:
-        return VARIANTS[by_lower[name.lower()]]
-    for function in UNSIZED:
-        if isinstance(name, str) and name.lower() == function.lower():
+def _key(name: str) -> str:
+    """Returns a name without what spellings differ in: case and underscores."""
+    return name.lower().replace("_", "")
+
+
+def find(name: str) -> tuple[Variant, dict[str, object]]:
+    """Returns the variant of a name and the options that the name changes.
+
+    Case and underscores do not matter; names of other libraries are aliases.
+    """
+    for variant in VARIANTS.values() if isinstance(name, str) else ():
+        if _key(name) == _key(variant.name):
+            return variant, {}
+        for alias, options in variant.aliases.items():
+            if _key(name) == _key(alias):
+                return variant, dict(options)
+    for function in BUILDERS:
+        if isinstance(name, str) and _key(name) == _key(function):
             raise ValueError(
                 f"{function} has no published size: call `keras_residual.{function}` with yours. "
                 f"Received: name={name!r}"
             )
-    return VARIANTS[_checks.known("model", name, VARIANTS)]
+    aliases = [alias for variant in VARIANTS.values() for alias in variant.aliases]
+    return VARIANTS[_checks.known("model", name, [*VARIANTS, *aliases])], {}
+
+
+def find_variant(name: str) -> Variant:
+    """Returns the variant of a model name in any case, or raises naming the nearest ones."""
+    return find(name)[0]
 
 
 def get_model(name: str, **arguments) -> keras.Model:
     """Returns the model of that name.
 
     Args:
-        name: Name of a factory, as `list_models` gives them; case does not matter.
+        name: Name of a factory, as `list_models` gives them, or timm's or torchvision's name of
+            the same network, such as `"resnetv2_50"`; case and underscores do not matter.
         **arguments: Arguments of the factory.
 
     Raises:
         ValueError: If the name is unknown; the message names the nearest ones. Functions without a
             published size, such as `ResNet` and `GNMT`, are called by themselves.
+
+    Example:
+
+    >>> get_model("resnet20", classes=7).output_shape
+    (None, 7)
     """
-    return FACTORIES[find_variant(name).name](**arguments)
+    variant, options = find(name)
+    return FACTORIES[variant.name](**{**options, **arguments})

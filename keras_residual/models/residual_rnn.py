@@ -4,6 +4,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers.lstm.segment_pooling import SegmentPooling
+from keras_residual.models.registry import builder
 from keras_residual.models.sequences import classified, finished, sequence_options
 
 _ARGUMENTS = """
@@ -54,6 +55,7 @@ def _documented(**parts):
     return document
 
 
+@builder
 @_documented(
     pooling=_POOLING,
     returns="A `keras.Model` from `(batch, *input_shape)` to `(batch, classes)`.",
@@ -84,6 +86,7 @@ def ResidualLSTMClassifier(
     )
 
 
+@builder
 @_documented(
     returns="""A `keras.Model` from `(batch, *input_shape)` to `(batch, steps, classes)`. Masked
     steps count in no loss and no metric.""",
@@ -110,6 +113,7 @@ def ResidualLSTMTagger(
     )
 
 
+@builder
 @_documented(
     returns="""A `keras.Model` from `{"sequences": (batch, *input_shape), "segments": (batch,
     segments, 2)}` to `(batch, segments, classes)`. A segment is its first step and the step after

@@ -1,8 +1,7 @@
 """ImageNet residual networks: ResNet v1, v1.5, v2 and D, SE-ResNet, ResNeXt, Wide ResNet."""
 
-from keras_residual import _checks
-from keras_residual.models.assembly import Top, Variant, assemble, split_options
-from keras_residual.models.registry import factory
+from keras_residual.models.assembly import Top, assemble, split_options
+from keras_residual.models.registry import builder, factories, row
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 HE_2015 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)"
@@ -26,6 +25,7 @@ D = {"stem": "deep", "shortcut": "pooled"}
 SE = {"se_ratio": 1 / 16}
 
 
+@builder
 def ResNet(
     block="bottleneck",
     depths=(3, 4, 6, 3),
@@ -130,8 +130,6 @@ def ResNet(
     """
     chosen, common = split_options(ResNetArchitecture, architecture_options)
     features = common.pop("features", False)
-    depths = _checks.integers("depths", depths)
-    widths = tuple(64 * 2**stage for stage in range(len(depths))) if widths is None else widths
     return assemble(
         ResNetArchitecture(block, depths, widths, **chosen),
         Top(include_top, pooling, classes, classifier_activation, features),
@@ -149,72 +147,53 @@ def _groups(cardinality, base_width):
     return {"cardinality": cardinality, "base_width": base_width}
 
 
-def _imagenet(name, paper, summary, **options):
-    variant = Variant(name, ResNetArchitecture(**options), (224, 224, 3), 1000, paper)
-    return factory(variant, "ResNet", summary)
-
-
-ResNet18 = _imagenet("ResNet18", HE_2015, "ResNet-18 of basic blocks.", **BASIC_18)
-ResNet34 = _imagenet("ResNet34", HE_2015, "ResNet-34 of basic blocks.", **BASIC_34)
-ResNet50 = _imagenet("ResNet50", HE_2015, "ResNet-50 v1.5.", **BOTTLENECK_50)
-ResNet101 = _imagenet("ResNet101", HE_2015, "ResNet-101 v1.5.", **BOTTLENECK_101)
-ResNet152 = _imagenet("ResNet152", HE_2015, "ResNet-152 v1.5.", **BOTTLENECK_152)
-ResNet50V1 = _imagenet(
-    "ResNet50V1", HE_2015, "ResNet-50 v1, as in keras.applications.", **BOTTLENECK_50, **V1
+TABLE = (
+    row("ResNet18", HE_2015, "ResNet-18 of basic blocks.", **BASIC_18),
+    row("ResNet34", HE_2015, "ResNet-34 of basic blocks.", **BASIC_34),
+    row("ResNet50", HE_2015, "ResNet-50 v1.5.", **BOTTLENECK_50),
+    row("ResNet101", HE_2015, "ResNet-101 v1.5.", **BOTTLENECK_101),
+    row("ResNet152", HE_2015, "ResNet-152 v1.5.", **BOTTLENECK_152),
+    row("ResNet50V1", HE_2015, "ResNet-50 v1, as in keras.applications.", **BOTTLENECK_50, **V1),
+    row("ResNet101V1", HE_2015, "ResNet-101 v1, as in keras.applications.", **BOTTLENECK_101, **V1),
+    row("ResNet152V1", HE_2015, "ResNet-152 v1, as in keras.applications.", **BOTTLENECK_152, **V1),
+    row("ResNet18V2", HE_2016, "ResNet-18 v2 with pre-activation.", **BASIC_18, **V2),
+    row("ResNet34V2", HE_2016, "ResNet-34 v2 with pre-activation.", **BASIC_34, **V2),
+    row("ResNet50V2", HE_2016, "ResNet-50 v2 with pre-activation.", **BOTTLENECK_50, **V2),
+    row("ResNet101V2", HE_2016, "ResNet-101 v2 with pre-activation.", **BOTTLENECK_101, **V2),
+    row("ResNet152V2", HE_2016, "ResNet-152 v2 with pre-activation.", **BOTTLENECK_152, **V2),
+    row("ResNet200V2", HE_2016, "ResNet-200 v2 with pre-activation.", **BOTTLENECK_200, **V2),
+    row("ResNet18D", HE_2018, "ResNet-18-D: deep stem and pooled shortcuts.", **BASIC_18, **D),
+    row("ResNet34D", HE_2018, "ResNet-34-D: deep stem and pooled shortcuts.", **BASIC_34, **D),
+    row("ResNet50D", HE_2018, "ResNet-50-D: deep stem and pooled shortcuts.", **BOTTLENECK_50, **D),
+    row(
+        "ResNet101D",
+        HE_2018,
+        "ResNet-101-D: deep stem and pooled shortcuts.",
+        **BOTTLENECK_101,
+        **D,
+    ),
+    row(
+        "ResNet152D",
+        HE_2018,
+        "ResNet-152-D: deep stem and pooled shortcuts.",
+        **BOTTLENECK_152,
+        **D,
+    ),
+    row("SEResNet18", HU_2018, "SE-ResNet-18.", **BASIC_18, **SE),
+    row("SEResNet50", HU_2018, "SE-ResNet-50.", **BOTTLENECK_50, **SE),
+    row("SEResNet101", HU_2018, "SE-ResNet-101.", **BOTTLENECK_101, **SE),
+    row(
+        "SEResNeXt50_32x4d",
+        HU_2018,
+        "SE-ResNeXt-50 32×4d.",
+        **BOTTLENECK_50,
+        **SE,
+        **_groups(32, 4),
+    ),
+    row("ResNeXt50_32x4d", XIE_2017, "ResNeXt-50 32×4d.", **BOTTLENECK_50, **_groups(32, 4)),
+    row("ResNeXt101_32x8d", XIE_2017, "ResNeXt-101 32×8d.", **BOTTLENECK_101, **_groups(32, 8)),
+    row("ResNeXt101_64x4d", XIE_2017, "ResNeXt-101 64×4d.", **BOTTLENECK_101, **_groups(64, 4)),
+    row("WideResNet50_2", ZAGORUYKO_2016, "Wide ResNet-50-2.", **BOTTLENECK_50, base_width=128),
+    row("WideResNet101_2", ZAGORUYKO_2016, "Wide ResNet-101-2.", **BOTTLENECK_101, base_width=128),
 )
-ResNet101V1 = _imagenet(
-    "ResNet101V1", HE_2015, "ResNet-101 v1, as in keras.applications.", **BOTTLENECK_101, **V1
-)
-ResNet152V1 = _imagenet(
-    "ResNet152V1", HE_2015, "ResNet-152 v1, as in keras.applications.", **BOTTLENECK_152, **V1
-)
-ResNet18V2 = _imagenet("ResNet18V2", HE_2016, "ResNet-18 v2 with pre-activation.", **BASIC_18, **V2)
-ResNet34V2 = _imagenet("ResNet34V2", HE_2016, "ResNet-34 v2 with pre-activation.", **BASIC_34, **V2)
-ResNet50V2 = _imagenet(
-    "ResNet50V2", HE_2016, "ResNet-50 v2 with pre-activation.", **BOTTLENECK_50, **V2
-)
-ResNet101V2 = _imagenet(
-    "ResNet101V2", HE_2016, "ResNet-101 v2 with pre-activation.", **BOTTLENECK_101, **V2
-)
-ResNet152V2 = _imagenet(
-    "ResNet152V2", HE_2016, "ResNet-152 v2 with pre-activation.", **BOTTLENECK_152, **V2
-)
-ResNet200V2 = _imagenet(
-    "ResNet200V2", HE_2016, "ResNet-200 v2 with pre-activation.", **BOTTLENECK_200, **V2
-)
-ResNet18D = _imagenet(
-    "ResNet18D", HE_2018, "ResNet-18-D: deep stem and pooled shortcuts.", **BASIC_18, **D
-)
-ResNet34D = _imagenet(
-    "ResNet34D", HE_2018, "ResNet-34-D: deep stem and pooled shortcuts.", **BASIC_34, **D
-)
-ResNet50D = _imagenet(
-    "ResNet50D", HE_2018, "ResNet-50-D: deep stem and pooled shortcuts.", **BOTTLENECK_50, **D
-)
-ResNet101D = _imagenet(
-    "ResNet101D", HE_2018, "ResNet-101-D: deep stem and pooled shortcuts.", **BOTTLENECK_101, **D
-)
-ResNet152D = _imagenet(
-    "ResNet152D", HE_2018, "ResNet-152-D: deep stem and pooled shortcuts.", **BOTTLENECK_152, **D
-)
-SEResNet18 = _imagenet("SEResNet18", HU_2018, "SE-ResNet-18.", **BASIC_18, **SE)
-SEResNet50 = _imagenet("SEResNet50", HU_2018, "SE-ResNet-50.", **BOTTLENECK_50, **SE)
-SEResNet101 = _imagenet("SEResNet101", HU_2018, "SE-ResNet-101.", **BOTTLENECK_101, **SE)
-SEResNeXt50_32x4d = _imagenet(
-    "SEResNeXt50_32x4d", HU_2018, "SE-ResNeXt-50 32×4d.", **BOTTLENECK_50, **SE, **_groups(32, 4)
-)
-ResNeXt50_32x4d = _imagenet(
-    "ResNeXt50_32x4d", XIE_2017, "ResNeXt-50 32×4d.", **BOTTLENECK_50, **_groups(32, 4)
-)
-ResNeXt101_32x8d = _imagenet(
-    "ResNeXt101_32x8d", XIE_2017, "ResNeXt-101 32×8d.", **BOTTLENECK_101, **_groups(32, 8)
-)
-ResNeXt101_64x4d = _imagenet(
-    "ResNeXt101_64x4d", XIE_2017, "ResNeXt-101 64×4d.", **BOTTLENECK_101, **_groups(64, 4)
-)
-WideResNet50_2 = _imagenet(
-    "WideResNet50_2", ZAGORUYKO_2016, "Wide ResNet-50-2.", **BOTTLENECK_50, base_width=128
-)
-WideResNet101_2 = _imagenet(
-    "WideResNet101_2", ZAGORUYKO_2016, "Wide ResNet-101-2.", **BOTTLENECK_101, base_width=128
-)
+globals().update(factories(TABLE, ResNetArchitecture, "ResNet", (224, 224, 3), 1000))

@@ -9,30 +9,13 @@ from keras_residual.layers import (
     NormActivation,
     ResidualBlock,
     ResidualStage,
-    Stem,
 )
 from keras_residual.layers.bottleneck_block import EXPANSION
 from keras_residual.layers.residual_unit import ORDERS
 from keras_residual.layers.shortcut import KINDS as SHORTCUTS
-from keras_residual.layers.stem import KINDS as STEMS
-from keras_residual.layers.stem import PADDINGS, POOLING
 from keras_residual.models._requirements import SHARED, Requirement, downsampling
 from keras_residual.models.assembly import Body
-
-
-def check_stem(architecture):
-    """Checks the options of the stem by their names here, which are not those of `layers.Stem`."""
-    _checks.choice("stem", architecture.stem, STEMS)
-    _checks.integer("stem_width", architecture.stem_width)
-    pool = _checks.boolean("stem_pool", architecture.stem_pool)
-    padding = _checks.choice("pool_padding", architecture.pool_padding, PADDINGS)
-    blocks = _checks.boolean("space_to_depth", architecture.space_to_depth)
-    stem = architecture.stem
-    pools = pool and stem in POOLING
-    _checks.effective(
-        "pool_padding", padding, "minimum", pools, "max pooling", stem=stem, stem_pool=pool
-    )
-    _checks.effective("space_to_depth", blocks, False, stem == "conv7", 'stem="conv7"', stem=stem)
+from keras_residual.models.image_architecture import ImageArchitecture
 
 
 def _strided(options, _):
@@ -73,20 +56,29 @@ REQUIREMENTS = (
 )
 
 
+# What the network passes to its blocks as it is.
+BLOCK_OPTIONS = (
+    "activation_order",
+    "shortcut",
+    "normalize_identity",
+    "se_ratio",
+    "se_divisor",
+    "dropout_rate",
+    "blur_pool",
+    "zero_init_residual",
+    "conv_bias",
+)
+
+
 @dataclass(frozen=True)
-class ResNetArchitecture:
+class ResNetArchitecture(ImageArchitecture):
     """The options of a residual network; `ResNet` documents them."""
 
     requirements: ClassVar = REQUIREMENTS
 
     block: str = "bottleneck"
     depths: tuple[int, ...] = (3, 4, 6, 3)
-    widths: tuple[int, ...] = (64, 128, 256, 512)
-    stem: str = "conv7"
-    stem_width: int = 64
-    stem_pool: bool = True
-    pool_padding: str = "minimum"
-    space_to_depth: bool = False
+    widths: tuple[int, ...] | None = None
     activation_order: str = "post"
     shortcut: str = "projection"
     strided_conv: str = "conv2"
@@ -99,36 +91,28 @@ class ResNetArchitecture:
     se_ratio: float = 0.0
     se_divisor: int = 1
     drop_path_rate: float = 0.0
-    dropout_rate: float = 0.0
-    blur_pool: bool = False
-    output_stride: int | None = None
     stage_strides: tuple[int, ...] | None = None
     zero_init_residual: bool = False
     conv_bias: bool = False
-    normalization: str = "batch"
-    activation: object = "relu"
-    norm_momentum: float = 0.9
-    norm_epsilon: float = 1e-5
-    kernel_initializer: object = None
-    kernel_regularizer: object = None
     execution: str = "auto"
-    rematerialize: bool = False
+
+    def __post_init__(self):
+        depths = _checks.integers("depths", self.depths)
+        widths = self.widths
+        if widths is None:
+            widths = tuple(64 * 2**stage for stage in range(len(depths)))
+        object.__setattr__(self, "depths", depths)
+        object.__setattr__(self, "widths", widths)
 
     def body(self, dtype, data_format: str) -> Body:
         """Returns the layers in order: stem, stages, and the last activation if pre-activated."""
         self._check()
-        shared = {
-            "normalization": self.normalization,
-            "activation": self.activation,
-            "norm_momentum": self.norm_momentum,
-            "norm_epsilon": self.norm_epsilon,
-            "dtype": dtype,
-            "data_format": data_format,
-        }
-        stem = self._stem(shared)
+        shared = self.layer_options(dtype, data_format)
+        preactivated = self.activation_order == "pre"
+        stem = self.make_stem(preactivated, shared, conv_bias=self.conv_bias)
         layers, features = [stem], {}
         strides, dilation = stem.total_strides, 1
-        limit = self._checked_output_stride(strides)
+        limit = self.largest_stride(strides, self.stage_strides_or_default())
         for stage, stride in enumerate(self.stage_strides_or_default()):
             before = dilation
             if strides * stride > limit:
@@ -136,14 +120,14 @@ class ResNetArchitecture:
             strides *= stride
             layers.append(self._stage(stage, stride, before, dilation, shared))
             features[f"C{stage + 2}"] = len(layers) - 1
-        if self.activation_order == "pre":
-            layers.append(NormActivation(name="final_norm", **shared))
+        if preactivated:
+            norm = self.norm_options(dtype, data_format)
+            layers.append(NormActivation(name="final_norm", **norm))
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
         return Body(layers, features, strides)
 
     def _check(self):
         _checks.choice("block", self.block, ("basic", "bottleneck"))
-        check_stem(self)
         self._check_stages()
         self._check_block()
         zero = _checks.boolean("zero_init_residual", self.zero_init_residual)
@@ -167,8 +151,7 @@ class ResNetArchitecture:
         _checks.real("drop_path_rate", self.drop_path_rate, 0.0, 1.0, open_end=True)
 
     def _check_stages(self):
-        depths = _checks.integers("depths", self.depths)
-        widths = _checks.integers("widths", self.widths)
+        widths, depths = _checks.integers("widths", self.widths), self.depths
         if len(depths) != len(widths):
             raise ValueError(
                 "`depths` and `widths` must have one entry for each stage. "
@@ -207,46 +190,9 @@ class ResNetArchitecture:
         rest = (2,) * (len(self.depths) - 1)
         return (1, *rest) if self.strided_block == "first" else (*rest, 1)
 
-    def _checked_output_stride(self, strides):
-        reachable = [strides]
-        for stride in self.stage_strides_or_default():
-            reachable.append(reachable[-1] * stride)
-        if self.output_stride is None:
-            return reachable[-1]
-        return _checks.choice("output_stride", self.output_stride, sorted(set(reachable)))
-
-    def _stem(self, shared):
-        return Stem(
-            self.stem_width,
-            self.stem,
-            pool=self.stem_pool,
-            pool_padding=self.pool_padding,
-            preactivated=self.activation_order == "pre",
-            space_to_depth=self.space_to_depth,
-            blur_pool=self.blur_pool,
-            conv_bias=self.conv_bias,
-            kernel_initializer=self.kernel_initializer,
-            kernel_regularizer=self.kernel_regularizer,
-            name="stem",
-            **shared,
-        )
-
     def _block(self, width, dilation_rate, shared):
-        options = {
-            "dilation_rate": dilation_rate,
-            "activation_order": self.activation_order,
-            "shortcut": self.shortcut,
-            "normalize_identity": self.normalize_identity,
-            "se_ratio": self.se_ratio,
-            "se_divisor": self.se_divisor,
-            "dropout_rate": self.dropout_rate,
-            "blur_pool": self.blur_pool,
-            "zero_init_residual": self.zero_init_residual,
-            "conv_bias": self.conv_bias,
-            "kernel_initializer": self.kernel_initializer,
-            "kernel_regularizer": self.kernel_regularizer,
-            **shared,
-        }
+        options = {name: getattr(self, name) for name in BLOCK_OPTIONS}
+        options |= {"dilation_rate": dilation_rate, **shared}
         if self.block == "basic":
             return ResidualBlock(width, self.kernel_sizes, **options)
         return BottleneckBlock(

@@ -1,7 +1,6 @@
 """Residual networks for small images such as CIFAR's."""
 
-from keras_residual.models.assembly import Variant
-from keras_residual.models.registry import factory
+from keras_residual.models.registry import factories, row
 from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2016
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
@@ -47,30 +46,34 @@ def _resnext(cardinality):
 
 
 def _small(name, paper, summary, **options):
-    architecture = ResNetArchitecture(**{"stem": "conv3", **options})
-    return factory(Variant(name, architecture, (32, 32, 3), 10, paper), "ResNet", summary)
+    return row(name, paper, summary, **{"stem": "conv3", **options})
 
 
-ResNet8 = _small(
-    "ResNet8", BANBURY_2021, "ResNet-8 (the size of MLPerf Tiny's).", **_basic(1, "projection")
+TABLE = (
+    _small(
+        "ResNet8", BANBURY_2021, "ResNet-8 (the size of MLPerf Tiny's).", **_basic(1, "projection")
+    ),
+    _small("ResNet20", HE_2015, "ResNet-20.", **_basic(3)),
+    _small("ResNet32", HE_2015, "ResNet-32.", **_basic(5)),
+    _small("ResNet44", HE_2015, "ResNet-44.", **_basic(7)),
+    _small("ResNet56", HE_2015, "ResNet-56.", **_basic(9)),
+    _small("ResNet110", HE_2015, "ResNet-110.", **_basic(18)),
+    _small("ResNet1202", HE_2015, "ResNet-1202.", **_basic(200)),
+    _small(
+        "ResNet110V2",
+        HE_2016,
+        "ResNet-110 with pre-activation.",
+        **_basic(18),
+        activation_order="pre",
+    ),
+    _small("ResNet164V2", HE_2016, "ResNet-164 of pre-activation bottlenecks.", **_bottleneck(18)),
+    _small(
+        "ResNet1001V2", HE_2016, "ResNet-1001 of pre-activation bottlenecks.", **_bottleneck(111)
+    ),
+    _small("WideResNet16_8", ZAGORUYKO_2016, "Wide ResNet-16-8.", **_wide(2, 8)),
+    _small("WideResNet28_10", ZAGORUYKO_2016, "Wide ResNet-28-10.", **_wide(4, 10)),
+    _small("WideResNet40_4", ZAGORUYKO_2016, "Wide ResNet-40-4.", **_wide(6, 4)),
+    _small("ResNeXt29_8x64d", XIE_2017, "ResNeXt-29 8×64d.", **_resnext(8)),
+    _small("ResNeXt29_16x64d", XIE_2017, "ResNeXt-29 16×64d.", **_resnext(16)),
 )
-ResNet20 = _small("ResNet20", HE_2015, "ResNet-20.", **_basic(3))
-ResNet32 = _small("ResNet32", HE_2015, "ResNet-32.", **_basic(5))
-ResNet44 = _small("ResNet44", HE_2015, "ResNet-44.", **_basic(7))
-ResNet56 = _small("ResNet56", HE_2015, "ResNet-56.", **_basic(9))
-ResNet110 = _small("ResNet110", HE_2015, "ResNet-110.", **_basic(18))
-ResNet1202 = _small("ResNet1202", HE_2015, "ResNet-1202.", **_basic(200))
-ResNet110V2 = _small(
-    "ResNet110V2", HE_2016, "ResNet-110 with pre-activation.", **_basic(18), activation_order="pre"
-)
-ResNet164V2 = _small(
-    "ResNet164V2", HE_2016, "ResNet-164 of pre-activation bottlenecks.", **_bottleneck(18)
-)
-ResNet1001V2 = _small(
-    "ResNet1001V2", HE_2016, "ResNet-1001 of pre-activation bottlenecks.", **_bottleneck(111)
-)
-WideResNet16_8 = _small("WideResNet16_8", ZAGORUYKO_2016, "Wide ResNet-16-8.", **_wide(2, 8))
-WideResNet28_10 = _small("WideResNet28_10", ZAGORUYKO_2016, "Wide ResNet-28-10.", **_wide(4, 10))
-WideResNet40_4 = _small("WideResNet40_4", ZAGORUYKO_2016, "Wide ResNet-40-4.", **_wide(6, 4))
-ResNeXt29_8x64d = _small("ResNeXt29_8x64d", XIE_2017, "ResNeXt-29 8×64d.", **_resnext(8))
-ResNeXt29_16x64d = _small("ResNeXt29_16x64d", XIE_2017, "ResNeXt-29 16×64d.", **_resnext(16))
+globals().update(factories(TABLE, ResNetArchitecture, "ResNet", (32, 32, 3), 10))

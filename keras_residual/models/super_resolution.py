@@ -13,7 +13,7 @@ from keras_residual.models._super_resolution_architecture import (
     VDSRArchitecture,
 )
 from keras_residual.models.assembly import Top, Variant, assemble, checked_input_shape
-from keras_residual.models.registry import FACTORIES, VARIANTS
+from keras_residual.models.registry import register
 
 KIM_2016 = "[Kim et al., 2016](https://arxiv.org/abs/1511.04587)"
 LEDIG_2017 = "[Ledig et al., 2017](https://arxiv.org/abs/1609.04802)"
@@ -97,9 +97,7 @@ def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., kera
             **common,
         )
 
-    build.__name__ = build.__qualname__ = variant.name
-    build.__module__ = __name__
-    build.__doc__ = _DOCSTRING.format(
+    documentation = _DOCSTRING.format(
         **{"initializer": _PYTORCH, "deviations": "", **parts},
         summary=summary,
         name=variant.name,
@@ -108,9 +106,7 @@ def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., kera
         filters=variant.architecture.filters,
         paper=variant.paper,
     )
-    VARIANTS[variant.name] = variant
-    FACTORIES[variant.name] = build
-    return build
+    return register(variant, build, documentation)
 
 
 def _channels(input_tensor, input_shape, default: int, data_format) -> int:
@@ -126,7 +122,7 @@ def _channels(input_tensor, input_shape, default: int, data_format) -> int:
 def _variant(name, architecture, paper):
     # The cost of a network is given for an output of 1280×720, as papers do.
     size = (720 // architecture.scale, 1280 // architecture.scale, architecture.channels)
-    return Variant(name, architecture, size, None, paper)
+    return Variant(name, architecture, size, None, paper, kind="super_resolution")
 
 
 VDSR = _factory(

@@ -1,29 +1,31 @@
-"""What `keras-residual list` shows, counted; run this file to write it after adding a model."""
+"""What `keras-residual list` shows; `python tests/write_tables.py` writes it."""
 
 import json
 import re
 from pathlib import Path
 
+from models.counting import stated
+
 import keras_residual
-from keras_residual.analysis import cost
 from keras_residual.models.registry import find_variant
 
 PATH = Path(keras_residual.__file__).parent / "cli" / "models.json"
 
 
 def entry(name: str) -> dict:
-    variant, counted = find_variant(name), cost(name)
+    variant = find_variant(name)
+    trainable, _, macs = stated(name)
     paper, address = re.fullmatch(r"\[(.*)\]\((.*)\)", variant.paper).groups()
     return {
         "name": name,
-        "parameters": counted.trainable_parameters,
-        "macs": counted.macs,
+        "parameters": trainable,
+        "macs": macs,
         "input_shape": list(variant.input_shape),
         "paper": paper,
         "address": address,
     }
 
 
-if __name__ == "__main__":
+def write() -> None:
     rows = ",\n".join(json.dumps(entry(name)) for name in keras_residual.list_models())
     PATH.write_text(f"[\n{rows}\n]\n", encoding="utf-8")

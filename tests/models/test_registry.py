@@ -1,5 +1,7 @@
 """Finding models by name."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,21 @@ def test_names_are_those_of_the_factories():
     for name in list_models():
         factory = getattr(keras_residual, name)
         assert factory.__name__ == name
-        assert factory.__module__.startswith("keras_residual.models.")
+        assert factory.__module__ == "keras_residual.models"
+        assert inspect.signature(factory).parameters
+
+
+def test_list_models_by_kind():
+    upscalers = list_models(kind="super_resolution")
+    assert set(upscalers) == {"VDSR", "SRResNet", "EDSR", "EDSRLarge"}
+    assert set(list_models(kind="classifier")) == set(list_models()) - set(upscalers)
+    assert list_models("ed*", kind="super_resolution") == ["EDSR", "EDSRLarge"]
+    with pytest.raises(ValueError, match="`kind` must be one of"):
+        list_models(kind="sequence")
+
+
+def test_underscores_do_not_matter():
+    assert get_model("ResNet_20", input_shape=(8, 8, 3)).name == "resnet20"
 
 
 @pytest.mark.parametrize(

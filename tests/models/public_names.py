@@ -1,0 +1,47 @@
+"""The stubs that show the names of all models to type checkers and editors.
+
+The names themselves come from the tables of variants, when the package is imported.
+"""
+
+from pathlib import Path
+
+import keras_residual
+from keras_residual import models
+from keras_residual.models.registry import BUILDERS, VARIANTS
+
+PACKAGE = Path(keras_residual.__file__).parent
+_HEADER = "# Written by `python tests/write_tables.py`; do not edit.\n"
+_TYPES = {"classifier": "Factory", "super_resolution": "UpscalerFactory"}
+
+
+def _models_stub() -> str:
+    lines = [
+        f"from {function.__module__} import {name} as {name}"
+        for name, function in sorted(BUILDERS.items(), key=lambda item: item[1].__module__)
+    ]
+    lines += [
+        f"from {models.get_model.__module__} import {name} as {name}"
+        for name in ("Factory", "UpscalerFactory", "get_model", "list_models")
+    ]
+    lines += [f"{name}: {_TYPES[variant.kind]}" for name, variant in sorted(VARIANTS.items())]
+    return "\n".join([_HEADER, *lines, "", f"__all__ = {models.__all__}", ""])
+
+
+def _package_stub() -> str:
+    rooms = ("analysis", "data", "export", "layers", "models", "training", "tuning", "weights")
+    lines = [f"from keras_residual import {room} as {room}" for room in rooms]
+    lines += [f"from keras_residual.models import {name} as {name}" for name in models.__all__]
+    lines += [
+        f"from keras_residual.weights import {name} as {name}"
+        for name in ("decode_predictions", "preprocess")
+    ]
+    lines += ["", "__version__: str"]
+    return "\n".join([_HEADER, *lines, "", f"__all__ = {keras_residual.__all__}", ""])
+
+
+def stubs() -> dict[Path, str]:
+    """Returns the text of every stub by its path."""
+    return {
+        PACKAGE / "models" / "__init__.pyi": _models_stub(),
+        PACKAGE / "__init__.pyi": _package_stub(),
+    }
