@@ -1,11 +1,12 @@
 """Datasets, input pipelines and augmentation."""
 
 from keras_residual.data.batches import augment
+from keras_residual.data.batches.augmentation import Augmentation
 from keras_residual.data.batches.in_step import BatchesInStep, in_step
 from keras_residual.data.batches.mixing import mix
 from keras_residual.data.batches.pipeline import pipeline
 from keras_residual.data.batches.randaugment import rand_augment
-from keras_residual.data.dataset import ArraySplit, Dataset, DatasetError, Split
+from keras_residual.data.dataset import Dataset, EpochBatches, training_batches
 from keras_residual.data.pictures.bicubic import luminance, reduced, resized
 from keras_residual.data.pictures.files import (
     Picture,
@@ -17,11 +18,12 @@ from keras_residual.data.pictures.pairs import ImagePairs
 from keras_residual.data.pictures.tiling import upscale
 from keras_residual.data.sources.digits import digits, digits_builder
 from keras_residual.data.sources.load import load
+from keras_residual.data.splits import ArraySplit, DatasetError, Split
 from keras_residual.data.statistics import channel_statistics
-from keras_residual.data.training_batches import EpochBatches, training_batches
 
 __all__ = [
     "ArraySplit",
+    "Augmentation",
     "BatchesInStep",
     "Dataset",
     "DatasetError",

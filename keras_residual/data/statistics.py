@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_residual.data.dataset import ArraySplit, Split
+from keras_residual.data.splits import ArraySplit, Split
 
 _BLOCK = 1024
 

@@ -84,7 +84,7 @@ def test_a_dataset_takes_the_fastest_way_it_can():
     dataset = data.load((X, Y, X[:10], Y[:10]))
     train, held_out = dataset.batches(8, seed=1)
     assert isinstance(train, data.BatchesInStep) and isinstance(held_out, data.BatchesInStep)
-    assert not train.preparation.mixed and len(train) == 6 and len(held_out) == 1
+    assert not train.preparation.augmentation.mixes and len(train) == 6 and len(held_out) == 1
     resized, held_out = dataset.batches(8, image_size=20)
     assert isinstance(resized, data.EpochBatches) and len(resized) == 7
     assert next(iter(resized(3)))[0].shape == next(iter(held_out))[0].shape == (8, 20, 20, 3)

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data.batches import augment
+from keras_residual.data import keyed
+from keras_residual.data.batches.augmentation import Augmentation, augmentation_of
 from keras_residual.data.batches.preparation import Preparation, make_preparation
-from keras_residual.data.dataset import ArraySplit
+from keras_residual.data.splits import ArraySplit
 
 Tensor = Any
 
@@ -49,8 +50,8 @@ class BatchesInStep:
         """
         index = np.arange(len(self.arrays[0]), dtype=np.int32)
         if self.preparation.training:
-            index = augment.shuffled(index, self.preparation.seed, epoch)
-            index = augment.repeated(index, self.preparation.repeats)
+            index = keyed.shuffled(index, self.preparation.seed, epoch)
+            index = keyed.repeated(index, self.preparation.repeats)
         whole = len(index) // self.batch_size * self.batch_size
         parts = [index[:whole].reshape(-1, self.batch_size)]
         if not self.drop_remainder:
@@ -75,16 +76,12 @@ def in_step(
     batch_size: int = 128,
     training: bool = False,
     *,
-    augmentation: str = "auto",
+    augmentation: str | Augmentation = "auto",
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     seed: int = 0,
-    mixup: float = 0.0,
-    cutmix: float = 0.0,
-    classes: int | None = None,
-    rand_augment: float = 0.0,
-    repeats: int = 1,
     drop_remainder: bool | None = None,
+    **changes,
 ) -> BatchesInStep:
     """Batches for `training.fit` that cost next to nothing: made on the device, inside the step.
 
@@ -96,17 +93,14 @@ def in_step(
         split: A split in memory whose images have one size, such as `load("cifar10").train`.
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
-        augmentation: As in `pipeline`, but `"imagenet"`.
+        augmentation: The kind of augmentation, or an `Augmentation`; not `"imagenet"`.
         mean: Number, or one a channel, in units of [0, 1].
         std: Number, or one a channel, in units of [0, 1].
         seed: Integer.
-        mixup: The α of mixup; `0` for none.
-        cutmix: The α of CutMix; `0` for none.
-        classes: Number of classes, needed to mix.
-        rand_augment: The magnitude of RandAugment, as in `pipeline`; `0` for none.
-        repeats: How often an epoch has each of its images, as in `pipeline`.
         drop_remainder: Whether an epoch ends with its last whole batch. Defaults to `training`: the
             images left out are others in each epoch, and every step has the same shape.
+        **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `classes`, `rand_augment`,
+            `repeats`.
 
     Returns:
         `BatchesInStep`, for `training.fit`.
@@ -122,10 +116,9 @@ def in_step(
     """
     if not isinstance(split, ArraySplit):
         raise ValueError(f"`split` must be in memory, an ArraySplit. Received: split={split!r}")
-    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
-    changes |= {"rand_augment": rand_augment, "repeats": repeats}
-    preparation = make_preparation(split, training, augmentation, mean, std, seed, **changes)
-    if preparation.augmentation == "imagenet":
+    augmentation = augmentation_of(augmentation, changes)
+    preparation = make_preparation(split, training, augmentation, mean, std, seed)
+    if not preparation.augmentation.keeps_size:
         raise ValueError(
             "`augmentation` must be one that keeps the size of images: none, shift, cifar or "
             "cifar_cutout. Received: augmentation='imagenet'"
@@ -135,11 +128,11 @@ def in_step(
     return BatchesInStep((split.x, split.y), batch_size, preparation, drop)
 
 
-def fits_in_step(split: object, augmentation: str, image_size: object) -> bool:
+def fits_in_step(split: object, augmentation: Augmentation, image_size: object) -> bool:
     """Whether `in_step` takes the split: in memory, not too large, and of the size wanted."""
     if not isinstance(split, ArraySplit) or split.x.nbytes > LARGEST_BYTES:
         return False
-    augmentation = split.augmentation if augmentation == "auto" else augmentation
+    kind = split.augmentation if augmentation.kind == "auto" else augmentation.kind
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     kept = size is None or tuple(size) == split.image_shape[:2]
-    return kept and augmentation != "imagenet"
+    return kept and Augmentation(kind=kind).keeps_size

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_residual.data.batches import augment
+from keras_residual.data import keyed
 
 Tensor = Any
 
-_DRAWS = {"kind": 256, "share": 257, "row": 258, "column": 259}
 _QUANTILES = 4096
 
 
@@ -46,7 +45,7 @@ def mix(
         - [Zhang et al., 2018](https://arxiv.org/abs/1710.09412), mixup
         - [Yun et al., 2019](https://arxiv.org/abs/1905.04899), CutMix
     """
-    xp = augment.namespace(images)
+    xp = keyed.namespace(images)
     if not mixup and not cutmix:
         return images, labels
     share = xp.ones_like(images[:, :1, :1, :1])
@@ -55,7 +54,7 @@ def mix(
     keep = share * xp.ones_like(images)
     if cutmix:
         kept = _kept_by_cutmix(images, cutmix, seed, epoch, index)
-        chosen = augment.random_integers(2, seed, epoch, index, _DRAWS["kind"]) == 0
+        chosen = keyed.random_integers(2, seed, epoch, index, keyed.DRAWS["mix_kind"][0]) == 0
         keep = xp.where(chosen[:, None, None, None], keep, kept) if mixup else kept
     weight = xp.mean(keep, axis=(1, 2, 3))[:, None]
     return (
@@ -70,12 +69,12 @@ def _column(values: Tensor) -> Tensor:
 
 def _kept_by_cutmix(images, alpha, seed, epoch, index):
     """1 where the pixel of the image stays, else 0, in the shape of `images`."""
-    xp = augment.namespace(images)
+    xp = keyed.namespace(images)
     height, width = (int(side) for side in images.shape[1:3])
     side = xp.sqrt(1 - _shares(alpha, seed, epoch, index))
     inside = []
-    for size, draw in ((height, "row"), (width, "column")):
-        centre = augment.random_integers(size, seed, epoch, index, _DRAWS[draw])
+    for size, draw in ((height, "cutmix_row"), (width, "cutmix_column")):
+        centre = keyed.random_integers(size, seed, epoch, index, keyed.DRAWS[draw][0])
         centre = xp.array(centre, dtype="float32")[:, None]
         distance = xp.arange(size, dtype="float32")[None] + 0.5 - centre
         half = side[:, None] * (size / 2)
@@ -86,8 +85,8 @@ def _kept_by_cutmix(images, alpha, seed, epoch, index):
 
 def _shares(alpha, seed, epoch, index):
     """One λ of Beta(alpha, alpha) for each image, float32."""
-    xp = augment.namespace(index)
-    drawn = augment.random_integers(_QUANTILES, seed, epoch, index, _DRAWS["share"])
+    xp = keyed.namespace(index)
+    drawn = keyed.random_integers(_QUANTILES, seed, epoch, index, keyed.DRAWS["mix_share"][0])
     return xp.take(xp.array(_quantiles(alpha), dtype="float32"), drawn, axis=0)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data.batches import augment, resizing
+from keras_residual.data import keyed
+from keras_residual.data.batches import resizing
+from keras_residual.data.batches.augmentation import Augmentation, augmentation_of
 from keras_residual.data.batches.preparation import Preparation, make_preparation
-from keras_residual.data.dataset import ArraySplit, Dataset, Split
-from keras_residual.data.sources.arrays import images_with_labels
+from keras_residual.data.splits import ArraySplit, Split, images_with_labels
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,7 +39,7 @@ def pipeline(
     batch_size: int = 128,
     training: bool = False,
     *,
-    augmentation: str = "auto",
+    augmentation: str | Augmentation = "auto",
     image_size: int | Sequence[int] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
@@ -46,12 +47,8 @@ def pipeline(
     epoch: int = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
-    mixup: float = 0.0,
-    cutmix: float = 0.0,
-    classes: int | None = None,
-    rand_augment: float = 0.0,
-    repeats: int = 1,
     test_crop: float = 224 / 256,
+    **changes,
 ) -> "tf.data.Dataset":
     """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
 
@@ -81,16 +78,10 @@ def pipeline(
         y: `(n,)` integer labels of images given as an array.
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
-        augmentation: What to do to the images in training:
-            `"none"`;
-            `"shift"`, a random crop after padding an eighth of the side (4 at 32);
-            `"cifar"`, that and a mirror image half of the time;
-            `"cifar_cutout"`, that and a square of half the side set to 0;
-            `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
-            a mirror image half of the time; for evaluation the shorter side is resized to
-            `image_size / test_crop` (256 for 224) and the centre cropped;
-            `"auto"`, what suits the split: `"shift"` for digits and other small images of one
-            channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64.
+        augmentation: What to do to the images in training: the kind, `"none"`, `"shift"`,
+            `"cifar"`, `"cifar_cutout"`, `"imagenet"` or `"auto"`, or an `Augmentation`. With
+            `"imagenet"` images are evaluated with the shorter side resized to
+            `image_size / test_crop` (256 for 224) and the centre cropped.
         image_size: Integer or `(height, width)`, to which images of another size are resized with
             their aspect ratio kept, then cropped at the centre. Defaults to their own size, or 224
             if they differ in size.
@@ -100,15 +91,9 @@ def pipeline(
         epoch: Non-negative integer, number of the first epoch.
         repeat: Whether one iteration runs through all epochs without end. Training only.
         drop_remainder: Whether to leave out the last batch if it is smaller than the others.
-        mixup: The α of mixup in training, see `mix`; `0` for none. Labels of mixed images are
-            `(batch, classes)` float32, the share of each class.
-        cutmix: The α of CutMix in training; `0` for none.
-        classes: Number of classes, needed to mix.
-        rand_augment: The magnitude of RandAugment in training, up to 10, see `rand_augment`; `0`
-            for none. It follows the crop of `"imagenet"` and comes before the other augmentations.
-        repeats: How often a training epoch has each of its images, one after the other and
-            augmented anew; the rest of the images waits for other epochs, which stay as long.
         test_crop: Share of the shorter side that evaluation keeps with `"imagenet"`.
+        **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `classes`, `rand_augment`,
+            `repeats`.
 
     Returns:
         A prefetched `tf.data.Dataset` of `(images, labels)`.
@@ -125,14 +110,13 @@ def pipeline(
     import tensorflow as tf
 
     split = _split(x, y)
-    changes = {"mixup": mixup, "cutmix": cutmix, "classes": classes}
-    changes |= {"rand_augment": rand_augment, "repeats": repeats}
+    augmentation = augmentation_of(augmentation, changes)
     options = _Options(
         batch_size=_checks.integer("batch_size", batch_size),
         image_size=_image_size(image_size, split),
         test_crop=_checks.real("test_crop", test_crop, 0.01, 1),
         drop_remainder=_checks.boolean("drop_remainder", drop_remainder),
-        preparation=make_preparation(split, training, augmentation, mean, std, seed, **changes),
+        preparation=make_preparation(split, training, augmentation, mean, std, seed),
     )
     _checks.integer("epoch", epoch, 0)
     if _checks.boolean("repeat", repeat) and not training:
@@ -153,7 +137,7 @@ def pipeline(
 
 
 def _split(x: object, y: object) -> Split:
-    if isinstance(x, Dataset):
+    if hasattr(x, "train") and hasattr(x, "test"):
         raise ValueError("`x` must be a split: dataset.train or dataset.test. Received: a Dataset")
     if not isinstance(x, Split):
         return images_with_labels(x, y)
@@ -195,7 +179,7 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
     import tensorflow as tf
 
     preparation = options.preparation
-    cropped = preparation.augmentation == "imagenet"
+    cropped = not preparation.augmentation.keeps_size
     if not isinstance(split, ArraySplit) or cropped or options.image_size != split.image_shape[:2]:
         return None
     x, y = split.tensors()
@@ -203,7 +187,7 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         order = split.order(preparation.seed, epoch, preparation.training)
         if preparation.training:
-            order = augment.repeated(order, preparation.repeats)
+            order = keyed.repeated(order, preparation.repeats)
         indices = tf.data.Dataset.from_tensor_slices(order).batch(
             options.batch_size, options.drop_remainder
         )
@@ -222,12 +206,12 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     import tensorflow as tf
 
     preparation, size = options.preparation, options.image_size
-    rand_augments = preparation.training and preparation.rand_augment
+    rand_augments = preparation.rand_augments
     of_batch = preparation.of_rand_augmented() if rand_augments else preparation
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
-            if preparation.augmentation != "imagenet":
+            if preparation.augmentation.keeps_size:
                 image = resizing.resize_and_crop(image, size)
             elif preparation.training:
                 image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)

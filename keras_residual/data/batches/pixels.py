@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_residual.data.batches.augment import namespace
+from keras_residual.data.keyed import namespace
 
 Tensor = Any
 

@@ -9,17 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_residual.data.batches import augment, pixels
+from keras_residual.data import keyed
+from keras_residual.data.batches import pixels
 from keras_residual.data.batches.pixels import ONE, PIXEL, WHITE
 
 Tensor = Any
 
 STRONGEST = 10
-_CHANGES = 2
 _DEVIATION = 0.5
 # Magnitudes that are told apart.
 _QUANTILES = 128
-_DRAW = 512
 _GREY = 128
 
 _MATRIX = {"a": ONE, "b": 0, "c": 0, "d": 0, "e": ONE, "f": 0}
@@ -121,7 +120,7 @@ def rand_augment(
           [Wightman et al., 2021](https://arxiv.org/abs/2110.00476): timm's `rand-m7-mstd0.5-inc1`.
           timm interpolates bilinearly or bicubically at random, here it is always bilinear.
     """
-    xp = augment.namespace(images)
+    xp = keyed.namespace(images)
     height, width, channels = _checked_shape(images.shape[1:])
     images = xp.floor(xp.array(images, dtype="float32") + 0.5)
     images = xp.array(xp.clip(images, 0, WHITE), dtype="int32")
@@ -129,8 +128,8 @@ def rand_augment(
     images = xp.reshape(images, (-1, height, width, channels))
     rows = _drawn_from(float(magnitude), height, width)
     nothing = len(rows) - 1
-    for change in range(_CHANGES):
-        row = augment.random_integers(2 * nothing, seed, epoch, index, _DRAW + change)
+    for draw in keyed.DRAWS["rand_augment"]:
+        row = keyed.random_integers(2 * nothing, seed, epoch, index, draw)
         drawn = xp.take(xp.array(rows, dtype="int32"), xp.clip(row, 0, nothing), axis=0)
         images = _changed(images, drawn, fill)
     return images
@@ -171,7 +170,7 @@ def _if_any(chosen, change, images):
 
     XLA takes a condition for a border, behind which nothing is computed again for each use of it.
     """
-    xp = augment.namespace(images)
+    xp = keyed.namespace(images)
     shape = (-1, *(int(size) for size in images.shape[1:]))
     changed, same = lambda: xp.reshape(change(images), shape), lambda: images
     if isinstance(images, np.ndarray):
@@ -185,7 +184,7 @@ def _if_any(chosen, change, images):
 
 def _table(images, drawn):
     """The new level of each of the 256, for each channel: `(batch, channels, 256)`."""
-    xp = augment.namespace(images)
+    xp = keyed.namespace(images)
     levels = xp.arange(WHITE + 1, dtype="int32")[None]
     table = xp.where(levels < drawn["threshold"], levels, WHITE - levels)
     table = xp.where(levels < 128, xp.clip(table + drawn["add"], 0, WHITE), table)

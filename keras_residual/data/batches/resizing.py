@@ -2,13 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from keras_residual.data.batches import augment
+from keras_residual.data import keyed
+from keras_residual.data.keyed import ATTEMPTS
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_DRAW = 64
-_ATTEMPTS = 10
 
 
 def resize_and_crop(
@@ -36,8 +34,8 @@ def random_resized_crop(
     """A random window resized to `size`, and mirrored half of the time."""
     import tensorflow as tf
 
-    drawn = augment.random_integers(
-        2**24, seed, epoch, index[None], _DRAW + tf.range(2 * _ATTEMPTS + 3)
+    drawn = keyed.random_integers(
+        2**24, seed, epoch, index[None], tf.constant(list(keyed.DRAWS["resized_crop"]))
     )
     whole = tf.cast(tf.shape(image)[:2], tf.float32)
     window = _window(whole, tf.cast(drawn[:-1], tf.float32) / 2**24)
@@ -57,14 +55,14 @@ def _window(size: "tf.Tensor", uniform: "tf.Tensor") -> "tf.Tensor":
     """
     import tensorflow as tf
 
-    area = tf.reduce_prod(size) * (0.08 + 0.92 * uniform[:_ATTEMPTS])
-    ratio = (4 / 3) ** (2 * uniform[_ATTEMPTS : 2 * _ATTEMPTS] - 1)
+    area = tf.reduce_prod(size) * (0.08 + 0.92 * uniform[:ATTEMPTS])
+    ratio = (4 / 3) ** (2 * uniform[ATTEMPTS : 2 * ATTEMPTS] - 1)
     windows = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))
     fits = tf.reduce_all((windows >= 1) & (windows <= size), axis=1)
     largest = tf.minimum(size, tf.round(size[::-1] * (4 / 3)))
     found = tf.reduce_any(fits)
     window = tf.where(found, windows[tf.argmax(tf.cast(fits, tf.int32))], largest)
-    corner = tf.where(found, uniform[2 * _ATTEMPTS :], 0.5) * (
+    corner = tf.where(found, uniform[2 * ATTEMPTS :], 0.5) * (
         size - window + tf.cast(found, tf.float32)
     )
     return tf.concat([tf.floor(corner), window], axis=0)

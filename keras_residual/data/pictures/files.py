@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual._files import replacing
-from keras_residual.data.dataset import DatasetError
+from keras_residual.data.splits import DatasetError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FORMATS = {"PNG", "JPEG", "WEBP"}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data.dataset import DatasetError
 from keras_residual.data.pictures.bicubic import luminance, reduced
 from keras_residual.data.pictures.files import PICTURE_SUFFIXES, pillow, read_picture
+from keras_residual.data.splits import DatasetError
 
 if TYPE_CHECKING:
     import tensorflow as tf

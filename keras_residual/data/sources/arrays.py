@@ -5,89 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual.data.dataset import ArraySplit, Dataset, DatasetError, stratified
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.splits import (
+    ArraySplit,
+    DatasetError,
+    check_images,
+    check_labels,
+    default_augmentation,
+    stratified,
+)
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 ACCEPTED_NPZ = f"an .npz file with {', '.join(ARRAY_NAMES)} and optionally label_names"
-# Numbers, letters and clothes on grey ground; a mirrored digit is another sign.
-_AUGMENTATIONS = {
-    "digits": "shift",
-    "mnist": "shift",
-    "emnist": "shift",
-    "kmnist": "shift",
-    "svhn_cropped": "shift",
-    "fashion_mnist": "cifar",
-}
-_SMALL = 64
-
-
-def default_augmentation(name: str, image_shape: tuple[int | None, int | None, int]) -> str:
-    """What `augmentation="auto"` means: by name where it is known, else by shape.
-
-    Images up to 64 x 64 get `"cifar"`, or `"shift"` with one channel, which are mostly scans of
-    signs that must not be mirrored; larger ones and those of differing size get `"imagenet"`.
-    """
-    name = name.split("/")[0].split(":")[0]
-    if name in _AUGMENTATIONS:
-        return _AUGMENTATIONS[name]
-    height, width, channels = image_shape
-    if height is None or width is None or max(height, width) > _SMALL:
-        return "imagenet"
-    return "shift" if channels == 1 else "cifar"
-
-
-def _images(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
-    """`x` as `(n, height, width, channels)` and the pixel value that is white."""
-    x = np.asarray(x)
-    received = f"Received: shape {x.shape}, dtype {x.dtype}"
-    if x.ndim == 3:
-        x = x[..., None]
-    if x.ndim != 4 or 0 in x.shape:
-        raise DatasetError(
-            f"{where}: `{name}` must hold images, (n, height, width) or (n, height, width, "
-            f"channels), none of them 0. {received}"
-        )
-    if x.shape[1] in (1, 3) and x.shape[2] == x.shape[3] > 4:
-        raise DatasetError(
-            f"{where}: `{name}` must be (n, height, width, channels); this looks like channels "
-            f"first. {received}"
-        )
-    if np.issubdtype(x.dtype, np.floating):
-        x = x.astype(np.float32, copy=False)
-        if not np.isfinite(x).all():
-            raise DatasetError(f"{where}: `{name}` must be finite; it holds NaN or infinity.")
-        return x, 1.0
-    if x.dtype in (np.uint8, np.uint16):
-        return x, float(np.iinfo(x.dtype).max)
-    if np.issubdtype(x.dtype, np.integer) and x.min() >= 0 and x.max() <= 255:
-        return x.astype(np.uint8), 255.0
-    raise DatasetError(
-        f"{where}: `{name}` must be uint8, uint16, integers in 0..255, or floating. {received}"
-    )
-
-
-def _labels(name: str, y: object, images: int, where: str) -> np.ndarray:
-    """`y` as `(images,)` non-negative int32."""
-    y = np.asarray(y)
-    received = f"Received: shape {y.shape}, dtype {y.dtype}"
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-        raise DatasetError(
-            f"{where}: `{name}` must be integer labels of shape (n,) (of one-hot rows take the "
-            f"argmax). {received}"
-        )
-    if len(y) != images:
-        raise DatasetError(
-            f"{where}: `{name}` must hold one label an image. Received: {len(y)} labels for "
-            f"{images} images"
-        )
-    if y.min() < 0 or y.max() >= 2**31:
-        raise DatasetError(
-            f"{where}: `{name}` must hold labels in 0..classes - 1. "
-            f"Received: labels {y.min()}..{y.max()}"
-        )
-    return y.astype(np.int32)
 
 
 def _class_names(label_names: object, y_train: np.ndarray, y_test: np.ndarray, where: str) -> tuple:
@@ -147,15 +76,15 @@ def from_arrays(
     Raises:
         DatasetError: If the arrays do not make a dataset; the message says which and why.
     """
-    x_train, scale = _images("x_train", x_train, where)
-    x_test, test_scale = _images("x_test", x_test, where)
+    x_train, scale = check_images("x_train", x_train, where)
+    x_test, test_scale = check_images("x_test", x_test, where)
     if x_train.shape[1:] != x_test.shape[1:] or scale != test_scale:
         raise DatasetError(
             f"{where}: `x_train` and `x_test` must agree in image shape and kind of number. "
             f"Received: {x_train.shape[1:]} {x_train.dtype} and {x_test.shape[1:]} {x_test.dtype}"
         )
-    y_train = _labels("y_train", y_train, len(x_train), where)
-    y_test = _labels("y_test", y_test, len(x_test), where)
+    y_train = check_labels("y_train", y_train, len(x_train), where)
+    y_test = check_labels("y_test", y_test, len(x_test), where)
     class_names = _class_names(label_names, y_train, y_test, where)
     shape = x_train.shape[1:]
     kind = {
@@ -171,22 +100,13 @@ def from_arrays(
     )
 
 
-def images_with_labels(x: object, y: object) -> ArraySplit:
-    """One split of images and labels in memory, after the checks of `from_arrays`."""
-    x, scale = _images("x", x, "arrays")
-    y = _labels("y", y, len(x), "arrays")
-    shape = x.shape[1:]
-    augmentation = default_augmentation("arrays", shape)
-    return ArraySplit(x=x, y=y, image_shape=shape, scale=scale, augmentation=augmentation)
-
-
 def from_tuple(source: tuple, test_fraction: float, seed: int) -> Dataset:
     """A dataset of `((x_train, y_train), (x_test, y_test))`, of those four, or of `(x, y)`."""
     if len(source) == 2 and all(isinstance(part, tuple | list) for part in source):
         source = tuple(item for part in source for item in part)
     if len(source) == 2:
-        x, _ = _images("x", source[0], "arrays")
-        y = _labels("y", source[1], len(x), "arrays")
+        x, _ = check_images("x", source[0], "arrays")
+        y = check_labels("y", source[1], len(x), "arrays")
         rest, held_out = stratified(y, test_fraction, seed)
         source = (x[rest], y[rest], x[held_out], y[held_out])
     if len(source) not in (4, 5):

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_residual.data.dataset import (
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.splits import (
     ArraySplit,
-    Dataset,
     DatasetError,
     Split,
+    default_augmentation,
     parts_to_hold_out,
     stratified,
 )
-from keras_residual.data.sources.arrays import default_augmentation
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_residual import _checks
-from keras_residual.data.dataset import Dataset, DatasetError
+from keras_residual.data.dataset import Dataset
 from keras_residual.data.sources.arrays import ACCEPTED_NPZ, from_npz, from_tuple
 from keras_residual.data.sources.digits import digits
 from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
@@ -15,6 +15,7 @@ from keras_residual.data.sources.mnist_files import (
     has_mnist_files,
 )
 from keras_residual.data.sources.tfds import from_builder, from_tfds
+from keras_residual.data.splits import DatasetError
 
 ACCEPTED = (
     f"'digits', a TFDS name such as 'cifar10', {ACCEPTED_NPZ}, {ACCEPTED_FOLDER}, "

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual.data.dataset import Dataset, DatasetError
+from keras_residual.data.dataset import Dataset
 from keras_residual.data.sources.arrays import from_arrays
+from keras_residual.data.splits import DatasetError
 
 FILES = {
     "x_train": "train-images-idx3-ubyte",

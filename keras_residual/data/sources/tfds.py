@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.data.batches import augment
-from keras_residual.data.dataset import Dataset, DatasetError, Split
-from keras_residual.data.sources.arrays import default_augmentation, from_arrays
+from keras_residual.data import keyed
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.sources.arrays import from_arrays
+from keras_residual.data.splits import DatasetError, Split, default_augmentation
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _IN_MEMORY_BYTES = 2**30
 _SHUFFLE_BUFFER = 16_384
-_DRAW_SHUFFLE = 32
 _PROBE_SECONDS = 2.0
 _ACCEPTED = "a dataset with an image and a class label (`supervised_keys`)"
 
@@ -97,8 +97,8 @@ def _shuffled(stored: "tf.data.Dataset", seed: int, epoch: "tf.Tensor") -> "tf.d
     import tensorflow as tf
 
     bits = [
-        augment.random_integers(2**31 - 1, seed, epoch, tf.zeros((1,), tf.int32), draw)[0] + 1
-        for draw in (_DRAW_SHUFFLE, _DRAW_SHUFFLE + 1)
+        keyed.random_integers(2**31 - 1, seed, epoch, tf.zeros((1,), tf.int32), draw)[0] + 1
+        for draw in keyed.DRAWS["stream_buffer"]
     ]
     specs = tf.nest.flatten(stored.element_spec)
     variant = tf.raw_ops.ShuffleDataset(

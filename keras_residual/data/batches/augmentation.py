@@ -1,0 +1,113 @@
+"""How training images are changed, as one object that everything which makes batches takes."""
+
+from dataclasses import dataclass, replace
+
+from keras_residual import _checks
+from keras_residual.data.batches.randaugment import STRONGEST
+from keras_residual.data.splits import ArraySplit, Split
+
+NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to the images of a training.
+
+    Attributes:
+        kind: One of
+            `"none"`;
+            `"shift"`, a random crop after padding an eighth of the side (4 at 32);
+            `"cifar"`, that and a mirror image half of the time;
+            `"cifar_cutout"`, that and a square of half the side set to 0;
+            `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
+            a mirror image half of the time;
+            `"auto"`, what suits the split: `"shift"` for digits and other small images of one
+            channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64.
+        mixup: The α of mixup, see `mix`; `0` for none. Labels of mixed images are
+            `(batch, classes)` float32, the share of each class.
+        cutmix: The α of CutMix; `0` for none.
+        classes: Number of classes, needed to mix.
+        rand_augment: The magnitude of RandAugment, up to 10, see `rand_augment`; `0` for none. It
+            follows the crop of `"imagenet"` and comes before the other augmentations.
+        repeats: How often an epoch has each of its images, one after the other and augmented anew;
+            the rest of the images waits for other epochs, which stay as long.
+
+    Raises:
+        ValueError: If a value is none of the accepted.
+
+    Example:
+
+    >>> Augmentation(kind="cifar", mixup=0.2, classes=10).mixes
+    True
+    """
+
+    kind: str = "auto"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    classes: int | None = None
+    rand_augment: float = 0.0
+    repeats: int = 1
+
+    def __post_init__(self):
+        _checks.choice("augmentation", self.kind, NAMES)
+        _checks.real("mixup", self.mixup, 0, 1e6)
+        _checks.real("cutmix", self.cutmix, 0, 1e6)
+        _checks.real("rand_augment", self.rand_augment, 0, STRONGEST)
+        _checks.integer("repeats", self.repeats)
+        if self.classes is not None:
+            _checks.integer("classes", self.classes)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether images are not cropped to another size."""
+        return self.kind != "imagenet"
+
+    def of_split(self, split: Split) -> "Augmentation":
+        """Returns the augmentation with `"auto"` resolved, once it is known to suit the images.
+
+        Raises:
+            ValueError: If it does not.
+        """
+        if self.mixes and self.classes is None:
+            raise ValueError(
+                "`classes` must be given for `mixup` and `cutmix`, which mix labels. "
+                f"Received: classes=None, mixup={self.mixup!r}, cutmix={self.cutmix!r}"
+            )
+        _checks.integer("repeats", self.repeats, maximum=(2**31 - 1) // len(split))
+        if self.rand_augment:
+            _check_for_rand_augment(split)
+        return replace(self, kind=split.augmentation) if self.kind == "auto" else self
+
+
+def augmentation_of(augmentation: str | Augmentation, changes: dict) -> Augmentation:
+    """Returns the augmentation that a name, or another one, and some changes make.
+
+    Raises:
+        TypeError: If a change is no field of `Augmentation`.
+        ValueError: If a value is none of the accepted.
+    """
+    fields = Augmentation.__dataclass_fields__
+    if unknown := [name for name in changes if name not in fields or name == "kind"]:
+        accepted = ", ".join(name for name in fields if name != "kind")
+        raise TypeError(
+            f"`{unknown[0]}` is no argument and no field of `Augmentation`. Accepted: {accepted}"
+        )
+    if isinstance(augmentation, Augmentation):
+        return replace(augmentation, **changes)
+    return Augmentation(kind=augmentation, **changes)
+
+
+def _check_for_rand_augment(split: Split) -> None:
+    channels = split.image_shape[2]
+    if channels not in (1, 3):
+        raise ValueError(f"`rand_augment` takes images of 1 or 3 channels. Received: {channels}")
+    if isinstance(split, ArraySplit) and (split.x.min() < 0 or split.x.max() > split.scale):
+        raise ValueError(
+            f"`rand_augment` takes pixels in [0, {split.scale:g}], where {split.scale:g} is white. "
+            f"Received: pixels in [{split.x.min():g}, {split.x.max():g}]"
+        )
