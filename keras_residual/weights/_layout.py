@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -31,7 +31,8 @@ class Layout:
             and `stage0`, `block0` (from 0), `stage2` (from 2).
         torch: Whether kernels are `(filters, channels, *size)` and variables have torch's names.
         pointwise: Sections and roles whose dense kernels are stored as 1×1 convolutions.
-        aliases: Regular expressions and replacements that turn other spellings into these names.
+        aliases: Regular expressions and replacements (as `re.sub` takes them) that turn other
+            spellings into these names.
         options: Architecture options of all networks that use these names.
         epsilon: Epsilon of the normalizations, `None` if it varies.
     """
@@ -40,7 +41,7 @@ class Layout:
     sections: Mapping[str, Section]
     torch: bool = True
     pointwise: tuple[str, ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = ()
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     epsilon: float | None = None
 

@@ -1,11 +1,13 @@
 """The layouts of the libraries whose weights can be read: tables by section and role."""
 
+import dataclasses
+import re
 from collections.abc import Mapping
 
 from keras_residual.weights._layout import Layout, OwnLayout
 from keras_residual.weights._slots import Slot
 from keras_residual.weights._srgan_layout import SRGANLayout
-from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.errors import WeightsError, listed
 
 
 def _convolutions(conv: str, norm: str) -> dict[str, str]:
@@ -154,7 +156,7 @@ _KERAS_TOP = {
 # What the layers were called when the published files were written.
 _KERAS_ALIASES = (
     (r"^(probs|fc1000)\.", "predictions."),
-    (r"^conv1/(conv|bn)\.", r"conv1_\1."),
+    (r"^conv1[/.](conv|bn)\.", r"conv1_\1."),
 )
 _KERAS_STEM = ("", {"conv1.conv": "conv1_conv", "conv1.norm": "conv1_bn"})
 _KERAS_SHORTCUT = {"shortcut.conv.conv": "0_conv", "shortcut.conv.norm": "0_bn"}
@@ -174,6 +176,29 @@ KERAS_V1 = Layout(
     aliases=_KERAS_ALIASES,
     options={"strided_conv": "conv1"},
     epsilon=_KERAS_EPSILON,
+)
+
+
+def _block_of_keras_2(name: re.Match) -> str:
+    """Returns what a layer such as `res3b_branch2a` or `bn4b22_branch1` is called today."""
+    kind, stage, letter, count, branch = name.groups()
+    # Deep networks count on from the second block: 3a, 3b1, 3b2, …
+    block = 1 + int(count) if count else ord(letter) - ord("a") + 1
+    number = "abc".index(branch[1]) + 1 if branch[1:] else 0
+    return f"conv{stage}_block{block}_{number}_{'conv' if kind == 'res' else 'bn'}."
+
+
+# Keras 2.2's network has the default epsilon of BatchNormalization.
+KERAS_2 = dataclasses.replace(
+    KERAS_V1,
+    name="Keras 2.2's ResNet50",
+    aliases=(
+        (r"^(res|bn)(\d)([a-z])(\d{0,3})_branch(1|2[abc])\.", _block_of_keras_2),
+        (r"^conv1\.", "conv1_conv."),
+        (r"^bn_conv1\.", "conv1_bn."),
+        (r"^fc1000\.", "predictions."),
+    ),
+    epsilon=1e-3,
 )
 
 KERAS_V2 = Layout(
@@ -221,7 +246,7 @@ KERAS_DENSENET = Layout(
 OWN = OwnLayout("keras_residual", {}, torch=False)
 
 _FAMILIES = {
-    "post": (TORCHVISION, TRANSFORMERS, KERAS_V1),
+    "post": (TORCHVISION, TRANSFORMERS, KERAS_V1, KERAS_2),
     "pre": (TIMM_V2, WIDE_RESNET, KERAS_V2),
     "dense": (TORCHVISION_DENSENET, KERAS_DENSENET),
 }
@@ -246,5 +271,5 @@ def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout
         fits = all(options.get(name) == value for name, value in layout.options.items())
         if layout.torch and fits and all(layout.key(slot) for slot in slots):
             return layout
-    unnamed = ", ".join(slot.name for slot in slots)
+    unnamed = listed([slot.name for slot in slots])
     raise WeightsError(f"no torch layout names all of these weights: {unnamed}")

@@ -9,7 +9,7 @@ import numpy as np
 from keras_residual import layers
 from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.parametric_relu import ParametricReLU
-from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.errors import WeightsError, listed
 
 # Layers of the super-resolution networks that are sections of their own, without number.
 _SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
@@ -87,7 +87,7 @@ def slots_of(model: keras.Model) -> list[Slot]:
     if foreign or all(slot.is_top for slot in found):
         raise WeightsError(
             f"the model {model.name!r} is not a network of this package: it has "
-            + (f"weights in the layers {', '.join(foreign)}" if foreign else "no residual weights")
+            + (f"weights in the layers {listed(foreign)}" if foreign else "no residual weights")
             + "; if it contains one, pass that model instead"
         )
     return found

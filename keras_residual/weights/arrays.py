@@ -1,6 +1,8 @@
-"""What reading a weight file returns."""
+"""What a weight file holds: names, shapes and types first, values when they are asked for."""
 
 import dataclasses
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,19 +16,61 @@ class LayerEntry:
     keys: tuple[str, ...]
 
 
-class Arrays(dict[str, np.ndarray]):
-    """The arrays of a weight file by name, in the file's order.
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One array of a weight file, whose values have not been read yet.
 
     Attributes:
-        format: `"safetensors"`, `"hdf5"`, `"npz"`, `"torch"` or `"keras"`.
+        shape: The shape that the file states.
+        dtype: The type of the values as `read` returns them; float32 for bfloat16.
+        read: Returns the values; reading them again reads the file again.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def outline(self) -> np.ndarray:
+        """An array of this shape and type that takes no memory; its values are all zero."""
+        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
+
+
+class Entries(dict[str, Entry]):
+    """The entries of a weight file by name, in the file's order.
+
+    Attributes:
+        format: `"safetensors"`, `"hdf5"`, `"npz"`, `"torch"` or `"keras"`; empty in memory.
         metadata: Text that the file says about itself, empty if none.
         layers: The layers of a Keras HDF5 file in its order, also those without weights; empty in
             other formats.
     """
 
-    def __init__(self, *args, metadata: dict[str, str] | None = None, layers=()):
+    def __init__(self, *args, metadata: Mapping[str, str] | None = None, layers=()):
         super().__init__(*args)
         self.format = ""
+        self.metadata = dict(metadata or {})
+        self.layers: tuple[LayerEntry, ...] = tuple(layers)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Entries":
+        """Returns the entries of arrays that are in memory already."""
+        return cls(
+            (name, Entry(array.shape, array.dtype, lambda array=array: array))
+            for name, array in arrays.items()
+        )
+
+
+class Arrays(dict[str, np.ndarray]):
+    """The arrays of a weight file by name, in the file's order; attributes as of `Entries`."""
+
+    def __init__(self, *args, metadata: Mapping[str, str] | None = None, layers=(), format=""):
+        super().__init__(*args)
+        self.format = format
         self.metadata = dict(metadata or {})
         self.layers: tuple[LayerEntry, ...] = tuple(layers)
 

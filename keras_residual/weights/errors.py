@@ -1,8 +1,13 @@
-"""The error of this room."""
+"""The error that all weight files share, and how long texts become one line."""
+
+from collections.abc import Collection
+
+# Names of a list that a message shows; the rest are counted.
+_SHOWN = 8
 
 
 class WeightsError(ValueError):
-    """A weight file, or the place it comes from, cannot be used.
+    """Raised when a weight file, or the place it comes from, cannot be used.
 
     The message is one line: the file or address, then the reason.
     """
@@ -13,3 +18,11 @@ def first_line(error: BaseException, limit: int = 160) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = lines[0] if lines else type(error).__name__
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def listed(names: Collection[object], limit: int = _SHOWN) -> str:
+    """Returns the first names of a list, separated by commas, and how many more there are."""
+    shown = [str(name) for name in list(names)[:limit]]
+    shown = [text if len(text) <= 160 else text[:159] + "…" for text in shown]
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" … and {rest} more" if rest else "")

@@ -1,10 +1,16 @@
 """Reading weight files of any format, safely, into named NumPy arrays."""
 
+import contextlib
+import dataclasses
+import functools
 import os
 import pathlib
+from collections.abc import Iterator
 
 import h5py
+import numpy as np
 
+from keras_residual import _checks
 from keras_residual.weights import _digests
 from keras_residual.weights._readers import (
     hdf5_file,
@@ -14,15 +20,15 @@ from keras_residual.weights._readers import (
     torch_file,
     zip_files,
 )
-from keras_residual.weights.arrays import Arrays
+from keras_residual.weights.arrays import Arrays, Entries, Entry
 from keras_residual.weights.errors import WeightsError, first_line
 
 _READERS = {
-    "safetensors": safetensors_file.read,
-    "hdf5": hdf5_file.read,
-    "npz": npz_file.read,
-    "torch": torch_file.read,
-    "keras": keras_archive.read,
+    "safetensors": safetensors_file.entries,
+    "hdf5": hdf5_file.entries,
+    "npz": npz_file.entries,
+    "torch": torch_file.entries,
+    "keras": keras_archive.entries,
 }
 _SUFFIXES = {
     ".safetensors": "safetensors",
@@ -41,8 +47,16 @@ _OTHER_CONTENTS = (
     (b"<", "an HTML or XML page, perhaps a server's error message"),
 )
 
+# Weights hardly compress; a file whose arrays need many times its size was made to fill memory.
+_LARGEST_RATIO = 16
+_SMALL = 1 << 26
+# No machine has as much memory, and NumPy cannot even describe much more.
+_ABSURD = 1 << 48
 
-def read(path: str | os.PathLike, digest: str | None = None) -> Arrays:
+
+def read(
+    path: str | os.PathLike, digest: str | None = None, max_bytes: int | None = None
+) -> Arrays:
     """Reads a weight file into NumPy arrays by name, in the file's order.
 
     The content decides the format: safetensors, HDF5 (keras.applications' and Keras 3's layouts),
@@ -60,13 +74,16 @@ def read(path: str | os.PathLike, digest: str | None = None) -> Arrays:
         path: The file.
         digest: `"sha256:…"` or `"md5:…"`, at least the first 8 hexadecimal digits of the file's
             hash. Defaults to `None`, no comparison.
+        max_bytes: How much memory the arrays may take together. Defaults to `None`, 16 times the
+            size of the file, and at least 64 MiB: weights hardly compress.
 
     Returns:
         `Arrays`, a dict with the attributes `format`, `metadata` and `layers`.
 
     Raises:
-        WeightsError: If the file is missing, empty, truncated, damaged, of another format, or could
-            run code. The message is one line that names the file and the reason.
+        WeightsError: If the file is missing, empty, truncated, damaged, of another format, larger
+            than `max_bytes`, or could run code. The message is one line that names the file and
+            the reason.
         ImportError: If the format needs a package that is not installed.
 
     Example:
@@ -75,21 +92,64 @@ def read(path: str | os.PathLike, digest: str | None = None) -> Arrays:
     >>> arrays["conv1.weight"].shape
     (64, 3, 7, 7)
     """
+    if max_bytes is not None:
+        _checks.integer("max_bytes", max_bytes, maximum=_ABSURD)
+    path = pathlib.Path(path).expanduser()
+    with opened(path, digest) as entries:
+        total = sum(entry.nbytes for entry in entries.values())
+        limit = max_bytes or max(_SMALL, _LARGEST_RATIO * path.stat().st_size)
+        if total > limit:
+            raise WeightsError(
+                f"{path}: its arrays need {total:,} bytes, more than the {limit:,} expected of "
+                f"such a file; if you trust it, read it with max_bytes={total}"
+            )
+        return Arrays(
+            {name: entry.read() for name, entry in entries.items()},
+            metadata=entries.metadata,
+            layers=entries.layers,
+            format=entries.format,
+        )
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, digest: str | None = None) -> Iterator[Entries]:
+    """Yields the entries of a weight file: names, shapes and types, and values on demand.
+
+    Values can be read until the block ends. See `read` for arguments, errors and what is checked.
+    """
     path = pathlib.Path(path).expanduser()
     kind = detect(path)
     if digest is not None:
         _digests.check(path, digest)
+    with contextlib.ExitStack() as stack:
+        entries = _guarded(path, kind, _READERS[kind], path, stack)
+        if not entries:
+            raise WeightsError(f"{path}: it holds no arrays")
+        for name, entry in entries.items():
+            if entry.nbytes > _ABSURD:
+                raise WeightsError(f"{path}: damaged: {name!r} claims {entry.nbytes} bytes")
+            read = functools.partial(_checked, path, kind, name, entry)
+            entries[name] = dataclasses.replace(entry, read=read)
+        entries.format = kind
+        yield entries
+
+
+def _checked(path: pathlib.Path, kind: str, name: str, entry: Entry) -> np.ndarray:
+    """Returns an entry's values, which must be those that the file's directory promised."""
+    values = _guarded(path, kind, entry.read)
+    if values.shape != entry.shape or values.dtype != entry.dtype:
+        raise WeightsError(f"{path}: damaged: {name!r} is not of the shape and type it states")
+    return values
+
+
+def _guarded(path: pathlib.Path, kind: str, function, *arguments):
     try:
-        arrays = _READERS[kind](path)
+        return function(*arguments)
     except (WeightsError, ImportError):
         raise
     # The parsers of five libraries meet hostile bytes here and raise whatever they meet first.
     except Exception as error:
         raise WeightsError(f"{path}: damaged {kind} file: {first_line(error)}") from error
-    if not arrays:
-        raise WeightsError(f"{path}: it holds no arrays")
-    arrays.format = kind
-    return arrays
 
 
 def detect(path: str | os.PathLike) -> str:

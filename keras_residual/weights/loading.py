@@ -1,5 +1,6 @@
 """Loading weights into a network, whatever file, library or address they come from."""
 
+import math
 import pathlib
 from collections.abc import Mapping
 
@@ -14,11 +15,13 @@ from keras_residual.weights._layouts import torch_layout_for
 from keras_residual.weights._readers.torch_file import from_state_dict
 from keras_residual.weights._resolution import resolve, resolve_for_factory
 from keras_residual.weights._slots import assign, options_of, read, slots_of
-from keras_residual.weights.arrays import Arrays
+from keras_residual.weights.arrays import Entries
 from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.labels import CLASS_COUNTS
 from keras_residual.weights.matching import MismatchError, check_options, match
 from keras_residual.weights.sources import WeightSource
+
+_MOST_COUNTERS = 10_000
 
 
 def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
@@ -60,7 +63,7 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
     """
     _checks.boolean("skip_mismatched_top", skip_mismatched_top)
     if isinstance(source, Mapping):
-        _load_arrays(model, from_state_dict(source), "the state dict", skip_mismatched_top)
+        _load_entries(model, from_state_dict(source), "the state dict", skip_mismatched_top)
         sources.remember(model, None)
         return
     known, path = resolve(model.name, source)
@@ -70,7 +73,8 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
         path = cache.fetch(known or source)
     elif known is not None:
         _check_digest(path, known)
-    _load_arrays(model, files.read(path), str(path), skip_mismatched_top, path)
+    with files.opened(path) as entries:
+        _load_entries(model, entries, str(path), skip_mismatched_top, path)
     sources.remember(model, known)
 
 
@@ -195,19 +199,20 @@ def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
         )
 
 
-def _load_arrays(model, arrays: Arrays, origin, skip_top, path=None) -> None:
+def _load_entries(model, entries: Entries, origin, skip_top, path=None) -> None:
     try:
         slots_of(model)
     except WeightsError:
-        if path is None or arrays.format not in ("hdf5", "keras"):
+        if path is None or entries.format not in ("hdf5", "keras"):
             raise
-        _load_by_keras(model, path)
+        _load_by_keras(model, entries, path)
         return
-    assign(match(model, by_layer_names(arrays), origin, skip_top))
+    assign(match(model, by_layer_names(entries), origin, skip_top).values)
 
 
-def _load_by_keras(model: keras.Model, path: pathlib.Path) -> None:
+def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
     """Loads a file that Keras wrote for the same model, or leaves the model as it was."""
+    _check_size(model, entries, path)
     before = [np.array(value) for value in model.get_weights()]
     try:
         model.load_weights(path)
@@ -216,3 +221,17 @@ def _load_by_keras(model: keras.Model, path: pathlib.Path) -> None:
         raise WeightsError(
             f"{path}: it does not fit {model.name!r}: {first_line(error)}"
         ) from error
+
+
+def _check_size(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
+    """Raises if a file has many more values than the model, before Keras reads any of them."""
+    if len(entries.layers) > 2 * len(model.variables) + _MOST_COUNTERS:
+        raise WeightsError(f"{path}: it does not fit {model.name!r}: {len(entries.layers)} layers")
+    found = sum(math.prod(entry.shape) for entry in entries.values())
+    # Beside the weights, files have counters and the state of random generators and metrics.
+    most = 2 * sum(math.prod(variable.shape) for variable in model.variables) + _MOST_COUNTERS
+    if found > most:
+        raise WeightsError(
+            f"{path}: it does not fit {model.name!r}: it has {found:,} values, the model "
+            f"{model.count_params():,}"
+        )

@@ -3,14 +3,19 @@
 import dataclasses
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
+from keras_residual.weights._detection import detect
 from keras_residual.weights._layout import Layout
 from keras_residual.weights._layouts import layouts_for
 from keras_residual.weights._slots import Slot, options_of, slots_of
-from keras_residual.weights.errors import WeightsError
+from keras_residual.weights.arrays import Entry
+from keras_residual.weights.errors import WeightsError, listed
 
 _COUNTERS = ("num_batches_tracked",)
+# Of a first kernel that is summed to one channel.
+_MOST_CHANNELS = 64
 
 
 class MismatchError(WeightsError):
@@ -36,62 +41,69 @@ class _Fit:
     """What is known of a file while its entries are assigned to slots."""
 
     layout: Layout
-    arrays: dict[str, np.ndarray]
+    entries: dict[str, Entry]
     options: Mapping[str, object]
+    keys: dict[Slot, str] = dataclasses.field(default_factory=dict)
+    biases: dict[Slot, str] = dataclasses.field(default_factory=dict)
     values: dict[Slot, np.ndarray] = dataclasses.field(default_factory=dict)
-    used: set[str] = dataclasses.field(default_factory=set)
     missing: list[str] = dataclasses.field(default_factory=list)
     misshapen: dict[str, str] = dataclasses.field(default_factory=dict)
     invalid: list[str] = dataclasses.field(default_factory=list)
     hints: list[str] = dataclasses.field(default_factory=list)
 
+    @property
+    def used(self) -> set[str]:
+        return {*self.keys.values(), *self.biases.values(), *self.misshapen}
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """The weights of a file in the shapes of a network.
+
+    Attributes:
+        values: The value of every weight.
+        layout: How the file names them.
+    """
+
+    values: dict[Slot, np.ndarray]
+    layout: Layout
+
 
 def match(
-    model, arrays: Mapping[str, np.ndarray], origin: str, skip_mismatched_top: bool = False
-) -> dict[Slot, np.ndarray]:
-    """Returns the value of every weight of a network, in the network's shapes.
+    model, entries: Mapping[str, Entry], origin: str, skip_mismatched_top: bool = False
+) -> Match:
+    """Returns the value of every weight of a network, in the network's shapes and types.
 
-    The layout is the one that shares the most names with the file.
+    The layout is the one that shares the most names with the file. Names and shapes are compared
+    first; then the values that fit are read one by one, and nothing else.
 
     Args:
         model: A network of this package.
-        arrays: The file's arrays by name.
+        entries: The file's entries by name.
         origin: What to call the file in messages.
         skip_mismatched_top: Whether a classifier that is missing or of another shape is left out.
 
     Raises:
         MismatchError: If entries are missing, left over, of another shape or not finite; the
-            message lists them all.
+            message says which.
         WeightsError: If the layout is unknown, or its networks compute otherwise than the model.
     """
     slots, options = slots_of(model), options_of(model)
-    layout, renamed = _detect(slots, layouts_for(slots, options), arrays, origin)
+    layout, renamed = detect(slots, layouts_for(slots, options), entries, origin)
     check_options(options, layout.options, f"{origin}: weights of {layout.name}")
     fit = _Fit(layout, renamed, options)
     for slot in slots:
         if not (slot.is_top and skip_mismatched_top and not _fits(fit, slot)):
-            _fit_slot(fit, slot)
+            _place(fit, slot)
     unused = _unused(fit, slots, skip_mismatched_top)
+    for slot, key in fit.keys.items():
+        if key not in fit.misshapen:
+            # What overflows is not finite, and refused as such.
+            with np.errstate(over="ignore", invalid="ignore"):
+                _fill(fit, slot, key)
     if unused or fit.missing or fit.misshapen or fit.invalid:
         raise _error(fit, unused, origin)
-    return fit.values
-
-
-def _detect(slots, layouts, arrays, origin) -> tuple[Layout, dict[str, np.ndarray]]:
-    best = None
-    for layout in layouts:
-        names = {name: layout.canonical(name) for name in arrays}
-        renamed = {name if new in arrays else new: arrays[name] for name, new in names.items()}
-        count = sum(layout.key(slot) in renamed for slot in slots)
-        if best is None or count > best[0]:
-            best = (count, layout, renamed)
-    if not best[0]:
-        names = ", ".join(layout.name for layout in layouts)
-        raise WeightsError(
-            f"{origin}: its names are of no known layout of this network ({names}); "
-            f"they begin with {', '.join(list(arrays)[:3])}"
-        )
-    return best[1:]
+    return Match(fit.values, layout)
 
 
 def check_options(options: Mapping, required: Mapping[str, object], what: str) -> None:
@@ -107,29 +119,71 @@ def check_options(options: Mapping, required: Mapping[str, object], what: str) -
 
 
 def _fits(fit: _Fit, slot: Slot) -> bool:
-    array = fit.arrays.get(fit.layout.key(slot))
-    return array is not None and fit.layout.to_ours(slot, array).shape == slot.shape
+    entry = fit.entries.get(fit.layout.key(slot))
+    return entry is not None and fit.layout.to_ours(slot, entry.outline).shape == slot.shape
 
 
-def _fit_slot(fit: _Fit, slot: Slot) -> None:
+def _place(fit: _Fit, slot: Slot) -> None:
+    """Notes which entry holds a slot, by name and shape alone."""
     key = fit.layout.key(slot)
-    if key not in fit.arrays:
+    if key not in fit.entries:
         fit.missing.append(key or slot.name)
         return
-    fit.used.add(key)
-    array = fit.arrays[key]
-    if array.dtype.kind != "f" or not np.isfinite(array).all():
-        fit.invalid.append(key)
+    fit.keys[slot] = key
+    entry = fit.entries[key]
+    outline = fit.layout.to_ours(slot, entry.outline)
+    shape = outline.shape
+    if slot.is_first_kernel:
+        shape = _adapted_shape(shape, slot.shape[-2])
+    if shape != slot.shape:
+        wanted = fit.layout.from_ours(slot, np.broadcast_to(np.float32(0), slot.shape)).shape
+        fit.misshapen[key] = f"{key}: file {entry.shape}, model {wanted}"
+        _hint(fit, slot, outline)
+        return
+    if slot.kind == "moving_mean" and slot.role.rpartition(".")[2] == "norm":
+        conv = slot.role.removesuffix("norm") + "conv"
+        bias = fit.layout.key(slot, role=conv, kind="bias")
+        if bias in fit.entries and fit.entries[bias].shape == slot.shape:
+            fit.biases[slot] = bias
+
+
+def _fill(fit: _Fit, slot: Slot, key: str) -> None:
+    """Reads the values of a slot, in its own type: what is finite in another may not be here."""
+    array = _finite(fit, key)
+    if array is None:
         return
     value = fit.layout.to_ours(slot, array)
     if slot.is_first_kernel:
         value = adapt_input_channels(value, slot.shape[-2])
-    if value.shape != slot.shape:
-        wanted = fit.layout.from_ours(slot, np.broadcast_to(np.float32(0), slot.shape)).shape
-        fit.misshapen[key] = f"{key}: file {array.shape}, model {wanted}"
-        _hint(fit, slot, value)
-        return
-    fit.values[slot] = _absorbed(fit, slot, value)
+    value = _with_epsilon(fit, slot, value)
+    if slot in fit.biases:
+        bias = _finite(fit, fit.biases[slot])
+        value = value if bias is None else value - bias
+    value = value.astype(_numpy_dtype(slot), copy=False)
+    if not np.isfinite(value).all():
+        fit.invalid.append(key)
+    fit.values[slot] = value
+
+
+def _finite(fit: _Fit, key: str) -> np.ndarray | None:
+    """Returns an entry's values, or `None` if they are no finite floating-point numbers."""
+    entry = fit.entries[key]
+    array = entry.read() if entry.dtype.kind == "f" else None
+    if array is None or not np.isfinite(array).all():
+        fit.invalid.append(key)
+        return None
+    return array
+
+
+def _numpy_dtype(slot: Slot) -> str:
+    dtype = keras.backend.standardize_dtype(slot.variable.dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise WeightsError(
+            f"the weight {slot.name} of the model is quantized to {dtype}: load the weights into "
+            "the model first, then quantize it"
+        )
+    # NumPy has no bfloat16 of its own; its range is that of float32.
+    return dtype if dtype in ("float16", "float64") else "float32"
 
 
 def adapt_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
@@ -139,32 +193,32 @@ def adapt_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     in three equal channels gave. More channels repeat the three in turn, scaled by 3 / channels,
     so that the output keeps its magnitude. timm adapts in the same way.
     """
-    found = kernel.shape[-2] if kernel.ndim > 2 else channels
-    if found == channels or (found != 3 and channels != 1):
+    if _adapted_shape(kernel.shape, channels) == kernel.shape:
         return kernel
+    found = kernel.shape[-2]
     kernel = kernel.astype(np.float32, copy=False)
     if channels == 1:
         return kernel.sum(axis=-2, keepdims=True)
     return kernel[..., np.arange(channels) % found, :] * np.float32(found / channels)
 
 
-def _absorbed(fit: _Fit, slot: Slot, value: np.ndarray) -> np.ndarray:
-    """Returns moving statistics that include what the file's network has and the model has not.
+def _adapted_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
+    """Returns the shape of a first kernel after `adapt_input_channels`."""
+    found = shape[-2] if len(shape) > 2 else channels
+    if found == 3 or (channels == 1 and found <= _MOST_CHANNELS):
+        return (*shape[:-2], channels, shape[-1]) if len(shape) > 2 else shape
+    return shape
 
-    A bias b before a normalization: (x + b) - mean = x - (mean - b). Another epsilon:
-    variance + e = (variance + e - epsilon) + epsilon.
+
+def _with_epsilon(fit: _Fit, slot: Slot, value: np.ndarray) -> np.ndarray:
+    """Returns moving variances that make up for another epsilon in the file's network.
+
+    variance + e = (variance + e - epsilon) + epsilon. A bias b before a normalization has gone into
+    the moving mean: (x + b) - mean = x - (mean - b).
     """
-    if slot.kind == "moving_mean" and slot.role.rpartition(".")[2] == "norm":
-        conv = slot.role.removesuffix("norm") + "conv"
-        bias = fit.layout.key(slot, role=conv, kind="bias")
-        if bias in fit.arrays and fit.arrays[bias].shape == value.shape:
-            fit.used.add(bias)
-            if not np.isfinite(fit.arrays[bias]).all():
-                fit.invalid.append(bias)
-            return value - fit.arrays[bias]
     epsilon = fit.options.get("norm_epsilon")
     if slot.kind == "moving_variance" and fit.layout.epsilon not in (None, epsilon):
-        return (value.astype(np.float64) + (fit.layout.epsilon - epsilon)).astype(value.dtype)
+        return value.astype(np.float64) + (fit.layout.epsilon - epsilon)
     return value
 
 
@@ -181,7 +235,7 @@ def _hint(fit: _Fit, slot: Slot, value: np.ndarray) -> None:
 
 def _unused(fit: _Fit, slots: list[Slot], skip_top: bool) -> list[str]:
     """Returns the names left over, without those that the model was asked not to have."""
-    allowed = []
+    allowed, used = [], fit.used
     has_top = any(slot.is_top for slot in slots)
     if not has_top or skip_top:
         allowed += fit.layout.prefixes("classifier", 1)
@@ -195,10 +249,8 @@ def _unused(fit: _Fit, slots: list[Slot], skip_top: bool) -> list[str]:
                 allowed += fit.layout.prefixes(section, number)
     return [
         name
-        for name in fit.arrays
-        if name not in fit.used
-        and not name.endswith(_COUNTERS)
-        and not name.startswith(tuple(allowed))
+        for name in fit.entries
+        if name not in used and not name.endswith(_COUNTERS) and not name.startswith(tuple(allowed))
     ]
 
 
@@ -215,7 +267,7 @@ def _error(fit: _Fit, unused: list[str], origin: str) -> MismatchError:
     }
     for title, names in groups.items():
         if names:
-            lines.append(f"{len(names)} {title}: {', '.join(names)}")
+            lines.append(f"{len(names)} {title}: {listed(names)}")
     lines += dict.fromkeys(fit.hints)
     return MismatchError(
         "\n".join(lines),

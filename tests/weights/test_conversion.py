@@ -11,6 +11,7 @@ from weights.torch_networks import NETWORKS, SMALL
 import keras_residual as kr
 from keras_residual import weights
 from keras_residual.weights import WeightsError, _layouts, _slots, matching
+from keras_residual.weights.arrays import Entries
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -130,7 +131,7 @@ def test_another_epsilon_is_absorbed():
         for slot, value in _slots.read(_slots.slots_of(model))
     }
     other = kr.DenseNet((2, 1), 4, norm_epsilon=1e-3, **SMALL)
-    _slots.assign(matching.match(other, arrays, "a file"))
+    _slots.assign(matching.match(other, Entries.of(arrays), "a file").values)
     images = peers.images((32, 32))
     np.testing.assert_allclose(outputs(other, images), outputs(model, images), rtol=1e-3, atol=1e-6)
 

@@ -161,7 +161,8 @@ def test_entries_that_are_no_arrays_are_named(torch, tmp_path):
 
 def test_state_dicts_in_memory_are_read_as_files_are(torch):
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    arrays = torch_file.from_state_dict(module.state_dict())
+    entries = torch_file.from_state_dict(module.state_dict())
+    arrays = {name: entry.read() for name, entry in entries.items()}
     assert list(arrays) == list(module.state_dict())
     np.testing.assert_array_equal(arrays["0.weight"], module[0].weight.detach().numpy())
 

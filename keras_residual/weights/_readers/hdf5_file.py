@@ -1,53 +1,93 @@
 """HDF5 weight files: keras.applications' layout by layer names, and Keras 3's by variable paths."""
 
+import contextlib
+import functools
+import math
 import pathlib
 
 import h5py
 import numpy as np
 
-from keras_residual.weights.arrays import Arrays, LayerEntry, bfloat16_to_float32
+from keras_residual.weights._readers import hdf5_chunks
+from keras_residual.weights.arrays import Entries, Entry, LayerEntry, bfloat16_to_float32
 from keras_residual.weights.errors import WeightsError
 
 # Optimizer state is not part of a model and can be twice its size.
 _NOT_WEIGHTS = ("optimizer", "optimizer_weights")
+# Groups inside one another; models inside models take three each.
+_DEEPEST = 60
+# Text of variable length may point at one long text many times.
+_LARGEST_TEXT = 1 << 30
 
 
-def read(path: pathlib.Path, origin: pathlib.Path | None = None) -> Arrays:
+def entries(
+    path: pathlib.Path, stack: contextlib.ExitStack, origin: pathlib.Path | None = None
+) -> Entries:
     """Returns every array of the file under its full path, seen from the root of the weights.
 
     That root is the group `model_weights` in files written by `model.save("x.h5")`, otherwise the
     file itself. Arrays come in the order of `layer_names` and `weight_names`, or of `vars/0, 1, …`.
-    Errors name `origin`, the archive that the file was taken from, if there is one.
+    The file stays open until `stack` is closed. Errors name `origin`, the archive that the file was
+    taken from, if there is one.
     """
-    with h5py.File(path, "r") as file:
-        path = origin or path
-        root = file
-        if not _attribute(file, "layer_names") and isinstance(
-            file.get("model_weights"), h5py.Group
-        ):
+    file = stack.enter_context(h5py.File(path, "r"))
+    path = origin or path
+    root = file
+    if not _listed(file, "layer_names"):
+        member = file.get("model_weights", getlink=True)
+        if isinstance(member, h5py.HardLink) and isinstance(file["model_weights"], h5py.Group):
             root = file["model_weights"]
-        names = _attribute(root, "layer_names")
-        return _legacy(root, names, path) if names else _by_path(root, path)
+    return _legacy(root, path) if _listed(root, "layer_names") else _by_path(root, path)
 
 
-def _legacy(root: h5py.Group, names: list[str], path: pathlib.Path) -> Arrays:
-    arrays, layers = Arrays(), []
-    for name in names:
-        group = _linked(root, name, path)
-        keys = []
-        for weight in _attribute(group, "weight_names"):
-            key = f"{name}/{weight}"
-            arrays[key] = _values(_descend(group, weight, path), key, path)
-            keys.append(key)
-        layers.append(LayerEntry(name, name, tuple(keys)))
-    arrays.layers = tuple(layers)
-    return arrays
+def _legacy(root: h5py.Group, path: pathlib.Path) -> Entries:
+    found, layers = Entries(), []
+    for name in _names(root, "layer_names", path, lambda: _layers(root, path)):
+        group = _descend(root, name, path)
+        weights = _names(group, "weight_names", path, lambda group=group: _by_path(group, path))
+        keys = tuple(f"{name}/{weight}" for weight in weights)
+        for key, weight in zip(keys, weights, strict=True):
+            if key in found:
+                raise WeightsError(f"{path}: damaged: it lists {key!r} twice")
+            found[key] = _entry(_descend(group, weight, path), key, path)
+        layers.append(LayerEntry(name, name, keys))
+    found.layers = tuple(layers)
+    return found
 
 
-def _by_path(root: h5py.Group, path: pathlib.Path) -> Arrays:
-    arrays, layers = Arrays(), []
+def _layers(root: h5py.Group, path: pathlib.Path) -> list[str]:
+    """Returns the names of the groups that list weights; some layers' names have a slash."""
+    found = []
+
+    def visit(group, prefix):
+        if _listed(group, "weight_names"):
+            found.append(prefix.rstrip("/"))
+        elif prefix.count("/") < _DEEPEST:
+            for name in group:
+                item = _linked(group, name, path)
+                if isinstance(item, h5py.Group) and _address(item) not in visited:
+                    visited.add(_address(item))
+                    visit(item, f"{prefix}{name}/")
+
+    visited = set()
+    visit(root, "")
+    return found
+
+
+def _address(group: h5py.Group) -> int:
+    """Returns what tells a group from all others of its file."""
+    return h5py.h5o.get_info(group.id).addr
+
+
+def _by_path(root: h5py.Group, path: pathlib.Path) -> Entries:
+    found, layers, visited = Entries(), [], set()
 
     def visit(group: h5py.Group, prefix: str) -> None:
+        # Links can make a graph of few groups that has a path for every number.
+        address = _address(group)
+        if address in visited or prefix.count("/") > _DEEPEST:
+            raise WeightsError(f"{path}: refused: its groups are linked in circles or too deep")
+        visited.add(address)
         members = [name for name in _ordered(group) if prefix or name not in _NOT_WEIGHTS]
         for name in members:
             key = prefix + name
@@ -55,39 +95,61 @@ def _by_path(root: h5py.Group, path: pathlib.Path) -> Arrays:
             if isinstance(item, h5py.Group):
                 visit(item, key + "/")
             else:
-                arrays[key] = _values(item, key, path)
+                found[key] = _entry(item, key, path)
         if prefix.endswith("vars/") and "name" in group.attrs:
-            keys = tuple(prefix + name for name in members if prefix + name in arrays)
+            keys = tuple(prefix + name for name in members if prefix + name in found)
             owner = prefix.removesuffix("vars/").rstrip("/")
-            layers.append(LayerEntry(owner, _text(group.attrs["name"]), keys))
+            layers.append(LayerEntry(owner, _single(group, "name"), keys))
 
     visit(root, "")
-    arrays.layers = tuple(layers)
-    return arrays
+    found.layers = tuple(layers)
+    return found
 
 
 def _ordered(group: h5py.Group) -> list[str]:
     """Returns the member names, numbers in numerical order (`10` after `9`)."""
     names = list(group)
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+    numbered = all(name.isdecimal() and len(name) < 10 for name in names)
+    return sorted(names, key=int) if numbered else names
 
 
-def _attribute(group: h5py.Group, name: str) -> list[str]:
-    """Returns a list of names, which Keras splits into `name0`, `name1`, … when it is long."""
-    if name in group.attrs:
-        return [_text(item) for item in group.attrs[name]]
-    parts, index = [], 0
-    while f"{name}{index}" in group.attrs:
-        parts.extend(_text(item) for item in group.attrs[f"{name}{index}"])
-        index += 1
-    return parts
+def _listed(group: h5py.Group, name: str) -> bool:
+    return name in group.attrs or f"{name}0" in group.attrs
+
+
+def _names(group: h5py.Group, attribute: str, path: pathlib.Path, members) -> list[str]:
+    """Returns a list of names, which Keras splits into `name0`, `name1`, … when it is long.
+
+    A file may point at one long text many times. Where that could fill the memory, the names are
+    those of the `members` that there are, in their order.
+    """
+    parts = [attribute] if attribute in group.attrs else []
+    while parts != [attribute] and f"{attribute}{len(parts)}" in group.attrs:
+        parts.append(f"{attribute}{len(parts)}")
+    types = [group.attrs.get_id(part) for part in parts]
+    pointers = sum(math.prod(each.shape or ()) for each in types if each.dtype.kind == "O")
+    if pointers * pathlib.Path(group.file.filename).stat().st_size > _LARGEST_TEXT:
+        found = list(members())
+        if pointers > len(found) + 1:
+            raise WeightsError(
+                f"{path}: refused: {attribute!r} lists {pointers} names, there are {len(found)}"
+            )
+        return found
+    return [_text(item) for part in parts for item in np.ravel(group.attrs[part])]
+
+
+def _single(owner: h5py.Group | h5py.Dataset, name: str) -> str:
+    """Returns an attribute of one text, empty if there is none."""
+    if name not in owner.attrs or owner.attrs.get_id(name).shape:
+        return ""
+    return _text(owner.attrs[name])
 
 
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _descend(group: h5py.Group, names: str, path: pathlib.Path) -> h5py.Dataset:
+def _descend(group: h5py.Group, names: str, path: pathlib.Path) -> h5py.Group | h5py.Dataset:
     for name in names.split("/"):
         group = _linked(group, name, path)
     return group
@@ -102,16 +164,24 @@ def _linked(group: h5py.Group, name: str, path: pathlib.Path) -> h5py.Group | h5
     return group[name]
 
 
-def _values(dataset: h5py.Dataset, key: str, path: pathlib.Path) -> np.ndarray:
+def _entry(dataset: h5py.Dataset, key: str, path: pathlib.Path) -> Entry:
     if not isinstance(dataset, h5py.Dataset):
         raise WeightsError(f"{path}: damaged: {key!r} is not an array")
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{path}: refused: the values of {key!r} lie in another file")
-    bfloat16 = _text(dataset.attrs.get("dtype", "")) == "bfloat16" and dataset.dtype.itemsize == 2
-    if dataset.dtype.kind not in "fiub" and not bfloat16:
+    bfloat16 = _single(dataset, "dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+    if dataset.shape is None or (dataset.dtype.kind not in "fiub" and not bfloat16):
         raise WeightsError(f"{path}: {key!r} has the unsupported element type {dataset.dtype}")
     # A few bytes of header can claim terabytes that the file does not store.
-    if dataset.id.get_storage_size() < (1 if dataset.chunks else dataset.nbytes) <= dataset.nbytes:
-        raise WeightsError(f"{path}: damaged: {key!r} claims {dataset.nbytes} bytes it lacks")
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if dataset.id.get_storage_size() < (1 if dataset.chunks else size) <= size:
+        raise WeightsError(f"{path}: damaged: {key!r} claims {size} bytes it lacks")
+    dtype = np.dtype(np.float32) if bfloat16 else dataset.dtype
+    read = functools.partial(_values, dataset, bfloat16, key, path)
+    return Entry(tuple(dataset.shape), dtype, read)
+
+
+def _values(dataset: h5py.Dataset, bfloat16: bool, key: str, path: pathlib.Path) -> np.ndarray:
+    hdf5_chunks.check(dataset, f"{path}: {key!r}")
     values = dataset[()] if dataset.shape else np.asarray(dataset[()])
     return bfloat16_to_float32(values.view(np.uint16)) if bfloat16 else values

@@ -1,6 +1,7 @@
 """`.keras` archives: refused before loading where their configuration could run code."""
 
 import collections.abc
+import contextlib
 import json
 import pathlib
 import shutil
@@ -8,10 +9,14 @@ import tempfile
 import zipfile
 
 from keras_residual.weights._readers import hdf5_file, zip_files
-from keras_residual.weights.arrays import Arrays
+from keras_residual.weights.arrays import Entries
 from keras_residual.weights.errors import WeightsError, first_line
 
 _WEIGHTS = "model.weights.h5"
+# Keras stores its archives without compression; others may have packed them again.
+_LARGEST_RATIO = 16
+_SMALL = 1 << 26
+_LARGEST_CONFIG = 1 << 25
 _CODE_CLASSES = (
     "Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
 )  # fmt: skip
@@ -40,23 +45,32 @@ def check_keras_archive(
     """
     path = pathlib.Path(path)
     members = zip_files.names(path)
-    zip_files.check(path)
+    zip_files.check(path, limit=max(_SMALL, _LARGEST_RATIO * path.stat().st_size))
     for name in ("config.json", _WEIGHTS):
         if name not in members:
             raise WeightsError(f"{path}: not a .keras archive: it has no {name}")
     for name in members:
         if name.startswith(("/", "\\")) or ".." in pathlib.PurePosixPath(name).parts:
             raise WeightsError(f"{path}: refused: the member {name!r} lies outside the archive")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: damaged config.json: {first_line(error)}") from error
-    for node in _objects(config):
+    for node in objects(configuration(path)):
         _check_node(node, ("keras_residual", *trusted), path)
 
 
-def _objects(config: object) -> collections.abc.Iterator[dict]:
+def configuration(path: pathlib.Path) -> dict:
+    """Returns the configuration of the model in an archive, without making anything of it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo("config.json").file_size
+            if size > _LARGEST_CONFIG:
+                raise WeightsError(f"{path}: refused: its config.json has {size:,} bytes")
+            return json.loads(archive.read("config.json"))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{path}: damaged config.json: {first_line(error)}") from error
+
+
+def objects(config: object) -> collections.abc.Iterator[dict]:
     """Yields every serialized object in a configuration."""
     pending = [config]
     while pending:
@@ -85,15 +99,16 @@ def _check_node(node: dict, trusted: tuple[str, ...], path: pathlib.Path) -> Non
     )
 
 
-def read(path: pathlib.Path) -> Arrays:
+def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
+    """Returns the entries of the weights in an archive, which lie on disk until `stack` closes."""
     check_keras_archive(path)
     # HDF5 seeks back and forth, which a zip member cannot do without rereading; a copy on disk can.
-    with tempfile.TemporaryDirectory() as folder:
-        copy = pathlib.Path(folder, _WEIGHTS)
-        with (
-            zipfile.ZipFile(path) as archive,
-            archive.open(_WEIGHTS) as source,
-            open(copy, "wb") as target,
-        ):
-            shutil.copyfileobj(source, target, 1 << 20)
-        return hdf5_file.read(copy, origin=path)
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    copy = pathlib.Path(folder, _WEIGHTS)
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open(_WEIGHTS) as source,
+        open(copy, "wb") as target,
+    ):
+        shutil.copyfileobj(source, target, 1 << 20)
+    return hdf5_file.entries(copy, stack, origin=path)

@@ -1,11 +1,13 @@
 """`.safetensors` files, mapped into memory."""
 
+import contextlib
+import functools
 import math
 import pathlib
 
 import numpy as np
 
-from keras_residual.weights.arrays import Arrays, bfloat16_to_float32
+from keras_residual.weights.arrays import Entries, Entry, bfloat16_to_float32
 from keras_residual.weights.errors import WeightsError
 
 _DTYPES = {
@@ -15,7 +17,8 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def read(path: pathlib.Path) -> Arrays:
+def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
+    """Returns the entries of a file, whose values are views of a mapping of it."""
     try:
         from safetensors import safe_open
     except ImportError as error:
@@ -27,16 +30,18 @@ def read(path: pathlib.Path) -> Arrays:
     with safe_open(path, framework="numpy") as file:
         keys = list(file.offset_keys())
         specs = [(file.get_slice(key).get_dtype(), file.get_slice(key).get_shape()) for key in keys]
-        arrays = Arrays(metadata=file.metadata())
+        found = Entries(metadata=file.metadata())
     if not keys:
-        return arrays
+        return found
     mapping = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
     offset = 8 + int.from_bytes(mapping[:8].tobytes(), "little")
     for key, (kind, shape) in zip(keys, specs, strict=True):
         if kind not in _DTYPES:
             raise WeightsError(f"{path}: {key!r} has the unsupported element type {kind}")
         size = math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize
-        array = mapping[offset : offset + size].view(_DTYPES[kind]).reshape(shape)
-        arrays[key] = bfloat16_to_float32(array) if kind == "BF16" else array
+        raw = mapping[offset : offset + size].view(_DTYPES[kind]).reshape(shape)
+        read = functools.partial(bfloat16_to_float32 if kind == "BF16" else np.asarray, raw)
+        dtype = np.dtype(np.float32 if kind == "BF16" else _DTYPES[kind])
+        found[key] = Entry(tuple(shape), dtype, read)
         offset += size
-    return arrays
+    return found

@@ -1,21 +1,37 @@
 """PyTorch checkpoints (`.pth`, `.pt`): tensors only, never arbitrary pickles."""
 
+import contextlib
+import functools
+import mmap
 import pathlib
 import pickle
+import pickletools
 import re
 import zipfile
 
 import numpy as np
 
 from keras_residual.weights._readers import zip_files
-from keras_residual.weights.arrays import Arrays
-from keras_residual.weights.errors import WeightsError, first_line
+from keras_residual.weights.arrays import Entries, Entry
+from keras_residual.weights.errors import WeightsError, first_line, listed
 
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")
+# What the pickle of a state dict names. PyTorch's own list also has `bytearray`, `torch.Tensor` and
+# others, which allocate whatever size they are called with.
+_GLOBALS = re.compile(
+    r"collections OrderedDict|builtins set|__builtin__ set|_codecs encode|torch Size|torch device"
+    r"|torch\._utils _rebuild_(tensor(_v2|_v3)?|parameter(_with_state)?)"
+    r"|torch\.nn\.parameter Parameter|torch\.serialization _get_layout"
+    r"|torch(\.storage|\.cuda)? \w+Storage"
+    r"|torch (b?float|u?int|bool|complex|half|double|long|short)\w*"
+)
+# The old format is a row of pickles: a magic number, a version, the machine, the content, keys.
+_LEGACY_PICKLES = 5
 
 
-def read(path: pathlib.Path) -> Arrays:
+def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
+    """Returns the entries of a checkpoint, whose values PyTorch maps from the file."""
     try:
         import torch
     except ImportError as error:
@@ -23,8 +39,7 @@ def read(path: pathlib.Path) -> Arrays:
             f"Reading {path} needs PyTorch: pip install 'keras-residual[torch]'"
         ) from error
     zipped = zipfile.is_zipfile(path)
-    if zipped:
-        zip_files.check(path)
+    _check_zipped(path) if zipped else _check_legacy(path)
     try:
         # Only the zip format can be mapped into memory; the older one is read tensor by tensor.
         content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
@@ -33,44 +48,96 @@ def read(path: pathlib.Path) -> Arrays:
     return from_state_dict(content, str(path))
 
 
+def _check_zipped(path: pathlib.Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        # PyTorch stores its members as they are; their sizes then add up to the file's at most.
+        for info in archive.infolist():
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise WeightsError(
+                    f"{path}: refused: its member {info.filename!r} is compressed, "
+                    "as PyTorch never does"
+                )
+    zip_files.check(path, limit=path.stat().st_size)
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.split("/")[-1] == "data.pkl":
+                # Compared above where there is one.
+                info.CRC = None
+                _check_pickle(path, pickletools.genops(archive.read(info)))
+
+
+def _check_legacy(path: pathlib.Path) -> None:
+    # A mapping reads what is there, where a file would first allocate what a pickle claims.
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        for _ in range(_LEGACY_PICKLES):
+            _check_pickle(path, pickletools.genops(mapped))
+
+
+def _check_pickle(path: pathlib.Path, operations) -> None:
+    """Raises for every Python object that a state dict has no use for, before any is made."""
+    for operation, argument, _ in operations:
+        if operation.name in ("STACK_GLOBAL", "INST", "OBJ") or operation.name.startswith("EXT"):
+            raise WeightsError(f"{path}: refused: not a checkpoint of tensors only")
+        if operation.name == "GLOBAL" and _GLOBALS.fullmatch(argument) is None:
+            raise WeightsError(f"{path}: refused: {_holds(argument.replace(' ', '.'))}")
+
+
 def _forbidden(error: pickle.UnpicklingError) -> str:
     """Returns what PyTorch's restricted unpickler met, in one line."""
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
     if found is None:
         return f"not a checkpoint of tensors only: {first_line(error)}"
-    return (
-        f"it holds the Python object {found[1]}, which could run code; "
-        "save model.state_dict() alone"
-    )
+    return _holds(found[1])
 
 
-def from_state_dict(content: object, origin: str = "the state dict") -> Arrays:
-    """Returns the arrays of a torch state dict, taken out of the usual containers.
+def _holds(name: str) -> str:
+    return f"it holds the Python object {name}, which could run code; save model.state_dict() alone"
+
+
+def from_state_dict(content: object, origin: str = "the state dict") -> Entries:
+    """Returns the entries of a torch state dict, taken out of the usual containers.
 
     Containers are dicts with the tensors under `state_dict`, `model_state_dict`, `model_state`,
     `model` or `net`. The prefixes `module.` (data parallel) and `_orig_mod.` (compiled) go. The
-    arrays share memory with CPU tensors, except for bfloat16, which becomes float32.
+    values share memory with CPU tensors, except for bfloat16, which becomes float32.
     """
+    seen = set()
     while isinstance(content, dict) and not any(map(_is_array, content.values())):
         inner = next((key for key in _CONTAINERS if isinstance(content.get(key), dict)), None)
         if inner is None:
             break
+        seen.add(id(content))
         content = content[inner]
+        if id(content) in seen:
+            raise WeightsError(f"{origin}: refused: it holds itself")
     if not isinstance(content, dict):
         raise WeightsError(f"{origin}: expected a dict of tensors, found {type(content).__name__}")
-    others = [f"{key!r} ({type(v).__name__})" for key, v in content.items() if not _is_array(v)]
-    if others:
-        raise WeightsError(f"{origin}: entries that are not arrays: {', '.join(others[:10])}")
-    return Arrays((key, _to_numpy(value)) for key, value in _unwrapped(content).items())
+    wrong = [repr(key) for key in content if not isinstance(key, str)]
+    if wrong:
+        raise WeightsError(f"{origin}: entries whose names are not text: {listed(wrong)}")
+    wrong = [f"{key!r} ({type(v).__name__})" for key, v in content.items() if not _is_array(v)]
+    if wrong:
+        raise WeightsError(f"{origin}: entries that are not arrays: {listed(wrong)}")
+    return Entries((key, _entry(value)) for key, value in _unwrapped(content).items())
 
 
 def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or hasattr(value, "detach")
 
 
-def _to_numpy(value) -> np.ndarray:
+def _entry(value) -> Entry:
     if isinstance(value, np.ndarray):
-        return value
+        return Entry(value.shape, value.dtype, lambda: value)
+    name = str(value.dtype).removeprefix("torch.")
+    dtype = {"bfloat16": "float32"}.get(name, name)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise WeightsError(f"the element type {name} of a tensor is not supported") from None
+    return Entry(tuple(value.shape), dtype, functools.partial(_to_numpy, value))
+
+
+def _to_numpy(value) -> np.ndarray:
     value = value.detach().cpu()
     return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
 
@@ -78,6 +145,6 @@ def _to_numpy(value) -> np.ndarray:
 def _unwrapped(state: dict) -> dict:
     """Returns `state` without the prefixes that training wrappers put before every name."""
     for prefix in _WRAPPERS * 2:
-        if state and all(str(key).startswith(prefix) for key in state):
+        if state and all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state

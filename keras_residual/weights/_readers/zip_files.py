@@ -1,4 +1,4 @@
-"""What the zip-based formats share: finding damage before anything is decoded."""
+"""What the zip-based formats share: finding damage and bombs before anything is decoded."""
 
 import pathlib
 import struct
@@ -8,6 +8,8 @@ from keras_residual.weights.errors import WeightsError, first_line
 
 # The record at the end of an archive: signature, three numbers skipped here, members in total.
 _END = struct.Struct("<4s6xH10x")
+# zipfile decompresses these two piece by piece, and others without a limit.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def names(path: pathlib.Path) -> list[str]:
@@ -21,12 +23,36 @@ def names(path: pathlib.Path) -> list[str]:
         ) from error
 
 
-def check(path: pathlib.Path) -> None:
-    """Raises a WeightsError unless every member has the checksum that it was stored with."""
+def check_directory(path: pathlib.Path, archive: zipfile.ZipFile) -> None:
+    """Raises a WeightsError unless the archive lists each member once, in a known compression."""
+    members = archive.infolist()
+    _check_count(path, len(members))
+    if len({info.filename for info in members}) != len(members):
+        raise WeightsError(f"{path}: damaged zip archive: it has two members of one name")
+    for info in members:
+        if info.compress_type not in _METHODS:
+            raise WeightsError(
+                f"{path}: the compression of its member {info.filename!r} is not supported"
+            )
+
+
+def check(path: pathlib.Path, limit: int) -> None:
+    """Raises a WeightsError unless every member has the checksum that it was stored with.
+
+    Args:
+        path: The archive.
+        limit: Bytes that all members may have together when they are unpacked.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_count(path, len(archive.infolist()))
+            check_directory(path, archive)
             members = [info for info in archive.infolist() if info.file_size]
+            total = sum(info.file_size for info in members)
+            if total > limit:
+                raise WeightsError(
+                    f"{path}: refused: its members unpack to {total:,} bytes, "
+                    f"more than the {limit:,} expected of such a file"
+                )
             # torch.serialization.set_crc32_options(False) writes zero for every checksum.
             if members and not any(info.CRC for info in members):
                 return

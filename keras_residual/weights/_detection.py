@@ -1,0 +1,49 @@
+"""Which library's names a weight file has."""
+
+import collections
+from collections.abc import Collection, Mapping
+
+from keras_residual.weights._layout import Layout
+from keras_residual.weights._slots import Slot
+from keras_residual.weights.arrays import Entry
+from keras_residual.weights.errors import WeightsError, listed
+
+# Names inside wrappers inside wrappers, as in "module.model.backbone.conv1.weight".
+_DEEPEST_PREFIX = 4
+
+
+def detect(
+    slots: Collection[Slot], layouts: Collection[Layout], entries: Mapping[str, Entry], origin: str
+) -> tuple[Layout, dict[str, Entry]]:
+    """Returns the layout whose names a file has the most of, and the entries by its names."""
+    best = None
+    for layout in layouts:
+        keys = {layout.key(slot) for slot in slots}
+        for prefix in _common_prefixes(entries):
+            renamed = _renamed(entries, prefix, layout)
+            count = sum(key in renamed for key in keys)
+            if best is None or count > best[0]:
+                best = (count, layout, renamed)
+    if not best[0]:
+        names = ", ".join(layout.name for layout in layouts)
+        raise WeightsError(
+            f"{origin}: its names are of no known layout of this network ({names}); "
+            f"they begin with {listed(entries, 3)}"
+        )
+    return best[1:]
+
+
+def _common_prefixes(names) -> list[str]:
+    """Returns the prefixes of most names, such as `"model.backbone."`, and before them none."""
+    counts = collections.Counter()
+    for name in names:
+        parts = name.split(".")
+        for end in range(1, min(len(parts), _DEEPEST_PREFIX + 1)):
+            counts[".".join(parts[:end]) + "."] += 1
+    return ["", *(prefix for prefix, count in counts.items() if 2 * count >= len(names))]
+
+
+def _renamed(entries, prefix, layout) -> dict[str, Entry]:
+    names = {name: layout.canonical(name.removeprefix(prefix)) for name in entries}
+    counts = collections.Counter(names.values())
+    return {name if counts[new] > 1 else new: entries[name] for name, new in names.items()}
