@@ -71,16 +71,16 @@ def _kind(name: str, layer: str) -> str:
 def _by_block_numbers(entries: dict[str, Entry]) -> Entries:
     counts = {}
     for name, entry in entries.items():
-        stacked = re.match(r"(\w+)\.equal\.(?!block\d)", name)
+        stacked = re.match(r"(.+?)\.equal\.(?!block\d)", name)
         if stacked and entry.shape:
             counts[stacked[1]] = entry.shape[0]
-        elif numbered := re.match(r"(\w+)\.equal\.block(\d{1,9})\.", name):
+        elif numbered := re.match(r"(.+?)\.equal\.block(\d{1,9})\.", name):
             counts[numbered[1]] = max(counts.get(numbered[1], 0), int(numbered[2]) - 1)
     if any(count > _MOST_BLOCKS for count in counts.values()):
         raise WeightsError(f"a stage of {max(counts.values()):,} equal blocks; it is damaged")
     renamed = Entries()
     for name, entry in entries.items():
-        match = re.fullmatch(r"(\w+)\.(first|equal|last)\.(.+)", name)
+        match = re.fullmatch(r"(.+?)\.(first|equal|last)\.(.+)", name)
         if match is None:
             renamed[name] = entry
             continue

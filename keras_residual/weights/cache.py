@@ -1,17 +1,22 @@
 """The folder where downloaded weights are kept, and how a file gets into it."""
 
 import contextlib
+import errno
+import functools
 import hashlib
 import os
 import pathlib
+import re
 import urllib.parse
 
 import filelock
 
-from keras_residual.weights import _digests, _hub
-from keras_residual.weights.download import download
-from keras_residual.weights.errors import WeightsError
+from keras_residual.weights import _digests, _hub, files
+from keras_residual.weights.download import DownloadError, download
+from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.sources import WeightSource, asset
+
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_directory() -> pathlib.Path:
@@ -83,12 +88,29 @@ def fetch(
         return target
     if location.startswith("hf://"):
         return _hub.fetch(location, target, timeout)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{target}.lock"):
-        if not _usable(target, digest):
-            download(location, target, digest, timeout, progress)
-            _note_digest(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{target}.lock"):
+            if not _usable(target, digest):
+                # What a digest proves needs no other check.
+                check = None if digest else functools.partial(_check_content, target.name)
+                download(location, target, digest, timeout, progress, check)
+                _note_digest(target)
+    except OSError as error:
+        raise DownloadError(
+            f"cannot download {location} to {target.parent} ({first_line(error)}); set "
+            "KERAS_RESIDUAL_HOME to a folder that can be written"
+        ) from error
     return target
+
+
+def _check_content(name: str, path: pathlib.Path, measured: bool) -> None:
+    """Raises unless a download is a weight file, and whole where the server stated no length."""
+    files.detect(path, name)
+    if not measured:
+        # Reading a format may need a package that is not here.
+        with contextlib.suppress(ImportError), files.opened(path):
+            pass
 
 
 def _shipped(source: WeightSource) -> pathlib.Path:
@@ -108,8 +130,13 @@ def _usable(target: pathlib.Path, digest: str | None) -> bool:
     if not noted.is_file():
         _note_digest(target)
         return True
-    expected = "sha256:" + noted.read_text(encoding="utf-8").split()[0]
-    if not _digests.matches(target, expected):
+    found = re.match(rb"[0-9a-f]{64}\b", noted.read_bytes()[:80])
+    if found is None:
+        raise WeightsError(
+            f"{noted}: it should hold the SHA-256 of {target.name} and does not; delete it to "
+            "accept the file as it is, or both to download it again"
+        )
+    if not _digests.matches(target, f"sha256:{found[0].decode()}"):
         raise WeightsError(
             f"{target}: changed since it was downloaded; delete it to download it again, "
             f"or {noted.name} to accept it"
@@ -125,7 +152,10 @@ def _note_digest(target: pathlib.Path) -> None:
     """Writes the file's hash beside it, in the format of `sha256sum`."""
     hexadecimal = _digests.digest_of(target).partition(":")[2]
     temporary = target.with_name(f"{target.name}.sha256.{os.getpid()}")
-    # A cache that others prepared may be read-only.
-    with contextlib.suppress(PermissionError):
+    try:
         temporary.write_text(f"{hexadecimal}  {target.name}\n", encoding="utf-8")
         os.replace(temporary, _note(target))
+    except OSError as error:
+        # A cache that others prepared may be read-only; it is used without a note.
+        if error.errno not in _READ_ONLY:
+            raise

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pathlib
+import re
 import sys
 import time
+from collections.abc import Callable
 
 import requests
 from rich import progress as rich_progress
@@ -39,12 +41,13 @@ def download(
     digest: str | None = None,
     timeout: float = 10.0,
     progress: bool | None = None,
+    check: Callable[[pathlib.Path, bool], None] | None = None,
 ) -> None:
     """Downloads `url` to `target`, which appears complete or not at all.
 
     Data is collected in `target` + `.part`. A broken transfer continues there, in this call or the
-    next, if the server says that its file is the same (ETag or Last-Modified) or `digest` is given
-    to prove it; otherwise it starts anew.
+    next, if the server says that its file is the same (ETag or Last-Modified, and the length) or
+    `digest` is given to prove it; otherwise it starts anew.
 
     Args:
         url: The address, `http` or `https`.
@@ -53,6 +56,8 @@ def download(
         timeout: Seconds to wait for a connection and for each piece of data. Defaults to `10`.
         progress: Whether to show a progress bar. Defaults to `None`, where standard error is a
             terminal.
+        check: Is called with the collected file, and whether the server stated its length, before
+            it takes its name; raises a WeightsError for what must not be kept.
 
     Raises:
         DownloadError: If the file cannot be had; one line that names the URL, the reason and where
@@ -62,15 +67,17 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = _resumable(part, digest) > 0
-        _collect(url, part, digest, timeout, progress)
+        measured = _collect(url, part, digest, timeout, progress)
         if digest is not None and resumed and not _digests.matches(part, digest):
             # The older part belonged to something else; only a whole transfer can tell.
             _discard(part)
-            _collect(url, part, digest, timeout, progress)
+            measured = _collect(url, part, digest, timeout, progress)
         if digest is not None and not _digests.matches(part, digest):
             actual = _digests.digest_of(part, digest.partition(":")[0])
             _discard(part)
             raise _Failed(f"expected {digest}, found {actual}")
+        if check is not None:
+            _check_content(check, part, measured)
         os.replace(part, target)
         _discard(part)
     except (_Failed, OSError) as error:
@@ -80,8 +87,19 @@ def download(
         ) from error
 
 
-def _collect(url, part, digest, timeout, progress) -> None:
-    """Fills `part`, going on after interruptions for as long as new data arrives."""
+def _check_content(check, part, measured) -> None:
+    try:
+        check(part, measured)
+    except WeightsError as error:
+        _discard(part)
+        raise _Failed(str(error).removeprefix(f"{part}: ")) from error
+
+
+def _collect(url, part, digest, timeout, progress) -> bool:
+    """Fills `part`, going on after interruptions for as long as new data arrives.
+
+    Returns whether the server said how long the file is.
+    """
     largest, idle = _size(part), 0
     with requests.Session() as session, _bar(part.stem, progress) as advance:
         while True:
@@ -95,25 +113,29 @@ def _collect(url, part, digest, timeout, progress) -> None:
                 time.sleep(idle * _PAUSE)
 
 
-def _transfer(session, url, part, digest, timeout, advance) -> None:
-    offset = _resumable(part, digest)
+def _transfer(session, url, part, digest, timeout, advance) -> bool:
+    offset, known = _resumable(part, digest), _validator(part)
     # Content encodings would make lengths and ranges count other bytes than the file's.
     headers = {"Accept-Encoding": "identity", "User-Agent": "keras-residual"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
-        if validator := _validator(part).read_text() if _validator(part).exists() else "":
-            headers["If-Range"] = validator
+        if known:
+            headers["If-Range"] = known
     try:
         response = session.get(url, headers=headers, stream=True, timeout=timeout)
-    except requests.RequestException as error:
+    # A redirect to no address raises what the parser of addresses raises.
+    except (requests.RequestException, ValueError) as error:
         raise _Failed(_reason(error, timeout)) from error
     with response:
         _check_status(response, part)
-        continued = response.status_code == 206
-        if continued and not _continues(response, offset):
+        if response.status_code == 200:
+            return _write(response, part, 0, None, _length(response), timeout, advance)
+        try:
+            end, total = _range(response, offset, known)
+        except _Interrupted:
             _discard(part)
-            raise _Interrupted("the server sent another range than asked for")
-        _write(response, part, offset if continued else 0, timeout, advance)
+            raise
+        return _write(response, part, offset, end, total, timeout, advance)
 
 
 def _check_status(response, part) -> None:
@@ -128,18 +150,43 @@ def _check_status(response, part) -> None:
     # Login pages of networks answer every address so, and would be kept as the file.
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise _Failed("the server sent a web page")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise _Failed(f"the server sent it encoded as {encoding}, which it was asked not to")
 
 
-def _write(response, part, offset, timeout, advance) -> None:
+def _length(response) -> int | None:
+    """Returns the length that an answer states, `None` if it states none."""
+    text = response.headers.get("Content-Length")
+    if text is None:
+        return None
+    if re.fullmatch(r"\d{1,18}", text.strip()) is None:
+        raise _Failed(f"the server sent Content-Length: {first_line(ValueError(text), 40)}")
+    return int(text)
+
+
+def _range(response, offset: int, known: str) -> tuple[int, int]:
+    """Returns where a partial answer ends and the length of the file, if it continues ours."""
+    text = response.headers.get("Content-Range", "")
+    match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", text.strip())
+    if not offset or match is None:
+        raise _Interrupted("the server sent a part of the file that it was not asked for")
+    start, last, total = map(int, match.groups())
+    if start != offset or not start <= last < total:
+        raise _Interrupted("the server sent another range than asked for")
+    if known and _strong_validator(response) not in ("", known):
+        raise _Interrupted("the server has another file than before")
+    if _length(response) not in (None, last + 1 - start):
+        raise _Interrupted("the server sent another range than it states")
+    return last + 1, total
+
+
+def _write(response, part, offset, end, total, timeout, advance) -> bool:
+    """Appends an answer to `part`, which holds `offset` bytes; `end` is where its range ends."""
     if not offset:
         _discard(part)
-        etag = response.headers.get("ETag", "")
-        # If-Range needs a strong validator; a weak one promises only similar content.
-        validator = response.headers.get("Last-Modified", "") if etag[:2] in ("", "W/") else etag
-        if validator:
-            _validator(part).write_text(validator)
-    length = response.headers.get("Content-Length")
-    total = None if length is None else offset + int(length)
+        if validator := _strong_validator(response):
+            _validator_file(part).write_text(validator, encoding="utf-8")
     advance(offset, total)
     done = offset
     with open(part, "ab" if offset else "wb") as file:
@@ -148,17 +195,26 @@ def _write(response, part, offset, timeout, advance) -> None:
                 file.write(chunk)
                 done += len(chunk)
                 advance(done, total)
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:
             raise _Interrupted(_reason(error, timeout)) from error
+    if end is not None and done > end:
+        _discard(part)
+        raise _Interrupted("the server sent more than the range that it states")
     if total is not None and done != total:
         raise _Interrupted(f"connection closed after {done} of {total} bytes")
+    if not done:
+        raise _Failed("the server sent an empty file")
+    return total is not None
 
 
-def _continues(response, offset: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+def _strong_validator(response) -> str:
+    """Returns what tells this version of the file from others, byte for byte; or nothing."""
+    etag = response.headers.get("ETag", "")
+    # If-Range needs a strong validator; a weak one promises only similar content.
+    return response.headers.get("Last-Modified", "") if etag[:2] in ("", "W/") else etag
 
 
-def _reason(error: requests.RequestException, timeout: float) -> str:
+def _reason(error: requests.RequestException | ValueError, timeout: float) -> str:
     """Returns one short phrase; the messages of requests quote whole object representations."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"no answer within {timeout:g} s"
@@ -166,6 +222,8 @@ def _reason(error: requests.RequestException, timeout: float) -> str:
         return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
+    if not isinstance(error, requests.RequestException):
+        return f"the server redirects to no address: {first_line(error, 80)}"
     return first_line(error)
 
 
@@ -173,18 +231,27 @@ def _size(path: pathlib.Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _validator(part: pathlib.Path) -> pathlib.Path:
+def _validator_file(part: pathlib.Path) -> pathlib.Path:
     return part.with_name(part.name + ".validator")
+
+
+def _validator(part: pathlib.Path) -> str:
+    """Returns the validator noted beside `part`; empty if there is none, or it is damaged."""
+    try:
+        text = _validator_file(part).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
+    return text if text.isprintable() else ""
 
 
 def _resumable(part: pathlib.Path, digest: str | None) -> int:
     """Returns how many bytes of `part` can be kept."""
-    return _size(part) if digest is not None or _validator(part).exists() else 0
+    return _size(part) if digest is not None or _validator(part) else 0
 
 
 def _discard(part: pathlib.Path) -> None:
     part.unlink(missing_ok=True)
-    _validator(part).unlink(missing_ok=True)
+    _validator_file(part).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

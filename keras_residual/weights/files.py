@@ -152,8 +152,12 @@ def _guarded(path: pathlib.Path, kind: str, function, *arguments):
         raise WeightsError(f"{path}: damaged {kind} file: {first_line(error)}") from error
 
 
-def detect(path: str | os.PathLike) -> str:
+def detect(path: str | os.PathLike, name: str | None = None) -> str:
     """Returns the format of a weight file from its content.
+
+    Args:
+        path: The file.
+        name: The name whose suffix the content must agree with. Defaults to `None`, that of `path`.
 
     Returns:
         `"safetensors"`, `"hdf5"`, `"npz"`, `"torch"` or `"keras"`.
@@ -171,7 +175,7 @@ def detect(path: str | os.PathLike) -> str:
     with open(path, "rb") as file:
         head = file.read(64)
     kind = _kind(path, head)
-    expected = _SUFFIXES.get(path.suffix.lower())
+    expected = _SUFFIXES.get(pathlib.PurePath(name or path.name).suffix.lower())
     if kind is None:
         raise WeightsError(f"{path}: {_unknown(head, expected)}")
     if expected not in (None, kind):

@@ -8,7 +8,11 @@ import pytest
 
 
 class FileServer:
-    """Serves one file under every path, as well or badly as told."""
+    """Serves one file under every path, as well or badly as its attributes say.
+
+    `reply` takes the place of the usual answer: it is called with the request's handler and
+    returns the status, the headers and the body.
+    """
 
     def __init__(self, content: bytes):
         self.content = content
@@ -19,6 +23,7 @@ class FileServer:
         self.stall_at = None
         self.delay = 0.0
         self.kind = "application/octet-stream"
+        self.reply = None
         self.gets = []
         owner = self
 
@@ -43,6 +48,9 @@ class FileServer:
         if self.status != 200:
             handler.send_error(self.status)
             return
+        if self.reply is not None:
+            self._send(handler, *self.reply(handler))
+            return
         start = self._start(handler.headers)
         body = self.content[start:]
         if start >= len(self.content) and start:
@@ -63,6 +71,14 @@ class FileServer:
             time.sleep(1.5)
             return
         handler.wfile.write(body if self.truncate_to is None else body[: self.truncate_to])
+
+    @staticmethod
+    def _send(handler, status, headers, body):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
 
     def _start(self, headers) -> int:
         same = headers.get("If-Range", self.etag) == self.etag

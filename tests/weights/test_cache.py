@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
+import io
 import multiprocessing
 import socket
 import sys
 
+import numpy as np
 import pytest
 
 from keras_residual.weights import (
@@ -18,7 +20,14 @@ from keras_residual.weights import (
 )
 from keras_residual.weights.download import download
 
-CONTENT = bytes(range(256)) * 4000
+
+def _npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, weight=np.arange(256_000, dtype="float32"))
+    return buffer.getvalue()
+
+
+CONTENT = _npz()
 DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 OTHER = b"another file" * 1000
 
@@ -229,7 +238,7 @@ def test_two_processes_share_one_download(server, cache):
     server.delay = 0.3
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    arguments = (f"{server.url}/x.pth", str(cache.parent), results)
+    arguments = (f"{server.url}/x.npz", str(cache.parent), results)
     processes = [context.Process(target=_fetch_in_process, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
