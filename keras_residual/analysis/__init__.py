@@ -3,6 +3,7 @@
 from keras_residual.analysis.architecture import plot_architecture
 from keras_residual.analysis.blocks import Block, blocks_of
 from keras_residual.analysis.cost import Cost, cost
+from keras_residual.analysis.grad_cam import grad_cam
 from keras_residual.analysis.gradient_flow import LayerGradient, gradient_flow
 from keras_residual.analysis.image_quality import batch_psnr, psnr, ssim
 from keras_residual.analysis.lesions import Lesion, LesionStudy, lesion_study
@@ -13,6 +14,7 @@ from keras_residual.analysis.plots import (
     plot_paths,
     plot_strength,
 )
+from keras_residual.analysis.saliency import saliency
 from keras_residual.analysis.strength import BlockStrength, residual_strength
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "batch_psnr",
     "blocks_of",
     "cost",
+    "grad_cam",
     "gradient_flow",
     "lesion_study",
     "path_shares",
@@ -37,5 +40,6 @@ __all__ = [
     "plot_strength",
     "psnr",
     "residual_strength",
+    "saliency",
     "ssim",
 ]

@@ -13,7 +13,56 @@ def reduced_gradients(loss_of, reduce):
     """
     backend = keras.backend.backend()
     compute = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend](loss_of, reduce)
+    return _on_arrays(compute)
 
+
+def gradient_of(score_of):
+    """Returns a compiled function from a tensor and constants to the score's gradient by it.
+
+    Args:
+        score_of: From the tensor and the constants to a scalar.
+    """
+    backend = keras.backend.backend()
+    form = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]
+
+    def compute(values):
+        value, *constants = values
+        return form(lambda differentiated: score_of(*differentiated, *constants), _whole)([value])
+
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        compute = tf.function(compute, autograph=False, reduce_retracing=True)
+    elif backend == "jax":
+        import jax
+
+        compute = jax.jit(compute)
+    return lambda *values: _on_arrays(compute)(list(values))[0]
+
+
+def compiled(function):
+    """Returns a compiled function from a batch to an array, without gradients."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        compute = tf.function(function, autograph=False, reduce_retracing=True)
+    elif backend == "jax":
+        import jax
+
+        compute = jax.jit(function)
+    else:
+        import torch
+
+        compute = torch.no_grad()(function)
+    return lambda x: _on_arrays(lambda values: [compute(*values)])([x])[0]
+
+
+def _whole(index, gradient):
+    return gradient
+
+
+def _on_arrays(compute):
     def numbers(values: list) -> list[np.ndarray]:
         values = [keras.ops.convert_to_tensor(value) for value in values]
         return [np.asarray(keras.ops.convert_to_numpy(number)) for number in compute(values)]

@@ -17,7 +17,7 @@ def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
     Raises:
         ValueError: If the model is subclassed, or `input_shape` does not fit it.
     """
-    config, operations = _functional(model)
+    config, operations = functional(model)
     if input_shape is not None:
         _check_shape(model, input_shape)
     tensors = {}
@@ -70,7 +70,7 @@ class Runner:
     """
 
     def __init__(self, model: keras.Model):
-        self._config, self._operations = _functional(model)
+        self._config, self._operations = functional(model)
         if len(model.inputs) != 1:
             raise ValueError(
                 f"`model` must have one input. Received: {model.name!r} with {len(model.inputs)}"
@@ -104,19 +104,19 @@ class Runner:
                     outputs = call(self._operations[name], args, kwargs)
                 for index, output in enumerate(keras.tree.flatten(outputs)):
                     tensors[name, node, index] = output
-        found = [tensors[key] for key in _output_keys(self._config["output_layers"])]
+        found = [tensors[key] for key in output_keys(self._config["output_layers"])]
         return found[0] if len(found) == 1 else found
 
 
-def _output_keys(value) -> list[tuple]:
+def output_keys(value) -> list[tuple]:
     """The references in a config's nest of outputs, which Keras flattens for a single one."""
     if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
         return [tuple(value)]
     items = value.values() if isinstance(value, dict) else value
-    return [key for item in items for key in _output_keys(item)]
+    return [key for item in items for key in output_keys(item)]
 
 
-def _functional(model) -> tuple[dict, dict]:
+def functional(model) -> tuple[dict, dict]:
     """Returns the config of a functional model and its operations by name."""
     config = model.get_config()
     if isinstance(model, keras.Sequential):

@@ -172,6 +172,41 @@ def _copy_weights(model, copy):
             other.set_weights(layer.get_weights())
 
 
+def run_layer_by_blocks(layer, args, kwargs, after: Callable):
+    """Returns a layer's output; of a stage or dense block, its blocks are called one by one.
+
+    Args:
+        layer: A layer of an unrolled model.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        after: From the name of a block, such as `"stage1/block2"`, and its output to what the next
+            block takes in place of it.
+    """
+    if isinstance(layer, ResidualStage):
+        x = args[0]
+        for index, block in enumerate(layer.block_layers(), start=1):
+            x = after(f"{layer.name}/block{index}", block(x))
+        return x
+    if isinstance(layer, DenseBlock):
+        x = args[0]
+        for index, unit in enumerate(layer.units, start=1):
+            x = layer.joined(x, after(f"{layer.name}/unit{index}", unit(x)))
+        return x
+    return layer(*args, **kwargs)
+
+
+def block_shapes(layer, shape) -> dict[str, tuple]:
+    """Returns the output shape by the name of each block that `run_layer_by_blocks` calls."""
+    shapes = {}
+    if isinstance(layer, ResidualStage):
+        for index, block in enumerate(layer.block_layers(), start=1):
+            shape = shapes[f"{layer.name}/block{index}"] = block.compute_output_shape(shape)
+    elif isinstance(layer, DenseBlock):
+        for index, (unit, taken) in enumerate(layer.plan(shape)[0], start=1):
+            shapes[f"{layer.name}/unit{index}"] = unit.compute_output_shape(taken)
+    return shapes
+
+
 class BlockRunner:
     """Computes an unrolled model with its residual blocks called one by one.
 

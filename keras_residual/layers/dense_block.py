@@ -101,13 +101,14 @@ class DenseBlock(SublayerRow, BlockLayer):
         features = [inputs]
         for unit in self.units:
             if self.rematerialize and training:
-                new = call_rematerialized(unit, features, self._concatenate, training=True)
+                new = call_rematerialized(unit, features, self.joined, training=True)
             else:
-                new = unit(self._concatenate(*features), training=training)
+                new = unit(self.joined(*features), training=training)
             features.append(new)
-        return self._concatenate(*features)
+        return self.joined(*features)
 
-    def _concatenate(self, *features):
+    def joined(self, *features):
+        """Returns feature maps side by side along the channels."""
         if len(features) == 1:
             return features[0]
         return ops.concatenate(features, axis=self.channel_axis)
