@@ -9,7 +9,13 @@ from keras_residual import _checks
 from keras_residual.analysis._graph import layer_calls
 from keras_residual.analysis._leaf_costs import leaf_cost
 from keras_residual.layers.composite import CompositeLayer
-from keras_residual.models.assembly import Top, checked_input_shape, layers_of, split_options
+from keras_residual.models.assembly import (
+    Top,
+    checked_input_shape,
+    checked_scaling,
+    layers_of,
+    split_options,
+)
 from keras_residual.models.registry import find_variant
 
 
@@ -84,8 +90,7 @@ def _name_cost(name, input_shape, options):
     top = {key: options.pop(key) for key in top_names if key in options}
     chosen, common = split_options(type(variant.architecture), options)
     # Scaling pixels has no weight and no multiply–accumulate of a convolution or dense layer.
-    include = common.pop("include_preprocessing", False)
-    _checks.boolean("include_preprocessing", include)
+    checked_scaling(common.pop("include_preprocessing", False))
     data_format = common.get("data_format") or keras.config.image_data_format()
     if input_shape is None:
         *spatial, channels = variant.input_shape

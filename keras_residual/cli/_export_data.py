@@ -6,29 +6,51 @@ import keras
 import numpy as np
 
 import keras_residual
-from keras_residual import data, layers
+from keras_residual import data
+from keras_residual import weights as library_weights
 from keras_residual.cli._model_files import load_keras
 
 _CALIBRATION_IMAGES = 200
 
 
-def load_model(source: str, weights: str | None):
-    """Returns the model, and the layer that normalizes images for it if it was given by name."""
+def load_model(source: str, weights: str | None, preprocessing: str | None = None):
+    """Returns the model, and the layer that scales images for it, `None` if there is none.
+
+    Args:
+        source: A `.keras` file, the folder of a training, or the name of a network.
+        weights: What `weights.load` takes, for a network given by name.
+        preprocessing: What the weights expect, as `include_preprocessing` of a factory takes it;
+            `None` for what the weights tell.
+    """
     path = Path(source)
     if (path / "model.keras").is_file():
         path = path / "model.keras"
     if path.exists() or path.suffix:
         if weights is not None:
             raise ValueError(f"`--weights` is for networks given by name. Received: {source}")
-        return load_keras(path), None
-    model = keras_residual.get_model(source, weights=weights)
-    if weights is None:
+        model = load_keras(path)
+    else:
+        model = keras_residual.get_model(source, weights=weights)
+    # Networks that put out images take them with values 0…1.
+    if preprocessing is None and (weights is None or len(model.output_shape) == 4):
         return model, None
-    with_preprocessing = keras_residual.get_model(
-        source, weights=weights, include_preprocessing=True
-    )
-    layer = with_preprocessing.get_layer("preprocessing")
-    return model, layers.ImageNormalization.from_config(layer.get_config())
+    steps = _steps(model, weights, preprocessing).with_channels(model.input_shape[-1])
+    return model, steps.layer(name="preprocessing")
+
+
+def _steps(model, weights, preprocessing) -> library_weights.Preprocessing:
+    try:
+        return library_weights.preprocessing_of(preprocessing or model)
+    except ValueError as error:
+        accepted = "caffe, tf, torch or the name of published weights"
+        if preprocessing is not None:
+            raise ValueError(
+                f"`--preprocessing` must be {accepted}. Received: {preprocessing}"
+            ) from error
+        raise ValueError(
+            f"The weights {weights} do not tell what scaling of pixels they expect: give it as "
+            f"--preprocessing ({accepted})."
+        ) from error
 
 
 def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool) -> dict:

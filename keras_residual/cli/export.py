@@ -36,6 +36,13 @@ def export(
     weights: Annotated[
         str | None, typer.Option(help="Weights of a network given by name, such as imagenet.")
     ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            help="What the weights expect: caffe, tf, torch or the name of published weights. "
+            "Default: what the weights' file tells."
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Fix the batch size. Default: any.", min=1)
     ] = None,
@@ -48,16 +55,16 @@ def export(
         from keras_residual import export as library
         from keras_residual.cli import _export_data
 
-        network, preprocessing = _export_data.load_model(model, weights)
-        chosen = _export_data.load_data(data, network, images, raw=preprocessing is not None)
+        network, scaling = _export_data.load_model(model, weights, preprocessing)
+        chosen = _export_data.load_data(data, network, images, raw=scaling is not None)
         output = output or Path("runs") / f"export-{Path(model).stem.lower()}"
         report = library.export(
             network,
             output,
             tuple(format or ("litert",)),
             quantization,
-            preprocessing=preprocessing,
-            include_preprocessing=preprocessing is not None,
+            preprocessing=scaling,
+            include_preprocessing=scaling is not None,
             batch_size=batch_size,
             progress=_shown(status),
             **chosen,

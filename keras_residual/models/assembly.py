@@ -68,6 +68,7 @@ class Top:
     classes: int = 1000
     classifier_activation: object = "softmax"
     features: bool | tuple[str, ...] = field(default=False)
+    kernel_regularizer: object = None
 
     def checked(self, body: Body) -> "Top":
         """Returns itself with `features` as a tuple of names, or raises a ValueError."""
@@ -106,6 +107,7 @@ class Top:
                 keras.layers.Dense(
                     self.classes,
                     activation=self.classifier_activation,
+                    kernel_regularizer=self.kernel_regularizer,
                     dtype=policy.variable_dtype if mixed else policy,
                     name="classifier",
                 )
@@ -135,7 +137,8 @@ def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None, d
     body = architecture.body(policy, data_format)
     if default is not None:
         _requirements.check(architecture, body, default)
-    top = top.checked(body)
+    regularizer = getattr(architecture, "kernel_regularizer", None)
+    top = replace(top.checked(body), kernel_regularizer=regularizer)
     return body, top, [] if top.features else top.layers(rank, policy, data_format)
 
 
@@ -150,7 +153,7 @@ def assemble(
     name: str,
     variant: Variant | None = None,
     default=None,
-    include_preprocessing: bool = False,
+    include_preprocessing=False,
     dtype=None,
     data_format=None,
 ) -> keras.Model:
@@ -165,8 +168,9 @@ def assemble(
     body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
     _check_size(inputs.shape, body.strides, data_format)
     outputs, inputs_of = [inputs], {}
-    if _checks.boolean("include_preprocessing", include_preprocessing):
-        outputs = [_normalization(weights, variant, dtype, data_format, inputs)(inputs)]
+    scaling = checked_scaling(include_preprocessing)
+    if scaling is not False:
+        outputs = [_normalization(scaling, weights, variant, dtype, data_format, inputs)(inputs)]
     for layer in [*body.layers, *head]:
         inputs_of[layer.name] = outputs[-1]
         outputs.append(layer(outputs[-1]))
@@ -180,8 +184,17 @@ def assemble(
     if weights is not None:
         from keras_residual.weights import load_for_factory
 
-        load_for_factory(model, weights, variant)
+        load_for_factory(model, weights, variant, scaling_given=not isinstance(scaling, bool))
     return model
+
+
+def checked_scaling(include_preprocessing):
+    """Returns `include_preprocessing` as a bool or a `weights.Preprocessing`, or raises."""
+    if isinstance(include_preprocessing, bool):
+        return include_preprocessing
+    from keras_residual.weights import checked_inclusion
+
+    return checked_inclusion(include_preprocessing)
 
 
 def options_of_weights(weights, variant: Variant) -> dict[str, object]:
@@ -198,12 +211,14 @@ def _addition(last, dtype):
     return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
 
 
-def _normalization(weights, variant, dtype, data_format, inputs):
-    """Returns the layer that scales images with values 0…255 as the weights expect."""
+def _normalization(scaling, weights, variant, dtype, data_format, inputs):
+    """Returns the layer that scales images with values 0…255 as named, or as the weights expect."""
     from keras_residual.weights import preprocessing_for_factory
 
     channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
-    preprocessing = preprocessing_for_factory(weights, variant).with_channels(channels)
+    if scaling is True:
+        scaling = preprocessing_for_factory(weights, variant)
+    preprocessing = scaling.with_channels(channels)
     return preprocessing.layer(
         data_format=data_format, dtype=checked_policy(dtype), name="preprocessing"
     )

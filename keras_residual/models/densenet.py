@@ -121,13 +121,16 @@ def DenseNet(
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every convolution kernel.
+        kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
         rematerialize: Whether concatenations and the units' inner values are computed again in the
             backward pass.
         features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
             (strides 32, normalized), in place of the top; or a tuple of some of these names.
         include_preprocessing: Whether the model takes images with values 0…255 and scales them as
-            its weights expect (without published weights as torchvision does).
+            its weights expect: as the published weights or the layout of the file tell (Caffe's way
+            for keras.applications' ResNet files), without weights by ImageNet's mean and standard
+            deviation. Where the weights do not tell, `"caffe"`, `"tf"`, `"torch"`, the name of
+            published weights or a `weights.Preprocessing`. Defaults to `False`.
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.

@@ -100,14 +100,17 @@ def ResNet(
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every convolution kernel.
+        kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
         rematerialize: Whether values inside the blocks are computed again in the backward pass.
         features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
             (strides 32), in place of the top; or a tuple of some of these names. The last output of
             a pre-activation network is the normalized one.
         include_preprocessing: Whether the model takes images with values 0…255 and scales them as
-            its weights expect (without published weights as torchvision does).
+            its weights expect: as the published weights or the layout of the file tell (Caffe's way
+            for keras.applications' ResNet files), without weights by ImageNet's mean and standard
+            deviation. Where the weights do not tell, `"caffe"`, `"tf"`, `"torch"`, the name of
+            published weights or a `weights.Preprocessing`. Defaults to `False`.
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.

@@ -9,6 +9,7 @@ from keras_residual.weights.errors import WeightsError
 from keras_residual.weights.files import detect, read
 from keras_residual.weights.freezing import freeze
 from keras_residual.weights.inference import (
+    checked_inclusion,
     decode_predictions,
     preprocess,
     preprocessing_for_factory,
@@ -44,6 +45,7 @@ __all__ = [
     "cache_directory",
     "cached_path",
     "check_keras_archive",
+    "checked_inclusion",
     "class_names",
     "decode_predictions",
     "described_by",

@@ -4,6 +4,7 @@ import collections
 from collections.abc import Collection, Mapping
 
 from keras_residual.weights._layout import Layout
+from keras_residual.weights._layouts import OWN, all_layouts
 from keras_residual.weights._slots import Slot
 from keras_residual.weights.arrays import Entry
 from keras_residual.weights.errors import WeightsError, listed
@@ -47,3 +48,24 @@ def _renamed(entries, prefix, layout) -> dict[str, Entry]:
     names = {name: layout.canonical(name.removeprefix(prefix)) for name in entries}
     counts = collections.Counter(names.values())
     return {name if counts[new] > 1 else new: entries[name] for name, new in names.items()}
+
+
+def layout_of_names(names: Collection[str]) -> Layout:
+    """Returns the layout that a file's names are most likely of, whatever network it is for."""
+    best = (0, OWN)
+    for layout in all_layouts():
+        keys = {layout.key(slot) for slot in _first_slots(layout)}
+        for prefix in _common_prefixes(names):
+            found = {layout.canonical(name.removeprefix(prefix)) for name in names}
+            best = max(best, (len(keys & found), layout), key=lambda pair: pair[0])
+    return best[1]
+
+
+def _first_slots(layout: Layout) -> list[Slot]:
+    """Returns the slots of the first block of every section that a layout names."""
+    found = []
+    for section, (_, names) in layout.sections.items():
+        for role in names:
+            kind = "gamma" if role.endswith("norm") else "kernel"
+            found.append(Slot(role, section, 1, 1, role, kind, (), None))
+    return found

@@ -252,6 +252,11 @@ _FAMILIES = {
 }
 
 
+def all_layouts() -> tuple[Layout, ...]:
+    """Returns the layouts of all libraries."""
+    return tuple(layout for family in _FAMILIES.values() for layout in family)
+
+
 def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layout, ...]:
     """Returns the layouts that a network's weights may come in."""
     if any(slot.section == "prelu" for slot in slots):

@@ -7,7 +7,8 @@ import keras
 from keras_residual._description import Description, described
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.weights.labels import CLASS_COUNTS, CLASS_LISTS, class_names
-from keras_residual.weights.sources import WeightSource, source_of
+from keras_residual.weights.preprocessing import Preprocessing
+from keras_residual.weights.sources import WeightSource, scaling_of, source_of
 
 
 def description_of(model: keras.Model) -> Description | None:
@@ -28,25 +29,33 @@ def description_of(model: keras.Model) -> Description | None:
     stored = described(model)
     if stored is not None:
         return stored
-    source = source_of(model)
-    return None if source is None else described_by(source, model)
+    source, steps = source_of(model), scaling_of(model)
+    if source is not None:
+        return described_by(source, model)
+    return None if steps is None else Description(**_pixels(steps, model))
 
 
 def described_by(source: WeightSource, model: keras.Model) -> Description:
     """Returns the description of a model with the weights of `source`."""
-    steps = source.preprocessing
-    inside = any(isinstance(layer, ImageNormalization) for layer in model.layers)
-    cropped = steps.resize is not None and steps.crop is not None
     return Description(
         class_names=_names(source, model),
-        white=255.0 if inside else None,
-        preprocessing=None if inside else dataclasses.asdict(steps),
-        fit="crop" if cropped else "stretch",
-        crop=min(1.0, steps.crop / steps.resize) if cropped else 1.0,
-        interpolation=steps.interpolation,
         weights=source.name,
         licence=source.licence,
+        **_pixels(source.preprocessing, model),
     )
+
+
+def _pixels(steps: Preprocessing, model: keras.Model) -> dict[str, object]:
+    """Returns the parts of a description that say what becomes of a picture."""
+    inside = any(isinstance(layer, ImageNormalization) for layer in model.layers)
+    cropped = steps.resize is not None and steps.crop is not None
+    return {
+        "white": 255.0 if inside else None,
+        "preprocessing": None if inside else dataclasses.asdict(steps),
+        "fit": "crop" if cropped else "stretch",
+        "crop": min(1.0, steps.crop / steps.resize) if cropped else 1.0,
+        "interpolation": steps.interpolation,
+    }
 
 
 def _names(source, model):

@@ -1,12 +1,14 @@
 """Both ends of a prediction: images to network inputs, network outputs to class names."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._description import described
 from keras_residual.layers.image_normalization import ImageNormalization
-from keras_residual.weights import sources
-from keras_residual.weights._resolution import resolve_for_factory
+from keras_residual.weights import _scaling, sources
 from keras_residual.weights.labels import class_names
 from keras_residual.weights.preprocessing import Preprocessing
 
@@ -24,7 +26,8 @@ def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
         images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)` of any
             sizes; integers or floats with values 0…255.
         model_or_tag: What tells the weights:
-            a model whose weights were loaded by this package;
+            a model whose weights were loaded by this package, from published weights or from a
+            file whose layout tells what they expect (keras.applications, torchvision);
             the name of published weights: `"ResNet50"` (the ones that `weights="imagenet"` means),
             `"ResNet50.IMAGENET1K_V2"`, or their URL or `hf://` address;
             a mode of `keras.applications`: `"caffe"`, `"tf"` or `"torch"` (256 pixels, crop 224);
@@ -55,18 +58,11 @@ def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
 
 def preprocessing_of(model_or_tag) -> Preprocessing:
     """Returns what a model, published weights or a mode expect; see `preprocess`."""
-    if isinstance(model_or_tag, Preprocessing):
-        return model_or_tag
-    if isinstance(model_or_tag, sources.WeightSource):
-        return model_or_tag.preprocessing
     if isinstance(model_or_tag, keras.Model):
         return _preprocessing_of_model(model_or_tag)
-    if isinstance(model_or_tag, str):
-        if model_or_tag in MODES:
-            return Preprocessing.from_mode(model_or_tag)
-        source = sources.find_named(model_or_tag)
-        if source is not None:
-            return source.preprocessing
+    found = _named(model_or_tag)
+    if found is not None:
+        return found
     raise ValueError(
         "`model_or_tag` must be a model, the name or address of published weights such as "
         "'ResNet50.IMAGENET1K_V2', a mode ('caffe', 'tf' or 'torch') or a Preprocessing. "
@@ -74,26 +70,80 @@ def preprocessing_of(model_or_tag) -> Preprocessing:
     )
 
 
+def _named(what) -> Preprocessing | None:
+    if isinstance(what, Preprocessing):
+        return what
+    if isinstance(what, sources.WeightSource):
+        return what.preprocessing
+    if isinstance(what, str) and what in MODES:
+        return Preprocessing.from_mode(what)
+    source = sources.find_named(what) if isinstance(what, str) else None
+    return None if source is None else source.preprocessing
+
+
+def checked_inclusion(include_preprocessing) -> bool | Preprocessing:
+    """Returns a factory's argument `include_preprocessing` as a bool or as what it names."""
+    if isinstance(include_preprocessing, bool):
+        return include_preprocessing
+    found = _named(include_preprocessing)
+    if found is None:
+        raise ValueError(
+            "`include_preprocessing` must be True or False, a mode ('caffe', 'tf' or 'torch'), the "
+            "name of published weights such as 'ResNet50.IMAGENET1K_V2' or a weights.Preprocessing."
+            f" Received: include_preprocessing={include_preprocessing!r}"
+        )
+    return found
+
+
 def preprocessing_for_factory(weights, variant) -> Preprocessing:
-    """Returns what the weights that a factory's arguments name expect, torchvision's otherwise."""
-    source, _ = resolve_for_factory(weights, variant)
-    return Preprocessing.from_mode("torch") if source is None else source.preprocessing
+    """Returns what the weights that a factory's arguments name expect.
+
+    Without weights it is ImageNet's mean and standard deviation.
+
+    Raises:
+        ValueError: If the weights do not tell what they expect.
+    """
+    found = _scaling.for_factory(weights, variant)
+    if found is None:
+        what = "the state dict" if isinstance(weights, Mapping) else repr(weights)
+        raise ValueError(
+            f"`include_preprocessing` must name the scaling of pixels that the weights {what} "
+            "expect, which they do not tell: 'caffe', 'tf' or 'torch', the name of published "
+            "weights such as 'ResNet50.IMAGENET1K_V2', or a weights.Preprocessing. "
+            "Received: include_preprocessing=True"
+        )
+    return found
 
 
 def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
-    source = sources.source_of(model)
-    if source is not None:
-        return source.preprocessing
-    # A model read from a file does not say where its weights came from. Its name settles it only
-    # if all published weights of that name agree; a guess would quietly cost accuracy.
-    known = [item for item in sources.list_sources() if item.model.lower() == model.name.lower()]
-    if len({item.preprocessing for item in known}) == 1:
-        return known[0].preprocessing
-    hint = f"preprocess(images, {known[0].name!r})" if known else "preprocess(images, 'torch')"
+    known = sources.scaling_of(model)
+    if known is not None:
+        return known
+    description = described(model)
+    if description is not None and description.preprocessing is not None:
+        return Preprocessing.from_dict(description.preprocessing)
+    if _normalizes(model):
+        return _inside(model)
+    # A model read from a file does not say where its weights came from, and its name does not
+    # tell either: a guess would quietly cost accuracy.
+    rows = [item for item in sources.list_sources() if item.model.lower() == model.name.lower()]
+    hint = f"preprocess(images, {rows[0].name!r})" if rows else "preprocess(images, 'torch')"
     raise ValueError(
-        f"`model_or_tag`: it is not known which weights the model {model.name!r} has. "
-        f"Name them instead, for example {hint}."
+        f"`model_or_tag`: it is not known what the weights of the model {model.name!r} expect. "
+        f"Name the weights, a mode ('caffe', 'tf' or 'torch') or a weights.Preprocessing instead, "
+        f"for example {hint}."
     )
+
+
+def _inside(model: keras.Model) -> Preprocessing:
+    """Returns the scaling that a model has inside, for the size of its input."""
+    layer = next(layer for layer in model.layers if isinstance(layer, ImageNormalization))
+    sizes = [size for size in model.inputs[0].shape[1:] if size not in (None, 1, 3)]
+    crop = min(sizes, default=224)
+    scaling = {name: getattr(layer, name) for name in ("mean", "std", "divisor", "channels")}
+    if len(scaling["mean"]) != 3:
+        scaling = {}
+    return Preprocessing(**scaling, resize=round(crop / 0.875), crop=crop)
 
 
 def _normalizes(model_or_tag) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual.layers.image_normalization import ImageNormalization
-from keras_residual.weights import _digests, cache, files, sources
+from keras_residual.weights import _digests, _scaling, cache, files, sources
 from keras_residual.weights._keras_names import by_layer_names
 from keras_residual.weights._layouts import torch_layout_for
 from keras_residual.weights._readers.torch_file import from_state_dict
@@ -19,6 +19,7 @@ from keras_residual.weights.arrays import Entries
 from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.labels import CLASS_COUNTS
 from keras_residual.weights.matching import MismatchError, check_options, match
+from keras_residual.weights.preprocessing import Preprocessing
 from keras_residual.weights.sources import WeightSource
 
 _MOST_COUNTERS = 10_000
@@ -62,20 +63,44 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
     >>> load(model, "hf://timm/resnet18.tv_in1k", skip_mismatched_top=True)
     """
     _checks.boolean("skip_mismatched_top", skip_mismatched_top)
+    _load(model, source, skip_mismatched_top, _name_of(model))
+
+
+def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
+    """See `load`.
+
+    Args:
+        model: The network.
+        source: What to load.
+        skip_top: See `load`.
+        published_name: The name under which weights of the network are published.
+        scaling_given: Whether the user named the scaling inside the model, which then wins over
+            what a file's layout tells.
+    """
     if isinstance(source, Mapping):
-        _load_entries(model, from_state_dict(source), "the state dict", skip_mismatched_top)
-        sources.remember(model, None)
+        entries = from_state_dict(source)
+        scaling = _load_entries(
+            model, entries, "the state dict", skip_top, published_name, None, scaling_given
+        )
+        sources.remember(model, None, scaling)
         return
-    known, path = resolve(model.name, source)
+    known, path = resolve(published_name or model.name, source)
     if known is not None:
-        _check_source(model, known, skip_mismatched_top)
+        _check_source(model, known, skip_top)
     if path is None:
         path = cache.fetch(known or source)
     elif known is not None:
         _check_digest(path, known)
     with files.opened(path) as entries:
-        _load_entries(model, entries, str(path), skip_mismatched_top, path)
-    sources.remember(model, known)
+        given = scaling_given or known is not None
+        scaling = _load_entries(model, entries, str(path), skip_top, published_name, path, given)
+    sources.remember(model, known, known.preprocessing if known is not None else scaling)
+
+
+def _name_of(model) -> str | None:
+    """Returns the published name of a network, by the name that its factory gave it."""
+    name = getattr(model, "name", "")
+    return next((s.model for s in sources.list_sources() if s.model.lower() == name.lower()), None)
 
 
 def from_torch(model: keras.Model, state_dict: Mapping, skip_mismatched_top: bool = False) -> None:
@@ -137,16 +162,20 @@ def to_torch(model: keras.Model) -> dict[str, np.ndarray]:
     return state
 
 
-def load_for_factory(model: keras.Model, weights, variant) -> None:
+def load_for_factory(model: keras.Model, weights, variant, scaling_given: bool = False) -> None:
     """Loads what a factory's argument `weights` names.
 
     Args:
         model: The model that the factory has built.
         weights: See `load`; a name means weights published for `variant`.
         variant: The named network that the factory builds, or `None`.
+        scaling_given: Whether the user named the scaling of pixels inside the model. Defaults to
+            `False`.
     """
     known, path = resolve_for_factory(weights, variant)
-    load(model, known if known is not None and path is None else weights)
+    source = known if known is not None and path is None else weights
+    name = None if variant is None else variant.name
+    _load(model, source, False, name, scaling_given)
 
 
 def options_for_factory(weights, variant) -> dict[str, object]:
@@ -166,8 +195,7 @@ def _check_source(model: keras.Model, source: WeightSource, skip_top: bool) -> N
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense) and layer.name == "classifier" and not skip_top:
             _check_classes(layer.units, source)
-        if isinstance(layer, ImageNormalization):
-            _check_scaling(layer, source)
+    _check_scaling(model, source.preprocessing, f"the weights {source.name}", repr(source.name))
 
 
 def _check_classes(classes: int, source: WeightSource) -> None:
@@ -179,16 +207,16 @@ def _check_classes(classes: int, source: WeightSource) -> None:
         )
 
 
-def _check_scaling(layer: ImageNormalization, source: WeightSource) -> None:
-    """Raises if the model scales pixels otherwise than these weights expect."""
-    found = (layer.mean, layer.std, layer.divisor, layer.channels)
-    expected = source.preprocessing.with_channels(len(layer.mean)).layer()
-    if found != (expected.mean, expected.std, expected.divisor, expected.channels):
-        raise WeightsError(
-            f"the weights {source.name} expect pixels scaled otherwise than the model's layer "
-            f"{layer.name!r} does: build the model with weights={source.name!r} and "
-            "include_preprocessing=True, or without include_preprocessing"
-        )
+def _check_scaling(model, expected: Preprocessing, what: str, name: str) -> None:
+    """Raises if the model scales pixels inside, and otherwise than its weights expect."""
+    for layer in model.layers:
+        if not isinstance(layer, ImageNormalization) or layer.name != "preprocessing":
+            continue
+        if not expected.with_channels(len(layer.mean)).scales_like(layer):
+            raise WeightsError(
+                f"{what} expect pixels scaled otherwise than the model's layer {layer.name!r} "
+                f"does: build the model with include_preprocessing={name}, or without it"
+            )
 
 
 def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
@@ -199,15 +227,32 @@ def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
         )
 
 
-def _load_entries(model, entries: Entries, origin, skip_top, path=None) -> None:
+def _load_entries(
+    model, entries: Entries, origin, skip_top, published_name, path=None, scaling_given=False
+) -> Preprocessing | None:
+    """Loads a file's entries and returns what they expect of pixels, if that is known."""
     try:
         slots_of(model)
     except WeightsError:
         if path is None or entries.format not in ("hdf5", "keras"):
             raise
         _load_by_keras(model, entries, path)
-        return
-    assign(match(model, by_layer_names(entries), origin, skip_top).values)
+        return None
+    found = match(model, by_layer_names(entries), origin, skip_top)
+    scaling = _scaling.expected(found.layout, entries, published_name, path)
+    if scaling is not None and not scaling_given:
+        what = f"{origin}: these weights (names of {found.layout.name})"
+        _check_scaling(model, scaling, what, _described(scaling))
+    assign(found.values)
+    return scaling
+
+
+def _described(scaling: Preprocessing) -> str:
+    """Returns the shortest text that names a scaling."""
+    for mode in ("caffe", "tf", "torch"):
+        if Preprocessing.from_mode(mode).scales_like(scaling):
+            return repr(mode)
+    return f"Preprocessing(mean={scaling.mean}, std={scaling.std})"
 
 
 def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:

@@ -67,6 +67,21 @@ class Preprocessing:
         divisor, mean, std, channels = _MODES[_checks.choice("mode", mode, tuple(_MODES))]
         return cls(mean, std, divisor, channels, **geometry)
 
+    @classmethod
+    def from_dict(cls, steps: dict) -> "Preprocessing":
+        """Returns the steps that `dataclasses.asdict` turned into a dict, perhaps through JSON."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(steps, dict) or not set(steps) <= names:
+            raise ValueError(
+                f"`steps` must be a dict of some of {sorted(names)}. Received: steps={steps!r}"
+            )
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in steps.items()})
+
+    def scales_like(self, other) -> bool:
+        """Returns whether another object with these four attributes scales pixels alike."""
+        names = ("mean", "std", "divisor", "channels")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     def without_resizing(self) -> "Preprocessing":
         """Returns the same scaling at the images' own size."""
         return dataclasses.replace(self, resize=None, crop=None)

@@ -179,16 +179,33 @@ def find_named(name: str) -> WeightSource | None:
 
 
 _SOURCES: weakref.WeakKeyDictionary[keras.Model, WeightSource] = weakref.WeakKeyDictionary()
+_SCALINGS: weakref.WeakKeyDictionary[keras.Model, Preprocessing] = weakref.WeakKeyDictionary()
 
 
-def remember(model: keras.Model, source: WeightSource | None) -> None:
-    """Notes that `model` now has the weights of `source`, or weights of an unknown origin."""
-    if source is None:
-        _SOURCES.pop(model, None)
-    else:
-        _SOURCES[model] = source
+def remember(
+    model: keras.Model, source: WeightSource | None, preprocessing: Preprocessing | None = None
+) -> None:
+    """Notes where a model's weights came from, as far as that is known, and what they expect.
+
+    Args:
+        model: The model.
+        source: The published weights, `None` for others.
+        preprocessing: What the weights expect. Defaults to `None`: as `source` says, or unknown.
+    """
+    if source is not None and preprocessing is None:
+        preprocessing = source.preprocessing
+    for notes, value in ((_SOURCES, source), (_SCALINGS, preprocessing)):
+        if value is None:
+            notes.pop(model, None)
+        else:
+            notes[model] = value
 
 
 def source_of(model: keras.Model) -> WeightSource | None:
     """Returns the source whose weights were loaded into `model`, `None` if that is not known."""
     return _SOURCES.get(model)
+
+
+def scaling_of(model: keras.Model) -> Preprocessing | None:
+    """Returns what the weights loaded into `model` expect, `None` if that is not known."""
+    return _SCALINGS.get(model)

@@ -1,0 +1,128 @@
+"""What scaling of pixels weights expect, as far as the file they come in tells it."""
+
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
+
+from keras_residual import _description
+from keras_residual.weights import cache, files, sources
+from keras_residual.weights._detection import layout_of_names
+from keras_residual.weights._keras_names import by_layer_names
+from keras_residual.weights._layout import Layout
+from keras_residual.weights._layouts import (
+    KERAS_2,
+    KERAS_DENSENET,
+    KERAS_V1,
+    KERAS_V2,
+    OWN,
+    TRANSFORMERS,
+)
+from keras_residual.weights._readers import keras_archive
+from keras_residual.weights._readers.torch_file import from_state_dict
+from keras_residual.weights._resolution import resolve_for_factory
+from keras_residual.weights.arrays import Entries
+from keras_residual.weights.preprocessing import Preprocessing
+
+# Libraries whose networks of one kind all expect the same.
+_MODES = {
+    KERAS_V1.name: "caffe",
+    KERAS_2.name: "caffe",
+    KERAS_V2.name: "tf",
+    KERAS_DENSENET.name: "torch",
+    TRANSFORMERS.name: "torch",
+}
+# Formats in which torchvision and timm publish; what else has their names was converted by hand.
+_TORCH_FORMATS = ("", "torch", "safetensors")
+METADATA_KEY = "preprocessing"
+
+
+def for_factory(weights, variant) -> Preprocessing | None:
+    """Returns what the weights that a factory's arguments name expect, `None` if that is unknown.
+
+    Where no weights are named, ImageNet's mean and standard deviation: any scaling will do.
+    """
+    if weights is None:
+        return Preprocessing()
+    source, path = resolve_for_factory(weights, variant)
+    if source is not None:
+        return source.preprocessing
+    model_name = None if variant is None else variant.name
+    if isinstance(weights, Mapping):
+        entries = from_state_dict(weights)
+        return expected(layout_of_names(entries), entries, model_name)
+    path = cache.fetch(weights) if path is None else path
+    with files.opened(path) as entries:
+        layout = layout_of_names(by_layer_names(entries))
+        return expected(layout, entries, model_name, path)
+
+
+def expected(
+    layout: Layout, entries: Entries, model_name: str | None, path: pathlib.Path | None = None
+) -> Preprocessing | None:
+    """Returns the scaling that the weights of a file expect, `None` if nothing tells it.
+
+    Args:
+        layout: How the file names its arrays.
+        entries: What the file holds.
+        model_name: Name of the network as it is published, `None` if it has none.
+        path: Where the file lies; folders and names that timm and the hub give tell the weights.
+    """
+    stated = _stated(entries, path)
+    if stated is not None:
+        return stated
+    if layout.name in _MODES:
+        return Preprocessing.from_mode(_MODES[layout.name])
+    tagged = None if path is None else _tagged(path)
+    if tagged is not None:
+        return tagged.preprocessing
+    if layout is OWN or entries.format not in _TORCH_FORMATS or model_name is None:
+        return None
+    return _published(layout, entries.format, model_name)
+
+
+def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None:
+    """Returns what a file of this package says about itself."""
+    if METADATA_KEY in entries.metadata:
+        return Preprocessing.from_dict(json.loads(entries.metadata[METADATA_KEY]))
+    if entries.format != "keras" or path is None:
+        return None
+    for node in keras_archive.objects(keras_archive.configuration(path)):
+        if node["class_name"] == "ImageNormalization" and "keras_residual" in str(node):
+            config = node.get("config", {})
+            if config.get("name") == "preprocessing":
+                names = ("mean", "std", "divisor", "channels")
+                return Preprocessing.from_dict({name: config[name] for name in names})
+    try:
+        description = _description.read_from(path)
+    except (ValueError, OSError, zipfile.BadZipFile):
+        return None
+    if description is None or description.preprocessing is None:
+        return None
+    return Preprocessing.from_dict(description.preprocessing)
+
+
+def _tagged(path: pathlib.Path) -> sources.WeightSource | None:
+    """Returns the published weights whose tag a path has, as the hub's cache names its folders."""
+    parts = {path.stem, *(part.removeprefix("models--timm--") for part in path.parts[:-1])}
+    for source in sources.list_sources():
+        if source.is_hub and source.location.rpartition("/")[2] in parts:
+            return source
+    return None
+
+
+def _published(layout: Layout, file_format: str, model_name: str) -> Preprocessing | None:
+    """Returns the scaling on which all published weights of a network in torch's names agree."""
+    known = [
+        source
+        for source in sources.list_sources()
+        if source.model.lower() == model_name.lower() and source.layout in ("torchvision", "timm")
+    ]
+    by_torchvision = [source for source in known if source.layout == "torchvision"]
+    # timm publishes safetensors, torchvision does not.
+    if file_format != "safetensors" and by_torchvision:
+        known = by_torchvision
+    scalings = {source.preprocessing.without_resizing() for source in known}
+    if len({(each.mean, each.std, each.divisor, each.channels) for each in scalings}) != 1:
+        return None
+    return known[0].preprocessing
