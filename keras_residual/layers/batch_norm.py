@@ -40,7 +40,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             and keras.backend.backend() == "tensorflow"
         )
         if not fused:
-            return super().call(inputs, training=training, mask=mask)
+            return self._by_keras(inputs, training, mask)
         outputs, mean, variance = fused_training_tensorflow(
             inputs, self.gamma, self.beta, self.epsilon
         )
@@ -49,6 +49,18 @@ class BatchNorm(keras.layers.BatchNormalization):
                 moving * self.momentum + ops.cast(batch, moving.dtype) * (1 - self.momentum)
             )
         return ops.cast(outputs, self.compute_dtype)
+
+    def _by_keras(self, inputs, training, mask):
+        if mask is None or not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        statistics = (self.moving_mean, self.moving_variance)
+        before = [ops.copy(variable.value) for variable in statistics]
+        outputs = super().call(inputs, training=training, mask=mask)
+        some = ops.any(mask)
+        for variable, value in zip(statistics, before, strict=True):
+            # A batch of padding alone has no statistics; Keras takes them for zero.
+            variable.assign(ops.where(some, variable.value, value))
+        return outputs
 
 
 def fused_training_tensorflow(inputs, gamma, beta, epsilon):

@@ -4,6 +4,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers.lstm.segment_pooling import SegmentPooling
+from keras_residual.layers.lstm.sequence_average import SequenceAverage
 from keras_residual.models.registry import builder
 from keras_residual.models.sequences import classified, finished, sequence_options
 
@@ -44,7 +45,7 @@ Reference:
 """
 _POOLING = """
     pooling: What the classifier sees: `"last"`, the output at the last step that is not masked, or
-        `"avg"`, the mean over all that are not. Defaults to `"last"`."""
+        `"avg"`, the mean over all that are not, zero where all are. Defaults to `"last"`."""
 
 
 def _documented(**parts):
@@ -80,7 +81,7 @@ def ResidualLSTMClassifier(
     inputs, x = options.inputs()
     x = options.stack(x, return_sequences=pooling == "avg")
     if pooling == "avg":
-        x = keras.layers.GlobalAveragePooling1D(dtype=options.policy, name="pool")(x)
+        x = SequenceAverage(dtype=options.policy, name="pool")(x)
     return finished(
         inputs, classified(x, classes, classifier_activation, options.policy), weights, name
     )

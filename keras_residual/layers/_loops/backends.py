@@ -98,7 +98,7 @@ def _scan_jax(step, carry, inputs, reverse):
 
 
 def with_gradient(
-    forward: Callable, backward: Callable, arguments: Sequence, expected: bool
+    forward: Callable, backward: Callable, arguments: Sequence, expected: bool, plain: Callable
 ) -> tuple:
     """Returns `forward`'s outputs for `arguments`, with `backward` as their gradient.
 
@@ -109,17 +109,22 @@ def with_gradient(
         arguments: Tensors; `None` is handed on as it is.
         expected: Whether a gradient is likely to be asked for. TensorFlow cannot know while it
             builds a graph: what was not saved is then computed again.
+        plain: `(*arguments) -> outputs`, the same function in a form that TensorFlow can
+            differentiate twice; it is called only for gradients of gradients.
 
     Returns:
         The tuple of outputs.
     """
     present = [i for i, argument in enumerate(arguments) if argument is not None]
 
-    def run(save, *given):
+    def completed(given):
         full = [None] * len(arguments)
         for i, value in zip(present, given, strict=True):
             full[i] = value
-        return forward(save, *full)
+        return full
+
+    def run(save, *given):
+        return forward(save, *completed(given))
 
     def differentiate(saved, gradients):
         full = backward(saved, *gradients)
@@ -128,35 +133,114 @@ def with_gradient(
     given = [arguments[i] for i in present]
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return _with_gradient_tensorflow(run, differentiate, given, expected)
+        return _with_gradient_tensorflow(
+            run, differentiate, given, expected, lambda *given: plain(*completed(given))
+        )
     if backend == "jax":
         return _with_gradient_jax(run, differentiate, given)
     return _with_gradient_torch(run, differentiate, given)
 
 
-def _with_gradient_tensorflow(run, differentiate, arguments, expected):
+def _with_gradient_tensorflow(run, differentiate, arguments, expected, plain):
     import tensorflow as tf
 
     @tf.custom_gradient
     def function(*arguments):
-        outputs, saved = run(expected, *arguments)
+        # Two tapes at once would make TensorFlow prepare gradients of its own for the loop.
+        constant = [tf.stop_gradient(argument) for argument in arguments]
+        outputs, saved = run(expected, *constant)
 
         def gradient(*gradients):
-            return differentiate(saved if expected else run(True, *arguments)[1], gradients)
+            return twice_differentiable_tensorflow(
+                lambda *gradients: differentiate(
+                    saved if expected else run(True, *constant)[1], gradients
+                ),
+                plain,
+                arguments,
+                gradients,
+            )
 
         return outputs, gradient
 
     return function(*arguments)
 
 
+def twice_differentiable_tensorflow(compute, plain, arguments, gradients) -> tuple:
+    """Returns `compute(*gradients)`, the gradients of `plain`, so that they can be differentiated.
+
+    Hand-written gradients hold loops that TensorFlow cannot differentiate, or not under XLA. Their
+    own gradients are those of `plain`, found by TensorFlow.
+
+    Args:
+        compute: `(*gradients of the outputs) -> tuple`, the gradient of each argument, `None` where
+            there is none.
+        plain: `(*arguments) -> tuple of outputs`.
+        arguments: Tensors.
+        gradients: Those of the outputs.
+    """
+    import tensorflow as tf
+
+    moving = [i for i, argument in enumerate(arguments) if argument.dtype.is_floating]
+    count = len(arguments)
+
+    @tf.custom_gradient
+    def function(*values):
+        found = compute(*[tf.stop_gradient(value) for value in values[count:]])
+        zeros = [tf.zeros_like(arguments[i]) if found[i] is None else found[i] for i in moving]
+
+        def gradient(*cotangents):
+            with tf.GradientTape() as outer:
+                outer.watch(values)
+                with tf.GradientTape() as inner:
+                    inner.watch(values[:count])
+                    outputs = plain(*values[:count])
+                sources = [values[i] for i in moving]
+                first = inner.gradient(
+                    outputs, sources, values[count:], unconnected_gradients="zero"
+                )
+            return outer.gradient(first, values, cotangents, unconnected_gradients="zero")
+
+        return tuple(zeros), gradient
+
+    found = iter(function(*arguments, *gradients))
+    return tuple(next(found) if i in moving else None for i in range(count))
+
+
 def _with_gradient_jax(run, differentiate, arguments):
     import jax
 
-    @jax.custom_vjp
-    def function(*arguments):
-        return run(False, *arguments)[0]
+    from keras_residual.layers.linear_maps import LinearMap, is_zero
 
-    function.defvjp(lambda *arguments: run(True, *arguments), differentiate)
+    @jax.custom_jvp
+    def function(*arguments):
+        return tuple(run(False, *arguments)[0])
+
+    def rule(primals, tangents):
+        outputs, saved = run(True, *primals)
+        moving = [i for i, tangent in enumerate(tangents) if not is_zero(tangent)]
+        residuals, structure = jax.tree.flatten((primals, saved))
+
+        def forward(residuals, tangents):
+            primals, _ = jax.tree.unflatten(structure, residuals)
+
+            def of_moving(*values):
+                given = list(primals)
+                for i, value in zip(moving, values, strict=True):
+                    given[i] = value
+                return tuple(run(False, *given)[0])
+
+            return jax.jvp(of_moving, tuple(primals[i] for i in moving), tuple(tangents))[1]
+
+        def transpose(residuals, cotangents):
+            _, saved = jax.tree.unflatten(structure, residuals)
+            found = differentiate(saved, cotangents)
+            return tuple(found[i] for i in moving)
+
+        outputs = tuple(outputs)
+        chosen = tuple(tangents[i] for i in moving)
+        return outputs, LinearMap(forward, transpose)(tuple(residuals), chosen, outputs)
+
+    function.defjvp(rule, symbolic_zeros=True)
     return function(*arguments)
 
 

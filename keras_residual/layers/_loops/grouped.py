@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keras_residual.layers._loops.backends import twice_differentiable_tensorflow
+
 
 @dataclass(frozen=True)
 class GroupedLoop:
@@ -29,16 +31,29 @@ class GroupedLoop:
 
         @tf.custom_gradient
         def run(x, *stacked):
-            y, kept, updates = self._forward(x, stacked)
+            # Two tapes at once would make TensorFlow prepare gradients of its own for the loops.
+            constant = [tf.stop_gradient(values) for values in (x, *stacked)]
+            y, kept, updates = self._forward(constant[0], constant[1:])
+
+            def compute(gradient):
+                gradient, gradients = self._backward(gradient, kept, constant[1:])
+                return gradient, *gradients, *[None] * (len(stacked) - len(gradients))
 
             def gradient(gradient, *_):
-                gradient, gradients = self._backward(gradient, kept, stacked)
-                return gradient, *gradients, *[None] * (len(stacked) - len(gradients))
+                return twice_differentiable_tensorflow(
+                    compute, self._plain, (x, *stacked), (gradient,)
+                )
 
             return (y, *updates), gradient
 
         y, *updates = run(*[tf.convert_to_tensor(values) for values in (x, *stacked)])
         return y, updates
+
+    def _plain(self, x, *stacked):
+        """The blocks one after the other, for gradients of gradients."""
+        for slices in zip(*[_unstacked(values) for values in stacked], strict=True):
+            x, _ = self.body(x, *slices)
+        return (x,)
 
     def _forward(self, x, stacked):
         """Returns x after all blocks, x before every group, and the stacked updates."""
@@ -123,6 +138,12 @@ def _array(length, like):
     import tensorflow as tf
 
     return tf.TensorArray(like.dtype, length, element_shape=like.shape)
+
+
+def _unstacked(values):
+    import tensorflow as tf
+
+    return tf.unstack(values)
 
 
 def _slices(stacked, index):

@@ -5,7 +5,7 @@ from keras import ops
 
 
 def rematerialize(function):
-    """Returns `keras.remat(function)` for a function of positional tensors only.
+    """Returns a function of positional tensors that recomputes its inner values in the gradient.
 
     Integers, such as the state of a random generator, are closed over: TensorFlow's gradient of a
     loop cannot pass the missing gradient of an argument that has none.
@@ -21,9 +21,38 @@ def rematerialize(function):
             differentiable, rest = iter(differentiable), iter(constants)
             return function(*[next(differentiable if is_float else rest) for is_float in floating])
 
-        return keras.remat(body)(
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        recomputed = _rematerialized_tensorflow if on_tensorflow else keras.remat
+        return recomputed(body)(
             *[value for value, is_float in zip(values, floating, strict=True) if is_float]
         )
+
+    return call
+
+
+def _rematerialized_tensorflow(function):
+    """`tf.recompute_grad`, which `keras.remat` is there, refuses gradients of gradients."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def call(*values):
+        outputs = function(*values)
+
+        def gradient(*gradients):
+            given = [tf.identity(value) for value in values]
+            if not tf.executing_eagerly():
+                # Ties the second computation to the gradients: a compiler would reuse the first.
+                some = tf.reshape(gradients[0], [-1])[:1]
+                zero = tf.reduce_sum(
+                    tf.where(tf.math.is_nan(tf.cast(some, tf.float32)), float("nan"), 0.0)
+                )
+                given = [value + tf.cast(zero, value.dtype) for value in given]
+            with tf.GradientTape() as tape:
+                tape.watch(given)
+                again = function(*given)
+            return tape.gradient(again, given, gradients, unconnected_gradients="zero")
+
+        return outputs, gradient
 
     return call
 

@@ -13,8 +13,8 @@ class AttentiveLSTM(keras.layers.Layer):
     """An LSTM layer whose input at each step holds what its last output finds in a memory.
 
     p_ts = softmax over s of v · tanh(W h_{t-1} + U m_s), a_t = Σ_s p_ts m_s, and h_t, c_t =
-    LSTM([x_t, a_t], h_{t-1}, c_{t-1}). Masked steps of the memory get no weight; masked steps of
-    the sequences leave the states as they are.
+    LSTM([x_t, a_t], h_{t-1}, c_{t-1}). Masked steps of the memory get no weight, and a memory that
+    is masked throughout gives a_t = 0; masked steps of the sequences leave the states as they are.
 
     Args:
         units: Positive integer, width of the LSTM and of the attention's hidden layer.
@@ -67,10 +67,10 @@ class AttentiveLSTM(keras.layers.Layer):
             mask = ops.expand_dims(ops.transpose(sequences_mask), -1)
 
         def step(states, inputs):
-            x, live = inputs
+            x, mask = inputs
             output, context, new, _ = self.step(x, states, memory, keys, memory_mask)
-            if live is not None:
-                new = [ops.where(live, a, b) for a, b in zip(new, states, strict=True)]
+            if mask is not None:
+                new = [ops.where(mask, a, b) for a, b in zip(new, states, strict=True)]
             return tuple(new), (output, context)
 
         length, batch = ops.shape(sequences)[1], ops.shape(sequences)[0]
@@ -104,9 +104,14 @@ class AttentiveLSTM(keras.layers.Layer):
         context, probabilities = self.attention(
             [query, memory, keys], mask=[None, memory_mask], return_attention_scores=True
         )
-        context = context[:, 0]
+        context, probabilities = context[:, 0], probabilities[:, 0]
+        if memory_mask is not None:
+            # Without anything to attend to, the softmax is uniform over padding.
+            some = ops.any(memory_mask, axis=-1, keepdims=True)
+            context = ops.where(some, context, ops.zeros((), context.dtype))
+            probabilities = ops.where(some, probabilities, ops.zeros((), probabilities.dtype))
         output, states = self.cell(ops.concatenate([inputs, context], axis=-1), list(states))
-        return output, context, states, probabilities[:, 0]
+        return output, context, states, probabilities
 
     def get_initial_state(self, batch_size) -> list:
         """Returns zeros for `h` and `c`."""

@@ -7,6 +7,7 @@ both, the weights' gradient leaves the loop as one large product.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -29,6 +30,7 @@ class LoopOptions:
         rematerialize: Whether the backward pass computes the pre-activations again.
         unroll: Whether to write the steps out one after the other.
         training: Whether a gradient is likely to be asked for.
+        by_backend: Whether the backend is to find the gradient, whatever the activations are.
     """
 
     activation: Callable
@@ -37,12 +39,14 @@ class LoopOptions:
     rematerialize: bool
     unroll: bool
     training: bool
+    by_backend: bool = False
 
     @property
     def hand_written(self) -> bool:
-        """Whether the gradient of these activations is the one in `_lstm_cell`."""
+        """Whether the gradient of these activations is the one in `cell.py`."""
         return (
-            self.activation is keras.activations.tanh
+            not self.by_backend
+            and self.activation is keras.activations.tanh
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
@@ -55,9 +59,17 @@ class LoopOptions:
         return scan(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
 
     def differentiable(self, forward, backward, arguments):
-        if self.hand_written:
-            return with_gradient(forward, backward, arguments, expected=self.training)
-        return forward(False, *arguments)[0]
+        """Returns the outputs of `forward(options, save, *arguments)`, see `with_gradient`."""
+        if not self.hand_written:
+            return forward(self, False, *arguments)[0]
+        plain = dataclasses.replace(self, by_backend=True)
+        return with_gradient(
+            functools.partial(forward, self),
+            backward,
+            arguments,
+            expected=self.training,
+            plain=lambda *arguments: forward(plain, False, *arguments)[0],
+        )
 
 
 def _times(x, factor):
@@ -93,7 +105,7 @@ def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropo
         The outputs `(time, batch, units)` and the last `h` and `c`.
     """
 
-    def forward(save, *arguments):
+    def forward(options, save, *arguments):
         return _layer_forward(options, length, save, *arguments)
 
     def backward(saved, *gradients):
@@ -191,7 +203,7 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
     live = _live_cells(length, late + 1, mask)
     arguments = (_pad_time(x, 0, late), *weights, *states, live, dropout)
 
-    def forward(save, *arguments):
+    def forward(options, save, *arguments):
         return _wavefront_forward(options, residual, length + late, save, *arguments)
 
     def backward(saved, *gradients):

@@ -1,0 +1,38 @@
+"""The mean of a sequence over its unmasked steps."""
+
+import keras
+from keras import ops
+
+from keras_residual.layers.registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SequenceAverage(keras.layers.GlobalAveragePooling1D):
+    """Averages the steps of each sequence that are not masked; zero where all are masked.
+
+    `keras.layers.GlobalAveragePooling1D` divides by the number of unmasked steps and returns NaN
+    for a sequence of padding alone.
+
+    Call arguments:
+        inputs: `(batch, time, features)`, floating point.
+        mask: `(batch, time)`, false where a step does not count, or `None`.
+
+    Returns:
+        `(batch, features)`, or `(batch, 1, features)` with `keepdims=True`.
+
+    Example:
+
+    >>> pool = SequenceAverage()
+    >>> pool(keras.ops.ones((1, 3, 2)), mask=keras.ops.zeros((1, 3), "bool")).shape
+    (1, 2)
+    """
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            return super().call(inputs)
+        axis = 1 if self.data_format == "channels_last" else 2
+        mask = ops.expand_dims(ops.cast(mask, "bool"), 3 - axis)
+        # Where and not a product: a masked step may hold NaN.
+        total = ops.sum(ops.where(mask, inputs, 0), axis=axis, keepdims=self.keepdims)
+        count = ops.sum(ops.cast(mask, "float32"), axis=axis, keepdims=self.keepdims)
+        return ops.cast(total / ops.cast(ops.maximum(count, 1), total.dtype), self.compute_dtype)
