@@ -7,14 +7,21 @@ from keras_residual.models import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-_LAZY = ("analysis", "data", "export", "training", "tuning", "weights")
+_LAZY = ("analysis", "data", "export", "inference", "training", "tuning", "weights")
+
+_LATER = {
+    "preprocess": "weights",
+    "decode_predictions": "weights",
+    "predict": "inference",
+    "Description": "_description",
+}
 
 
 def __getattr__(name):
     if name in _LAZY:
         return importlib.import_module(f"keras_residual.{name}")
-    if name in ("preprocess", "decode_predictions"):
-        return getattr(importlib.import_module("keras_residual.weights"), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(f"keras_residual.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -26,6 +33,7 @@ __all__ = sorted(
     [
         *models.__all__,
         *_LAZY,
-        *("decode_predictions", "layers", "models", "preprocess"),
+        *_LATER,
+        *("layers", "models"),
     ]
 )

@@ -3,6 +3,7 @@
 from keras_residual import analysis as analysis
 from keras_residual import data as data
 from keras_residual import export as export
+from keras_residual import inference as inference
 from keras_residual import layers as layers
 from keras_residual import models as models
 from keras_residual import training as training
@@ -70,9 +71,11 @@ from keras_residual.models import WideResNet40_4 as WideResNet40_4
 from keras_residual.models import WideResNet50_2 as WideResNet50_2
 from keras_residual.models import get_model as get_model
 from keras_residual.models import list_models as list_models
+from keras_residual._description import Description as Description
 from keras_residual.weights import decode_predictions as decode_predictions
+from keras_residual.inference import predict as predict
 from keras_residual.weights import preprocess as preprocess
 
 __version__: str
 
-__all__ = ['DenseNet', 'DenseNet121', 'DenseNet161', 'DenseNet169', 'DenseNet201', 'DenseNetBC100_12', 'DenseNetBC190_40', 'EDSR', 'EDSRLarge', 'GNMT', 'ResNeXt101_32x8d', 'ResNeXt101_64x4d', 'ResNeXt29_16x64d', 'ResNeXt29_8x64d', 'ResNeXt50_32x4d', 'ResNet', 'ResNet1001V2', 'ResNet101', 'ResNet101D', 'ResNet101V1', 'ResNet101V2', 'ResNet110', 'ResNet110V2', 'ResNet1202', 'ResNet152', 'ResNet152D', 'ResNet152V1', 'ResNet152V2', 'ResNet164V2', 'ResNet18', 'ResNet18D', 'ResNet18V2', 'ResNet1D', 'ResNet20', 'ResNet200V2', 'ResNet32', 'ResNet34', 'ResNet34D', 'ResNet34V2', 'ResNet44', 'ResNet50', 'ResNet50D', 'ResNet50V1', 'ResNet50V2', 'ResNet56', 'ResNet8', 'ResidualLSTMClassifier', 'ResidualLSTMSegmentClassifier', 'ResidualLSTMTagger', 'SEResNeXt50_32x4d', 'SEResNet101', 'SEResNet18', 'SEResNet50', 'SRResNet', 'VDSR', 'WideResNet101_2', 'WideResNet16_8', 'WideResNet28_10', 'WideResNet40_4', 'WideResNet50_2', 'analysis', 'data', 'decode_predictions', 'export', 'get_model', 'layers', 'list_models', 'models', 'preprocess', 'training', 'tuning', 'weights']
+__all__ = ['DenseNet', 'DenseNet121', 'DenseNet161', 'DenseNet169', 'DenseNet201', 'DenseNetBC100_12', 'DenseNetBC190_40', 'Description', 'EDSR', 'EDSRLarge', 'GNMT', 'ResNeXt101_32x8d', 'ResNeXt101_64x4d', 'ResNeXt29_16x64d', 'ResNeXt29_8x64d', 'ResNeXt50_32x4d', 'ResNet', 'ResNet1001V2', 'ResNet101', 'ResNet101D', 'ResNet101V1', 'ResNet101V2', 'ResNet110', 'ResNet110V2', 'ResNet1202', 'ResNet152', 'ResNet152D', 'ResNet152V1', 'ResNet152V2', 'ResNet164V2', 'ResNet18', 'ResNet18D', 'ResNet18V2', 'ResNet1D', 'ResNet20', 'ResNet200V2', 'ResNet32', 'ResNet34', 'ResNet34D', 'ResNet34V2', 'ResNet44', 'ResNet50', 'ResNet50D', 'ResNet50V1', 'ResNet50V2', 'ResNet56', 'ResNet8', 'ResidualLSTMClassifier', 'ResidualLSTMSegmentClassifier', 'ResidualLSTMTagger', 'SEResNeXt50_32x4d', 'SEResNet101', 'SEResNet18', 'SEResNet50', 'SRResNet', 'VDSR', 'WideResNet101_2', 'WideResNet16_8', 'WideResNet28_10', 'WideResNet40_4', 'WideResNet50_2', 'analysis', 'data', 'decode_predictions', 'export', 'get_model', 'inference', 'layers', 'list_models', 'models', 'predict', 'preprocess', 'training', 'tuning', 'weights']

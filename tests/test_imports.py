@@ -26,6 +26,7 @@ ALLOWED = {
     "models": {"layers"},
     **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
     "export": {"layers"},
+    "inference": {"analysis", "data", "export", "models", "weights"},
     # A search runs the whole line, from data to files.
     "tuning": UPPER | {"analysis", "data", "export", "training"},
 }

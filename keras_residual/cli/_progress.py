@@ -62,12 +62,23 @@ class EpochBar(keras.callbacks.Callback):
         self._bar.stop()
 
 
+def window_bar() -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    """Returns the bar of a picture that is enlarged window by window."""
+    return _bar("Enlarging", "windows", shown=True)
+
+
+def picture_bar(shown: bool) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    """Returns the bar of pictures that are looked at one after the other."""
+    return _bar("Looking", "pictures", shown=shown)
+
+
 @contextlib.contextmanager
-def window_bar() -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of the number of finished windows and of all, which moves a bar."""
-    columns = (TextColumn("Enlarging"), BarColumn(24), MofNCompleteColumn(), TextColumn("windows"))
+def _bar(verb: str, things: str, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of the number of finished things and of all, which moves a bar."""
+    columns = (TextColumn(verb), BarColumn(24), MofNCompleteColumn(), TextColumn(things))
+    hidden = not (shown and console.is_terminal)
     with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        *columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True
     ) as bar:
         task = bar.add_task("")
         yield lambda done, total: bar.update(task, completed=done, total=total)

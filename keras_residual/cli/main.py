@@ -10,6 +10,7 @@ from keras_residual.cli.evaluate import evaluate
 from keras_residual.cli.export import export
 from keras_residual.cli.inspect import inspect
 from keras_residual.cli.list import list_models
+from keras_residual.cli.predict import predict
 from keras_residual.cli.quickstart import quickstart
 from keras_residual.cli.summary import summary
 from keras_residual.cli.train import train
@@ -29,6 +30,7 @@ app.command("list")(list_models)
 app.command("summary")(summary)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("predict")(predict)
 app.command("tune")(tune)
 app.command("inspect")(inspect)
 app.command("upscale")(upscale)

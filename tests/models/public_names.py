@@ -28,12 +28,12 @@ def _models_stub() -> str:
 
 
 def _package_stub() -> str:
-    rooms = ("analysis", "data", "export", "layers", "models", "training", "tuning", "weights")
+    rooms = sorted(["layers", "models", *keras_residual._LAZY])
     lines = [f"from keras_residual import {room} as {room}" for room in rooms]
     lines += [f"from keras_residual.models import {name} as {name}" for name in models.__all__]
     lines += [
-        f"from keras_residual.weights import {name} as {name}"
-        for name in ("decode_predictions", "preprocess")
+        f"from keras_residual.{room} import {name} as {name}"
+        for name, room in sorted(keras_residual._LATER.items())
     ]
     lines += ["", "__version__: str"]
     return "\n".join([_HEADER, *lines, "", f"__all__ = {keras_residual.__all__}", ""])

@@ -1,0 +1,98 @@
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_residual.cli._terminal import (
+    INTERRUPTED,
+    bold,
+    console,
+    human_seconds,
+    quiet,
+    refusing,
+)
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A training's folder, a .keras file, a network's name with --weights, or an "
+            "exported file or SavedModel."
+        ),
+    ],
+    pictures: Annotated[
+        list[str], typer.Argument(help="Pictures and folders of pictures; - reads names.")
+    ],
+    weights: Annotated[
+        str | None, typer.Option(help="With a network's name: imagenet, a tag, a file or a URL.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many classes to name.", min=1)] = 5,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the answers as .csv or .json too.")
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of where the model looked.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="With --explain: the block to look at, e.g. stage3/block2.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 32,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Leave out pictures that cannot be read.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is on pictures, and with --explain where the model looked."""
+    started = time.perf_counter()
+    with refusing(), quiet():
+        import json
+
+        from keras_residual import inference
+        from keras_residual.cli._progress import picture_bar
+
+        if output is not None and output.suffix not in (".csv", ".json"):
+            raise ValueError(f"--output must end in .csv or .json. Received: {output}")
+        if layer is not None and explain is None:
+            raise ValueError(f"--layer has no effect without --explain. Received: {layer}")
+        paths = inference.picture_paths(_names(pictures))
+        predictor = inference.load_predictor(model, weights=weights)
+        try:
+            with picture_bar(shown=not as_json) as progress:
+                answers = inference.predict(
+                    predictor,
+                    paths,
+                    top,
+                    batch_size=batch_size,
+                    skip_damaged=skip_damaged,
+                    progress=progress,
+                )
+            explained = inference.explain(predictor, answers, explain, layer) if explain else []
+        except KeyboardInterrupt:
+            console.print("\nInterrupted; nothing was written.")
+            raise SystemExit(INTERRUPTED) from None
+        if output is not None:
+            inference.write_predictions(output, answers)
+    if as_json:
+        print(json.dumps(inference.as_rows(answers), ensure_ascii=False, indent=2))
+        return
+    for answer in answers:
+        console.print(str(answer), markup=False, soft_wrap=True)
+    seconds = human_seconds(time.perf_counter() - started)
+    left_out = f", {len(paths) - len(answers)} left out" if len(answers) < len(paths) else ""
+    console.print(f"{len(answers)} pictures in {seconds}{left_out}", style="dim")
+    if output is not None:
+        console.print(bold(output), soft_wrap=True)
+    if explained:
+        console.print(f"{bold(explain)}: {len(explained)} pictures", soft_wrap=True)
+
+
+def _names(pictures):
+    """Returns the names given, with those of standard input in the place of `-`."""
+    names = []
+    for name in pictures:
+        lines = [name] if name != "-" else [line.rstrip("\r\n") for line in sys.stdin]
+        names += [line for line in lines if line]
+    return names

@@ -1,0 +1,96 @@
+"""Pictures in files, and what a model says of them."""
+
+import os
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+
+from keras_residual import _checks
+from keras_residual._description import Description
+from keras_residual.data import DatasetError, read_picture
+from keras_residual.inference.answers import Prediction, predictions
+from keras_residual.inference.picture_list import picture_paths
+from keras_residual.inference.predictor import Predictor, load_predictor
+
+
+def predict(
+    model: keras.Model | str | os.PathLike | Predictor,
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    top: int = 5,
+    *,
+    weights: str | os.PathLike | None = None,
+    description: Description | None = None,
+    batch_size: int = 32,
+    skip_damaged: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Prediction]:
+    """Returns what a model says of pictures in files.
+
+    Pictures are read upright, as their EXIF orientation says, brought to the model's size as its
+    description says, and scaled as the model expects.
+
+    Args:
+        model: A Keras model, a `.keras` file, the folder of a training, the name of a network with
+            `weights`, an exported `.tflite`, `.onnx` or `.jax` file or SavedModel, or what
+            `inference.load_predictor` returned.
+        paths: A PNG, JPEG or WebP file, a folder of such, or several of both.
+        top: Positive integer, how many classes to name.
+        weights: With the name of a network, what its factory takes as `weights`.
+        description: What the model's inputs and outputs mean, where it does not say so itself.
+        batch_size: Positive integer, number of pictures at a time.
+        skip_damaged: Whether pictures that cannot be read are left out. Otherwise all of them are
+            named in an error.
+        progress: Called with the numbers of pictures that are done and of all, after each batch.
+
+    Returns:
+        A `Prediction` for each picture, in the order of the files.
+
+    Raises:
+        ValueError: If there is no such model or picture, or the model does not take pictures.
+        DatasetError: If pictures cannot be read.
+
+    Example:
+
+    >>> for answer in keras_residual.predict("runs/photos", "holiday/"):  # doctest: +SKIP
+    ...     print(answer)
+    holiday/1.jpg: bee 98.2%, ant 1.8%
+    """
+    _checks.integer("top", top)
+    _checks.integer("batch_size", batch_size)
+    _checks.boolean("skip_damaged", skip_damaged)
+    if not isinstance(model, Predictor):
+        model = load_predictor(model, weights=weights, description=description)
+    elif weights is not None or description is not None:
+        raise ValueError("`weights` and `description` have no effect on a Predictor.")
+    files = picture_paths(paths)
+    kept, outputs, damaged = [], [], []
+    for start in range(0, len(files), batch_size):
+        batch = []
+        for path in files[start : start + batch_size]:
+            try:
+                batch.append(model.fitted(read_picture(path)))
+                kept.append(str(path))
+            except DatasetError as error:
+                damaged.append(str(error))
+        if batch:
+            outputs.append(run_padded(model, model.inputs(batch), min(batch_size, len(files))))
+        if progress is not None:
+            progress(min(start + batch_size, len(files)), len(files))
+    if damaged and (not skip_damaged or not kept):
+        raise DatasetError(
+            f"{len(damaged)} of {len(files)} pictures cannot be read (skip_damaged=True leaves "
+            f"them out): {' '.join(damaged)}"
+        )
+    return predictions(kept, np.concatenate(outputs), model.description, top)
+
+
+def run_padded(model: Predictor, batch: np.ndarray, size: int) -> np.ndarray:
+    """Returns a model's outputs; a smaller last batch is filled up, so that nothing is retraced."""
+    count = len(batch)
+    if model.batch is None and count < size:
+        batch = np.concatenate([batch, np.zeros((size - count, *batch.shape[1:]), batch.dtype)])
+    outputs = model.run(batch)
+    if isinstance(outputs, dict | list | tuple):
+        raise ValueError(f"{model.name} must have one output. Received: {len(outputs)}")
+    return np.asarray(outputs, "float32")[:count]

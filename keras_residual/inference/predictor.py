@@ -1,0 +1,199 @@
+"""A model of any kind behind one call: pictures in, outputs and their meaning out."""
+
+import dataclasses
+import os
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual import export, models, weights
+from keras_residual._description import Description, describe, described, read_from
+from keras_residual.data.batches.resizing import resize_and_crop
+from keras_residual.data.pictures.files import Picture
+
+_ACCEPTED = (
+    "a Keras model, a .keras file, the folder of a training, the name of a network with `weights`, "
+    "or an exported .tflite, .onnx or .jax file or SavedModel"
+)
+TRAINED = "model.keras"
+_EXPORTED = (".tflite", ".onnx", ".jax")
+_DEFAULT_SIDE = 224
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictor:
+    """A model that takes pictures.
+
+    `load_predictor` makes one.
+
+    Attributes:
+        name: What it was loaded from.
+        input_shape: `(height, width, channels)` of its input; sizes are `None` where they may vary.
+        description: What its inputs and outputs mean.
+        model: The Keras model, `None` for an exported file.
+        run: From a batch of inputs to the outputs.
+        batch: The batch size that the model is limited to, `None` for any.
+    """
+
+    name: str
+    input_shape: tuple[int | None, ...]
+    description: Description
+    model: keras.Model | None
+    run: Callable[[np.ndarray], np.ndarray]
+    batch: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that pictures are brought to."""
+        height, width = self.input_shape[:2]
+        if height is not None and width is not None:
+            return height, width
+        crop = (self.description.preprocessing or {}).get("crop") or _DEFAULT_SIDE
+        return height or crop, width or crop
+
+    def fitted(self, picture: Picture) -> np.ndarray:
+        """Returns a picture at the size of the model's input, `(height, width, 3)`, 0…255."""
+        pixels = _of_channels(picture, 3)
+        if self.description.fit == "stretch":
+            return _stretched(pixels, self.size, self.description.interpolation)
+        steps = self.description.preprocessing
+        if steps is not None and self.size == (steps["crop"], steps["crop"]):
+            return _preprocessing(steps).fit([pixels])[0]
+        return np.asarray(resize_and_crop(pixels, self.size, self.description.crop))
+
+    def inputs(self, pictures: list[np.ndarray]) -> np.ndarray:
+        """Returns a batch of fitted pictures as the model takes it."""
+        batch = np.stack(pictures).astype("float32")
+        if self.input_shape[-1] == 1:
+            batch = _luminance(batch)
+        if self.description.white is not None:
+            return batch * np.float32(self.description.white / 255)
+        return _preprocessing(self.description.preprocessing).normalize(batch)
+
+
+def load_predictor(
+    model: keras.Model | str | os.PathLike,
+    *,
+    weights: str | os.PathLike | None = None,
+    description: Description | None = None,
+) -> Predictor:
+    """Returns a model of any kind as a `Predictor`.
+
+    Args:
+        model: A Keras model, a `.keras` file, the folder of a training, the name of a network, or
+            an exported `.tflite`, `.onnx` or `.jax` file or SavedModel.
+        weights: With the name of a network, what its factory takes as `weights`.
+        description: What the model's inputs and outputs mean, where it does not say so itself.
+
+    Raises:
+        ValueError: If there is no such model, it does not take pictures, or nothing is known of the
+            range of pixels that it takes.
+    """
+    if isinstance(model, keras.Model):
+        found = _from_keras(model, model.name)
+    elif not isinstance(model, str | os.PathLike):
+        raise ValueError(f"`model` must be {_ACCEPTED}. Received: model={model!r}")
+    else:
+        found = _from_path_or_name(model, weights)
+    if description is not None:
+        found = dataclasses.replace(found, description=description)
+    return _checked(found)
+
+
+def _from_path_or_name(model, named_weights) -> Predictor:
+    path = Path(model)
+    if path.is_dir() and (path / TRAINED).is_file():
+        path = path / TRAINED
+    if path.suffix == ".keras":
+        return _from_keras(load_keras(path), str(path))
+    if path.is_dir() or path.suffix in _EXPORTED:
+        return _from_export(path)
+    if path.exists() or re.search(r"[/\\]", str(model)):
+        raise ValueError(f"`model` must be {_ACCEPTED}. Received: model={str(model)!r}")
+    if named_weights is None:
+        raise ValueError(
+            f"`weights` must name the weights of {str(model)!r}, such as 'imagenet' or a file; "
+            "without them its answers would be random. Received: weights=None"
+        )
+    return _from_keras(models.get_model(str(model), weights=named_weights), str(model))
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Returns the model in a `.keras` file with its description, or raises a ValueError."""
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist. Accepted: {_ACCEPTED}.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is truncated or no .keras file. Accepted: {_ACCEPTED}.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    # Damaged bytes make zipfile, h5py and Keras raise a dozen kinds of exception.
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"{path} cannot be read as a Keras model ({reason[:200]}).") from error
+    describe(model, read_from(path))
+    return model
+
+
+def _from_keras(model, name):
+    description = described(model) or weights.description_of(model)
+    shape = tuple(model.input_shape[1:]) if len(model.inputs) == 1 else ()
+    return Predictor(name, shape, description, model, model.predict_on_batch)
+
+
+def _from_export(path):
+    artefact = export.load(path)
+    if len(artefact.inputs) != 1:
+        raise ValueError(f"{path} takes several inputs: {', '.join(artefact.inputs)}.")
+    return Predictor(
+        str(path),
+        tuple(artefact.input_shape[1:]),
+        artefact.description,
+        None,
+        artefact.predict,
+        artefact.fixed_batch,
+    )
+
+
+def _checked(predictor: Predictor) -> Predictor:
+    shape = predictor.input_shape
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise ValueError(
+            f"{predictor.name} must take pictures (height, width, 1 or 3). Received: inputs {shape}"
+        )
+    if predictor.description is None:
+        raise ValueError(
+            f"{predictor.name} does not say which range of pixels it takes, nor the names of its "
+            "classes. Say it: `description=Description(white=1.0, class_names=…)`; `white` is the "
+            "value of a white pixel in its input, 255.0 for a model that scales pixels itself."
+        )
+    return predictor
+
+
+def _preprocessing(steps: dict) -> "weights.Preprocessing":
+    known = {name: tuple(v) if isinstance(v, list) else v for name, v in steps.items()}
+    return weights.Preprocessing(**known)
+
+
+def _of_channels(picture: Picture, channels: int) -> np.ndarray:
+    """Returns a picture's pixels as float32 0…255 on white, with one or three channels."""
+    pixels = picture.pixels.astype("float32") * np.float32(255 / picture.white)
+    if picture.alpha is not None:
+        share = picture.alpha[..., None].astype("float32") / 255
+        pixels = pixels * share + 255 * (1 - share)
+    return np.broadcast_to(pixels, (*pixels.shape[:2], channels))
+
+
+def _luminance(batch: np.ndarray) -> np.ndarray:
+    """Returns grey pictures by ITU-R BT.601, as JPEG and Pillow have it."""
+    return (batch @ np.array([0.299, 0.587, 0.114], "float32"))[..., None]
+
+
+def _stretched(pixels, size, interpolation):
+    import tensorflow as tf
+
+    method = {"lanczos": "lanczos3"}.get(interpolation, interpolation)
+    return np.asarray(tf.image.resize(pixels, size, method=method, antialias=True))
