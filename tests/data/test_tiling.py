@@ -31,6 +31,16 @@ def test_windows_give_what_the_whole_image_gives(size):
     assert set(shapes) == {(1, min(24, size[0]), min(24, size[1]), 3)}
 
 
+@pytest.mark.parametrize("size", [(16, 16), (16, 40), (40, 16), (1, 16), (17, 15), (24, 8)])
+def test_sides_around_twice_the_overlap(size):
+    """As the butterfly of Set5 at scale 4, whose 64 pixels are twice the usual overlap."""
+    image = 0.5 + 0.5 * ramp(*size, 3)
+    tiled = upscale(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), image, 2, tile=24, overlap=8)
+    np.testing.assert_array_equal(tiled, image.repeat(2, axis=0).repeat(2, axis=1))
+    fixed = upscale(lambda x: x, image, 1, tile=24, overlap=8, fixed=True)
+    np.testing.assert_array_equal(fixed, image)
+
+
 def test_too_small_an_overlap_leaves_a_seam():
     model = network()
     image = 0.5 + 0.5 * ramp(40, 50, 3)

@@ -1,5 +1,7 @@
 """Photographs made smaller and larger by bicubic resampling, and their luminance."""
 
+import math
+
 import numpy as np
 
 from keras_residual import _checks
@@ -10,10 +12,9 @@ _LUMINANCE = np.array((65.481, 128.553, 24.966)) / 255
 
 
 def reduced(pixels: np.ndarray, scale: int) -> np.ndarray:
-    """Returns a picture whose sides are divided by `scale`: Pillow's antialiased `BICUBIC`.
+    """Returns a picture whose sides are divided by `scale`, as by MATLAB's `imresize`.
 
-    MATLAB's `imresize`, which papers use, differs from it by at most one grey level away from the
-    border.
+    Papers on super-resolution measure on pictures that were reduced so.
 
     Args:
         pixels: `(height, width, 1 or 3)` uint8, both sizes multiples of `scale`.
@@ -31,11 +32,36 @@ def reduced(pixels: np.ndarray, scale: int) -> np.ndarray:
 
 
 def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Returns a uint8 picture of that size, by Pillow's antialiased `BICUBIC`."""
+    """Returns a picture of that size, by antialiased bicubic resampling as MATLAB's `imresize`.
+
+    Equal to it at every pixel: the side that shrinks more is resampled first, columns before rows
+    if both shrink alike, with 8 bits in between; what lies outside is the picture mirrored. Pillow,
+    which computes it, does by itself the rows first and leaves out what lies outside.
+
+    Args:
+        pixels: `(height, width, 1 or 3)` uint8.
+        width: Positive integer.
+        height: Positive integer.
+    """
+    _checks.integer("width", width), _checks.integer("height", height)
+    if height / pixels.shape[0] <= width / pixels.shape[1]:
+        return _rows_first(pixels.swapaxes(0, 1), (width, height)).swapaxes(0, 1)
+    return _rows_first(pixels, (height, width))
+
+
+def _rows_first(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image_module, _ = pillow()
-    image = image_module.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-    result = np.asarray(image.resize((width, height), image_module.Resampling.BICUBIC))
-    return result.reshape(height, width, pixels.shape[-1])
+    # The cubic reaches two pixels of the smaller of both pictures to each side.
+    margins = [
+        math.ceil(2 * max(1, old / new)) + 1
+        for old, new in zip(pixels.shape[:2], size, strict=True)
+    ]
+    around = np.pad(pixels, [*((margin, margin) for margin in margins), (0, 0)], "symmetric")
+    image = image_module.fromarray(around.squeeze(-1) if around.shape[-1] == 1 else around)
+    top, left = margins
+    box = (left, top, left + pixels.shape[1], top + pixels.shape[0])
+    result = np.asarray(image.resize(size[::-1], image_module.Resampling.BICUBIC, box))
+    return result.reshape(*size, pixels.shape[-1])
 
 
 def luminance(pixels: np.ndarray) -> np.ndarray:

@@ -23,9 +23,8 @@ _IN_MEMORY_BYTES = 2**30
 class ImagePairs:
     """Photographs, each with itself reduced by a scale, cut to patches when they are needed.
 
-    The reduction is Pillow's antialiased `BICUBIC`, 8 bits in and out. MATLAB's `imresize`, which
-    papers use, differs from it by at most one grey level away from the border. Pictures are read
-    when they are needed and kept up to 1 GiB.
+    They are reduced as by MATLAB's `imresize`, which papers use, 8 bits in and out, see `reduced`.
+    Pictures are read when they are needed and kept up to 1 GiB.
 
     Args:
         source: A folder, whose PNG, JPEG and WebP files are taken with those of its subfolders; or

@@ -83,7 +83,8 @@ class _Window:
 
 
 def _windows(length: int, size: int, overlap: int) -> list[_Window]:
-    size = min(size, length)
+    if length <= size:
+        return [_Window(0, length, 0, length)]
     starts = [*range(0, length - size, size - 2 * overlap), length - size]
     firsts = [0, *[start + overlap for start in starts[1:]]]
     lasts = [*firsts[1:], length]
