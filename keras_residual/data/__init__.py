@@ -7,6 +7,7 @@ from keras_residual.data.batches.mixing import mix
 from keras_residual.data.batches.pipeline import pipeline
 from keras_residual.data.batches.randaugment import rand_augment
 from keras_residual.data.dataset import Dataset, EpochBatches, training_batches
+from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.bicubic import luminance, reduced, resized
 from keras_residual.data.pictures.files import (
     Picture,
@@ -18,7 +19,7 @@ from keras_residual.data.pictures.pairs import ImagePairs
 from keras_residual.data.pictures.tiling import upscale
 from keras_residual.data.sources.digits import digits, digits_builder
 from keras_residual.data.sources.load import load
-from keras_residual.data.splits import ArraySplit, DatasetError, Split
+from keras_residual.data.splits import ArraySplit, Split
 from keras_residual.data.statistics import channel_statistics
 
 __all__ = [

@@ -19,23 +19,34 @@ _EVALUATED = 500
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels, from any source.
+    """Examples with labels, from any source.
 
     Attributes:
         name: Where it came from.
         train: The split to train on.
         test: The held-out split.
-        class_names: One name for each label, in the labels' order.
+        class_names: One name for each class, label or number, in their order.
+        left_out: Damaged files that were left out.
     """
 
     name: str
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
-    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "Dataset":
-        """Returns a dataset whose `test` is held out from the training images: to choose by it."""
-        train, validation = self.train.hold_out(fraction, seed)
+    def hold_out(
+        self,
+        fraction: float = 0.1,
+        seed: int = 0,
+        groups: Sequence | None = None,
+        held_out: Sequence | None = None,
+    ) -> "Dataset":
+        """Returns a dataset whose `test` is held out from the training examples: to choose by it.
+
+        Examples of one group stay together, see `Split.hold_out`.
+        """
+        train, validation = self.train.hold_out(fraction, seed, groups, held_out)
         return replace(self, train=train, test=validation)
 
     def batches(self, batch_size: int = 128, **options) -> tuple:
@@ -44,19 +55,37 @@ class Dataset:
 
     def __str__(self) -> str:
         size = " x ".join("?" if side is None else str(side) for side in self.image_shape)
+        kind = {"classes": "classes", "multi_label": "labels", "regression": "numbers each"}
+        left_out = f", {len(self.left_out):,} damaged left out" if self.left_out else ""
         return (
-            f"{self.name}: {len(self.train):,} training and {len(self.test):,} held-out images of "
-            f"{size}, {self.num_classes} classes"
+            f"{self.name}: {len(self.train):,} training and {len(self.test):,} held-out "
+            f"{self.examples} of {size}, {self.num_classes} {kind[self.label_kind]}{left_out}"
         )
 
     @property
+    def examples(self) -> str:
+        """What the examples are: `"images"` or `"series"`."""
+        return "images" if len(self.image_shape) == 3 else "series"
+
+    @property
+    def label_kind(self) -> str:
+        """What the labels are: `"classes"`, `"multi_label"` or `"regression"`."""
+        return self.train.label_kind
+
+    @property
     def num_classes(self) -> int:
-        """Number of classes; labels lie in `range(num_classes)`."""
+        """Number of classes, of labels or of numbers: the units of a network for them.
+
+        Labels of classes lie in `range(num_classes)`.
+        """
         return len(self.class_names)
 
     @property
-    def image_shape(self) -> tuple[int | None, int | None, int]:
-        """`(height, width, channels)`; height and width are `None` where images differ."""
+    def image_shape(self) -> tuple[int | None, ...]:
+        """Shape of an example: `(height, width, channels)` of an image, `(steps, channels)`.
+
+        Height and width are `None` where images differ.
+        """
         return self.train.image_shape
 
 

@@ -1,14 +1,16 @@
 """What a split of a dataset is: examples with labels, in memory or elsewhere."""
 
 import abc
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_residual import _checks
 from keras_residual.data import keyed
+from keras_residual.data.dividing import divided
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.labels import check_labels
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -25,50 +27,28 @@ _AUGMENTATIONS = {
 _SMALL = 64
 
 
-class DatasetError(ValueError):
-    """A dataset that is missing, damaged or not of the accepted form; one line says which."""
-
-
-def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits `range(len(labels))` in two, every class in proportion; the same for ever.
-
-    Args:
-        labels: `(n,)` integers.
-        fraction: Number in (0, 1), the second part's share, rounded up to a whole example.
-        seed: Integer.
-
-    Returns:
-        The sorted indices of the first and of the second part. Each class keeps at least one
-        example in the first.
-    """
-    labels = np.unique(labels, return_inverse=True)[1]
-    counts = np.bincount(labels)
-    wanted = np.minimum(counts * fraction, np.maximum(counts - 1, 0))
-    quota = np.floor(wanted).astype(int)
-    missing = math.ceil(len(labels) * fraction - 1e-9) - quota.sum()
-    by_remainder = np.argsort(quota - wanted, kind="stable")
-    room = by_remainder[quota[by_remainder] < counts[by_remainder] - 1]
-    quota[room[: max(missing, 0)]] += 1
-    order = keyed.shuffled(np.arange(len(labels)), seed, epoch=0)
-    held_out = np.concatenate(
-        [order[labels[order] == label][:count] for label, count in enumerate(quota)]
-    )
-    return np.setdiff1d(order, held_out), np.sort(held_out)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split(abc.ABC):
     """One part of a dataset, of any storage.
 
     Attributes:
-        image_shape: `(height, width, channels)`; height and width are `None` where images differ.
+        image_shape: Shape of an example, `(height, width, channels)` of an image; height and width
+            are `None` where images differ.
+        y: The labels, see `label_kind`.
         scale: The pixel value that becomes 1.0 in a pipeline.
         augmentation: What `augmentation="auto"` means for these images.
+        label_kind: `"classes"` with `(n,)` int32 labels, `"multi_label"` with `(n, labels)` 0 and
+            1, or `"regression"` with `(n, numbers)`, both float32.
+        groups: `(n,)` names of what must not be divided, such as the persons in the pictures, or
+            `None`.
     """
 
-    image_shape: tuple[int | None, int | None, int]
+    image_shape: tuple[int | None, ...]
+    y: np.ndarray | None = None
     scale: float = 255.0
     augmentation: str = "cifar"
+    label_kind: str = "classes"
+    groups: np.ndarray | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -83,8 +63,38 @@ class Split(abc.ABC):
         """
 
     @abc.abstractmethod
-    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "tuple[Split, Split]":
-        """Two splits, the second with `fraction` of the examples: e.g. to validate on."""
+    def part(self, index: np.ndarray) -> "Split":
+        """Returns the split of the examples at `index` alone."""
+
+    def hold_out(
+        self,
+        fraction: float = 0.1,
+        seed: int = 0,
+        groups: Sequence | None = None,
+        held_out: Sequence | None = None,
+    ) -> "tuple[Split, Split]":
+        """Returns two splits, the second with `fraction` of the examples: e.g. to validate on.
+
+        Classes are held out in proportion; examples of one group stay together.
+
+        Args:
+            fraction: Number in (0, 1).
+            seed: Non-negative integer.
+            groups: One value for each example, such as the person in a picture. Defaults to those
+                of the split, if it has any.
+            held_out: Names of the groups to hold out, in place of a share.
+
+        Raises:
+            ValueError: If an argument is none of the accepted or a part would be empty.
+        """
+        groups = self.groups if groups is None else groups
+        parts = divided(self.y, self.label_kind, fraction, seed, groups, held_out)
+        whole = self if groups is None else replace(self, groups=np.asarray(groups))
+        return tuple(whole.part(part) for part in parts)
+
+    def _labels_of(self, index: np.ndarray) -> dict:
+        """The fields of a part that belong to its labels."""
+        return {"y": self.y[index], "groups": None if self.groups is None else self.groups[index]}
 
     def order(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.Tensor":
         """The indices of the examples in the order of `epoch`, or as stored."""
@@ -96,15 +106,13 @@ class Split(abc.ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ArraySplit(Split):
-    """Images in memory.
+    """Examples in memory.
 
     Attributes:
-        x: `(n, height, width, channels)`, uint8, uint16 or float32.
-        y: `(n,)` int32.
+        x: `(n, *image_shape)`, uint8, uint16 or float32.
     """
 
     x: np.ndarray
-    y: np.ndarray
 
     def __len__(self) -> int:
         return len(self.x)
@@ -129,23 +137,8 @@ class ArraySplit(Split):
         with tf.init_scope(), tf.device("CPU:0"):
             return tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y)
 
-    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "tuple[ArraySplit, ArraySplit]":
-        return tuple(
-            replace(self, x=self.x[part], y=self.y[part])
-            for part in parts_to_hold_out(self.y, fraction, seed)
-        )
-
-
-def parts_to_hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple:
-    """`stratified` with its arguments checked and no part empty."""
-    _checks.real("fraction", fraction, 0, 1, open_end=True)
-    rest, held_out = stratified(labels, fraction, _checks.integer("seed", seed, 0))
-    if not len(held_out):
-        raise ValueError(
-            f"`fraction` must leave an example in each of the two parts of {len(labels)} examples. "
-            f"Received: fraction={fraction!r}"
-        )
-    return rest, held_out
+    def part(self, index: np.ndarray) -> "ArraySplit":
+        return replace(self, x=self.x[index], **self._labels_of(index))
 
 
 def default_augmentation(name: str, image_shape: tuple[int | None, int | None, int]) -> str:
@@ -155,8 +148,10 @@ def default_augmentation(name: str, image_shape: tuple[int | None, int | None, i
     signs that must not be mirrored; larger ones and those of differing size get `"imagenet"`.
     """
     name = name.split("/")[0].split(":")[0]
-    if name in _AUGMENTATIONS:
+    if name in _AUGMENTATIONS and len(image_shape) == 3:
         return _AUGMENTATIONS[name]
+    if len(image_shape) != 3:
+        return "none"
     height, width, channels = image_shape
     if height is None or width is None or max(height, width) > _SMALL:
         return "imagenet"
@@ -193,34 +188,12 @@ def check_images(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
     )
 
 
-def check_labels(name: str, y: object, images: int, where: str) -> np.ndarray:
-    """`y` as `(images,)` non-negative int32."""
-    y = np.asarray(y)
-    received = f"Received: shape {y.shape}, dtype {y.dtype}"
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-        raise DatasetError(
-            f"{where}: `{name}` must be integer labels of shape (n,) (of one-hot rows take the "
-            f"argmax). {received}"
-        )
-    if len(y) != images:
-        raise DatasetError(
-            f"{where}: `{name}` must hold one label an image. Received: {len(y)} labels for "
-            f"{images} images"
-        )
-    if y.min() < 0 or y.max() >= 2**31:
-        raise DatasetError(
-            f"{where}: `{name}` must hold labels in 0..classes - 1. "
-            f"Received: labels {y.min()}..{y.max()}"
-        )
-    return y.astype(np.int32)
-
-
 def images_with_labels(x: object, y: object) -> ArraySplit:
     """One split of images and labels in memory, after the checks of `from_arrays`."""
     x, scale = check_images("x", x, "arrays")
-    y = check_labels("y", y, len(x), "arrays")
+    y, kind = check_labels("y", y, len(x), "arrays")
     shape = x.shape[1:]
     augmentation = default_augmentation("arrays", shape)
-    return ArraySplit(x=x, y=y, image_shape=shape, scale=scale, augmentation=augmentation)
+    return ArraySplit(
+        x=x, y=y, image_shape=shape, scale=scale, augmentation=augmentation, label_kind=kind
+    )

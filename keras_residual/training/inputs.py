@@ -92,7 +92,7 @@ def _of_dataset(model, dataset, recipe, seed):
         options["image_size"] = size
     train, validation = dataset.batches(seed=seed, **options)
     settings = {"dataset": dataset.name, "seed": seed}
-    return Inputs(train, validation, settings, "classes", dataset.num_classes)
+    return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes)
 
 
 def _size_of(model, dataset, recipe) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_residual import _checks, data
 from keras_residual._files import write_text
-from keras_residual.data.splits import stratified
+from keras_residual.data.dividing import stratified
 from keras_residual.tuning import distributed, tuners
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.hypermodel import HyperNetwork

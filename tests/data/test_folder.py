@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_residual import data
-from keras_residual.data.sources import folder as folder_module
+from keras_residual.data.sources import picture_files
 
 COUNTS = {"ant": 7, "bee": 5}
 
@@ -86,7 +86,7 @@ def test_jpeg_and_stray_files(tmp_path):
 
 @pytest.mark.parametrize("limit", [0, 2**20])
 def test_images_of_different_sizes_are_read_on_demand(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(folder_module, "_READ_AT_LOAD_BYTES", limit)
+    monkeypatch.setattr(picture_files, "_READ_AT_LOAD_BYTES", limit)
     write_images(tmp_path / "train", vary=True)
     write_images(tmp_path / "test", vary=True)
     dataset = data.load(tmp_path)
@@ -172,7 +172,7 @@ def test_broken_folders(tmp_path, name, divided):
 
 
 def test_large_collections_are_checked_by_their_files_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "_READ_AT_LOAD_BYTES", 0)
+    monkeypatch.setattr(picture_files, "_READ_AT_LOAD_BYTES", 0)
     write_images(tmp_path)
     file = tmp_path / "bee" / "010.png"
     file.write_bytes(file.read_bytes()[:-20])
@@ -181,11 +181,11 @@ def test_large_collections_are_checked_by_their_files_ends(tmp_path, monkeypatch
 
 
 def test_unreadable_files_are_named(tmp_path, monkeypatch):
-    def deny(path):
+    def deny(path, max_pixels):
         raise PermissionError(13, "Permission denied", str(path))
 
     write_images(tmp_path)
-    monkeypatch.setattr(folder_module, "_check_ends", deny)
+    monkeypatch.setattr(picture_files, "read_header", deny)
     with pytest.raises(data.DatasetError, match=r"\.png cannot be read \(Permission denied\)"):
         data.load(tmp_path)
 
@@ -200,4 +200,70 @@ def test_held_out_classes_must_be_known(tmp_path):
 def test_one_image_a_class_cannot_be_divided(tmp_path):
     write_images(tmp_path, {"ant": 1, "bee": 1})
     with pytest.raises(data.DatasetError, match="too few images"):
+        data.load(tmp_path)
+
+
+def test_linked_folders_are_followed_but_not_in_circles(tmp_path):
+    write_images(tmp_path / "here", {"ant": 4, "bee": 4})
+    write_images(tmp_path / "there", {"ant": 4})
+    (tmp_path / "here" / "ant" / "more").symlink_to(tmp_path / "there" / "ant")
+    (tmp_path / "there" / "ant" / "around").symlink_to(tmp_path / "there" / "ant")
+    dataset = data.load(tmp_path / "here")
+    assert len(dataset.train) + len(dataset.test) == 12
+
+
+def test_damaged_pictures_are_all_named_or_left_out(tmp_path):
+    write_images(tmp_path, {"ant": 6, "bee": 6})
+    for name in ("ant/001.png", "bee/007.png"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:50])
+    flipped = tmp_path / "bee" / "009.png"
+    content = flipped.read_bytes()
+    flipped.write_bytes(content[:60] + bytes([content[60] ^ 255]) + content[61:])
+    with pytest.raises(data.DatasetError) as error:
+        data.load(tmp_path)
+    one_line(error, "3 of 12", "001.png", "007.png", "009.png", "damaged='leave_out'")
+    with pytest.warns(UserWarning, match=r"3 of 12 pictures.*left out"):
+        dataset = data.load(f"{tmp_path},damaged=leave_out")
+    assert len(dataset.left_out) == 3 and "3 damaged left out" in str(dataset)
+    assert len(dataset.train) + len(dataset.test) == 9
+    whole = np.concatenate([dataset.train.x, dataset.test.x])
+    labels = np.concatenate([dataset.train.y, dataset.test.y])
+    expected = {bytes(image_of(n)): n >= 6 for n in range(12) if n not in (1, 7, 9)}
+    assert {bytes(x): bool(y) for x, y in zip(whole, labels, strict=True)} == expected
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_nothing_may_be_left_of_a_class(tmp_path):
+    write_images(tmp_path / "train", {"ant": 2, "bee": 3})
+    write_images(tmp_path / "test", {"ant": 1, "bee": 1})
+    for path in (tmp_path / "train" / "ant").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(data.DatasetError, match="no training pictures of ant are left"):
+        data.load(tmp_path, damaged="leave_out")
+
+
+def test_groups_of_files_stay_together(tmp_path):
+    write_images(tmp_path, {"ant": 12, "bee": 12})
+    dataset = data.load(tmp_path, group=lambda path: int(path.stem) % 5)
+    assert not set(dataset.train.groups) & set(dataset.test.groups)
+    with pytest.raises(data.DatasetError, match="`group` must be a function"):
+        data.load(tmp_path, group="person")
+
+
+def test_sizes_may_differ_by_a_factor_of_thirty(tmp_path):
+    write_images(tmp_path, {"ant": 3, "bee": 3})
+    (tmp_path / "ant" / "large.png").write_bytes(tf.io.encode_png(image_of(0, (180, 150))).numpy())
+    (tmp_path / "bee" / "wide.png").write_bytes(tf.io.encode_png(image_of(0, (6, 180))).numpy())
+    dataset = data.load(tmp_path)
+    train, test = dataset.batches(2, image_size=8)
+    for batches in (train(0).take(3), test):
+        for images, _ in batches:
+            assert images.shape[1:] == (8, 8, 3) and np.isfinite(images).all()
+
+
+def test_an_unused_part_is_told_of(tmp_path):
+    for part in ("train", "val", "test"):
+        write_images(tmp_path / part)
+    with pytest.warns(UserWarning, match="val: not used, as"):
         data.load(tmp_path)

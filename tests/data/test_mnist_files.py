@@ -55,3 +55,46 @@ def test_missing_and_damaged_files_are_named(break_it, message, tmp_path):
     with pytest.raises(data.DatasetError, match=message) as error:
         data.load(tmp_path / "broken")
     assert "broken" in str(error.value) and "\n" not in str(error.value)
+
+
+def idx(shape, content):
+    return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + content
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_more_is_unpacked_than_fits(tmp_path, packed):
+    """A few kB that say that they are, or are, gigabytes."""
+    write(tmp_path / "bomb", packed)
+    path = tmp_path / "bomb" / (FILES["x_train"] + (".gz" if packed else ""))
+    pack = gzip.compress if packed else bytes
+    path.write_bytes(pack(idx((6000, 1000, 1000), b"")))
+    with pytest.raises(
+        data.DatasetError, match=r"6,000,000,000 bytes.*more than max_bytes"
+    ) as error:
+        data.load(tmp_path / "bomb")
+    assert path.name in str(error.value)
+    path.write_bytes(pack(idx((6, 3, 2), bytes(10_000_000))))
+    with pytest.raises(data.DatasetError, match="longer than its header says"):
+        data.load(tmp_path / "bomb")
+    path.write_bytes(pack(idx((60, 3, 2), bytes(36))))
+    with pytest.raises(data.DatasetError, match="truncated"):
+        data.load(tmp_path / "bomb")
+
+
+@pytest.mark.parametrize(
+    ("array", "content", "words"),
+    [
+        ("x_test", idx((12,), bytes(12)), "of rank 1, not 3"),
+        ("y_train", idx((6, 1), bytes(6)), "of rank 2, not 1"),
+        ("y_train", idx((5,), bytes(5)), "5 labels for 6 examples"),
+        ("y_test", idx((2,), bytes([0, 9])), "labels up to"),
+        ("x_test", idx((2, 2, 3), bytes(12)), "must agree in shape"),
+    ],
+)
+def test_errors_name_the_file(tmp_path, array, content, words):
+    write(tmp_path / "broken", packed=False)
+    (tmp_path / "broken" / FILES[array]).write_bytes(content)
+    with pytest.raises(data.DatasetError, match=words) as error:
+        data.load(tmp_path / "broken")
+    assert words == "labels up to" or FILES[array] in str(error.value)
+    assert "broken" in str(error.value)

@@ -79,6 +79,8 @@ class Augmentation:
                 f"Received: classes=None, mixup={self.mixup!r}, cutmix={self.cutmix!r}"
             )
         _checks.integer("repeats", self.repeats, maximum=(2**31 - 1) // len(split))
+        if len(split.image_shape) != 3:
+            _check_for_series(self)
         if self.rand_augment:
             _check_for_rand_augment(split)
         return replace(self, kind=split.augmentation) if self.kind == "auto" else self
@@ -100,6 +102,14 @@ def augmentation_of(augmentation: str | Augmentation, changes: dict) -> Augmenta
     if isinstance(augmentation, Augmentation):
         return replace(augmentation, **changes)
     return Augmentation(kind=augmentation, **changes)
+
+
+def _check_for_series(augmentation: Augmentation) -> None:
+    fields = {"augmentation": augmentation.kind, "mixup": augmentation.mixup}
+    fields |= {"cutmix": augmentation.cutmix, "rand_augment": augmentation.rand_augment}
+    for name, value in fields.items():
+        if value and value not in ("auto", "none"):
+            raise ValueError(f"`{name}` is for images, not for series. Received: {name}={value!r}")
 
 
 def _check_for_rand_augment(split: Split) -> None:

@@ -27,7 +27,7 @@ class _Options:
     """The checked arguments of `pipeline`."""
 
     batch_size: int
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
     test_crop: float
     drop_remainder: bool
     preparation: Preparation
@@ -146,7 +146,13 @@ def _split(x: object, y: object) -> Split:
     return x
 
 
-def _image_size(image_size: object, split: Split) -> tuple[int, int]:
+def _image_size(image_size: object, split: Split) -> tuple[int, int] | None:
+    if len(split.image_shape) != 3:
+        if image_size is not None:
+            raise ValueError(
+                f"`image_size` is for images, not for series. Received: image_size={image_size!r}"
+            )
+        return None
     if image_size is None:
         own = split.image_shape[:2]
         return _IMAGENET_SIZE if None in own else own
@@ -180,7 +186,8 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
 
     preparation = options.preparation
     cropped = not preparation.augmentation.keeps_size
-    if not isinstance(split, ArraySplit) or cropped or options.image_size != split.image_shape[:2]:
+    kept = options.image_size in (None, split.image_shape[:2])
+    if not isinstance(split, ArraySplit) or cropped or not kept:
         return None
     x, y = split.tensors()
 

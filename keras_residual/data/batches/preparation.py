@@ -32,6 +32,7 @@ class Preparation:
         training: Whether to augment and mix.
         augmentation: How to augment and mix, `"auto"` resolved.
         seed: Integer.
+        label_kind: What the labels are, see `Split`.
     """
 
     scale: float
@@ -40,6 +41,7 @@ class Preparation:
     training: bool
     augmentation: Augmentation
     seed: int
+    label_kind: str = "classes"
 
     def __call__(self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor) -> tuple:
         """Returns `(images, labels)`; the labels are shares of classes if images are mixed."""
@@ -58,8 +60,10 @@ class Preparation:
             images = _BATCHED[how.kind](images, self.seed, epoch, index)
         if not how.mixes:
             return images, labels
-        classes = xp.arange(how.classes, dtype="int32")[None]
-        shares = xp.array(labels[:, None] == classes, dtype="float32")
+        shares = labels
+        if self.label_kind == "classes":
+            classes = xp.arange(how.classes, dtype="int32")[None]
+            shares = xp.array(labels[:, None] == classes, dtype="float32")
         return mix(images, shares, self.seed, epoch, index, how.mixup, how.cutmix, how.repeats)
 
     def rand_augmented(self, images: Tensor, index: Tensor, epoch: Tensor) -> Tensor:
@@ -96,7 +100,7 @@ def make_preparation(
     seed: int,
 ) -> Preparation:
     """Returns the preparation of a split's batches, once the arguments are checked."""
-    channels = split.image_shape[2]
+    channels = split.image_shape[-1]
     # Evaluation follows the kind alone, for its crop.
     unmixed = replace(augmentation, mixup=0.0, cutmix=0.0, rand_augment=0.0)
     used = augmentation if training else unmixed
@@ -107,6 +111,7 @@ def make_preparation(
         training=_checks.boolean("training", training),
         augmentation=used.of_split(split),
         seed=_checks.integer("seed", seed, 0),
+        label_kind=split.label_kind,
     )
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual import _checks
 from keras_residual._files import replacing
-from keras_residual.data.splits import DatasetError
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.pictures.headers import LARGEST_PICTURE, read_header
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FORMATS = {"PNG", "JPEG", "WEBP"}
-_ORIENTATION = 0x0112
-# Above this a small file that claims to be a huge picture would fill the memory.
-_MOST_PIXELS = 2**28
+ORIENTATION = 0x0112
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 
 
@@ -48,7 +48,30 @@ def pillow():
     return Image, ImageOps
 
 
-def read_picture(path: str | os.PathLike) -> Picture:
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and its subfolders, linked ones too, in sorted order.
+
+    What begins with a dot is left out; a link to a folder around it is not followed.
+    """
+    found = []
+
+    def walk(place: Path, around: frozenset) -> None:
+        real = os.path.realpath(place)
+        if real in around:
+            return
+        for path in sorted(place.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                walk(path, around | {real})
+            elif path.is_file():
+                found.append(path)
+
+    walk(folder, frozenset())
+    return sorted(found)
+
+
+def read_picture(path: str | os.PathLike, max_pixels: int = LARGEST_PICTURE) -> Picture:
     """Reads a PNG, JPEG or WebP file, turned as its EXIF orientation says.
 
     Palettes become colours. Grey of 16 bits is kept; colour of 16 bits, which Pillow would cut to
@@ -56,6 +79,8 @@ def read_picture(path: str | os.PathLike) -> Picture:
 
     Args:
         path: The file.
+        max_pixels: Most pixels that it may have: a small file may say that it holds a huge picture,
+            which would fill the memory.
 
     Raises:
         DatasetError: If the file is missing, damaged, of another format or of a kind that would
@@ -71,9 +96,14 @@ def read_picture(path: str | os.PathLike) -> Picture:
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}.")
+    max_pixels = _checks.integer("max_pixels", max_pixels)
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start[:3] == b"\xff\xd8\xff" or start == b"\x89PNG\r\n\x1a\n":
+        read_header(path, max_pixels)
     try:
         with image_module.open(path) as image:
-            _check(path, image)
+            _check(path, image, max_pixels)
             exif, profile = image.getexif(), image.info.get("icc_profile") or b""
             image.load()
             upright = ops_module.exif_transpose(image)
@@ -82,16 +112,19 @@ def read_picture(path: str | os.PathLike) -> Picture:
     # Pillow raises a dozen kinds of exception on damaged bytes.
     except Exception as error:
         raise DatasetError(f"{path} is damaged or is no PNG, JPEG or WebP picture.") from error
-    if _ORIENTATION in exif:
-        del exif[_ORIENTATION]
+    if ORIENTATION in exif:
+        del exif[ORIENTATION]
     return Picture(*_pixels(upright), exif.tobytes() if len(exif) else b"", profile)
 
 
-def _check(path, image):
+def _check(path, image, max_pixels):
     if image.format not in _FORMATS:
         raise DatasetError(f"{path} is a {image.format} file. Accepted: PNG, JPEG, WebP.")
-    if image.width * image.height > _MOST_PIXELS:
-        raise DatasetError(f"{path} has {image.width}×{image.height} pixels, more than 2²⁸.")
+    if image.width * image.height > max_pixels:
+        raise DatasetError(
+            f"{path} has {image.width}×{image.height} pixels, more than max_pixels={max_pixels:,}: "
+            "make the picture smaller or raise `max_pixels`."
+        )
     if getattr(image, "n_frames", 1) > 1:
         raise DatasetError(f"{path} is an animation of {image.n_frames} pictures.")
     if any("16" in str(part[3]) for part in image.tile) and image.mode not in _SIXTEEN_BITS_GREY:

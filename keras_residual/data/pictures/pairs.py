@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.bicubic import luminance, reduced
-from keras_residual.data.pictures.files import PICTURE_SUFFIXES, pillow, read_picture
-from keras_residual.data.splits import DatasetError
+from keras_residual.data.pictures.files import (
+    ORIENTATION,
+    PICTURE_SUFFIXES,
+    files_below,
+    pillow,
+    read_picture,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 # Bicubic reduction sees two reduced pixels to each side.
 _MARGIN = 3
 _IN_MEMORY_BYTES = 2**30
+_NAMED = 100
 
 
 class ImagePairs:
@@ -164,14 +171,24 @@ class ImagePairs:
         return small[tuple(inside)], large[tuple(exact)]
 
     def check_sizes(self, patch_size: int) -> None:
-        """Raises a DatasetError if a reduced picture is smaller than a patch, by files' headers."""
+        """Raises a DatasetError that names all pictures too small for a patch, or damaged ones.
+
+        Sizes are those of the files' headers.
+        """
+        wrong = []
         for index, item in enumerate(self._items):
-            size = item.shape[:2] if isinstance(item, np.ndarray) else _size_in_file(item)
+            try:
+                size = item.shape[:2] if isinstance(item, np.ndarray) else _size_in_file(item)
+            except DatasetError as error:
+                wrong.append(str(error))
+                continue
             if min(size) // self.scale < patch_size:
-                raise DatasetError(
+                wrong.append(
                     f"{self.name(index)} is {size[1]}×{size[0]} pixels, too small for patches of "
                     f"patch_size={patch_size} at scale {self.scale}."
                 )
+        if wrong:
+            raise DatasetError(" ".join(wrong[:_NAMED]))
 
 
 def _items(source) -> list[Path | np.ndarray]:
@@ -179,8 +196,7 @@ def _items(source) -> list[Path | np.ndarray]:
         folder = Path(source).expanduser()
         if not folder.is_dir():
             raise DatasetError(f"{folder} is no folder of PNG, JPEG or WebP pictures.")
-        files = sorted(path for path in folder.rglob("*") if not path.name.startswith("."))
-        source = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+        source = [path for path in files_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES]
         if not source:
             raise DatasetError(f"{folder} holds no PNG, JPEG or WebP pictures.")
     valid = isinstance(source, Sequence) and len(source) > 0
@@ -199,11 +215,12 @@ def _is_picture(item) -> bool:
 
 
 def _size_in_file(path: Path) -> tuple[int, int]:
-    """The height and width in a file's header."""
+    """The height and width in a file's header, of the picture turned upright."""
     image_module, _ = pillow()
     try:
         with image_module.open(path) as image:
-            return image.height, image.width
+            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            return (image.width, image.height) if turned else (image.height, image.width)
     except Exception as error:
         raise DatasetError(f"{path} is damaged or is no picture.") from error
 

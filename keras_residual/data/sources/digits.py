@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_residual.data.dataset import Dataset
+from keras_residual.data.dividing import stratified
 from keras_residual.data.sources.arrays import ARRAY_NAMES
-from keras_residual.data.splits import ArraySplit, stratified
+from keras_residual.data.splits import ArraySplit
 
 WHITE = 16
 _TEST_FRACTION, _SEED = 0.2, 0
@@ -28,7 +29,7 @@ def write_asset(path: str | os.PathLike) -> None:
     """Makes `digits.npz`, the file in this package, from the digits of scikit-learn.
 
     A stratified 1,437 / 360 division of `sklearn.datasets.load_digits()` with seed 0 by
-    `keras_residual.data.splits.stratified`, pixels 0..16 as uint8, in the original order. The
+    `keras_residual.data.dividing.stratified`, pixels 0..16 as uint8, in the original order. The
     division mixes the writers, as the file does not tell them.
 
     Args:

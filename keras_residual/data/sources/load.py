@@ -1,25 +1,31 @@
 """From the name of a dataset, a file, a folder or arrays to a `Dataset`."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_residual import _checks
 from keras_residual.data.dataset import Dataset
-from keras_residual.data.sources.arrays import ACCEPTED_NPZ, from_npz, from_tuple
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.pictures.headers import LARGEST_PICTURE
+from keras_residual.data.sources import tables
+from keras_residual.data.sources.arrays import from_tuple
 from keras_residual.data.sources.digits import digits
 from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
+from keras_residual.data.sources.labelled_pictures import from_csv, from_frame, from_two_tables
 from keras_residual.data.sources.mnist_files import (
     ACCEPTED_MNIST,
     from_mnist_files,
     has_mnist_files,
 )
+from keras_residual.data.sources.npz import ACCEPTED_NPZ, from_npz
+from keras_residual.data.sources.options import Options, with_options_of
 from keras_residual.data.sources.tfds import from_builder, from_tfds
-from keras_residual.data.splits import DatasetError
+from keras_residual.data.sources.ts_files import ACCEPTED_TS, from_ts, ts_files
 
 ACCEPTED = (
     f"'digits', a TFDS name such as 'cifar10', {ACCEPTED_NPZ}, {ACCEPTED_FOLDER}, "
-    f"{ACCEPTED_MNIST}, or a tuple of arrays"
+    f"{tables.ACCEPTED_TABLE}, {ACCEPTED_MNIST}, {ACCEPTED_TS}, or a tuple of arrays"
 )
 
 
@@ -36,28 +42,44 @@ def npz_places(name: str) -> list[Path]:
 
 
 def _from_path_or_name(
-    source: str | os.PathLike,
-    data_dir: str | os.PathLike | None,
-    test_fraction: float,
-    seed: int,
+    source: str | os.PathLike, data_dir: str | os.PathLike | None, options: Options
 ) -> Dataset:
     name = os.fspath(source)
     path = Path(name).expanduser()
     if path.suffix == ".npz":
-        return from_npz(path)
-    if path.is_dir() and has_mnist_files(path):
-        return from_mnist_files(path)
+        return from_npz(path, options=options)
     if path.is_dir():
-        return from_folder(path, test_fraction, seed)
+        return _from_folder(path, options)
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
+        return from_csv(path, options)
+    if path.is_file() and path.suffix.lower() == ".ts":
+        return from_ts(path, options)
     if path.is_file():
         raise DatasetError(f"{path} is not a dataset. Accepted: {ACCEPTED}.")
-    if not isinstance(source, str) or path.is_absolute() or name.startswith((".", "~")):
+    is_name = isinstance(source, str) and not path.is_absolute() and path.suffix != ".csv"
+    if not is_name or name.startswith((".", "~")):
         raise DatasetError(f"{path} does not exist. Accepted: {ACCEPTED}.")
     places = npz_places(name)
     for place in places:
         if place.is_file():
-            return from_npz(place, name)
-    return from_tfds(name, data_dir, test_fraction, places)
+            return from_npz(place, name, options)
+    return from_tfds(name, data_dir, options.test_fraction, places)
+
+
+def _from_folder(folder: Path, options: Options) -> Dataset:
+    if has_mnist_files(folder):
+        return from_mnist_files(folder, options)
+    if series := ts_files(folder):
+        return from_ts(series[0], options)
+    train = folder / "train.csv"
+    for name in tables.HELD_OUT if train.is_file() else ():
+        if (folder / f"{name}.csv").is_file():
+            return from_two_tables(train, folder / f"{name}.csv", options)
+    found = sorted(folder.glob("*.csv"))
+    # A table beside folders by class may be about anything.
+    if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
+        return from_csv(found[0], options)
+    return from_folder(folder, options)
 
 
 def load(
@@ -66,8 +88,17 @@ def load(
     data_dir: str | os.PathLike | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    examples: str = "auto",
+    label_kind: str = "auto",
+    files: str | None = None,
+    labels: str | Sequence[str] | None = None,
+    group: str | Callable | None = None,
+    folder: str | os.PathLike | None = None,
+    damaged: str = "raise",
+    max_bytes: int = 2**31,
+    max_pixels: int = LARGEST_PICTURE,
 ) -> Dataset:
-    """A dataset from its name, a file, a folder, a TFDS builder or arrays.
+    """A dataset from its name, a file, a folder, a table, a TFDS builder or arrays.
 
     Args:
         source: One of
@@ -76,24 +107,47 @@ def load(
               `$KERAS_RESIDUAL_DATA/NAME.npz` or `~/.keras/datasets/NAME.npz` if there is one, else
               the TensorFlow dataset of that name, from its prepared data or by download. Without a
               network the answer takes no longer than 5 seconds;
-            - the path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` and
-              optionally `label_names`; pickled objects in it are refused;
-            - the path of a folder of PNG or JPEG files, `train/CLASS/...` and `test/CLASS/...` or
-              only `CLASS/...`; a folder that is there goes before a dataset of that name, except
-              `"digits"`;
+            - the path of a folder of PNG or JPEG files, `train/CLASS/...` and `test/CLASS/...` (or
+              `val`) or only `CLASS/...`; a folder that is there goes before a dataset of that name,
+              except `"digits"`;
+            - the path of a CSV file that names pictures, one a row, with a column of labels in
+              words or numbers, several columns of 0 and 1 (or words joined by `|` or `;`), or
+              measurements. A column `split` says train or test, a column `group` what stays
+              together. A folder with `train.csv` and `test.csv` does as well, a pandas data frame
+              too;
+            - the path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, or `x`, `y`,
+              and optionally `label_names` and `groups`; pickled objects in it are refused;
+            - the path of a `NAME_TRAIN.ts` file of the UCR and UEA archives, or its folder;
             - the path of a folder with the four files of MNIST or of a dataset in its format, such
               as Debian's `/usr/share/datasets/fashion-mnist`;
             - a `tfds.core.DatasetBuilder`;
             - arrays: `(x_train, y_train, x_test, y_test)` with the class names as an optional
               fifth, `((x_train, y_train), (x_test, y_test))`, or `(x, y)`;
             - a `Dataset`, returned as it is.
+
+            A name or path may carry the other arguments after a comma, as for the command line:
+            `"labels.csv,group=person,labels=age"`, several columns as `labels=red+green`.
         data_dir: Where TensorFlow Datasets keeps prepared data. Defaults to its own place.
-        test_fraction: Number in (0, 1), the share held out from a source that has no test images
-            of its own; every class in proportion.
-        seed: Integer, decides which images these are.
+        test_fraction: Number in (0, 1), the share held out from a source that has no test examples
+            of its own; every class in proportion, groups undivided.
+        seed: Integer, decides which examples these are.
+        examples: What arrays hold: `"images"`, `"series"`, or `"auto"`, by which two axes are
+            series and more are images.
+        label_kind: `"classes"`, `"multi_label"`, `"regression"`, or `"auto"` to tell it from the
+            labels; an error says where they could be of two kinds.
+        files: Column of a table with the file names. Defaults to the one that looks like it.
+        labels: Column or columns of a table with the labels. Defaults to all others.
+        group: Column of a table, or for folders a function of a file's path, that tells what must
+            not be divided, such as the person in a picture.
+        folder: Where the files of a table are. Defaults to its own folder.
+        damaged: What to do about damaged pictures: `"raise"`, which names them all, or
+            `"leave_out"`, which warns and counts them in the dataset's `left_out`.
+        max_bytes: Most bytes that the arrays of a file may take; no more are read.
+        max_pixels: Most pixels that a picture may have.
 
     Returns:
-        A `Dataset` with `train`, `test`, `class_names`, `num_classes` and `image_shape`.
+        A `Dataset` with `train`, `test`, `class_names`, `num_classes`, `label_kind` and
+        `image_shape`.
 
     Raises:
         DatasetError: A `ValueError` of one line, if the source is missing, damaged or not of an
@@ -106,19 +160,31 @@ def load(
     >>> len(dataset.train), len(dataset.test), dataset.image_shape
     (1437, 360, (8, 8, 1))
     """
-    _checks.integer("seed", seed, 0)
-    if _checks.real("test_fraction", test_fraction, 0, 1, open_end=True) == 0:
-        raise ValueError(
-            f"`test_fraction` must be more than 0. Received: test_fraction={test_fraction!r}"
-        )
+    options = Options(
+        test_fraction=test_fraction,
+        seed=seed,
+        examples=examples,
+        label_kind=label_kind,
+        files=files,
+        labels=labels,
+        group=group,
+        folder=folder,
+        damaged=damaged,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
+    if isinstance(source, str):
+        source, options = with_options_of(source, options)
     if isinstance(source, Dataset):
         return source
     if isinstance(source, str) and source == "digits":
         return digits()
     if isinstance(source, tuple | list):
-        return from_tuple(tuple(source), test_fraction, seed)
+        return from_tuple(tuple(source), options)
     if isinstance(source, str | os.PathLike) and source != "":
-        return _from_path_or_name(source, data_dir, test_fraction, seed)
+        return _from_path_or_name(source, data_dir, options)
     if hasattr(source, "download_and_prepare"):
-        return from_builder(source, test_fraction)
+        return from_builder(source, options.test_fraction)
+    if tables.is_frame(source):
+        return from_frame(source, options)
     raise DatasetError(f"Unknown kind of dataset: {source!r}. Accepted: {ACCEPTED}.")

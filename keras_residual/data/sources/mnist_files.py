@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual.data.dataset import Dataset
+from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import from_arrays
-from keras_residual.data.splits import DatasetError
+from keras_residual.data.sources.options import Options
 
 FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -24,20 +25,26 @@ def has_mnist_files(folder: Path) -> bool:
     return _find(folder, FILES["x_train"]) is not None
 
 
-def from_mnist_files(folder: Path) -> Dataset:
+def from_mnist_files(folder: Path, options: Options | None = None) -> Dataset:
     """A dataset of MNIST's four files, as Fashion-MNIST, KMNIST and others have them, too.
+
+    No more bytes are unpacked than a file's header says, and none if these are more than
+    `options.max_bytes`.
 
     Raises:
         DatasetError: If a file is missing or damaged.
     """
-    arrays = {}
+    options = options or Options()
+    arrays, paths, room = {}, {}, options.max_bytes
     for array, name in FILES.items():
         path = _find(folder, name)
         if path is None:
             raise DatasetError(f"{folder} lacks {name}. Accepted: {ACCEPTED_MNIST}.")
-        arrays[array] = _read(path)
+        arrays[array] = _read(path, 3 if array.startswith("x") else 1, room, options.max_bytes)
+        paths[array] = path.name
+        room -= arrays[array].nbytes
     name = folder.resolve().name.lower().replace("-", "_")
-    return from_arrays(**arrays, name=name, where=str(folder))
+    return from_arrays(**arrays, name=name, where=str(folder), options=options, called=paths)
 
 
 def _find(folder, name):
@@ -45,19 +52,32 @@ def _find(folder, name):
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read(path):
+def _read(path, rank, room, max_bytes):
     """The array in an IDX file: two zeros, the type, the rank, big-endian sizes, the values."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            content = file.read()
-        kind, rank = content[2], content[3]
-        shape = tuple(np.frombuffer(content, ">u4", rank, offset=4).astype(int))
-        values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank)
-        if content[:2] != b"\0\0" or kind != _UNSIGNED_BYTES or values.size != np.prod(shape):
-            raise ValueError("no IDX file of unsigned bytes, or truncated")
+            start = file.read(4)
+            if start[:2] != b"\0\0" or start[2:3] != bytes([_UNSIGNED_BYTES]):
+                raise ValueError("no IDX file of unsigned bytes, or truncated")
+            if start[3] != rank:
+                raise ValueError(f"of rank {start[3]}, not {rank}")
+            shape = tuple(int(side) for side in np.frombuffer(file.read(4 * rank), ">u4", rank))
+            size = 1
+            for side in shape:
+                size *= side
+            if size > room:
+                raise DatasetError(
+                    f"{path} says that it holds {size:,} bytes, with which the files are more than "
+                    f"max_bytes={max_bytes:,}: raise `max_bytes` if that is right."
+                )
+            content = file.read(size)
+            if len(content) < size or file.read(1):
+                raise ValueError("truncated, or longer than its header says")
+    except DatasetError:
+        raise
     # Damaged bytes make gzip, zlib and NumPy raise several kinds of exception.
     except Exception as error:
         raise DatasetError(
             f"{path} cannot be read ({error}). Accepted: {ACCEPTED_MNIST}."
         ) from error
-    return values.reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -6,6 +6,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.data import keyed
 from keras_residual.data.dataset import Dataset
+from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import from_arrays
-from keras_residual.data.splits import DatasetError, Split, default_augmentation
+from keras_residual.data.splits import Split, default_augmentation
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -74,8 +76,21 @@ class StreamSplit(Split):
 
         return stored.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "tuple[StreamSplit, StreamSplit]":
+    def part(self, index: np.ndarray) -> "StreamSplit":
+        raise ValueError(f"A stream has no random access. Received: a part of {self!r}")
+
+    def hold_out(
+        self,
+        fraction: float = 0.1,
+        seed: int = 0,
+        groups: Sequence | None = None,
+        held_out: Sequence | None = None,
+    ) -> "tuple[StreamSplit, StreamSplit]":
         """The stored order's end is held out, whatever the seed: a stream has no random access."""
+        if groups is not None or held_out is not None:
+            raise ValueError(
+                f"`groups` and `held_out` need a split in memory or of files. Received: {self!r}"
+            )
         _checks.real("fraction", fraction, 0, 1, open_end=True)
         boundary = self.count - round(self.count * fraction)
         if "[" in self.split or not 0 < boundary < self.count:

@@ -1,0 +1,78 @@
+"""How a dataset is loaded, as one object that every kind of source takes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from keras_residual import _checks
+from keras_residual.data.pictures.headers import LARGEST_PICTURE
+
+EXAMPLES = ("auto", "images", "series")
+LABELS = ("auto", "classes", "multi_label", "regression")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The checked arguments of `load`, which describes them.
+
+    Attributes:
+        test_fraction: Share held out from a source without test examples.
+        seed: Decides which examples these are.
+        examples: What the examples are, one of `EXAMPLES`.
+        label_kind: What the labels are, one of `LABELS`.
+        files: Column of a table with the files' names.
+        labels: Columns of a table with the labels.
+        group: Column of a table, or a function of a file's path, that tells what stays together.
+        folder: Where the files of a table are.
+        damaged: `"raise"` or `"leave_out"`.
+        max_bytes: Most bytes of the arrays in a file.
+        max_pixels: Most pixels of a picture.
+    """
+
+    test_fraction: float = 0.2
+    seed: int = 0
+    examples: str = "auto"
+    label_kind: str = "auto"
+    files: str | None = None
+    labels: str | Sequence[str] | None = None
+    group: str | Callable | None = None
+    folder: object = None
+    damaged: str = "raise"
+    max_bytes: int = 2**31
+    max_pixels: int = LARGEST_PICTURE
+
+    def __post_init__(self):
+        _checks.integer("seed", self.seed, 0)
+        _checks.real("test_fraction", self.test_fraction, 0, 1, open_start=True, open_end=True)
+        _checks.choice("examples", self.examples, EXAMPLES)
+        _checks.choice("label_kind", self.label_kind, LABELS)
+        _checks.choice("damaged", self.damaged, ("raise", "leave_out"))
+        _checks.integer("max_bytes", self.max_bytes, maximum=2**63)
+        _checks.integer("max_pixels", self.max_pixels)
+
+
+def with_options_of(source: str, options: Options) -> tuple[str, Options]:
+    """Returns what is left of `"NAME,option=value,..."`, and the options with those in it.
+
+    Raises:
+        ValueError: If a value is none of the accepted.
+    """
+    given = {}
+    names = {field.name for field in fields(Options)}
+    while "," in source and not Path(source).expanduser().exists():
+        rest, _, last = source.rpartition(",")
+        name, equals, value = last.partition("=")
+        if not equals or name not in names:
+            break
+        source, given[name] = rest, _read(name, value)
+    return source, replace(options, **given)
+
+
+def _read(name: str, value: str) -> object:
+    if name == "labels" and "+" in value:
+        return tuple(value.split("+"))
+    kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}.get(name, str)
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}") from error

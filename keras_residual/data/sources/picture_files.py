@@ -1,0 +1,207 @@
+"""Splits of picture files: decoded when they are needed, or at once where memory allows."""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.pictures.headers import (
+    LARGEST_PICTURE,
+    is_whole,
+    read_header,
+    upright,
+)
+from keras_residual.data.sources.options import Options
+from keras_residual.data.splits import ArraySplit, Split, default_augmentation
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# A few seconds of decoding: below this every image is read when the dataset is loaded.
+_READ_AT_LOAD_BYTES = 2**28
+_IN_MEMORY_BYTES = 2**30
+_NAMED = 100
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class FileSplit(Split):
+    """Image files, decoded when they are needed.
+
+    Attributes:
+        paths: `(n,)` strings.
+        max_pixels: Most pixels of a picture.
+    """
+
+    paths: np.ndarray
+    max_pixels: int = LARGEST_PICTURE
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        return f"FileSplit({len(self)} images of {self.image_shape})"
+
+    def examples(
+        self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
+    ) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        with tf.init_scope(), tf.device("CPU:0"):
+            paths, labels = tf.convert_to_tensor(self.paths), tf.convert_to_tensor(self.y)
+
+        def read(index: tf.Tensor) -> tuple:
+            path = tf.gather(paths, index)
+            image = tf.numpy_function(self._decode_or_empty, [path], tf.uint8, stateful=False)
+            image.set_shape((None, None, self.image_shape[2]))
+            whole = tf.debugging.Assert(tf.size(image) > 0, ["damaged image file:", path])
+            with tf.control_dependencies([whole]):
+                return tf.identity(image), tf.gather(labels, index), index
+
+        order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle)[:count])
+        return order.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _decode_or_empty(self, path: bytes) -> np.ndarray:
+        """The image, or one without pixels: Python's errors in a graph bury the file's name."""
+        try:
+            return decode(path.decode(), self.image_shape[2], self.max_pixels)
+        except (DatasetError, OSError):
+            return np.zeros((0, 0, self.image_shape[2]), np.uint8)
+
+    def part(self, index: np.ndarray) -> "FileSplit":
+        return replace(self, paths=self.paths[index], **self._labels_of(index))
+
+
+def decode(path: str, channels: int = 0, max_pixels: int = LARGEST_PICTURE) -> np.ndarray:
+    """Reads an image file as `(height, width, channels)` uint8, upright by its EXIF orientation.
+
+    Args:
+        path: A PNG or JPEG file.
+        channels: 1 for grey, 3 for colour, 0 for what the file holds.
+        max_pixels: Most pixels of a picture.
+
+    Raises:
+        DatasetError: If the file is damaged, of another format or too large.
+    """
+    import tensorflow as tf
+
+    header = read_header(path, max_pixels)
+    try:
+        with tf.device("CPU:0"):
+            image = tf.io.decode_image(
+                Path(path).read_bytes(), channels, expand_animations=False
+            ).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise DatasetError(f"{path} is damaged or is not a PNG or JPEG image.") from error
+    return np.ascontiguousarray(upright(image, header.orientation))
+
+
+def check_ends(path: Path, max_pixels: int = LARGEST_PICTURE) -> None:
+    """Raises if a file is not a whole PNG or JPEG, without decoding it."""
+    header = read_header(path, max_pixels)
+    if not is_whole(path, header.format):
+        raise DatasetError(f"{path} is truncated or is not a PNG or JPEG image.")
+
+
+def picture_splits(
+    name: str,
+    parts: Sequence[tuple[Sequence[Path], dict]],
+    options: Options,
+) -> tuple[list[Split], tuple[str, ...]]:
+    """Returns a split of each part's files, and the damaged files that were left out.
+
+    Collections small enough are decoded now, so that damaged files are found before training; of
+    larger ones each file's ends and one image in a thousand are looked at, or all images if damaged
+    ones are to be left out. Images of one size that fit into memory become arrays.
+
+    Args:
+        name: Name of the dataset, which may decide its default augmentation.
+        parts: For each part its files and the fields of its labels, `y` at least.
+        options: How to load.
+
+    Raises:
+        DatasetError: If files are damaged and are not to be left out; the message names them all.
+    """
+    paths = [path for files, _ in parts for path in files]
+    shapes, images, errors = _look_at(paths, options)
+    if errors:
+        _tell(errors, len(paths), options.damaged)
+    whole = np.array([str(path) not in errors for path in paths])
+    channels = 1 if all(shape[2] <= 2 for shape in shapes) else 3
+    sizes = {shape[:2] for shape in shapes}
+    known = images is not None and len(sizes) == 1
+    shape = (*(sizes.pop() if known else (None, None)), channels)
+    splits, start = [], 0
+    for files, labels in parts:
+        kept = whole[start : start + len(files)]
+        index = np.flatnonzero(kept)
+        fields = {**labels, "image_shape": shape, "augmentation": default_augmentation(name, shape)}
+        fields |= {
+            key: labels[key][index] for key in ("y", "groups") if labels.get(key) is not None
+        }
+        if images:
+            taken = np.stack([images[start + place] for place in index])[..., :channels]
+            splits.append(ArraySplit(x=taken, **fields))
+        else:
+            names = np.array([str(files[place]) for place in index])
+            splits.append(FileSplit(paths=names, max_pixels=options.max_pixels, **fields))
+        start += len(files)
+    return splits, tuple(errors)
+
+
+def _look_at(paths: list[Path], options: Options) -> tuple[set, dict | None, dict[str, str]]:
+    """The shapes of images, the images if all fit into memory, and what is wrong with files.
+
+    `None` in place of images where not all were read, an empty dictionary where they do not fit.
+    """
+    errors = {}
+    for path in paths:
+        try:
+            check_ends(path, options.max_pixels)
+        except DatasetError as error:
+            errors[str(path)] = str(error)
+    whole = [place for place, path in enumerate(paths) if str(path) not in errors]
+    size = sum(paths[place].stat().st_size for place in whole)
+    every = size <= _READ_AT_LOAD_BYTES or options.damaged == "leave_out"
+    looked_at = whole if every else whole[:: max(1, len(whole) // 1000)]
+
+    def read(place: int) -> tuple:
+        try:
+            return place, decode(str(paths[place]), max_pixels=options.max_pixels), None
+        except DatasetError as error:
+            return place, None, str(error)
+
+    shapes, images, fits = set(), {}, every
+    with ThreadPoolExecutor() as pool:
+        for place, image, error in pool.map(read, looked_at):
+            if error is not None:
+                errors[str(paths[place])] = error
+                continue
+            shapes.add(image.shape)
+            fits = fits and len(shapes) == 1 and len(paths) * image.size <= _IN_MEMORY_BYTES
+            if fits:
+                images[place] = image
+            else:
+                images.clear()
+    return shapes, images if every else None, errors
+
+
+def _tell(errors: dict[str, str], count: int, damaged: str) -> None:
+    """Raises, or warns that damaged files were left out, and names them."""
+    names = list(errors)
+    several = f"{len(names)} of {count} pictures cannot be used: {', '.join(names[:_NAMED])}"
+    if len(names) > _NAMED:
+        several += f" and {len(names) - _NAMED} more"
+    if damaged == "raise":
+        first = errors[names[0]]
+        raise DatasetError(
+            (first if len(names) == 1 else f"{several} ({first})")
+            + " Mend or remove what is damaged, or leave it out by damaged='leave_out'."
+        )
+    if len(names) == count:
+        raise DatasetError(f"{several}.")
+    warnings.warn(f"{several}. They were left out.", stacklevel=4)
