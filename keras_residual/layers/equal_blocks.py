@@ -7,7 +7,7 @@ from keras import ops
 from keras_residual.layers._loops.blocks import scan, scan_rematerialized
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
-from keras_residual.layers.sublayers import SublayerRow
+from keras_residual.layers.sublayers import SublayerRow, normalizations_in
 
 
 class EqualBlocks(SublayerRow, CompositeLayer):
@@ -113,8 +113,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
 
     def _call_scanned(self, inputs, training):
         template = self._template.layer
-        if template.trainable != self.trainable:
-            template.trainable = self.trainable
+        self._follow_trainable(template)
         trainable, other = template.trainable_variables, template.non_trainable_variables
         variables = self.stacked_weights
         stacked = {id(weight): name for name, weight in named_weights(template).items()}
@@ -142,6 +141,33 @@ class EqualBlocks(SublayerRow, CompositeLayer):
             for name, value in zip(kept, updates, strict=True):
                 variables[name].assign(value)
         return x
+
+    def set_normalization_trainable(self, trainable: bool) -> None:
+        """Sets whether the normalizations of all blocks train; frozen ones keep their statistics.
+
+        Unrolled, they are layers that anybody can set; scanned, this layer has their weights.
+        """
+        blocks = [self._template.layer] if self.scanned else self.blocks
+        for norm in [norm for block in blocks for norm in normalizations_in(block)]:
+            norm.trainable = trainable
+            for weight in norm.weights:
+                if self.scanned and weight.name in ("gamma", "beta"):
+                    self._stacked_of(weight).trainable = trainable
+
+    def _stacked_of(self, weight):
+        prefix = len(self._template.layer.path) + 1
+        return self.stacked_weights[weight.path[prefix:].replace("/", ".")]
+
+    def _follow_trainable(self, template) -> None:
+        """Makes the template compute as the stacked weights are set, which Keras knows alone."""
+        if template.trainable != self.trainable:
+            template.trainable = self.trainable
+        for norm in normalizations_in(template):
+            weights = [w for w in norm.weights if w.name in ("gamma", "beta")]
+            if weights:
+                wanted = self.trainable and any(self._stacked_of(w).trainable for w in weights)
+                if norm.trainable != wanted:
+                    norm.trainable = wanted
 
     def _seeds(self, state, training):
         """Returns one state of a random generator for each block, drawn from that generator.

@@ -1,4 +1,33 @@
-"""Rows of sublayers as attributes, which TensorFlow's checkpoints and SavedModels find."""
+"""Sublayers: rows of them as attributes, which TensorFlow's checkpoints find, and all of them."""
+
+from collections.abc import Iterator
+
+import keras
+
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+)
+
+
+def sublayers_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers that a layer holds in its attributes, as Keras tracks them."""
+    found = {}
+    for value in vars(layer).values():
+        items = value.values() if isinstance(value, dict) else value
+        items = items if isinstance(value, (list, tuple, dict)) else [value]
+        found.update({id(item): item for item in items if isinstance(item, keras.layers.Layer)})
+    return list(found.values())
+
+
+def normalizations_in(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Yields every normalization inside a layer."""
+    for sublayer in sublayers_of(layer):
+        if isinstance(sublayer, NORMALIZATIONS):
+            yield sublayer
+        else:
+            yield from normalizations_in(sublayer)
 
 
 class SublayerRow:

@@ -104,3 +104,78 @@ def test_wrong_arguments_are_named():
         weights.freeze(network(), until="stage9")
     with pytest.raises(ValueError, match="`model` must be a functional Keras model"):
         weights.freeze(keras.layers.Dense(1), until="stage1")
+
+
+class TestNormalizations:
+    @staticmethod
+    def statistics(names):
+        return {name for name in names if "moving" in name}
+
+    @staticmethod
+    def normalized(model):
+        kinds = ("gamma", "beta", "moving_mean", "moving_variance")
+        return {v.path for v in model.weights if v.path.endswith(kinds)}
+
+    @staticmethod
+    def changed(model):
+        model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        before = all_weights(model)
+        model.fit(peers.images((16, 16)), np.array([0, 1]), epochs=2, verbose=0)
+        after = all_weights(model)
+        return {name for name in before if not np.array_equal(before[name], after[name])}
+
+    @pytest.mark.parametrize("name", ["unrolled", "scanned", "scanned_rematerialized"])
+    def test_alone_they_freeze_and_nothing_else(self, name):
+        model = NETWORKS[name]()
+        weights.freeze(model, normalization=True)
+        assert self.changed(model) == {v.path for v in model.weights} - self.normalized(model)
+        images = 5 * peers.images((16, 16)) + 3
+        np.testing.assert_allclose(
+            outputs(model, images, training=True), outputs(model, images), rtol=1e-4, atol=1e-5
+        )
+
+    @pytest.mark.parametrize("name", ["unrolled", "scanned"])
+    def test_they_thaw_again(self, name):
+        model = NETWORKS[name]()
+        every = {v.path for v in model.weights}
+        weights.freeze(model, normalization=True)
+        weights.freeze(model, normalization=False)
+        assert self.changed(model) == every
+        weights.freeze(model, normalization=True)
+        weights.freeze(model, until=None)
+        assert self.changed(model) == every
+
+    def test_what_keras_sets_afterwards_counts(self):
+        model = NETWORKS["scanned"]()
+        weights.freeze(model, normalization=True)
+        model.trainable = False
+        model.trainable = True
+        assert self.changed(model) == {v.path for v in model.weights}
+
+    def test_together_with_layers(self):
+        model = network(execution="scanned")
+        weights.freeze(model, until="stage1", normalization=True)
+        frozen = {v.path for v in model.weights if v.path.startswith(("stem", "stage1"))}
+        every = {v.path for v in model.weights}
+        assert self.changed(model) == every - frozen - self.normalized(model)
+        weights.freeze(model, normalization=False)
+        assert self.changed(model) == every - frozen
+
+    def test_models_inside_models_and_dense_networks(self):
+        shape = {"stem": "conv3", "stem_width": 8, "input_shape": (16, 16, 3)}
+        backbone = kr.DenseNet((2, 2), 4, include_top=False, pooling="avg", **shape)
+        classifier = keras.layers.Dense(2, activation="softmax")
+        model = keras.Sequential([keras.Input((16, 16, 3)), backbone, classifier])
+        weights.freeze(model, normalization=True)
+        assert not self.changed(model) & self.normalized(model)
+
+    def test_other_normalizations(self):
+        model = network(normalization="group", execution="scanned")
+        weights.freeze(model, normalization=True)
+        assert not self.changed(model) & self.normalized(model)
+
+    def test_wrong_arguments_are_named(self):
+        with pytest.raises(ValueError, match="`normalization` must be True or False"):
+            weights.freeze(network(), normalization="yes")
+        with pytest.raises(ValueError, match="`until` must name a layer or be None"):
+            weights.freeze(network())
