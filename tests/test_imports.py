@@ -25,7 +25,7 @@ ALLOWED = {
     "_description": set(),
     "models": {"layers"},
     **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
-    "export": {"layers"},
+    "export": {"layers", "weights"},
     "inference": {"analysis", "data", "export", "models", "weights"},
     # A search runs the whole line, from data to files.
     "tuning": UPPER | {"analysis", "data", "export", "training"},

@@ -21,7 +21,7 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
         path = path / "model.keras"
     if path.is_dir() or path.suffix in (".tflite", ".onnx"):
         artefact = export.load(path)
-        return artefact.predict, artefact.input_shape[1:]
+        return artefact.predict, artefact.predict_shape[1:]
     model = load_keras(path)
     return model.predict_on_batch, tuple(model.input_shape[1:])
 

@@ -44,10 +44,30 @@ def export(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Fix the batch size. Default: any.", min=1)
+        int | None, typer.Option(help="Fix the batch size. Default: any, 1 for phones.", min=1)
     ] = None,
     images: Annotated[
         int | None, typer.Option(help="Held-out images to compare on. Default: all.", min=1)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="phone: a LiteRT file takes RGB pictures and has scaling and labels inside; or "
+            "server. Default: phone where the scaling of pixels is known.",
+        ),
+    ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(help="uint8 or float32, what an int8 file for phones puts out."),
+    ] = None,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Write web/ too: a page to open on a phone, with the camera."),
+    ] = False,
+    tasks_vision: Annotated[
+        Path | None,
+        typer.Option(help="Folder or .tgz of npm's @mediapipe/tasks-vision, for --web."),
     ] = None,
 ) -> None:
     """Write a model for phones and servers, prove that the files compute the same, measure them."""
@@ -64,11 +84,14 @@ def export(
             tuple(format or ("litert",)),
             quantization,
             preprocessing=scaling,
-            include_preprocessing=scaling is not None,
+            include_preprocessing=True if scaling is not None else None,
+            target="phone" if web and target is None else target,
+            outputs=outputs,
             batch_size=batch_size,
             progress=_shown(status),
             **chosen,
         )
+        page = _page(library, report, output, tasks_vision) if web else None
     console.print(_table(report))
     checked = report.rows[0].verification
     if checked.accuracy is not None:
@@ -79,7 +102,26 @@ def export(
     if report.folding is not None:
         console.print(f"{report.folding}.", style="dim", markup=False, soft_wrap=True)
     console.print(f"{bold(f'{output}/')} with README.md and card.json", soft_wrap=True)
+    if page is not None:
+        size = human_bytes(page.bytes)
+        console.print(f"{bold(f'{page.directory}/')} the page, {size}", soft_wrap=True)
+        console.print(
+            f"See it: python -m http.server --directory {page.directory}, then "
+            "http://localhost:8000 (phones need https for the camera)",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
     print_next("benchmark", *(row.path for row in report.rows))
+
+
+def _page(library, report, output, tasks_vision):
+    row = next((row for row in report.rows if row.format == "litert"), None)
+    if row is None:
+        raise ValueError("`--web` needs `--format litert`, the default.")
+    checked = row.verification
+    shown = {"accuracy": checked.accuracy, "samples": checked.samples} if checked.accuracy else {}
+    return library.web_page(row.path, output / "web", tasks_vision, shown)
 
 
 def _shown(status):

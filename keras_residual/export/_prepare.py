@@ -1,14 +1,17 @@
 """The model that is exported: folded, in float32, with its preprocessing, its batch size fixed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_residual.export._arguments import Request
-from keras_residual.export._signature import input_specs, new_inputs, structured
+from keras_residual.export._job import Job
+from keras_residual.export._signature import input_specs, named_outputs, new_inputs, structured
 from keras_residual.export.errors import ExportError
-from keras_residual.export.rewrite.rewrite import Folding, Rewrite
+from keras_residual.export.rewrite.picture import picture_network
+from keras_residual.export.rewrite.quantization_aware import is_quantization_aware
+from keras_residual.export.rewrite.rewrite import Rewrite
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 _HALVES = ("bfloat16", "float16")
@@ -59,21 +62,93 @@ def _compute_types(model):
             yield from _compute_types(layer)
 
 
-def prepared(model: keras.Model, request: Request) -> tuple[keras.Model, Folding | None]:
-    """Returns the model to export, and what was folded."""
-    rewrite = Rewrite(fold=request.fold, float32=True, unrolled=request.formats != ("saved_model",))
-    new = rewrite(model)
-    return with_input(new, request), rewrite.folding() if request.fold else None
+def jobs(model: keras.Model, request, formats, scratch: Path):
+    """Returns each format to write with its job, and what was folded."""
+    names = tuple(row.name for row in formats)
+    rewrite = Rewrite(fold=request.fold, float32=True, unrolled=names != ("saved_model",))
+    network = rewrite(model)
+    folding = rewrite.folding() if request.fold else None
+    made, found = {}, []
+    for row in formats:
+        picture = request.picture_for(row)
+        if picture not in made:
+            make = _server_job if picture is None else _phone_job
+            folder = scratch / f"{len(made)}"
+            folder.mkdir()
+            made[picture] = make(model, network, request, folder)
+        quantization = row.quantization(request.quantization)
+        found.append((row, replace(made[picture], quantization=quantization)))
+    return found, folding
 
 
-def with_input(model: keras.Model, request: Request) -> keras.Model:
-    """Returns a model with the preprocessing and the batch size asked for."""
+def _server_job(model, network, request, folder):
+    network = with_input(network, request)
+    samples = request.samples(request.representative_data, request.batch_size)
+    return _job(model, network, request, folder, samples)
+
+
+def _phone_job(model, network, request, folder):
+    picture, size = request.picture, request.batch_size or 1
+    (name,) = request.inputs
+    logits = picture.float_softmax and not is_quantization_aware(model)
+    made = picture_network(network, picture.scaling, size, logits)
+    data = {
+        name: picture.pixels.pixels_of("representative_data", request.representative_data[name])
+    }
+    samples = request.samples(data, size)
+    fields = {"picture": picture, "is_logits": made.is_logits}
+    return replace(_job(model, made.network, request, folder, samples), **fields)
+
+
+def _job(model, network, request, folder, samples):
+    return Job(
+        model=model,
+        network=network,
+        inputs=input_specs(network),
+        outputs=tuple(named_outputs(network.output)),
+        samples=samples,
+        data=request.representative_data,
+        scratch=folder,
+        picture=None,
+        is_logits=False,
+        preprocessing=request.preprocessing,
+        included=request.include_preprocessing,
+        quantization=None,
+        integer_io=request.integer_io,
+        opset=request.opset,
+        labels=request.labels,
+        batch_size=request.batch_size,
+    )
+
+
+def ranged(model: keras.Model, job: Job) -> keras.Model:
+    """Returns a quantization-aware model in the converter's form with a job's beginning."""
+    if job.picture is not None:
+        return picture_network(model, job.picture.scaling, job.batch_size or 1).network
+    return _beginning_with(
+        model, job.preprocessing if job.included else {}, job.batch_size, input_specs(model)
+    )
+
+
+def with_input(model: keras.Model, request, fixed: bool = True) -> keras.Model:
+    """Returns a model with the preprocessing and the batch size asked for.
+
+    Args:
+        model: A functional model.
+        request: What to write.
+        fixed: Whether the batch size is fixed, if one was asked for.
+    """
     layers = request.preprocessing if request.include_preprocessing else {}
-    if not layers and request.batch_size is None:
+    size = request.batch_size if fixed else None
+    return _beginning_with(model, layers, size, request.inputs)
+
+
+def _beginning_with(model, layers, batch_size, specs):
+    if not layers and batch_size is None:
         return model
-    inputs = new_inputs(model, request.batch_size)
+    inputs = new_inputs(model, batch_size, specs)
     prepared = {name: layers[name](x) if name in layers else x for name, x in inputs.items()}
-    for name, spec in input_specs(model).items():
+    for name, spec in specs.items():
         if tuple(prepared[name].shape[1:]) != spec.shape[1:]:
             raise ExportError(
                 f"`preprocessing` must keep the input's shape. Received: a layer that turns "
@@ -81,8 +156,3 @@ def with_input(model: keras.Model, request: Request) -> keras.Model:
             )
     outputs = model(structured(model, prepared.values()))
     return keras.Model(structured(model, inputs.values()), outputs, name=model.name)
-
-
-def without_batch_size(model: keras.Model, request: Request) -> keras.Model:
-    """Returns a model with the preprocessing asked for, for any batch size."""
-    return with_input(model, replace(request, batch_size=None))

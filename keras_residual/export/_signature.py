@@ -35,7 +35,7 @@ def input_specs(model: keras.Model) -> dict[str, InputSpec]:
     They are the keys of a dict that the model takes, or the names of its tensors.
     """
     keys, specs = {}, {}
-    if _takes_dict(model):
+    if takes_dict(model):
         keys = {id(tensor): key for key, tensor in model.input.items()}
     for index, tensor in enumerate(model.inputs):
         name = re.sub(r"\W", "_", keys.get(id(tensor), tensor.name), flags=re.ASCII)
@@ -53,7 +53,8 @@ def structured(model: keras.Model, values: Iterable):
     return keras.tree.pack_sequence_as(structure, list(values))
 
 
-def _takes_dict(model):
+def takes_dict(model: keras.Model) -> bool:
+    """Returns whether a model takes its inputs by name."""
     return not isinstance(model, keras.Sequential) and isinstance(model.input, dict)
 
 
@@ -70,6 +71,13 @@ def named_outputs(outputs) -> dict:
     return named
 
 
+def outputs_of(model: keras.Model) -> dict:
+    """Returns a model's output tensors by name."""
+    # A sequential model does not know `output` before it is called.
+    sequential = isinstance(model, keras.Sequential)
+    return named_outputs(model.outputs[0] if sequential else model.output)
+
+
 def flat_outputs(outputs):
     """Returns outputs as they are, or by name where they are nested, which signatures cannot be."""
     values = outputs.values() if isinstance(outputs, dict) else outputs
@@ -77,11 +85,11 @@ def flat_outputs(outputs):
     return named_outputs(outputs) if nests else outputs
 
 
-def new_inputs(model: keras.Model, batch_size: int | None = None) -> dict:
+def new_inputs(model: keras.Model, batch_size: int | None = None, specs=None) -> dict:
     """Returns `keras.Input`s like a model's, by name."""
     return {
         name: keras.Input(batch_shape=(batch_size, *spec.shape[1:]), dtype=spec.type, name=name)
-        for name, spec in input_specs(model).items()
+        for name, spec in (specs or input_specs(model)).items()
     }
 
 
@@ -138,21 +146,6 @@ def _mismatch(argument, specs, received, ordered=True):
 def _described(data):
     shape = getattr(data, "shape", None)
     return type(data).__name__ if shape is None else f"an array of shape {tuple(shape)}"
-
-
-def fitting(argument: str, model: keras.Model, data) -> dict[str, np.ndarray]:
-    """Returns data for a model in its inputs' types, or raises a ValueError as above."""
-    specs = input_specs(model)
-    arrays = arrays_by_name(argument, specs, data, ordered=not _takes_dict(model))
-    for name, spec in specs.items():
-        given = arrays[name].dtype
-        kind = "f" if given.name == "bfloat16" else given.kind
-        if kind not in ("biuf" if spec.is_floating else "biu"):
-            raise ValueError(
-                f"`{argument}` must hold numbers that {spec.type} holds. Received: {given}"
-            )
-        arrays[name] = arrays[name].astype("float32" if spec.is_floating else spec.type, copy=False)
-    return arrays
 
 
 def rows_of(arrays: dict[str, np.ndarray], start: int, stop: int) -> dict[str, np.ndarray]:

@@ -1,152 +1,165 @@
-"""One artefact of each format, from the model prepared for it."""
+"""The writer of each format, from a `Job` to a file."""
 
 import shutil
-from pathlib import Path
 
-import keras
 import numpy as np
 
-from keras_residual.export._arguments import Request
-from keras_residual.export._prepare import is_sequence_model, with_input
-from keras_residual.export._signature import input_specs, named_outputs
+from keras_residual.export import _prepare
+from keras_residual.export._job import Job
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats import jax as jax_file
 from keras_residual.export.formats import onnx as onnx_file
-from keras_residual.export.formats import saved_model
-from keras_residual.export.formats.litert import litert, lstm
+from keras_residual.export.formats import saved_model as saved_model_folder
+from keras_residual.export.formats.litert import finish, lstm
+from keras_residual.export.formats.litert import litert as litert_file
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
+from keras_residual.export.proof.delegates import refusals
+from keras_residual.export.quantizations import INTEGERS
 from keras_residual.export.rewrite.quantization_aware import for_converter, is_quantization_aware
 from keras_residual.layers.image_normalization import ImageNormalization
 
 
-class Writer:
-    """Writes a model in any format.
+def saved_model(job: Job, path) -> None:
+    """Writes a SavedModel."""
+    shutil.copytree(_source(job), path)
 
-    Args:
-        model: The model as it was given.
-        prepared: The model folded, with its preprocessing and batch size.
-        request: What to write.
-        scratch: A folder for what the conversion needs.
-    """
 
-    def __init__(self, model: keras.Model, prepared: keras.Model, request: Request, scratch: Path):
-        self.model, self.prepared, self.request = model, prepared, request
-        self._scratch = scratch
+def onnx(job: Job, path) -> None:
+    """Writes an ONNX file."""
+    _check_sizes(job, "onnx")
+    onnx_file.write(job.network, path, job.quantization, job.samples, job.opset, job.labels)
 
-    def write(self, format: str, path: Path) -> None:
-        """Writes one format to `path`."""
-        writers = {
-            "saved_model": self._saved_model,
-            "litert": self._litert,
-            "onnx": self._onnx,
-            "jax": lambda path: jax_file.write(self.prepared, path),
-        }
-        writers[format](path)
 
-    def _saved_model(self, path):
-        shutil.copytree(self._source(), path)
+def jax(job: Job, path) -> None:
+    """Writes a file of `jax.export`."""
+    jax_file.write(job.network, path)
 
-    def _source(self):
-        """Returns a SavedModel of the prepared model, written once."""
-        source = self._scratch / "saved_model"
-        if not source.exists():
-            saved_model.write(self.prepared, source)
-        return source
 
-    def _litert(self, path):
-        self._check_sizes("litert")
-        if is_sequence_model(self.model):
-            self._sequences(path)
-        elif is_quantization_aware(self.model):
-            self._learned_ranges(path)
-        else:
-            litert.write(
-                self._source(),
-                path,
-                self.request.quantization,
-                self.request.samples(),
-                self.request.integer_io and self._floating_inputs(),
-            )
-        path.write_bytes(self._with_metadata(path.read_bytes()))
+def litert(job: Job, path) -> tuple:
+    """Writes a LiteRT file and returns what delegates would not take of it."""
+    _check_sizes(job, "litert")
+    if _prepare.is_sequence_model(job.model):
+        _sequences(job, path)
+    elif is_quantization_aware(job.model):
+        _learned_ranges(job, path)
+    else:
+        kinds = _kinds(job)
+        litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
+    content = path.read_bytes()
+    if job.picture is not None and job.picture.input_type == "uint8":
+        content = finish.with_whole_pixels(content)
+    if job.is_logits:
+        content = finish.with_softmax(content)
+    path.write_bytes(_with_metadata(job, content))
+    # Files of integers lose the names of layers in the line above.
+    return refusals(content)
 
-    def _learned_ranges(self, path):
-        if self.request.quantization != "int8":
-            raise ExportError(
-                'A quantization-aware model becomes a LiteRT file with quantization="int8" only. '
-                f"Received: quantization={self.request.quantization!r}"
-            )
-        source = self._scratch / "ranges"
-        saved_model.write(with_input(for_converter(self.model), self.request), source)
-        litert.write(source, path, "int8", None, self.request.integer_io)
 
-    def _sequences(self, path):
-        if self.request.include_preprocessing:
-            raise ExportError(
-                "LiteRT files of LSTM models have no preprocessing. "
-                "Received: include_preprocessing=True"
-            )
-        if len(self.model.inputs) > 1:
-            raise ExportError(
-                "LiteRT files of LSTM models have one input; export the parts, models of one input "
-                f"each. Received: {self.model.name!r} with {', '.join(input_specs(self.model))}"
-            )
-        (data,) = self.request.representative_data.values()
-        lstm.write(
-            self.model,
-            path,
-            batch_size=self.request.batch_size or 1,
-            steps=self.model.inputs[0].shape[1] or data.shape[1],
-            quantization=self.request.quantization,
-            representative_data=data,
+def _source(job):
+    """Returns a SavedModel of the network, written once."""
+    source = job.scratch / "saved_model"
+    if not source.exists():
+        saved_model_folder.write(job.network, source)
+    return source
+
+
+def _kinds(job):
+    """Returns the types of a LiteRT file's input and output, `None` for floating point."""
+    if job.picture is not None:
+        kinds = (job.picture.input_type, job.picture.output_type)
+        return tuple(None if kind == "float32" else kind for kind in kinds)
+    floating = all(spec.is_floating for spec in job.inputs.values())
+    if job.quantization not in INTEGERS or not job.integer_io or not floating:
+        return None, None
+    kind = "int8" if job.quantization == "int8" else "int16"
+    return kind, kind
+
+
+def _learned_ranges(job, path):
+    if job.quantization != "int8":
+        raise ExportError(
+            'A quantization-aware model becomes a LiteRT file with quantization="int8" only. '
+            f"Received: quantization={job.quantization!r}"
         )
+    source = job.scratch / "ranges"
+    saved_model_folder.write(_prepare.ranged(for_converter(job.model), job), source)
+    litert_file.write(source, path, "int8", None, *_kinds(job))
 
-    def _onnx(self, path):
-        self._check_sizes("onnx")
-        request = self.request
-        onnx_file.write(
-            self.prepared,
-            path,
-            request.quantization,
-            request.samples(),
-            request.opset,
-            request.labels,
+
+def _sequences(job, path):
+    if job.included:
+        raise ExportError(
+            "LiteRT files of LSTM models have no preprocessing. "
+            "Received: include_preprocessing=True"
         )
-
-    def _check_sizes(self, format):
-        if self.request.quantization not in litert.INTEGERS or is_sequence_model(self.model):
-            return
-        for name, spec in input_specs(self.prepared).items():
-            if None in spec.shape[1:]:
-                raise ExportError(
-                    f'quantization="{self.request.quantization}" needs a fixed input size in '
-                    f"{format}; build the model with one. Received: {name!r} of {spec}"
-                )
-
-    def _floating_inputs(self):
-        return all(spec.is_floating for spec in input_specs(self.prepared).values())
-
-    def _with_metadata(self, content):
-        return add_metadata(
-            content,
-            self.model.name,
-            f"{type(self.model).__name__} exported by keras_residual",
-            inputs=[self._described(*item) for item in input_specs(self.prepared).items()],
-            outputs=list(named_outputs(self.prepared.output)),
-            labels=self.request.labels,
-            keep_names=self.request.quantization not in litert.INTEGERS,
+    if len(job.inputs) > 1:
+        raise ExportError(
+            "LiteRT files of LSTM models have one input; export the parts, models of one input "
+            f"each. Received: {job.model.name!r} with {', '.join(job.inputs)}"
         )
+    (data,) = job.data.values()
+    lstm.write(
+        job.model,
+        path,
+        batch_size=job.batch_size or 1,
+        steps=job.model.inputs[0].shape[1] or data.shape[1],
+        quantization=job.quantization,
+        representative_data=data,
+    )
 
-    def _described(self, name, spec):
-        channels = spec.shape[-1] if len(spec.shape) == 4 else None
-        return InputMetadata(name, channels, *self._normalization(name))
 
-    def _normalization(self, name):
-        """Returns what to subtract and divide by before the file, in units of its raw input."""
-        layer = self.request.preprocessing.get(name)
-        if not isinstance(layer, ImageNormalization):
-            return None, None
-        if self.request.include_preprocessing:
-            return np.zeros(len(layer.mean)), np.ones(len(layer.mean))
-        if layer.channels != "rgb":
-            return None, None
-        return np.multiply(layer.mean, layer.divisor), np.multiply(layer.std, layer.divisor)
+def _check_sizes(job, format):
+    if job.quantization not in INTEGERS or _prepare.is_sequence_model(job.model):
+        return
+    for name, spec in job.inputs.items():
+        if None in spec.shape[1:]:
+            raise ExportError(
+                f'quantization="{job.quantization}" needs a fixed input size in '
+                f"{format}; build the model with one. Received: {name!r} of {spec}"
+            )
+
+
+def _with_metadata(job, content):
+    return add_metadata(
+        content,
+        job.model.name,
+        f"{type(job.model).__name__} exported by keras_residual",
+        inputs=[_described(job, *item) for item in job.inputs.items()],
+        outputs=job.outputs,
+        labels=job.labels,
+        keep_names=job.quantization not in INTEGERS,
+        facts=_facts(job),
+    )
+
+
+def _facts(job):
+    if job.picture is None:
+        return None
+    picture = job.picture
+    pixels = {"matrix": picture.pixels.matrix, "mean": picture.pixels.mean}
+    fit = {"fit": picture.fit, "crop": picture.crop, "task": picture.task}
+    return {
+        "name": job.model.name,
+        "pixels": pixels,
+        **fit,
+        "softmax": "float32" if picture.float_softmax else "inside",
+    }
+
+
+def _described(job, name, spec):
+    if job.picture is not None:
+        return InputMetadata(name, 3, (0.0,), (1.0,))
+    channels = spec.shape[-1] if len(spec.shape) == 4 else None
+    return InputMetadata(name, channels, *_normalization(job, name))
+
+
+def _normalization(job, name):
+    """Returns what to subtract and divide by before the file, in units of its raw input."""
+    layer = job.preprocessing.get(name)
+    if not isinstance(layer, ImageNormalization):
+        return None, None
+    if job.included:
+        return np.zeros(len(layer.mean)), np.ones(len(layer.mean))
+    if layer.channels != "rgb":
+        return None, None
+    return np.multiply(layer.mean, layer.divisor), np.multiply(layer.std, layer.divisor)

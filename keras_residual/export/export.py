@@ -1,7 +1,7 @@
 """From a Keras model to artefacts for other runtimes."""
 
-import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import keras
 
-from keras_residual._files import replacing
-from keras_residual.export import _arguments, _prepare, _write
-from keras_residual.export._arguments import FORMATS, UNQUANTIZED
-from keras_residual.export._signature import input_specs, named_outputs
+from keras_residual.export import _prepare, _tensorflow
+from keras_residual.export._publish import published
+from keras_residual.export._request import checked_request
+from keras_residual.export._signature import outputs_of
 from keras_residual.export.errors import ExportError
 from keras_residual.export.proof import card
 from keras_residual.export.proof.artefact import load
@@ -20,7 +20,7 @@ from keras_residual.export.proof.benchmark import benchmark
 from keras_residual.export.proof.report import ExportReport, ExportRow
 from keras_residual.export.proof.verify import verify
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["export"]
 
 # Largest difference allowed, as the length of the difference over that of the model's outputs.
 TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.15, "int16x8": 0.15, "int8": 0.4}
@@ -38,7 +38,9 @@ def export(
     *,
     evaluation_data: tuple | None = None,
     preprocessing=None,
-    include_preprocessing: bool = False,
+    include_preprocessing: bool | None = None,
+    target: str | None = None,
+    outputs: str | None = None,
     labels: Sequence[str] | str | os.PathLike | None = None,
     batch_size: int | None = None,
     integer_io: bool = True,
@@ -56,6 +58,14 @@ def export(
     `README.md`. Each artefact is run in its own runtime and compared with the model. All of them
     appear under their names at the end, or none does.
 
+    A LiteRT file of an image classifier is ready for phones where it is known how its pixels are
+    scaled: from published weights, from a training by this package, from `preprocessing`, or from
+    a scaling layer at its beginning. It takes one RGB picture with pixels 0…255 (uint8 in a file of
+    integers), has the scaling and the labels inside, and runs as it is in MediaPipe's tasks and
+    Android's task library; grey networks take RGB as well. `Artefact.predict` still takes what the
+    model takes, or uint8 pictures. Other formats, and models of which it is not known, take what
+    the model takes.
+
     Models with a `ResidualLSTM` become LiteRT files of fused operations where the format has them
     (`export.lstm`), with a fixed batch and number of steps.
 
@@ -70,18 +80,30 @@ def export(
             `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel and a file of JAX stay
             float32.
         representative_data: `(n, ...)` inputs as the model will see them, for several inputs a
-            tuple in their order or a dict by their names. The first 200 decide the ranges of
-            integers, and the comparison is made with them. Without them it is made with random
-            numbers.
-        evaluation_data: Optional pair of such inputs and their classes; the card then has
-            accuracies.
+            tuple in their order or a dict by their names; or a `tf.data.Dataset`, a generator, or a
+            function that returns one (as TFLite's converter takes), of batches or single inputs.
+            The first 200 decide the ranges of integers, and the comparison is made with them.
+            Without them it is made with random numbers.
+        evaluation_data: Optional pair of such arrays and their classes; the card then has
+            accuracies. For phones also a pair of a list of photographs of any sizes, paths or
+            uint8 arrays, and their classes: the card then has the accuracy of photographs that are
+            stretched to the input's size, and of those that are cropped.
         preprocessing: What turns raw inputs into the model's: a layer such as
-            `layers.ImageNormalization`, or a `weights.Preprocessing`; for several inputs a dict of
-            these by name. It is written down in the card and a LiteRT file's metadata.
-        include_preprocessing: Whether the artefacts do it themselves; all data are raw then.
-            Without `preprocessing` it is that of ImageNet, `layers.ImageNormalization()`.
+            `layers.ImageNormalization` or `keras.layers.Rescaling`, a `weights.Preprocessing`, the
+            name of published weights or a mode (`"caffe"`, `"tf"`, `"torch"`); for several inputs a
+            dict of these by name. It is written down in the card and a LiteRT file's metadata.
+        include_preprocessing: Whether all artefacts do it themselves; all data are raw then.
+            Without `preprocessing` it is that of the model's weights. `None`, the default: LiteRT
+            files for phones do, and data are as the model takes them.
+        target: `"phone"` or `"server"`, which leaves a LiteRT file's input as the model's. Defaults
+            to `None`: `"phone"` where it is possible and `include_preprocessing` is not `False`.
+        outputs: `"uint8"` or `"float32"`, what a LiteRT file for phones puts out. Defaults to
+            uint8 for `"int8"`, and to float32 for floating point and where integers would blur the
+            probabilities of more than 256 classes.
         labels: Names of the outputs, or a file with one a line; packed into LiteRT and ONNX files.
-        batch_size: Positive integer to fix it. Defaults to any, `1` for LSTM models as LiteRT.
+            Defaults to the class names that the model knows.
+        batch_size: Positive integer to fix it. Defaults to any, `1` for phones and LSTM models as
+            LiteRT.
         integer_io: Whether a LiteRT file of integers takes and gives integers. Defaults to `True`.
         opset: Version of ONNX' operations. Defaults to the converter's.
         fold: Whether to `fold` the model first. Defaults to `True`.
@@ -89,7 +111,7 @@ def export(
             the model's outputs. Defaults to 1e-4 for float32, 0.01 for float16, 0.15 for
             `"dynamic"` and `"int16x8"`, 0.4 for `"int8"`.
         measure: Whether to measure latency and memory for the card, in a process of its own.
-        progress: Optional function that is told each step before it begins.
+        progress: Optional function that is called with each step before it begins.
 
     Returns:
         An `ExportReport`: path, size, differences and operations of each artefact.
@@ -110,23 +132,25 @@ def export(
     if given is None and evaluation_data is not None:
         given = evaluation_data[0]
     model = _prepare.functional(model, given)
-    request = _arguments.Request(
-        formats,
-        quantization,
-        representative_data,
-        evaluation_data,
-        preprocessing,
-        include_preprocessing,
-        labels,
-        batch_size,
-        integer_io,
-        opset,
-        fold,
-        tolerance,
-        measure,
-    )
-    request = request.checked(model)
-    return _Export(model, Path(directory), request, progress or _silent).run()
+    arguments = {
+        "formats": formats,
+        "quantization": quantization,
+        "representative_data": representative_data,
+        "evaluation_data": evaluation_data,
+        "preprocessing": preprocessing,
+        "include_preprocessing": include_preprocessing,
+        "target": target,
+        "outputs": outputs,
+        "labels": labels,
+        "batch_size": batch_size,
+        "integer_io": integer_io,
+        "opset": opset,
+        "fold": fold,
+        "tolerance": tolerance,
+        "measure": measure,
+    }
+    request = checked_request(model, **arguments)
+    return _Export(model, Path(directory), request, arguments, progress or _silent).run()
 
 
 def _silent(step):
@@ -136,70 +160,84 @@ def _silent(step):
 class _Export:
     """One export at work."""
 
-    def __init__(self, model, directory, request, progress):
+    def __init__(self, model, directory, request, arguments, progress):
         self.model, self.directory, self.request = model, directory, request
-        self.progress = progress
-        self.reference = _prepare.without_batch_size(model, request)
+        self.arguments, self.progress = arguments, progress
+        self.not_rebuilt = None
+        self.reference = _prepare.with_input(model, request, fixed=False)
         self.half = _prepare.half_precision(model)
 
     def run(self) -> ExportReport:
-        new = not self.directory.exists()
-        try:
-            return self._run()
-        except BaseException:
-            if new:
-                with contextlib.suppress(OSError):
-                    self.directory.rmdir()
-            raise
-
-    def _run(self):
-        self._check_writable()
-        self.progress("Folding normalizations" if self.request.fold else "Preparing the model")
-        prepared, folding = _prepare.prepared(self.model, self.request)
-        with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as partials:
-            writer = _write.Writer(self.model, prepared, self.request, Path(scratch))
-            rows = []
-            for format in self.request.formats:
-                path = self.directory / self.request.file_name(format)
-                partial = partials.enter_context(replacing(path))
-                self.progress(f"Writing {path.name}")
-                writer.write(format, partial)
-                rows.append(replace(self._row(format, partial), path=path))
-        report = ExportReport(self.model.name, tuple(rows), folding, self._notes())
-        card.write(self.directory, self.model, report, **self._facts(prepared))
+        with published(self.directory) as staging, tempfile.TemporaryDirectory() as scratch:
+            rows, folding = self._write(staging, Path(scratch))
+            report = ExportReport(self.model.name, tuple(rows), folding, self._notes())
+            card.write(staging, self.directory, self.model, report, self._facts())
         return report
 
-    def _check_writable(self):
-        """Tries it, before minutes of conversion."""
-        with replacing(self.directory / ".writable") as partial:
-            partial.write_bytes(b"")
-        (self.directory / ".writable").unlink()
+    def _write(self, staging, scratch):
+        if not _tensorflow.needed(self.request):
+            return self._write_here(self.request.formats, staging, scratch)
+        try:
+            rows, folding = self._write_on_tensorflow(staging, scratch / "tensorflow")
+        except _tensorflow.NotRebuilt as error:
+            self.not_rebuilt = str(error)
+            return self._write_here(self.request.formats, staging, scratch)
+        formats = tuple(row for row in self.request.formats if not row.needs_tensorflow)
+        more = self._write_here(formats, staging, scratch)[0] if formats else []
+        return [*rows, *more], folding
 
-    def _row(self, format, path) -> ExportRow:
+    def _write_on_tensorflow(self, staging, folder):
+        settings = ("quantization", "include_preprocessing", "target", "outputs", "batch_size")
+        settings += ("integer_io", "opset", "fold", "tolerance", "measure", "evaluation_data")
+        passed = {name: self.arguments[name] for name in settings}
+        rows, folding = _tensorflow.export(self.model, self.request, passed, folder, self.progress)
+        for row in rows:
+            shutil.move(row.path, staging / row.path.name)
+        return [replace(row, path=self.directory / row.path.name) for row in rows], folding
+
+    def _write_here(self, formats, staging, scratch):
+        self.progress("Folding normalizations" if self.request.fold else "Preparing the model")
+        jobs, folding = _prepare.jobs(self.model, self.request, formats, scratch)
+        rows = []
+        for format, job in jobs:
+            path = staging / format.file_name(self.request.quantization)
+            self.progress(f"Writing {path.name}")
+            refused = format.write(job, path)
+            row = replace(self._row(job, path), path=self.directory / path.name)
+            rows.append(replace(row, refusals=refused))
+        return rows, folding
+
+    def _row(self, job, path) -> ExportRow:
         self.progress(f"Comparing {path.name} with the model")
         artefact = load(path)
-        quantization = self.request.quantization_of(format)
         checked = verify(artefact, self.reference, self.request.compared())
         tolerance = self.request.tolerance
         if tolerance is None:
-            tolerance = max(TOLERANCES[quantization], _HALF_TOLERANCES[self.half])
+            tolerance = max(TOLERANCES[job.quantization], _HALF_TOLERANCES[self.half])
         # Written so that NaN fails.
         if not checked.relative <= tolerance:
             raise ExportError(
-                f"The {format} of {self.model.name!r} computes other numbers than the model: off "
-                f"by {checked.relative:.3g} of the outputs' length ({tolerance:.3g} is allowed), "
-                f"and by {checked.worst:.3g} at worst. (`tolerance` changes what is allowed.)"
+                f"The {artefact.format} of {self.model.name!r} computes other numbers than the "
+                f"model: off by {checked.relative:.3g} of the outputs' length ({tolerance:.3g} is "
+                f"allowed), and by {checked.worst:.3g} at worst. (`tolerance` changes what is "
+                "allowed.)"
             )
         return ExportRow(
-            format,
-            quantization,
+            artefact.format,
+            job.quantization,
             path,
             artefact.bytes,
             checked,
             artefact.operations(),
             artefact.sha256(),
             self._timing(artefact),
+            artefact.tensors(),
+            {fit: self._accuracies(artefact, data) for fit, data in self.request.fits.items()},
         )
+
+    def _accuracies(self, artefact, data):
+        checked = verify(artefact, self.reference, data)
+        return {name: getattr(checked, name) for name in ("accuracy", "model_accuracy")}
 
     def _timing(self, artefact):
         specs = artefact.inputs.values()
@@ -211,21 +249,32 @@ class _Export:
         return replace(row, name=artefact.path.name)
 
     def _notes(self) -> tuple[str, ...]:
-        notes = []
+        notes, request = [], self.request
         if self.half is not None:
             notes.append(f"The model computes in {self.half}, the artefacts in float32.")
-        if self.request.quantization is not None:
-            plain = [name for name in self.request.formats if name in UNQUANTIZED]
-            notes += [f"The {name} is not quantized." for name in plain]
+        if self.not_rebuilt is not None:
+            notes.append(
+                f"Written by {keras.backend.backend()}, not by TensorFlow, on which the model "
+                f"cannot be built again ({self.not_rebuilt}): files may be larger and slower."
+            )
+        for row in request.formats:
+            if row.quantization(request.quantization) != request.quantization:
+                notes.append(f"The {row.name} is not quantized.")
+        if request.picture is not None and request.picture.float_softmax:
+            notes.append(
+                "The softmax of the LiteRT file is computed in floating point: in 8 bits it has "
+                f"steps of 1/256, too coarse for {self.model.outputs[0].shape[-1]:,} classes."
+            )
         return tuple(notes)
 
-    def _facts(self, prepared):
-        inputs = input_specs(prepared)
+    def _facts(self):
         return {
-            "input": [_tensor(name, spec.shape, spec.type) for name, spec in inputs.items()],
+            "input": [
+                _tensor(name, spec.shape, spec.type) for name, spec in self.request.inputs.items()
+            ],
             "output": [
                 _tensor(name, tensor.shape, keras.backend.standardize_dtype(tensor.dtype))
-                for name, tensor in named_outputs(prepared.output).items()
+                for name, tensor in outputs_of(self.model).items()
             ],
             "labels": self.request.labels,
             "preprocessing": self._described_preprocessing(),

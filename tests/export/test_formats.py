@@ -75,16 +75,18 @@ def test_integers_inside_and_floats_outside(tmp_path):
 def test_preprocessing_inside_and_before(tmp_path):
     model, layer = tiny(), layers.ImageNormalization(mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.4))
     raw = np.floor(255 * images())
-    write(model, tmp_path / "in", "litert", representative_data=raw, include_preprocessing=True)
+    inside = {"include_preprocessing": True, "preprocessing": layers.ImageNormalization()}
+    write(model, tmp_path / "in", "litert", representative_data=raw, **inside)
     expected = model.predict(np.asarray(layers.ImageNormalization()(raw)), verbose=0)
     found = export.load(tmp_path / "in" / "model.tflite").predict(raw)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    write(model, tmp_path / "before", "litert", preprocessing=layer, labels=LABELS)
+    before = {"include_preprocessing": False, "preprocessing": layer}
+    write(model, tmp_path / "before", "litert", labels=LABELS, **before)
     content = (tmp_path / "before" / "model.tflite").read_bytes()
     mean, std = normalization_in(content)
     np.testing.assert_allclose(mean, (102, 127.5, 153), rtol=1e-6)
     np.testing.assert_allclose(std, (25.5, 51, 102), rtol=1e-6)
-    assert normalization_in((tmp_path / "in" / "model.tflite").read_bytes())[0] == [0, 0, 0]
+    assert normalization_in((tmp_path / "in" / "model.tflite").read_bytes()) == [[0], [1]]
 
 
 def normalization_in(content):

@@ -95,6 +95,8 @@ class JaxRuntime:
         positional, named = self._exported.in_tree.unflatten(flat)
         self.inputs = {**{f"input_{i}": spec for i, spec in enumerate(positional)}, **named}
         self._positional = len(positional)
+        results = self._exported.out_tree.unflatten([_spec(a) for a in self._exported.out_avals])
+        self.outputs = named_outputs(results)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         values = {name: np.asarray(batch[name], spec.type) for name, spec in self.inputs.items()}

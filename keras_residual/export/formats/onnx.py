@@ -13,17 +13,13 @@ from keras_residual.export._signature import InputSpec, named_outputs, structure
 from keras_residual.export.errors import ExportError, conversion_error, first_line
 from keras_residual.export.formats.saved_model import tensor_specs
 
-QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
-
 
 def check_installed() -> None:
     """Raises an ImportError that says what to install."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
-
-        if keras.backend.backend() == "tensorflow":
-            import tf2onnx  # noqa: F401
+        import tf2onnx  # noqa: F401
     except ImportError as error:
         raise ImportError('ONNX files need: pip install "keras-residual[export]"') from error
 
@@ -179,18 +175,12 @@ class OnnxRuntime:
             raise ExportError(
                 f"{path} cannot be run by onnxruntime ({first_line(error)})."
             ) from error
-        self.inputs = {
-            spec.name: InputSpec(
-                tuple(size if isinstance(size, int) else None for size in spec.shape),
-                _TYPES.get(spec.type, spec.type),
-            )
-            for spec in self._session.get_inputs()
-        }
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        sides = self._session.get_inputs(), self._session.get_outputs()
+        self.inputs, self.outputs = ({each.name: _spec(each) for each in side} for side in sides)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         values = {name: np.asarray(batch[name], spec.type) for name, spec in self.inputs.items()}
-        return dict(zip(self._outputs, self._session.run(None, values), strict=True))
+        return dict(zip(self.outputs, self._session.run(None, values), strict=True))
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the file."""
@@ -203,6 +193,11 @@ class OnnxRuntime:
         """Returns the labels packed into the file."""
         labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
         return labels.splitlines() if labels else None
+
+
+def _spec(described):
+    shape = tuple(size if isinstance(size, int) else None for size in described.shape)
+    return InputSpec(shape, _TYPES.get(described.type, described.type))
 
 
 _TYPES = {

@@ -10,6 +10,10 @@ from keras_residual.export._signature import InputSpec, flat_outputs, input_spec
 from keras_residual.export.errors import ExportError, first_line
 
 
+def check_installed() -> None:
+    """TensorFlow comes with this package."""
+
+
 def write(model: keras.Model, path: Path) -> None:
     """Writes a SavedModel with the signature `serve`, of the model's own batch size."""
     write_backend = _write if keras.backend.backend() == "tensorflow" else _write_by_keras
@@ -89,6 +93,11 @@ class SavedModelRuntime:
         self.inputs = {
             name: InputSpec(tuple(specs[name].shape), specs[name].dtype.name)
             for name in _in_order(loaded, specs)
+        }
+        found = self._serve.structured_outputs
+        self.outputs = {
+            name: InputSpec(tuple(found[name].shape), found[name].dtype.name)
+            for name in sorted(found, key=_numbered)
         }
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

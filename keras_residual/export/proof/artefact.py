@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual.export._signature import arrays_by_name, count_of, rows_of
+from keras_residual.export._pixels import Pixels
+from keras_residual.export._signature import InputSpec, arrays_by_name, count_of, rows_of
 from keras_residual.export.errors import ExportError
-from keras_residual.export.formats.jax import JaxRuntime
-from keras_residual.export.formats.litert.litert import LiteRTRuntime
-from keras_residual.export.formats.onnx import OnnxRuntime
-from keras_residual.export.formats.saved_model import SavedModelRuntime
-
-SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "jax": ".jax"}
+from keras_residual.export.formats_table import FORMATS
 
 
 class Artefact:
@@ -25,8 +21,11 @@ class Artefact:
     Attributes:
         path: The file or folder.
         format: `"saved_model"`, `"litert"`, `"onnx"` or `"jax"`.
-        inputs: Shape and type of each input by name, in order: the model's own, except in files of
-            `jax.export`, which sort by name.
+        inputs: Shape and type of each input of the file by name, in order: the model's own, except
+            in files of `jax.export`, which sort by name, and in files for phones, which take
+            pictures.
+        pixels: How pixels 0…255 become what `predict` takes, for a file that takes pictures; `None`
+            for others.
 
     Example:
 
@@ -38,6 +37,8 @@ class Artefact:
         self.path, self.format = path, runtime.format
         self._runtime = runtime
         self.inputs = dict(runtime.inputs)
+        self.description = dict(getattr(runtime, "description", {}))
+        self.pixels = _pixels(self.description)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -74,6 +75,30 @@ class Artefact:
         """Returns how often each operation of the format occurs."""
         return self._runtime.operations()
 
+    @property
+    def predict_shape(self) -> tuple[int | None, ...]:
+        """Shape of what `predict` takes: of a file for phones, the model's input."""
+        shape = self.input_shape
+        return shape if self.pixels is None else (*shape[:-1], self.pixels.channels)
+
+    def tensors(self) -> dict:
+        """Returns what the file itself takes and gives: types, scales, zero points, pictures."""
+        sides = {"inputs": self.inputs, "outputs": getattr(self._runtime, "outputs", {})}
+        quantized = getattr(self._runtime, "quantized", {})
+        found = {
+            side: [_tensor(name, spec, quantized.get(name)) for name, spec in specs.items()]
+            for side, specs in sides.items()
+        }
+        if self.pixels is not None:
+            found["inputs"][0] |= {
+                "range": [0, 255],
+                "colours": "RGB",
+                "layout": "NHWC",
+                "fit": self.description.get("fit", "stretch"),
+                "crop": self.description.get("crop", 1.0),
+            }
+        return found
+
     def sha256(self) -> str:
         """Returns the hash of the file, or of all files of a folder in the order of their names."""
         digest = hashlib.sha256()
@@ -84,7 +109,7 @@ class Artefact:
 
     def __call__(self, batch):
         """Returns the outputs for one batch, computed in one run."""
-        outputs = self._runtime(arrays_by_name("batch", self.inputs, batch))
+        outputs = self._runtime(self.file_inputs("batch", batch))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def predict(self, inputs, batch_size: int = 32):
@@ -92,7 +117,8 @@ class Artefact:
 
         Args:
             inputs: `(n, ...)`, for several inputs a tuple in their order or a dict by name;
-                floating point also for a file that computes in integers.
+                floating point also for a file that computes in integers. For a file that takes
+                pictures these are what the model takes, or uint8 pixels of pictures.
             batch_size: Positive integer. A file with a fixed batch takes that.
 
         Returns:
@@ -101,16 +127,54 @@ class Artefact:
         Raises:
             ValueError: If the inputs are not of the artefact's shape.
         """
-        arrays = arrays_by_name("inputs", self.inputs, inputs)
-        size = self.fixed_batch or _checks.integer("batch_size", batch_size)
-        parts, count = [], count_of(arrays)
-        for start in range(0, count, size):
-            used = min(size, count - start)
-            batch = rows_of(arrays, start, start + (size if self.fixed_batch else used))
+        arrays = self.file_inputs("inputs", inputs)
+        parts = []
+        for batch, used in self.batches(arrays, batch_size):
             part = self._runtime(batch)
             parts.append({name: value[:used] for name, value in part.items()})
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def batches(self, arrays: dict, batch_size: int = 32):
+        """Yields batches of the file's inputs, and how many of each are used."""
+        size = self.fixed_batch or _checks.integer("batch_size", batch_size)
+        count = count_of(arrays)
+        for start in range(0, count, size):
+            used = min(size, count - start)
+            yield rows_of(arrays, start, start + (size if self.fixed_batch else used)), used
+
+    def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Returns values in the type of an input of a LiteRT file, as it computes with them."""
+        return self._runtime.quantized_input(name, values)
+
+    def file_inputs(self, argument: str, inputs) -> dict[str, np.ndarray]:
+        """Returns what `predict` takes as arrays that the file takes, by name."""
+        if self.pixels is None:
+            return arrays_by_name(argument, self.inputs, inputs)
+        ((name, spec),) = self.inputs.items()
+        if isinstance(inputs, dict) and set(inputs) == {name}:
+            inputs = inputs[name]
+        array = np.asarray(inputs)
+        if array.dtype == np.uint8:
+            array = np.repeat(array, 3, -1) if array.ndim == 4 and array.shape[-1] == 1 else array
+            return arrays_by_name(argument, self.inputs, array)
+        model = {name: InputSpec(self.predict_shape, "float32")}
+        array = arrays_by_name(argument, model, array)[name]
+        return {name: self.pixels.pixels_of(argument, array, spec.type == "uint8")}
+
+
+def _pixels(description) -> Pixels | None:
+    found = description.get("pixels")
+    if found is None:
+        return None
+    return Pixels(tuple(map(tuple, found["matrix"])), tuple(found["mean"]))
+
+
+def _tensor(name, spec, quantized):
+    described = {"name": name, "shape": list(spec.shape), "type": spec.type}
+    if quantized is not None:
+        described |= {"scale": quantized[0], "zero_point": quantized[1]}
+    return described
 
 
 def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
@@ -129,13 +193,7 @@ def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
     """
     path = Path(path)
     _checks.integer("threads", threads)
-    format = format_of(path)
-    if format == "saved_model":
-        return Artefact(path, SavedModelRuntime(path))
-    if format == "jax":
-        return Artefact(path, JaxRuntime(path))
-    runtime = {"litert": LiteRTRuntime, "onnx": OnnxRuntime}[format]
-    return Artefact(path, runtime(path, threads))
+    return Artefact(path, FORMATS[format_of(path)].open(path, threads))
 
 
 def format_of(path: Path) -> str:
@@ -144,7 +202,7 @@ def format_of(path: Path) -> str:
         raise ExportError(f"{path} does not exist.")
     if path.is_dir():
         return "saved_model"
-    formats = {suffix: format for format, suffix in SUFFIXES.items()}
+    formats = {row.suffix: row.name for row in FORMATS.values() if row.suffix}
     if path.suffix not in formats:
         accepted = ", ".join(formats)
         raise ExportError(f"{path} must be the folder of a SavedModel or one of {accepted}.")

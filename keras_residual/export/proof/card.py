@@ -13,23 +13,26 @@ import keras
 import numpy as np
 
 from keras_residual._files import write_text
+from keras_residual.export.proof.delegates import DELEGATES
 from keras_residual.export.proof.report import ExportReport, ExportRow
 
 CARD, README = "card.json", "README.md"
 
 
-def write(directory: Path, model: keras.Model, report: ExportReport, **facts) -> None:
+def write(
+    staging: Path, directory: Path, model: keras.Model, report: ExportReport, facts: dict
+) -> None:
     """Writes both files; rows of earlier exports of the same weights stay if their files have.
 
     Args:
-        directory: Where the exported files lie.
+        staging: The folder to write to.
+        directory: Where the exported files will lie, with the card of earlier ones.
         model: The model they came from.
         report: What was written.
-        **facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
+        facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
     """
-    path = directory / CARD
     described = _model(model, report)
-    kept = _kept(path, directory, described["weights_sha256"])
+    kept = _kept(directory / CARD, directory, described["weights_sha256"])
     artefacts = kept | {row.path.name: _entry(row) for row in report.rows}
     card = {
         "model": described,
@@ -38,8 +41,8 @@ def write(directory: Path, model: keras.Model, report: ExportReport, **facts) ->
         "notes": list(report.notes),
         "made": _circumstances(),
     }
-    write_text(path, json.dumps(card, indent=2) + "\n")
-    write_text(directory / README, as_text(card))
+    write_text(staging / CARD, json.dumps(card, indent=2) + "\n")
+    write_text(staging / README, as_text(card))
 
 
 def _kept(path, directory, weights):
@@ -76,8 +79,21 @@ def _entry(row: ExportRow) -> dict:
         "bytes": row.bytes,
         "sha256": row.sha256,
         "verification": asdict(row.verification),
+        **row.tensors,
+        "fits": row.fits,
+        "delegates": _delegates(row),
         "operations": row.operations,
         "timing": None if row.timing is None else asdict(row.timing),
+    }
+
+
+def _delegates(row):
+    """Returns what each delegate does not take of a LiteRT file, nothing if it takes it whole."""
+    if row.refusals is None:
+        return None
+    return {
+        name: [str(refusal) for refusal in row.refusals if refusal.delegate == name]
+        for name in DELEGATES
     }
 
 
@@ -117,13 +133,14 @@ def as_text(card: dict) -> str:
     lines += ["|---|---|---:|---:|---:|---:|---:|"]
     lines += [_row(name, entry) for name, entry in card["artefacts"].items()]
     lines += ["", "Differences are to the Keras model's outputs, in the file's own runtime."]
-    lines += ["", "## Use", "", *[f"- Input: {_signature(each)}" for each in card["input"]]]
-    lines += [f"- Output: {_signature(output)}" for output in card["output"]]
+    lines += ["", "## Use", ""]
+    lines += [line for item in card["artefacts"].items() for line in _use(*item)]
     lines += [f"- Preprocessing: {card['preprocessing']}"]
     if card["labels"]:
         lines += [f"- Labels: {', '.join(card['labels'][:20])}{' …' * (len(card['labels']) > 20)}"]
     lines += ["", "## Operations", ""]
     lines += [f"- `{name}`: {_operations(entry)}" for name, entry in card["artefacts"].items()]
+    lines += _phones(card["artefacts"])
     if card["notes"]:
         lines += ["", "## Notes", "", *[f"- {note}" for note in card["notes"]]]
     versions = ", ".join(f"{name} {value}" for name, value in made["versions"].items() if value)
@@ -148,9 +165,52 @@ def _row(name, entry):
     )
 
 
+def _phones(artefacts):
+    """Returns the lines about the delegates of phones."""
+    lines = []
+    for name, entry in artefacts.items():
+        for delegate, refused in (entry.get("delegates") or {}).items():
+            lines += [f"- `{name}`, {line}" for line in refused[:_SHOWN_REFUSALS]]
+            if not refused:
+                lines.append(f"- `{name}`, {delegate}: takes all of it")
+    return ["", "## Delegates of phones", "", *lines] if lines else []
+
+
+_SHOWN_REFUSALS = 5
+
+
+def _use(name, entry):
+    """Yields what a file takes and gives, a line each."""
+    for tensor in entry.get("inputs", ()):
+        yield f"- `{name}` takes {_signature(tensor)}{_picture(tensor)}"
+    for tensor in entry.get("outputs", ()):
+        yield f"- `{name}` gives {_signature(tensor)}"
+    for fit, found in (entry.get("fits") or {}).items():
+        yield (
+            f"- `{name}` on photographs {_FITS[fit]}: {found['accuracy']:.2%} "
+            f"({found['model_accuracy']:.2%} in Keras)"
+        )
+
+
+_FITS = {"stretch": "stretched to its size", "crop": "cropped to their centre"}
+
+
 def _signature(tensor):
     shape = " × ".join("any" if size is None else str(size) for size in tensor["shape"])
-    return f"`{tensor['name']}`, {shape}, {tensor['type']}"
+    text = f"`{tensor['name']}`, {shape}, {tensor['type']}"
+    if "scale" in tensor:
+        text += f", real value = {tensor['scale']:.6g} × (value − {tensor['zero_point']})"
+    return text
+
+
+def _picture(tensor):
+    if "range" not in tensor:
+        return ""
+    low, high = tensor["range"]
+    fit = "stretched to this size"
+    if tensor["fit"] == "crop":
+        fit = f"its centre, {tensor['crop']:.1%} of the shorter side, resized to this size"
+    return f": a picture, {tensor['colours']}, {tensor['layout']}, pixels {low}…{high}, {fit}"
 
 
 def _operations(entry):

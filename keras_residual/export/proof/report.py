@@ -1,6 +1,6 @@
 """What an export wrote."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_residual.export.proof.benchmark import Timing
@@ -21,6 +21,9 @@ class ExportRow:
         operations: How often each operation occurs.
         sha256: Hash of its content.
         timing: One input on one thread; `None` if that was not asked for.
+        tensors: What the file takes and gives, as its card describes it.
+        refusals: What the delegates of phones do not take of a LiteRT file; `None` for others.
+        fits: Accuracy of file and model on photographs brought to the input's size in each way.
     """
 
     format: str
@@ -31,6 +34,9 @@ class ExportRow:
     operations: dict[str, int]
     sha256: str
     timing: Timing | None = None
+    tensors: dict = field(default_factory=dict)
+    fits: dict = field(default_factory=dict)
+    refusals: tuple | None = None
 
 
 @dataclass(frozen=True)

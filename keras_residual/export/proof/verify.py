@@ -7,9 +7,14 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_residual import _checks
+from keras_residual.export._pictures import decoded, stretched
 from keras_residual.export._prepare import functional
-from keras_residual.export._signature import count_of, fitting, named_outputs, structured
+from keras_residual.export._samples import fitting
+from keras_residual.export._signature import count_of, input_specs, named_outputs, structured
+from keras_residual.export.errors import ExportError
 from keras_residual.export.proof.artefact import Artefact, load
+from keras_residual.export.proof.clients import run_compiled_model, run_mediapipe
 
 # Two-sided 95 % of the normal distribution.
 _Z = 1.96
@@ -42,30 +47,59 @@ class Verification:
     model_accuracy: float | None = None
 
 
-def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> Verification:
-    """Runs an artefact in its own runtime and compares it with the model.
+RUNTIMES = ("compiled_model", "mediapipe")
+
+
+def verify(
+    artefact: Artefact | str | os.PathLike,
+    model: keras.Model,
+    data,
+    runtime: str | None = None,
+    python: str | os.PathLike | None = None,
+) -> Verification:
+    """Runs an artefact in its own runtime, or another, and compares it with the model.
 
     Args:
         artefact: An `Artefact` or the path of one.
         model: The model it came from.
         data: `(n, ...)` inputs, for several inputs a tuple in their order or a dict by name; or a
-            pair of these and `(n,)` integers, their classes.
+            pair of these and `(n,)` integers, their classes. For MediaPipe also a list of
+            pictures of any sizes: paths, or `(height, width, 3)` arrays of uint8; the model gets
+            them stretched to its size as MediaPipe stretches them.
+        runtime: `"mediapipe"`, MediaPipe's task for pictures, in a process of its own;
+            `"compiled_model"`, LiteRT's newer interface; or `None`, the file's own runtime.
+        python: For MediaPipe, an interpreter that has it. Defaults to that in the environment
+            variable `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or the running one.
 
     Returns:
         A `Verification`; its numbers are NaN where the artefact's outputs are.
 
     Raises:
-        ExportError: If the artefact cannot be read.
+        ExportError: If the artefact cannot be read, or the runtime refuses it.
+        ImportError: If the runtime is not installed.
         ValueError: If the data do not fit the model, its outputs are not of the model's number and
             shapes, or the classes are not one integer for each input.
     """
+    if runtime is not None:
+        _checks.choice("runtime", runtime, RUNTIMES)
     if not isinstance(artefact, Artefact):
         artefact = load(artefact)
     data, classes = data if _has_classes(data, model) else (data, None)
+    if runtime == "mediapipe":
+        return _in_mediapipe(artefact, model, data, classes, python)
     model = functional(model, data)
-    arrays = fitting("data", model, data)
+    arrays = fitting("data", model, input_specs(model), data)
+    if artefact.pixels is not None:
+        arrays = _on_levels(artefact, arrays)
+    if runtime == "compiled_model":
+        received = _in_compiled_model(artefact, arrays)
+    else:
+        received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
+    return _compared(model, arrays, received, classes)
+
+
+def _compared(model, arrays, received, classes):
     expected = named_outputs(model.predict(structured(model, arrays.values()), verbose=0))
-    received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
     expected, received = _paired(expected, received)
     shapes = [[array.shape for array in arrays] for arrays in (expected, received)]
     if shapes[0] != shapes[1]:
@@ -87,6 +121,47 @@ def verify(artefact: Artefact | str | os.PathLike, model: keras.Model, data) -> 
         samples=count_of(arrays),
         **({} if classes is None else _accuracies(expected, received, np.asarray(classes))),
     )
+
+
+def _in_mediapipe(artefact, model, data, classes, python):
+    if artefact.pixels is None:
+        raise ExportError(
+            f"MediaPipe takes LiteRT files for phones, which take pictures; {artefact.path.name} "
+            'takes what its model takes (`export(…, target="phone")` writes one).'
+        )
+    size = artefact.input_shape[1:3]
+    if isinstance(data, (list, tuple)):
+        pictures = [decoded(picture) for picture in data]
+    else:
+        (array,) = fitting("data", model, input_specs(model), data).values()
+        pictures = list(artefact.pixels.pixels_of("data", array).astype(np.uint8))
+        if artefact.pixels.channels == 1:
+            pictures = [np.round(picture).astype(np.uint8) for picture in pictures]
+    levels = np.stack([stretched(picture, size) for picture in pictures])
+    arrays = dict.fromkeys(input_specs(model), artefact.pixels.apply(levels))
+    task = artefact.description.get("task", "classifier")
+    received = np.stack(run_mediapipe(artefact.path, task, pictures, python))
+    return _compared(model, arrays, received, classes)
+
+
+def _in_compiled_model(artefact, arrays):
+    if artefact.format != "litert" or len(arrays) != 1:
+        raise ExportError("CompiledModel takes LiteRT files; those of one input are run here.")
+    taken = artefact.file_inputs("data", arrays)
+    batches = [batch for batch, _ in artefact.batches(taken)]
+    (name,) = artefact.inputs
+    values = [artefact.quantized_input(name, batch[name]) for batch in batches]
+    count = count_of(arrays)
+    return np.concatenate(run_compiled_model(artefact.path, values))[:count]
+
+
+def _on_levels(artefact, arrays):
+    """Returns inputs of a model whose pixels are those that the artefact will see."""
+    whole = artefact.input_type == "uint8"
+    levels = {
+        name: artefact.pixels.pixels_of("data", value, whole) for name, value in arrays.items()
+    }
+    return {name: artefact.pixels.apply(value) for name, value in levels.items()}
 
 
 def _has_classes(data, model):

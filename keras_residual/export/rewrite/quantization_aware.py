@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_residual.export._signature import count_of, fitting, input_specs, new_inputs, structured
+from keras_residual.export._samples import fitting
+from keras_residual.export._signature import count_of, input_specs, new_inputs, structured
 from keras_residual.export.rewrite.fake_quantization import (
     WITH_KERNEL,
     FakeQuantize,
@@ -54,7 +55,8 @@ def quantization_aware(model: keras.Model, representative_data) -> keras.Model:
     >>> export(aware, "exported", "litert", "int8", images)  # doctest: +SKIP
     """
     folded = Rewrite(fold=True, float32=True, unrolled=True)(model)
-    data = fitting("representative_data", folded, representative_data)
+    specs = input_specs(folded)
+    data = fitting("representative_data", folded, specs, representative_data, _CALIBRATION_SAMPLES)
     with opened():
         flat = keras.models.clone_model(folded, clone_function=lambda layer: layer)
     aware = _with_rounding(Rewrite(fold=True)(flat))

@@ -9,10 +9,19 @@ import numpy as np
 
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error, first_line
-from keras_residual.export.formats.litert.schema import operation_counts, vanishing_outputs
+from keras_residual.export.formats.litert.schema import (
+    file_description,
+    operation_counts,
+    schema,
+    vanishing_outputs,
+)
+from keras_residual.export.quantizations import INTEGERS
 
-QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
-INTEGERS = ("int8", "int16x8")
+
+def check_installed() -> None:
+    """Raises an ImportError that says what to install."""
+    schema()
+    _interpreter_class()
 
 
 def write(
@@ -20,7 +29,8 @@ def write(
     path: Path,
     quantization: str | None = None,
     samples: list[dict[str, np.ndarray]] | None = None,
-    integer_io: bool = True,
+    input_type: str | None = None,
+    output_type: str | None = None,
 ):
     """Converts a SavedModel to a LiteRT file of builtin operations.
 
@@ -32,16 +42,18 @@ def write(
             16-bit activations.
         samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales; `None`
             if the model says them.
-        integer_io: Whether inputs and outputs of a file of integers are integers too.
+        input_type: Name of the integer type that a file of integers takes, `None` for float32.
+        output_type: Likewise, what it puts out.
     """
     import tensorflow as tf
 
     # `from_concrete_functions` converts without an error to a file that puts out NaN.
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
     configure(converter, quantization, samples)
-    if quantization in INTEGERS and integer_io:
-        kind = tf.int8 if quantization == "int8" else tf.int16
-        converter.inference_input_type = converter.inference_output_type = kind
+    if input_type is not None:
+        converter.inference_input_type = tf.as_dtype(input_type)
+    if output_type is not None:
+        converter.inference_output_type = tf.as_dtype(output_type)
     content = converted(converter)
     dead = vanishing_outputs(content, quantization) if quantization in INTEGERS else []
     if dead:
@@ -96,6 +108,13 @@ class LiteRTRuntime:
         interpreter = self._interpreter(None)
         self._inputs, self._outputs = _by_name(interpreter)
         self.inputs = {name: _spec(details) for name, details in self._inputs.items()}
+        self.outputs = {name: _spec(details) for name, details in self._outputs.items()}
+        self.quantized = {
+            name: (float(details["quantization"][0]), int(details["quantization"][1]))
+            for name, details in {**self._inputs, **self._outputs}.items()
+            if details["quantization"][0]
+        }
+        self.description = file_description(self._content)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         interpreter = self._interpreter(tuple(values.shape for values in batch.values()))
@@ -111,6 +130,10 @@ class LiteRTRuntime:
             name: _real(interpreter.get_tensor(details["index"]), details)
             for name, details in self._outputs.items()
         }
+
+    def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Returns values in the type of an input, as the file takes them."""
+        return _quantized(values, self._inputs[name])
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the file."""
@@ -136,18 +159,22 @@ class LiteRTRuntime:
         return self._interpreters[shapes]
 
     def _new_interpreter(self, shapes):
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise ImportError(
-                'Running LiteRT files needs: pip install "keras-residual[export]"'
-            ) from error
-        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+        interpreter = _interpreter_class()(model_content=self._content, num_threads=self._threads)
         if shapes is not None:
             for details, shape in zip(self._inputs.values(), shapes, strict=True):
                 interpreter.resize_tensor_input(details["index"], shape)
             interpreter.allocate_tensors()
         return interpreter
+
+
+def _interpreter_class():
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise ImportError(
+            'Running LiteRT files needs: pip install "keras-residual[export]"'
+        ) from error
+    return Interpreter
 
 
 def _by_name(interpreter):

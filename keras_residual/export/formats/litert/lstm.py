@@ -10,18 +10,14 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual._files import replacing
 from keras_residual.export.errors import ExportError
-from keras_residual.export.formats.litert.litert import (
-    INTEGERS,
-    QUANTIZATIONS,
-    configure,
-    converted,
-)
+from keras_residual.export.formats.litert.litert import configure, converted
 from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
 from keras_residual.export.formats.litert.lstm_runtime import (
     LiteRTSequences,
     LiteRTStream,
     operations,
 )
+from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 __all__ = ["LiteRTSequences", "LiteRTStream", "operations", "write", "write_streaming"]

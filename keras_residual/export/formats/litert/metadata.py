@@ -5,13 +5,14 @@ The layout is TensorFlow Lite's metadata schema: a FlatBuffer in the file's buff
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_residual.export.formats.litert.schema import packed, schema
+from keras_residual.export.formats.litert.schema import DESCRIPTION, opened, packed
 
 LABELS_FILE = "labels.txt"
 _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
@@ -46,6 +47,7 @@ def add_metadata(
     outputs: Sequence[str],
     labels: Sequence[str] | None = None,
     keep_names: bool = True,
+    facts: dict | None = None,
 ) -> bytes:
     """Returns a LiteRT file with metadata.
 
@@ -58,9 +60,13 @@ def add_metadata(
         labels: Names of what stands along the last axis of the outputs.
         keep_names: Whether what is computed inside keeps its names: a twentieth of a small
             network's file of integers, but quantizers need them.
+        facts: What this package wants to know of the file, for `file_description`.
     """
     metadata = _metadata(name, description, inputs, outputs, labels)
-    content = _with_buffer(content, metadata, [each.name for each in inputs], outputs, keep_names)
+    entries = {_NAME: metadata}
+    if facts:
+        entries[DESCRIPTION] = json.dumps(facts, separators=(",", ":")).encode()
+    content = _with_entries(content, entries, [each.name for each in inputs], outputs, keep_names)
     if not labels:
         return content
     file = io.BytesIO(content)
@@ -70,15 +76,15 @@ def add_metadata(
     return file.getvalue()
 
 
-def _with_buffer(content, metadata, inputs, outputs, keep_names):
-    module = schema()
-    model = module.ModelT.InitFromPackedBuf(content, 0)
-    buffer, entry = module.BufferT(), module.MetadataT()
-    buffer.data = np.frombuffer(metadata, np.uint8)
-    entry.name, entry.buffer = _NAME, len(model.buffers)
-    model.buffers = [*model.buffers, buffer]
-    kept = [old for old in model.metadata or [] if old.name != _NAME]
-    model.metadata = [*kept, entry]
+def _with_entries(content, entries, inputs, outputs, keep_names):
+    module, model = opened(content)
+    model.metadata = [old for old in model.metadata or [] if old.name not in entries]
+    for name, data in entries.items():
+        buffer, entry = module.BufferT(), module.MetadataT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers = [*model.buffers, buffer]
+        model.metadata = [*model.metadata, entry]
     for graph in [] if keep_names else model.subgraphs:
         outside = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):

@@ -1,9 +1,12 @@
 """LiteRT files as FlatBuffers: what operations they hold, and writing them small."""
 
 import functools
+import json
 from collections import Counter
 
 import numpy as np
+
+from keras_residual.export.errors import ExportError
 
 
 def schema():
@@ -17,11 +20,28 @@ def schema():
 
 def operation_counts(content: bytes) -> dict[str, int]:
     """Returns how often each operation occurs; Flex and custom operations by their own names."""
-    module = schema()
-    model = module.ModelT.InitFromPackedBuf(content, 0)
-    codes = _codes(module, model)
+    module, model = opened(content)
+    codes = operation_names(module, model)
     counts = Counter(codes[op.opcodeIndex] for graph in model.subgraphs for op in graph.operators)
     return dict(sorted(counts.items()))
+
+
+# The entry of a file's metadata in which this package keeps what it knows of the file.
+DESCRIPTION = b"keras_residual"
+
+
+def file_description(content: bytes) -> dict:
+    """Returns what this package wrote down of a file, an empty dict if it did not write it."""
+    module = schema()
+    try:
+        model = module.Model.GetRootAs(content, 0)
+        for index in range(model.MetadataLength()):
+            entry = model.Metadata(index)
+            if entry.Name() == DESCRIPTION:
+                return json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+    except Exception as error:
+        raise ExportError("The file is truncated or no LiteRT file.") from error
+    return {}
 
 
 # What XNNPACK takes as the ratio of scales before and after an operation; 16 bits are 256 finer.
@@ -34,9 +54,8 @@ def vanishing_outputs(content: bytes, quantization: str) -> list[str]:
     A layer that puts out zero for all representative data gets a range of 1e-6. Runtimes refuse
     such a file, or compute nonsense once the output is not zero.
     """
-    module = schema()
-    model, found = module.ModelT.InitFromPackedBuf(content, 0), []
-    codes, largest = _codes(module, model), _LARGEST_RATIO[quantization]
+    (module, model), found = opened(content), []
+    codes, largest = operation_names(module, model), _LARGEST_RATIO[quantization]
     for graph in model.subgraphs:
         for op in graph.operators:
             if codes[op.opcodeIndex] not in ("CONV_2D", "FULLY_CONNECTED"):
@@ -56,7 +75,14 @@ def _scales(tensor) -> list[float]:
     return [float(scale) for scale in parameters.scale]
 
 
-def _codes(module, model) -> list[str]:
+def opened(content: bytes):
+    """Returns the schema's module and a file as its objects."""
+    module = schema()
+    return module, module.ModelT.InitFromPackedBuf(content, 0)
+
+
+def operation_names(module, model) -> list[str]:
+    """Returns the name of each of a file's operation codes."""
     names = {code: name for name, code in vars(module.BuiltinOperator).items() if name.isupper()}
     return [
         code.customCode.decode()

@@ -1,0 +1,94 @@
+"""Files of an export that appear in their folder together."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class FolderInUse(OSError):
+    """Raised when another process writes to the same folder."""
+
+
+WORKSHOP, JOURNAL = ".export.partial", "journal.json"
+
+
+@contextlib.contextmanager
+def published(directory: Path) -> Iterator[Path]:
+    """Yields an empty folder; what is in it at the end goes to `directory` as one set.
+
+    If the block fails, `directory` stays as it was, or away. Before the first file is moved, a
+    journal of all of them is written: a process that is killed before leaves the old set, and one
+    that is killed later leaves the rest of the new set to the next call, which begins with it.
+
+    Args:
+        directory: The folder, made if it is not there. What has the same name there is replaced.
+
+    Raises:
+        FolderInUse: If another export is writing to it.
+    """
+    new = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    workshop = directory / WORKSHOP
+    with _locked(directory):
+        finish(directory)
+        try:
+            (workshop / "new").mkdir(parents=True)
+            yield workshop / "new"
+            names = sorted(path.name for path in (workshop / "new").iterdir())
+            (workshop / "draft").write_text(json.dumps(names), encoding="utf-8")
+            os.replace(workshop / "draft", workshop / JOURNAL)
+            finish(directory)
+        except BaseException:
+            if not (workshop / JOURNAL).exists():
+                shutil.rmtree(workshop, ignore_errors=True)
+            if new:
+                with contextlib.suppress(OSError):
+                    directory.rmdir()
+            raise
+
+
+@contextlib.contextmanager
+def _locked(directory):
+    """Keeps a second export out of a folder; the lock ends with the process and leaves no file."""
+    try:
+        import fcntl
+    except ImportError:
+        # Windows cannot lock a folder.
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderInUse(
+                f"Another export is writing to {directory}. Wait for it, or choose another folder."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def finish(directory: Path) -> None:
+    """Moves the files that a killed export left to be moved, and clears up behind it."""
+    workshop = directory / WORKSHOP
+    journal = workshop / JOURNAL
+    if journal.exists():
+        (workshop / "old").mkdir(exist_ok=True)
+        for name in json.loads(journal.read_text(encoding="utf-8")):
+            _move(workshop / "new" / name, directory / name, workshop / "old" / name)
+        journal.unlink()
+    if workshop.exists():
+        shutil.rmtree(workshop)
+
+
+def _move(new: Path, place: Path, old: Path) -> None:
+    if not new.exists():
+        return
+    if place.is_dir():
+        # Only an empty folder can be replaced by renaming.
+        os.replace(place, old)
+    os.replace(new, place)

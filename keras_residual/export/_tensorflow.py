@@ -1,0 +1,178 @@
+"""Exports on TensorFlow of models that live on another backend, in a process of its own.
+
+Converters see what a backend makes of a model: JAX' and PyTorch's graphs become files several times
+as large and slow, or none at all. A model that has a configuration is the same model on TensorFlow,
+with the same weights, and its files are the same from every backend.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_residual._description import Description, describe
+from keras_residual.export._signature import named_outputs, rows_of, structured
+from keras_residual.export.errors import ExportError, first_line
+from keras_residual.weights import description_of
+
+_COMPARED = 4
+# What two backends may differ by in float32, as a share of the outputs' length.
+_TOLERANCE = 1e-3
+_ERRORS = {error.__name__: error for error in (ExportError, ValueError, ImportError, OSError)}
+
+
+class NotRebuilt(Exception):
+    """Raised when a model cannot be built again on TensorFlow from its configuration."""
+
+
+def needed(request) -> bool:
+    """Returns whether files that TensorFlow writes are asked for where Keras runs on another."""
+    elsewhere = keras.backend.backend() != "tensorflow"
+    return elsewhere and any(row.needs_tensorflow for row in request.formats)
+
+
+def export(model: keras.Model, request, arguments: dict, directory: Path, progress):
+    """Exports a model on TensorFlow and returns the rows and the folding of the report.
+
+    Args:
+        model: A functional model.
+        request: What to write.
+        arguments: The arguments of `export` that are passed on as they are.
+        directory: An empty folder for the files.
+        progress: Is called with each step.
+
+    Raises:
+        NotRebuilt: If the model has no configuration, or computes something else on TensorFlow.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _write_job(model, request, arguments, folder, directory)
+        command = [sys.executable, "-P", "-m", __name__, str(folder)]
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        with (
+            (folder / "errors").open("w+") as errors,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            ) as process,
+        ):
+            try:
+                for line in process.stdout:
+                    if line.startswith(_STEP):
+                        progress(line.removeprefix(_STEP).rstrip("\n"))
+            except BaseException:
+                process.kill()
+                raise
+        return _result(folder)
+
+
+_STEP = "step: "
+
+
+def _result(folder):
+    result = folder / "result"
+    if not result.exists():
+        lines = (folder / "errors").read_text(errors="replace").strip().splitlines()
+        raise ExportError(f"The export on TensorFlow ended ({(lines or ['no message'])[-1]}).")
+    found = pickle.loads(result.read_bytes())
+    if "not_rebuilt" in found:
+        raise NotRebuilt(found["not_rebuilt"])
+    if "error" in found:
+        raise _ERRORS.get(found["error"], ExportError)(found["message"])
+    return found["rows"], found["folding"]
+
+
+def _write_job(model, request, arguments, folder, directory):
+    try:
+        model.save(folder / "model.keras")
+        layers = {
+            name: keras.saving.serialize_keras_object(layer)
+            for name, layer in request.preprocessing.items()
+        }
+    except Exception as error:
+        raise NotRebuilt(first_line(error)) from error
+    data = rows_of(request.representative_data, 0, _COMPARED)
+    outputs = model.predict(structured(model, data.values()), verbose=0)
+    description = description_of(model)
+    job = {
+        **arguments,
+        "directory": directory,
+        "formats": [row.name for row in request.formats if row.needs_tensorflow],
+        "representative_data": request.representative_data,
+        "evaluation_data": arguments["evaluation_data"]
+        if request.fits
+        else request.evaluation_data,
+        "preprocessing": layers,
+        "labels": request.labels,
+        "compared": list(data.values()),
+        "expected": [np.asarray(value) for value in named_outputs(outputs).values()],
+        "description": None if description is None else description.to_json(),
+        "modules": sorted(_modules(model)),
+    }
+    (folder / "job").write_bytes(pickle.dumps(job))
+
+
+def _modules(model):
+    """Yields the modules of foreign layers, which register them when they are imported."""
+    for layer in model.layers:
+        module = type(layer).__module__
+        if module.split(".")[0] not in ("keras", "keras_residual", "__main__"):
+            yield module
+        if isinstance(layer, keras.Model):
+            yield from _modules(layer)
+
+
+def _rebuilt(folder, job):
+    for name in job.pop("modules"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    description = job.pop("description")
+    inputs, expected = job.pop("compared"), job.pop("expected")
+    try:
+        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        layers = job["preprocessing"].items()
+        job["preprocessing"] = {
+            name: keras.saving.deserialize_keras_object(layer) for name, layer in layers
+        } or None
+    except Exception as error:
+        raise NotRebuilt(first_line(error)) from error
+    found = named_outputs(model.predict(structured(model, inputs), verbose=0)).values()
+    for ours, theirs in zip(found, expected, strict=True):
+        length = max(float(np.linalg.norm(theirs)), 1e-6)
+        if not np.linalg.norm(np.asarray(ours) - theirs) <= _TOLERANCE * length:
+            raise NotRebuilt("it computes other numbers on TensorFlow")
+    if description is not None:
+        describe(model, Description.from_json(json.loads(json.dumps(description)), "the model"))
+    return model
+
+
+def main(folder: Path) -> None:
+    """Does what a job says and writes the result beside it."""
+    from keras_residual.export.export import export as export_here
+
+    job = pickle.loads((folder / "job").read_bytes())
+    try:
+        model = _rebuilt(folder, job)
+        report = export_here(
+            model, progress=lambda step: print(f"{_STEP}{step}", flush=True), **job
+        )
+        result = {"rows": report.rows, "folding": report.folding}
+    except NotRebuilt as error:
+        result = {"not_rebuilt": str(error)}
+    except tuple(_ERRORS.values()) as error:
+        known = next(name for name, kind in _ERRORS.items() if isinstance(error, kind))
+        result = {"error": known, "message": str(error)}
+    (folder / "result").write_bytes(pickle.dumps(result))
+
+
+if __name__ == "__main__":
+    # The class of the parent's exceptions, not of this module's second self.
+    importlib.import_module("keras_residual.export._tensorflow").main(Path(sys.argv[1]))

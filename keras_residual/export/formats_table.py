@@ -1,0 +1,87 @@
+"""What a format is: one row each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_residual.export import _write
+from keras_residual.export.formats import jax, onnx, saved_model
+from keras_residual.export.formats.litert import litert
+from keras_residual.export.quantizations import QUANTIZATIONS
+
+__all__ = ["FORMATS", "Format"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of exported files.
+
+    Attributes:
+        name: As `export` takes it.
+        title: As people write it.
+        suffix: Ending of its files, empty for a folder.
+        quantizations: What it can be quantized to.
+        write: Writes a `Job` to a path; returns what delegates refuse of it, if it can say.
+        open: Returns the runtime for a path and a number of threads.
+        check: Raises an error if it cannot be written here.
+        needs_tensorflow: Whether it is written by TensorFlow, whatever Keras runs on.
+        for_phones: Whether it is what phones take.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    quantizations: tuple[str | None, ...]
+    write: Callable
+    open: Callable[[Path, int], object]
+    check: Callable[[], None]
+    needs_tensorflow: bool = True
+    for_phones: bool = False
+
+    def quantization(self, asked: str | None) -> str | None:
+        """Returns what a file of this format is quantized to when that is asked for."""
+        return asked if asked in self.quantizations else None
+
+    def file_name(self, quantization: str | None) -> str:
+        """Returns the name of a file, or of the folder."""
+        if not self.suffix:
+            return self.name
+        quantization = self.quantization(quantization)
+        return f"model{f'_{quantization}' if quantization else ''}{self.suffix}"
+
+
+_ROWS = (
+    Format(
+        "saved_model",
+        "SavedModel",
+        "",
+        (None,),
+        _write.saved_model,
+        lambda path, threads: saved_model.SavedModelRuntime(path),
+        saved_model.check_installed,
+    ),
+    Format(
+        "litert",
+        "LiteRT",
+        ".tflite",
+        QUANTIZATIONS,
+        _write.litert,
+        litert.LiteRTRuntime,
+        litert.check_installed,
+        for_phones=True,
+    ),
+    Format(
+        "onnx", "ONNX", ".onnx", QUANTIZATIONS, _write.onnx, onnx.OnnxRuntime, onnx.check_installed
+    ),
+    Format(
+        "jax",
+        "jax.export",
+        ".jax",
+        (None,),
+        _write.jax,
+        lambda path, threads: jax.JaxRuntime(path),
+        jax.check_backend,
+        needs_tensorflow=False,
+    ),
+)
+FORMATS = {row.name: row for row in _ROWS}

@@ -1,0 +1,1 @@
+"""A page that runs a LiteRT file in the browser of a phone."""

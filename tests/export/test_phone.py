@@ -1,0 +1,280 @@
+"""LiteRT files for phones: pictures in, scaling and labels inside, the same answers."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from support import set_sequential_weights
+
+import keras_residual
+from keras_residual import export, layers, weights
+from keras_residual._description import Description, describe
+from keras_residual.export._pictures import cropped, decoded, stretched
+from keras_residual.export._pixels import LUMA, Pixels
+from keras_residual.export._signature import input_specs
+from keras_residual.export._target import layer_of
+from keras_residual.export.rewrite.picture import picture_network
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
+
+RANDOM = np.random.default_rng(0)
+RGB = RANDOM.integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
+NAMES = tuple("abcde")
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def network(channels=3, classes=5, **options):
+    options = {"block": "basic", "depths": (1, 1), "widths": (8, 8), **options}
+    model = keras_residual.ResNet(
+        stem="conv7", stem_width=8, input_shape=(16, 16, channels), classes=classes, **options
+    )
+    set_sequential_weights(model)
+    return model
+
+
+def described(model, **fields):
+    describe(model, Description(class_names=NAMES, **fields))
+    return model
+
+
+def write(model, directory, *arguments, **options):
+    return export.export(model, directory, "litert", *arguments, **{"measure": False, **options})
+
+
+def input_details(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    return interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+
+
+@pytest.mark.parametrize("quantization", [None, "float16", "dynamic", "int8", "int16x8"])
+def test_a_described_model_takes_pictures(tmp_path, quantization):
+    model = described(network(), white=1.0)
+    (row,) = write(model, tmp_path, quantization, RGB / np.float32(255)).rows
+    taken, given = input_details(row.path)
+    assert taken["shape"].tolist() == [1, 16, 16, 3]
+    whole = quantization == "int8"
+    assert taken["dtype"] == (np.uint8 if whole else np.float32)
+    assert given["dtype"] == (np.uint8 if whole else np.float32)
+    if whole:
+        assert taken["quantization"] == (1.0, 0) and given["quantization"] == (1 / 256, 0)
+    artefact = export.load(row.path)
+    assert artefact.labels == list(NAMES)
+    as_pixels, as_inputs = artefact.predict(RGB), artefact.predict(RGB / np.float32(255))
+    np.testing.assert_array_equal(as_pixels, as_inputs)
+    expected = model.predict(RGB / np.float32(255), verbose=0)
+    assert np.abs(as_pixels - expected).max() < (1e-5 if quantization is None else 0.02)
+    with pytest.raises(ValueError, match="whose pixels lie in 0…255"):
+        artefact.predict(RGB.astype(np.float32))
+
+
+SCALINGS = {
+    "preprocessing": lambda: described(
+        network(),
+        white=None,
+        preprocessing={"mean": MEAN, "std": STD, "divisor": 255.0, "channels": "rgb"},
+    ),
+    "caffe": lambda: described(
+        network(),
+        white=None,
+        preprocessing={
+            "mean": (103.9, 116.8, 123.7),
+            "std": (1.0, 1.0, 1.0),
+            "divisor": 1.0,
+            "channels": "bgr",
+        },
+    ),
+    "inside": lambda: network(include_preprocessing=True),
+    "grey": lambda: described(network(channels=1), white=1.0),
+}
+
+
+@pytest.mark.parametrize("name", list(SCALINGS))
+def test_scaling_is_exact_up_to_the_border(name):
+    model = SCALINGS[name]()
+    found = weights.description_of(model)
+    channels = model.input_shape[-1]
+    pixels = Pixels.of_channels(channels)
+    if found is not None:
+        (spec,) = input_specs(model).values()
+        pixels = pixels.then(layer_of(found, spec))
+    made = picture_network(model, pixels)
+    assert made.folded
+    kinds = [type(layer).__name__ for layer in made.network.layers]
+    assert "Rescaling" not in kinds and "ImageNormalization" not in kinds
+    expected = model.predict(pixels.apply(RGB), verbose=0)
+    answers = [made.network(picture[None].astype(np.float32)) for picture in RGB]
+    np.testing.assert_allclose(np.concatenate(answers), expected, atol=2e-6)
+
+
+def test_pixels_compose_and_invert():
+    pixels = Pixels.of_channels(3).then(layers.ImageNormalization(MEAN, STD, channels="bgr"))
+    values = np.asarray(layers.ImageNormalization(MEAN, STD, channels="bgr")(RGB))
+    np.testing.assert_allclose(pixels.apply(RGB), values, atol=1e-5)
+    np.testing.assert_array_equal(pixels.pixels_of("x", values), RGB)
+    grey = Pixels.of_channels(1).then(keras.layers.Rescaling(1 / 127.5, offset=-1))
+    np.testing.assert_allclose(grey.apply(RGB)[..., 0], RGB @ np.array(LUMA) / 127.5 - 1, atol=1e-5)
+    back = grey.invert(grey.apply(np.repeat(RGB[..., :1], 3, -1)))
+    np.testing.assert_allclose(back, np.repeat(RGB[..., :1], 3, -1), atol=1e-3)
+    assert Pixels.of_channels(3).then(keras.layers.Dense(3)) is None
+
+
+def test_a_network_of_unknown_scaling_takes_what_it_takes(tmp_path):
+    model = network()
+    (row,) = write(model, tmp_path).rows
+    assert input_details(row.path)[0]["shape_signature"].tolist() == [-1, 16, 16, 3]
+    with pytest.raises(ValueError, match=r"nobody said how pixels are scaled.*`preprocessing`"):
+        write(model, tmp_path, target="phone")
+    with pytest.raises(ValueError, match="`preprocessing` must be given"):
+        write(model, tmp_path, include_preprocessing=True)
+    scaling = keras.layers.Rescaling(1 / 255)
+    (row,) = write(model, tmp_path, preprocessing=scaling).rows
+    assert export.load(row.path).pixels is not None
+    (row,) = write(model, tmp_path, preprocessing=scaling, target="server").rows
+    assert export.load(row.path).pixels is None
+
+
+def test_servers_keep_what_they_have(tmp_path):
+    model = described(network(), white=1.0)
+    report = export.export(model, tmp_path, ("saved_model", "onnx"), measure=False)
+    for row in report.rows:
+        assert export.load(row.path).input_shape == (None, 16, 16, 3)
+        assert row.verification.worst < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "watch"}, "`target` must be one of None, 'phone', 'server'"),
+        ({"outputs": "int8"}, "`outputs` must be one of None, 'uint8', 'float32'"),
+        ({"outputs": "uint8"}, '`outputs="uint8"` needs quantization="int8"'),
+        ({"outputs": "float32", "target": "server"}, "`outputs` is for files for phones"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        write(described(network(), white=1.0), tmp_path, **options)
+
+
+def test_outputs_by_choice_and_a_softmax_that_keeps_the_order(tmp_path):
+    model = described(network(), white=1.0)
+    data = RGB / np.float32(255)
+    (row,) = write(model, tmp_path, "int8", data, outputs="float32").rows
+    assert input_details(row.path)[1]["dtype"] == np.float32
+    many = network(classes=300, include_preprocessing=True)
+    report = write(many, tmp_path, "int8", RGB.astype(np.float32))
+    taken, given = input_details(report.rows[0].path)
+    assert taken["dtype"] == np.uint8 and given["dtype"] == np.float32
+    assert "computed in floating point" in str(report)
+    answers = export.load(report.rows[0].path).predict(RGB)
+    np.testing.assert_allclose(answers.sum(-1), 1, atol=1e-4)
+    # Steps of 1/256 would leave all of 300 nearly equal classes at zero or one step.
+    assert len(np.unique(answers[0])) > 2 and answers.min() > 0
+    operations = report.rows[0].operations
+    assert operations["DEQUANTIZE"] == operations["SOFTMAX"] == 1
+
+
+def test_the_card_says_what_the_file_takes(tmp_path):
+    model = described(network(), white=1.0, fit="crop", crop=0.875)
+    (row,) = write(model, tmp_path, "int8", RGB / np.float32(255)).rows
+    text = (tmp_path / "README.md").read_text()
+    assert "`model_int8.tflite` takes `image`, 1 × 16 × 16 × 3, uint8" in text
+    assert "RGB, NHWC, pixels 0…255, its centre, 87.5% of the shorter side" in text
+    assert "real value = 0.00390625 × (value − 0)" in text
+    assert row.tensors["inputs"][0]["scale"] == 1.0
+
+
+def test_accuracy_of_photographs_is_measured_for_both_fits(tmp_path):
+    model = described(network(), white=1.0)
+    photographs = [RANDOM.integers(0, 256, (h, w, 3)).astype(np.uint8) for h, w in SIZES]
+    classes = np.arange(len(SIZES)) % 5
+    (row,) = write(model, tmp_path, evaluation_data=(photographs, classes)).rows
+    assert set(row.fits) == {"stretch", "crop"}
+    levels = np.stack([cropped(photo, (16, 16)) for photo in photographs])
+    expected = model.predict(levels / np.float32(255), verbose=0).argmax(-1) == classes
+    assert row.fits["crop"]["accuracy"] == expected.mean()
+    assert "cropped to their centre" in (tmp_path / "README.md").read_text()
+
+
+SIZES = [(40, 30), (16, 16), (9, 50), (64, 64), (33, 20), (21, 21)]
+
+
+def test_pictures_are_brought_to_size_as_mediapipe_does():
+    """By hand: pixel `i` stands at `i * old / new`, halves are rounded upwards."""
+    ramp = np.arange(6, dtype=np.uint8)[None, :, None].repeat(3, -1) * 10
+    assert stretched(ramp, (1, 4))[0, :, 0].tolist() == [0, 15, 30, 45]
+    odd = np.array([0, 5, 9], np.uint8)[None, :, None].repeat(3, -1)
+    assert stretched(odd, (1, 6))[0, :, 0].tolist() == [0, 3, 5, 7, 9, 9]
+
+
+def test_photographs_are_turned_as_their_exif_data_say(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    upright = np.zeros((8, 16, 3), np.uint8)
+    upright[:, :8] = 255
+    exif = image.Exif()
+    exif[0x0112] = 6
+    image.fromarray(np.rot90(upright)).save(tmp_path / "lying.png", exif=exif)
+    np.testing.assert_array_equal(decoded(tmp_path / "lying.png"), upright)
+
+
+def photographs(count):
+    """Pieces of real photographs, of many sizes."""
+    data = pytest.importorskip("sklearn.datasets").load_sample_images().images
+    for index in range(count):
+        source = data[index % len(data)]
+        height, width = RANDOM.integers(20, 300, 2)
+        top = RANDOM.integers(0, source.shape[0] - height)
+        left = RANDOM.integers(0, source.shape[1] - width)
+        yield np.ascontiguousarray(source[top : top + height, left : left + width])
+
+
+MEDIAPIPE = os.environ.get(export.MEDIAPIPE_PYTHON)
+with_mediapipe = pytest.mark.skipif(
+    not MEDIAPIPE or not pathlib.Path(MEDIAPIPE).is_file(), reason="no interpreter with mediapipe"
+)
+
+
+@with_mediapipe
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_mediapipe_answers_as_keras(tmp_path, quantization):
+    model = keras_residual.ResNet8(weights="cifar10")
+    pictures = list(photographs(200))
+    small = np.stack([stretched(picture, (32, 32)) for picture in pictures])
+    data = weights.preprocess(small, model, resize=False)
+    (row,) = write(model, tmp_path, quantization, data).rows
+    checked = export.verify(row.path, model, pictures, runtime="mediapipe")
+    assert checked.samples == 200
+    if quantization is None:
+        assert checked.agreement == 1.0 and checked.worst < 1e-3
+    else:
+        assert checked.agreement > 0.9
+        own = export.load(row.path).predict(small)
+        paths = []
+        for index, picture in enumerate(pictures[:20]):
+            paths.append(tmp_path / f"{index}.png")
+            pytest.importorskip("PIL.Image").fromarray(picture).save(paths[-1])
+        from keras_residual.export.proof.clients import run_mediapipe
+
+        answers = run_mediapipe(row.path, "classifier", [decoded(path) for path in paths])
+        np.testing.assert_allclose(np.stack(answers), own[:20], atol=1e-6)
+
+
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_compiled_model_answers_as_keras(tmp_path, quantization):
+    model = described(network(), white=1.0)
+    data = RGB / np.float32(255)
+    (row,) = write(model, tmp_path, quantization, data).rows
+    checked = export.verify(row.path, model, data, runtime="compiled_model")
+    assert checked.worst < (1e-5 if quantization is None else 0.05)
+
+
+def test_an_absent_mediapipe_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv(export.MEDIAPIPE_PYTHON, str(tmp_path / "none"))
+    model = described(network(), white=1.0)
+    (row,) = write(model, tmp_path).rows
+    with pytest.raises(ImportError, match="no interpreter at"):
+        export.verify(row.path, model, [RGB[0]], runtime="mediapipe")

@@ -1,0 +1,110 @@
+"""The files of an export appear together, whenever the process is killed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from keras_residual.export import _publish
+
+SCRIPT = """
+import importlib.util, os, pathlib, sys
+spec = importlib.util.spec_from_file_location("publish", sys.argv[1])
+publish = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(publish)
+folder, left = pathlib.Path(sys.argv[2]), int(sys.argv[3])
+
+def killed(event, arguments):
+    global left
+    if event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "open") and watched:
+        left -= 1
+        if left == 0:
+            os._exit(9)
+
+watched = True
+sys.addaudithook(killed)
+with publish.published(folder) as new:
+    (new / "model.tflite").write_text("new")
+    (new / "card.json").write_text("new")
+    (new / "saved_model").mkdir()
+    (new / "saved_model" / "weights").write_text("new")
+"""
+
+
+def state(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and _publish.WORKSHOP not in path.parts
+    }
+
+
+def files(text):
+    return dict.fromkeys(("model.tflite", "card.json", "saved_model/weights"), text)
+
+
+def earlier(folder):
+    folder.mkdir()
+    (folder / "other.txt").write_text("mine")
+    (folder / "saved_model").mkdir()
+    for name, text in files("old").items():
+        (folder / name).write_text(text)
+
+
+def run(folder, step):
+    command = [sys.executable, "-I", "-c", SCRIPT, _publish.__file__, str(folder), str(step)]
+    return subprocess.run(command, timeout=60).returncode
+
+
+def test_a_kill_at_every_step_leaves_the_old_set_or_the_new(tmp_path):
+    ends, step = [], 0
+    while not ends or ends[-1] == 9:
+        step += 1
+        folder = tmp_path / str(step)
+        earlier(folder)
+        ends.append(run(folder, step))
+        # Before the journal nothing of the old set is touched.
+        if not (folder / _publish.WORKSHOP / _publish.JOURNAL).exists() and ends[-1] == 9:
+            assert state(folder) in ({**files("old"), "other.txt": "mine"}, NEW)
+        _publish.finish(folder)
+        assert state(folder) in ({**files("old"), "other.txt": "mine"}, NEW)
+        assert not (folder / _publish.WORKSHOP).exists()
+    assert ends[-1] == 0 and state(folder) == NEW
+    assert len(ends) > 19
+
+
+NEW = {**files("new"), "other.txt": "mine"}
+
+
+def test_the_next_export_finishes_what_a_killed_one_began(tmp_path):
+    folder = tmp_path / "out"
+    earlier(folder)
+    workshop = folder / _publish.WORKSHOP
+    (workshop / "new").mkdir(parents=True)
+    (workshop / "new" / "card.json").write_text("new")
+    (workshop / _publish.JOURNAL).write_text('["card.json"]')
+    with _publish.published(folder) as new:
+        assert (folder / "card.json").read_text() == "new"
+        (new / "model.tflite").write_text("newest")
+    assert (folder / "model.tflite").read_text() == "newest"
+    assert (folder / "card.json").read_text() == "new"
+
+
+def test_a_second_export_to_the_same_folder_is_refused(tmp_path):
+    with _publish.published(tmp_path / "out") as new:
+        (new / "model.tflite").write_text("first")
+        message = f"Another export is writing to {tmp_path / 'out'}"
+        with pytest.raises(OSError, match=message), _publish.published(tmp_path / "out"):
+            pass
+    assert state(tmp_path / "out") == {"model.tflite": "first"}
+
+
+def test_a_failed_export_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), _publish.published(tmp_path / "new") as new:
+        (new / "model.tflite").write_text("half")
+        raise RuntimeError
+    assert not (tmp_path / "new").exists()
+    earlier(tmp_path / "old")
+    with pytest.raises(RuntimeError), _publish.published(tmp_path / "old") as new:
+        raise RuntimeError
+    assert state(tmp_path / "old") == {**files("old"), "other.txt": "mine"}
