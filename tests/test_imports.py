@@ -23,6 +23,7 @@ ALLOWED = {
     "_checks": set(),
     "_files": set(),
     "_description": set(),
+    "_randomness": set(),
     "models": {"layers"},
     **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
     "export": {"layers", "weights"},
@@ -31,8 +32,8 @@ ALLOWED = {
     "tuning": UPPER | {"analysis", "data", "export", "training"},
 }
 LAZY = {"models": {"weights"}}
-# Standard library only, and open to every room.
-COMMON = {"_checks", "_description", "_files"}
+# Open to every room: the standard library, and NumPy's random state.
+COMMON = {"_checks", "_description", "_files", "_randomness"}
 OPTIONAL = {
     "tensorflow_datasets",
     "keras_tuner",

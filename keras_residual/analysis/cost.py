@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 
 from keras_residual import _checks
+from keras_residual._randomness import random_state_kept
 from keras_residual.analysis._graph import layer_calls
 from keras_residual.analysis._leaf_costs import leaf_cost
 from keras_residual.layers.composite import CompositeLayer
@@ -77,11 +78,12 @@ def cost(model_or_name, input_shape=None, **options) -> Cost:
     >>> cost("ResNet50").parameters
     25610152
     """
-    if isinstance(model_or_name, keras.Model):
+    with random_state_kept():
+        if not isinstance(model_or_name, keras.Model):
+            return _name_cost(model_or_name, input_shape, options)
         if options:
             _checks.known("argument of `cost` for a model", next(iter(options)), ["input_shape"])
         return _model_cost(model_or_name, input_shape)
-    return _name_cost(model_or_name, input_shape, options)
 
 
 def _name_cost(name, input_shape, options):

@@ -50,15 +50,18 @@ def _value(text):
     return text
 
 
-def cluster(distributed, chief, worker, lease, patience):
+def cluster(distributed, chief, worker, lease, patience, secret_file):
     """Returns what this process is in a search by several, `None` if it is alone."""
     if distributed is None:
-        if chief is not None:
-            raise ValueError("`--chief` needs `--distributed chief` or `--distributed worker`.")
+        for name, value in (("--chief", chief), ("--secret-file", secret_file)):
+            if value is not None:
+                raise ValueError(f"`{name}` needs `--distributed chief` or `--distributed worker`.")
         return None
-    if chief is None:
-        raise ValueError("`--distributed` needs `--chief HOST:PORT`.")
-    return tuning.Cluster(distributed, chief, worker, lease, patience)
+    address = {} if chief is None else {"chief": chief}
+    secret = None if secret_file is None else tuning.read_secret(secret_file)
+    return tuning.Cluster(
+        distributed, worker=worker, lease=lease, patience=patience, secret=secret, **address
+    )
 
 
 def described(space) -> str:
@@ -114,7 +117,7 @@ class SearchProgress(tuning.Listener):
         accuracies = [trial.metrics.get_last_value("val_accuracy") for trial in done]
         self.best = max(accuracies, default=None)
         if ended:
-            self.told(f"going on after {len(ended)} trials")
+            self.message(f"going on after {len(ended)} trials")
 
     def trial_began(self, trial):
         self._bar.update(
@@ -144,9 +147,9 @@ class SearchProgress(tuning.Listener):
                 line += ", the best so far"
         else:
             line = f"trial {trial.trial_id} failed: {trial.message}"
-        self.told(line)
+        self.message(line)
 
-    def told(self, line):
+    def message(self, line):
         self._lines = [*self._lines, line][-6:]
         if console.is_terminal:
             self._refresh()

@@ -68,7 +68,10 @@ def tune(
     distributed: Annotated[
         str | None, typer.Option(help="chief or worker of a search by several processes.")
     ] = None,
-    chief: Annotated[str | None, typer.Option(help="HOST:PORT at which the chief listens.")] = None,
+    chief: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT at which the chief listens. Default: 127.0.0.1:8000."),
+    ] = None,
     worker: Annotated[str, typer.Option(help="Name of a worker. Default: host and process.")] = "",
     lease: Annotated[
         float, typer.Option(help="Seconds after which a silent worker loses its trial.", min=1)
@@ -76,6 +79,13 @@ def tune(
     patience: Annotated[
         float, typer.Option(help="Seconds to wait for a chief, or for any worker.", min=1)
     ] = 300.0,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the secret that chief and workers share, or the environment's "
+            "KERAS_RESIDUAL_SECRET."
+        ),
+    ] = None,
     data_parallel: Annotated[
         bool, typer.Option("--data-parallel", help="Train each trial on all devices.")
     ] = False,
@@ -99,7 +109,7 @@ def tune(
         knobs = _searching.parsed_knobs(knob or ())
         space = _searching.space(model, source, recipe, bounds, constant_macs, knobs)
         output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
-        cluster = _searching.cluster(distributed, chief, worker, lease, patience)
+        cluster = _searching.cluster(distributed, chief, worker, lease, patience, secret_file)
     console.print(f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=True)
     progress = _searching.SearchProgress(max_trials, epochs)
     try:

@@ -7,7 +7,7 @@ except ImportError as error:
         '`keras_residual.tuning` needs: pip install "keras-residual[tune]"'
     ) from error
 
-from keras_residual.tuning.distributed import Cluster
+from keras_residual.tuning.distributed import Cluster, read_secret
 from keras_residual.tuning.errors import EmptySpaceError, SearchError
 from keras_residual.tuning.hyper_densenet import HyperDenseNet
 from keras_residual.tuning.hyper_residual_lstm import HyperResidualLSTM
@@ -42,5 +42,6 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "TrialRow",
+    "read_secret",
     "search",
 ]

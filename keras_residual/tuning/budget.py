@@ -1,4 +1,4 @@
-"""What a network may cost, told before any weight is allocated."""
+"""What a network may cost, checked before any weight is allocated."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -38,18 +38,18 @@ class Budget:
         if self.max_latency_ms is not None:
             _checks.real("max_latency_ms", self.max_latency_ms, 1e-6, float("inf"))
 
-    def objection(self, spent: "Spent") -> str | None:
+    def objection(self, cost: "Cost") -> str | None:
         """Returns which bound is exceeded and by what, or `None`."""
         for name, most in dataclasses.asdict(self).items():
-            used = getattr(spent, name.removeprefix("max_"))
+            used = getattr(cost, name.removeprefix("max_"))
             if most is not None and used is not None and used > most:
                 return f"{used:,.6g} {_UNITS[name]} exceed {name}={most:,.6g}"
         return None
 
-    def share(self, spent: "Spent") -> float:
+    def share(self, cost: "Cost") -> float:
         """Returns the largest part of a bound that is used; above 1 it is exceeded."""
         parts = [
-            getattr(spent, name.removeprefix("max_")) / most
+            getattr(cost, name.removeprefix("max_")) / most
             for name, most in dataclasses.asdict(self).items()
             if most is not None and name != "max_latency_ms"
         ]
@@ -57,7 +57,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Spent:
+class Cost:
     """What a network costs, in the terms of a budget; `None` where it is not known."""
 
     parameters: int

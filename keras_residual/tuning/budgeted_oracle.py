@@ -18,7 +18,21 @@ from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
 FAILURE = "tuner/failure"
 """Under this name a worker's reason travels with a trial's values, as its message does not."""
 REFUSED = "tuner/refused"
-"""Under this name a worker is told, with a trial that is none, why it gets none."""
+"""Under this name a trial that is none tells a worker why it gets none."""
+# What of the state of Keras Tuner's oracles changes in a search.
+_PROGRESS = {
+    "ongoing_trials",
+    "start_order",
+    "end_order",
+    "run_times",
+    "retry_queue",
+    "seed_state",
+    "tried_so_far",
+    "id_to_hash",
+    "brackets",
+    "current_bracket",
+    "current_iteration",
+}
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _DRAWS = 40
 _STARTS = 3
@@ -42,6 +56,7 @@ class BudgetedOracle:
         lease: Seconds, or `None` where there is one process only.
         search_id: What identifies the search; workers append it to their names. Empty where there
             is one process only.
+        identity: What identifies the search in its files.
         **options: As of the oracle behind.
     """
 
@@ -52,17 +67,19 @@ class BudgetedOracle:
         max_seconds: float | None = None,
         lease: float | None = None,
         search_id: str = "",
+        identity: str = "",
         **options,
     ):
         # Keras Tuner would end the search by an error, before it has saved the last trial.
         super().__init__(max_consecutive_failed_trials=math.inf, **options)
         self.hypermodel, self.folder = hypermodel, folder
         self.max_seconds, self.lease, self.search_id = max_seconds, lease, search_id
+        self.identity = identity
         self.draws = self.rejected = 0
         self.starts = collections.Counter()
         self.set_aside: list[str] = []
         self.heard: dict[str, float] = {}
-        self.told_the_end = False
+        self.end_announced = False
         self.verbose = 0
 
     def populate_space(self, trial_id):
@@ -191,7 +208,7 @@ class BudgetedOracle:
         waiting = bool(self.ongoing_trials)
         (self.tuner_ids.add if waiting else self.tuner_ids.discard)(tuner_id)
         status = TrialStatus.IDLE if waiting else TrialStatus.STOPPED
-        self.told_the_end |= not waiting
+        self.end_announced |= not waiting
         return Trial(self.get_space(), status=status)
 
     def _is_over(self):
@@ -199,16 +216,17 @@ class BudgetedOracle:
             return True
         if self.max_seconds is None:
             return False
-        spent = sum(
+        used = sum(
             trial.metrics.get_last_value("seconds")
             for trial in self.trials.values()
             if trial.metrics.exists("seconds")
         )
-        return spent >= self.max_seconds
+        return used >= self.max_seconds
 
     def all_failed(self) -> str | None:
         """Returns the last reason if so many trials in a row failed that it is no accident."""
-        last = [self.trials[trial_id] for trial_id in self.end_order[-_FAILURES:]]
+        ended = [self.trials[trial_id] for trial_id in self.end_order]
+        last = [trial for trial in ended if not recovery.is_lost(trial)][-_FAILURES:]
         failed = len(last) == _FAILURES and all(t.status == TrialStatus.FAILED for t in last)
         return last[-1].message if failed else None
 
@@ -245,22 +263,42 @@ class BudgetedOracle:
     def save(self):
         write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
 
+    def _save_trial(self, trial):
+        write_text(
+            self.folder / f"trial_{trial.trial_id}" / "trial.json", json.dumps(trial.get_state())
+        )
+
     def reload(self):
-        trials, lines = recovery.read_trials(self.folder, self.get_state())
+        trials, lines = recovery.read_trials(self.folder, self)
         self.set_aside += lines
         # Keras Tuner looks for trials by a pattern, which brackets in a folder's name spoil.
         self.trials.update(trials)
         super().reload()
 
     def get_state(self):
-        own = {"draws": self.draws, "rejected": self.rejected, "starts": dict(self.starts)}
+        own = {
+            "search": self.identity,
+            "draws": self.draws,
+            "rejected": self.rejected,
+            "starts": dict(self.starts),
+        }
         return {**super().get_state(), "keras_residual": own}
+
+    def check_state(self, state: dict) -> None:
+        """Checks what an algorithm keeps beside the trials, whose shape is right.
+
+        Raises:
+            ValueError: If it is not of this search.
+        """
 
     def set_state(self, state):
         own = state["keras_residual"]
         self.draws, self.rejected = own["draws"], own["rejected"]
         self.starts.update(own["starts"])
-        super().set_state(recovery.reconciled(state, self.trials))
+        state = recovery.reconciled(state, self.trials)
+        # The rest follows from the arguments.
+        given = {k: v for k, v in super().get_state().items() if k not in _PROGRESS}
+        super().set_state({**state, **given})
 
 
 def _of_space(values):

@@ -1,20 +1,23 @@
-"""A search by several processes: Keras Tuner's chief and workers, watched on both sides."""
+"""A search by several processes: a chief and workers, watched on both sides."""
 
 import _thread
 import contextlib
+import ipaddress
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 
 from keras_residual import _checks
+from keras_residual.tuning import service
 from keras_residual.tuning.errors import SearchError
 
-_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+SECRET, SECRET_FILE = "KERAS_RESIDUAL_SECRET", "KERAS_RESIDUAL_SECRET_FILE"
+"""Names of the environment variables that hold the secret, or the path of a file with it."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,26 @@ class Cluster:
 
     Attributes:
         role: `"chief"` or `"worker"`.
-        chief: `"HOST:PORT"` of the chief, which listens there.
+        chief: `"HOST:PORT"` of the chief, which listens there. Defaults to `"127.0.0.1:8000"`,
+            which only processes of this machine reach.
         worker: Name of a worker, unlike all others. Defaults to host and process number. One that
             is started again under its name goes on with its trial at once.
         lease: Seconds of silence after which the chief gives a worker's trial away. Defaults to
             `120`.
         patience: Seconds after which a worker ends when the chief does not answer, and the chief
             when there is no worker. Defaults to `300`.
+        secret: What chief and workers share; calls without it are refused. Defaults to the
+            environment variable `KERAS_RESIDUAL_SECRET`, or to the content of the file that
+            `KERAS_RESIDUAL_SECRET_FILE` names. Needed where the chief is not on a loopback
+            address. Calls are signed with it but not encrypted: use networks that you trust.
     """
 
     role: str
-    chief: str
+    chief: str = "127.0.0.1:8000"
     worker: str = ""
     lease: float = 120.0
     patience: float = 300.0
+    secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self):
         _checks.choice("role", self.role, ("chief", "worker"))
@@ -55,6 +64,22 @@ class Cluster:
             raise ValueError(
                 f'`worker` must be a name without "chief" in it. Received: {self.worker!r}'
             )
+        if self.secret is not None and not (isinstance(self.secret, str) and self.secret.strip()):
+            raise ValueError("`secret` must be a text that is not empty.")
+        if not self.key and not _is_loopback(self.address[0]):
+            raise ValueError(
+                f"`chief` at {self.chief} can be reached from other machines and needs a `secret`: "
+                f"set {SECRET}, or {SECRET_FILE} to the path of a file with it."
+            )
+
+    @property
+    def key(self) -> str:
+        """The secret, from wherever it comes; empty if there is none."""
+        if self.secret is not None:
+            return self.secret.strip()
+        if path := os.environ.get(SECRET_FILE):
+            return read_secret(path)
+        return os.environ.get(SECRET, "").strip()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -69,22 +94,26 @@ class Cluster:
         return self.worker or f"{host}-{os.getpid()}"
 
 
-@contextlib.contextmanager
-def joined(cluster: Cluster | None) -> Iterator[None]:
-    """Tells Keras Tuner, which reads it from the environment, what this process is."""
-    if cluster is None:
-        yield
-        return
-    if cluster.role == "worker":
-        _wait_for(cluster)
-    before = {name: os.environ.get(name) for name in _VARIABLES}
-    host, port = cluster.address
-    os.environ.update(zip(_VARIABLES, (cluster.name, host, str(port)), strict=True))
+def read_secret(path: str | os.PathLike) -> str:
+    """Returns the secret in a file.
+
+    Raises:
+        ValueError: If the file cannot be read or is empty.
+    """
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"The file of the secret, {path}, cannot be read: {error}") from error
+    if not text:
+        raise ValueError(f"The file of the secret, {path}, is empty.")
+    return text
+
+
+def _is_loopback(host):
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
@@ -98,34 +127,30 @@ def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
 
 
 def _serve(cluster, tuner):
-    """Answers workers until every trial has ended and every worker that lives knows it.
+    """Answers workers until every trial has ended and every worker that lives knows it."""
+    try:
+        server = service.serve(tuner.oracle, cluster.chief, cluster.key)
+    except RuntimeError as error:
+        raise SearchError(f"The chief cannot listen at {cluster.chief}: {error}") from error
+    try:
+        _watch(cluster, tuner)
+    finally:
+        server.stop(grace=2.0).wait()
 
-    Keras Tuner's own loop would wait for workers that have vanished.
-    """
-    failures = []
 
-    def serve():
-        try:
-            tuner.search()
-        except Exception as error:  # to be raised where the user sees it
-            failures.append(error)
-
+def _watch(cluster, tuner):
+    """Returns when the search is over; forgets workers that have vanished."""
     oracle, alive, over = tuner.oracle, time.monotonic(), False
-    told = len(oracle.end_order)
-    threading.Thread(target=serve, daemon=True).start()
+    reported = len(oracle.end_order)
     while not over:
         time.sleep(0.2)
-        over = oracle.told_the_end and not oracle.tuner_ids
-        for trial_id in oracle.end_order[told:]:
+        over = oracle.end_announced and not oracle.tuner_ids
+        for trial_id in oracle.end_order[reported:]:
             tuner.listener.trial_ended(oracle.trials[trial_id])
-            told += 1
-        if failures:
-            raise SearchError(
-                f"The chief cannot listen at {cluster.chief}: {failures[0]}"
-            ) from failures[0]
+            reported += 1
         for worker in oracle.expired():
             # One that has a trial is forgotten when another takes it.
-            if worker not in oracle.ongoing_trials or oracle.told_the_end:
+            if worker not in oracle.ongoing_trials or oracle.end_announced:
                 oracle.forget(worker)
         if set(oracle.heard) - set(oracle.expired()):
             alive = time.monotonic()
@@ -139,6 +164,9 @@ def _serve(cluster, tuner):
 def _work(cluster, tuner, fit_arguments):
     import grpc
 
+    _wait_for(cluster)
+    tuner.oracle = service.RemoteOracle(tuner.own_oracle, cluster.chief, cluster.key)
+    tuner.tuner_id = f"{cluster.name}@{tuner.own_oracle.search_id}"
     done, lost = threading.Event(), threading.Event()
 
     def renew():
@@ -166,6 +194,11 @@ def _work(cluster, tuner, fit_arguments):
         tuner.search(**fit_arguments)
     except grpc.RpcError as error:
         details = str(error.details())
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise SearchError(
+                f"The chief at {cluster.chief} has another secret. Give both the same: {SECRET}, "
+                f"or {SECRET_FILE}."
+            ) from error
         if details.startswith("Exception calling application"):
             raise SearchError(f"The chief at {cluster.chief} failed. {details}") from error
         raise SearchError(gone) from error
@@ -175,6 +208,7 @@ def _work(cluster, tuner, fit_arguments):
         raise
     finally:
         done.set()
+        tuner.oracle.close()
 
 
 def _wait_for(cluster):

@@ -4,7 +4,7 @@ import keras
 
 from keras_residual.models import ResidualLSTMClassifier
 from keras_residual.models.sequences import SequenceOptions
-from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
@@ -93,7 +93,7 @@ class HyperResidualLSTM(HyperNetwork):
             options["embedding_size"] = values["embedding_size"]
         return options
 
-    def count(self, options: dict) -> Spent:
+    def count(self, options: dict) -> Cost:
         """Counts an LSTM layer over n features as 4·u·(n + u) weights, used once a step, and 4·u
         biases."""
         if options["bidirectional_bottom"] and options["num_layers"] == 1:
@@ -109,7 +109,7 @@ class HyperResidualLSTM(HyperNetwork):
         # Masks, which come with a vocabulary, are unknown to LiteRT's fused operation.
         unrolled = steps if embedding else None
         size = lstm_file_size(cells, (embedding, classifier), unrolled)
-        return Spent(parameters, (steps or 1) * kernels + classifier, size)
+        return Cost(parameters, (steps or 1) * kernels + classifier, size)
 
     def cells(self, options: dict) -> list[tuple[int, int]]:
         """Returns features and units of each LSTM, those of both directions one by one."""

@@ -1,23 +1,26 @@
 """What the spaces have in common: knobs, budget, and training by a recipe."""
 
 import abc
+import copy
 import dataclasses
 import functools
 import json
 import math
-import tempfile
+import random
 from collections.abc import Mapping, Sequence
 
 import keras
 import keras_tuner
 
-from keras_residual import _checks, data, training
+from keras_residual import _checks, data
 from keras_residual.training import Recipe, recipes
-from keras_residual.tuning.budget import Budget, Spent
-from keras_residual.tuning.knobs import Interval, turned
+from keras_residual.tuning import fitting
+from keras_residual.tuning.accepted import check_value
+from keras_residual.tuning.budget import Budget, Cost
+from keras_residual.tuning.knobs import Interval, Knob, free, narrowed
 from keras_residual.tuning.latency import Latencies
 from keras_residual.tuning.recipe_knobs import recipe_knobs, recipe_of
-from keras_residual.tuning.shrinking import smallest
+from keras_residual.tuning.shrinking import shrunk, smallest
 
 # Tan et al., 2019, section 3.1: doubling the cost must pay by 5 % more accuracy.
 _TRADEOFF = -0.07
@@ -36,7 +39,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         recipe: Name of the recipe in `training.recipes`, or a `Recipe`, that training is searched
             around.
         budget: A `Budget`.
-        settings: What the user says of the knobs, see `turned`.
+        settings: What the user says of the knobs, see `knobs.narrowed`.
 
     Raises:
         EmptySpaceError: If no network of the space fits into the budget.
@@ -61,9 +64,38 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         self.latencies = Latencies(quantization=self.quantization)
         every = [*knobs, *recipe_knobs(recipe, self.augmentations())]
         self.architecture_knobs = [knob.name for knob in knobs]
-        self.knobs, self.defaults = turned(every, settings)
-        self._spent = functools.lru_cache(maxsize=4096)(self._counted)
+        settled = narrowed(every, settings)
+        self._check_settings(every, settled, settings)
+        self.knobs, self.defaults = free(settled), {knob.name: knob.default for knob in settled}
+        self._counted_cost = functools.lru_cache(maxsize=4096)(self._counted)
         smallest(self)
+
+    def _check_settings(self, original: list[Knob], knobs: list[Knob], names) -> None:
+        """Checks that every value that a user gives a knob is possible by itself."""
+        defaults = {knob.name: knob.default for knob in original}
+        for before, knob in zip(original, knobs, strict=True):
+            if knob.name not in names:
+                continue
+            is_interval = isinstance(knob.choices, Interval)
+            ends = (knob.choices.low, knob.choices.high) if is_interval else knob.choices
+            condition = {knob.parent: knob.parent_values[0]} if knob.parent else {}
+            for value in ends:
+                check_value(before, value)
+                try:
+                    self.check_option(knob.name, value)
+                    self.recipe({**defaults, **condition, knob.name: value})
+                except ValueError as error:
+                    raise ValueError(
+                        f"`{knob.name}` takes no such value. Received: {knob.name}={value!r}. "
+                        f"{error}"
+                    ) from error
+
+    def check_option(self, name: str, value: object) -> None:
+        """Checks the value of an option that is a knob only because the user names it.
+
+        Raises:
+            ValueError: If no network has it.
+        """
 
     def augmentations(self) -> tuple[str, ...]:
         """Returns the augmentations to choose from, the recipe's beside them."""
@@ -74,7 +106,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """Returns the options of the network as JSON knows them."""
 
     @abc.abstractmethod
-    def count(self, options: dict) -> Spent:
+    def count(self, options: dict) -> Cost:
         """Returns what a network costs, by arithmetic.
 
         Raises:
@@ -84,6 +116,33 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     @abc.abstractmethod
     def network(self, options: dict) -> keras.Model:
         """Returns the network."""
+
+    def prepared(self, **attributes) -> "HyperNetwork":
+        """Returns a copy with other values of some attributes, for one search.
+
+        Args:
+            **attributes: Of `tradeoff`, `latencies` and, of images, `standardization`.
+        """
+        prepared = copy.copy(self)
+        for name, value in attributes.items():
+            setattr(prepared, name, value)
+        return prepared
+
+    def check_values(self, values: Mapping) -> None:
+        """Checks that values read from a file are a point of the space.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        knobs = {knob.name: knob for knob in self.knobs}
+        for name, value in values.items():
+            if name not in knobs:
+                raise ValueError(f"{name} is no knob of the space")
+            knobs[name].check(value)
+        full = {**self.defaults, **values}
+        for knob in self.knobs:
+            if knob.name not in values and knob.matters(full):
+                raise ValueError(f"{knob.name} is missing")
 
     def values(self, hp: keras_tuner.HyperParameters | Mapping) -> dict:
         """Returns the value of every knob, also of those that are fixed, left out or inactive."""
@@ -110,7 +169,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """
         try:
             options = json.dumps(self.options(self.values(hp)))
-            reason = self.budget.objection(self._spent(options))
+            reason = self.budget.objection(self._counted_cost(options))
             if reason is None and timed and self.budget.max_latency_ms is not None:
                 reason = self.budget.objection(self._timed(options))
         except ValueError as error:
@@ -120,12 +179,12 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def share_of_budget(self, values: Mapping) -> float:
         """Returns how many times its budget a network costs; infinite if there is none."""
         try:
-            spent = self._spent(json.dumps(self.options(self.values(values))))
+            cost = self._counted_cost(json.dumps(self.options(self.values(values))))
         except ValueError:
             return math.inf
-        return self.budget.share(spent)
+        return self.budget.share(cost)
 
-    def spent(self, hp: keras_tuner.HyperParameters | Mapping) -> Spent:
+    def cost(self, hp: keras_tuner.HyperParameters | Mapping) -> Cost:
         """Returns what a point of the space costs.
 
         Raises:
@@ -133,13 +192,13 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """
         options = json.dumps(self.options(self.values(hp)))
         timed = self.budget.max_latency_ms is not None or "latency_ms" in self.tradeoff
-        return self._timed(options) if timed else self._spent(options)
+        return self._timed(options) if timed else self._counted_cost(options)
 
-    def _timed(self, options: str) -> Spent:
+    def _timed(self, options: str) -> Cost:
         latency = self.latencies.of(options, lambda: self.network(json.loads(options)))
-        return dataclasses.replace(self._spent(options), latency_ms=latency)
+        return dataclasses.replace(self._counted_cost(options), latency_ms=latency)
 
-    def _counted(self, options: str) -> Spent:
+    def _counted(self, options: str) -> Cost:
         return self.count(json.loads(options))
 
     def active(self, values: Mapping) -> list[str]:
@@ -155,18 +214,24 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Returns the compiled network.
 
-        Raises:
-            keras_tuner.errors.FailedTrialError: If there is no such network, or it exceeds the
-                budget; then no weight has been allocated.
+        A point that exceeds the budget, as Keras Tuner's own oracles propose them, is made smaller
+        until it fits; `hp` then has the values of the network that is returned.
         """
         self.declare_hyperparameters(hp)
         # The latency counts on the machine that chose the point, which may be another.
-        if reason := self.objection(hp, timed=False):
-            raise keras_tuner.errors.FailedTrialError(reason)
+        if self.objection(hp, timed=False) is not None:
+            hp.values.update(self._fitting(hp.values))
         values = self.values(hp)
         model = self.network(self.options(values))
-        self._compile(model, self.recipe(values), steps=1)
+        fitting.compile_by(model, self.recipe(values), steps=1)
         return model
+
+    def _fitting(self, given: Mapping) -> dict:
+        """Returns values near those of a point outside the budget that are inside."""
+        known = {knob.name for knob in self.knobs}
+        values = {name: value for name, value in given.items() if name in known}
+        values = {name: values[name] for name in self.active(values)}
+        return shrunk(self, values, random.Random(0)) or self.values(smallest(self))
 
     def fit(
         self,
@@ -183,6 +248,8 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     ) -> dict[str, float]:
         """Trains the network by its recipe and returns the metrics of the last epoch.
 
+        A model that a subclass has compiled in its `build` is trained as it was compiled.
+
         Args:
             x: Inputs, batches, or a `data.Dataset`, whose `test` split is only evaluated.
             y: Labels, if `x` are inputs.
@@ -196,43 +263,23 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         recipe = self.recipe(self.values(hp))
         epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
         if isinstance(x, data.Dataset):
-            made = {**recipe.batch_options(), "image_size": self.input_shape[:-1]}
-            made["test_image_size"] = None
-            with tempfile.TemporaryDirectory() as folder:
-                history = training.fit(
-                    model,
-                    x.batches(seed=seed, **made),
-                    recipe,
-                    folder,
-                    epochs=epochs,
-                    checkpoint_seconds=math.inf,
-                    callbacks=callbacks,
-                    verbose=0,
-                )
+            size = self.input_shape[:-1]
+            history = fitting.fit_dataset(model, recipe, x, size, epochs, seed, callbacks)
         else:
-            if y is not None:
-                options.setdefault("batch_size", recipe.batch_size)
-            steps = len(x) if y is None else math.ceil(len(x) / options["batch_size"])
-            self._compile(model, recipe, steps * max(1, epochs))
-            history = model.fit(
-                x, y, epochs=epochs, callbacks=callbacks, shuffle=y is not None, **options
-            ).history
-        metrics = {name: history[name][-1] for name in history if "accuracy" in name}
-        metrics |= {name: history[name][-1] for name in history if "loss" in name}
-        return {**metrics, "score": self._score(metrics, hp)}
+            history = fitting.fit(model, recipe, x, y, epochs, callbacks, options)
+        metrics = {name: values[-1] for name, values in history.items()}
+        if "accuracy" in metrics:
+            metrics["score"] = self._score(metrics, hp)
+        return metrics
 
     def _score(self, metrics, hp):
         """Accuracy, less what the network costs more than the default."""
         score = metrics.get("val_accuracy", metrics["accuracy"])
         if self.tradeoff:
-            ours, default = self.spent(hp), self.spent({})
+            ours, default = self.cost(hp), self.cost({})
             for name in self.tradeoff:
                 score *= (getattr(ours, name) / getattr(default, name)) ** _TRADEOFF
         return score
-
-    def _compile(self, model, recipe, steps):
-        loss = training.CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=False)
-        model.compile(recipe.make_optimizer(steps), loss, metrics=["accuracy"])
 
     def description(self) -> dict:
         """Returns what identifies the space, as JSON knows it."""

@@ -95,6 +95,24 @@ class Knob:
         below, above = self.choices[max(0, place - reach) : place], self.choices[place + 1 :]
         return order.choice(below + above[:reach])
 
+    def check(self, value: object) -> None:
+        """Checks that a value read from a file is one of the knob's.
+
+        Raises:
+            ValueError: If it is another.
+        """
+        kinds = (float, int) if isinstance(self.default, float) else (type(self.default),)
+        fits = type(value) in kinds
+        if fits and isinstance(self.choices, Interval):
+            slack = 1e-6 * max(abs(self.choices.low), abs(self.choices.high))
+            fits = self.choices.low - slack <= value <= self.choices.high + slack
+        elif fits and isinstance(self.default, float):
+            fits = any(math.isclose(value, choice, rel_tol=1e-6) for choice in self.choices)
+        elif fits:
+            fits = value in self.choices
+        if not fits:
+            raise ValueError(f"{self.name} is {str(value)[:60]!r}, which is not in the space")
+
     def nearest(self, value):
         """Returns the choice that is meant by `value`, which may have lost digits on its way."""
         if isinstance(self.default, float) and not isinstance(self.choices, Interval):
@@ -102,32 +120,40 @@ class Knob:
         return value
 
 
-def turned(knobs: list[Knob], settings: Mapping) -> tuple[list[Knob], dict]:
+def narrowed(knobs: list[Knob], settings: Mapping) -> list[Knob]:
     """Applies what a user says of the knobs.
 
     Args:
-        knobs: All knobs, parents before those that depend on them.
+        knobs: All knobs.
         settings: By name of a knob: `None` to leave it out, a value to fix it, a list of values or
             an `Interval` to narrow it.
 
     Returns:
-        The knobs that are left to search, and the default of every knob.
+        All knobs, those in `settings` with the choices that they are left.
 
     Raises:
         ValueError: If a name is unknown, or a value is of another type than the knob's.
     """
     for name in settings:
         _checks.known("knob", name, [knob.name for knob in knobs])
-    knobs = [_changed(knob, settings.get(knob.name, knob.choices)) for knob in knobs]
+    return [_changed(knob, settings.get(knob.name, knob.choices)) for knob in knobs]
+
+
+def free(knobs: list[Knob]) -> list[Knob]:
+    """Returns the knobs that are left to search: they have several choices and can matter.
+
+    Args:
+        knobs: All knobs, parents before those that depend on them.
+    """
     defaults = {knob.name: knob.default for knob in knobs}
-    free = {knob.name: knob for knob in knobs if _is_free(knob)}
+    several = {knob.name: knob for knob in knobs if _is_free(knob)}
     left = []
-    for knob in free.values():
-        if not knob.parent or knob.parent in free:
+    for knob in several.values():
+        if not knob.parent or knob.parent in several:
             left.append(knob)
         elif knob.matters(defaults):
             left.append(dataclasses.replace(knob, parent="", parent_values=()))
-    return _reachable(left), defaults
+    return _reachable(left)
 
 
 def _is_free(knob):

@@ -1,4 +1,4 @@
-"""Latency of a network in LiteRT's interpreter, measured once an architecture."""
+"""Latency of a network in LiteRT's interpreter, measured once per architecture."""
 
 import contextlib
 import json
@@ -14,6 +14,8 @@ import numpy as np
 
 from keras_residual import export
 from keras_residual._files import write_text
+from keras_residual._randomness import random_state_kept
+from keras_residual.tuning import schema
 
 _SECONDS, _FEWEST = 0.3, 20
 
@@ -37,13 +39,16 @@ class Latencies:
         self.known = dict(known)
         if path is not None and path.exists():
             # Those of a damaged file can be measured again.
-            with contextlib.suppress(ValueError):
-                self.known |= json.loads(path.read_text(encoding="utf-8"))
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                schema.check(kept, {str: schema.positive})
+                self.known |= kept
 
     def of(self, key: str, make: Callable[[], keras.Model]) -> float:
         """Returns the latency of an architecture, of which `make` builds a network if needed."""
         if key not in self.known:
-            self.known[key] = measured(make(), self.quantization)
+            with random_state_kept():
+                self.known[key] = measured(make(), self.quantization)
             if self.path is not None:
                 write_text(self.path, json.dumps(self.known, indent=1))
         return self.known[key]

@@ -16,5 +16,5 @@ class Listener:
     def trial_ended(self, trial: Trial) -> None:
         """A trial is over; its status and message say how."""
 
-    def told(self, line: str) -> None:
+    def message(self, line: str) -> None:
         """Something happened that the user should know, such as a damaged file."""

@@ -12,7 +12,7 @@ from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.assembly import checked_input_shape
 from keras_residual.models.registry import VARIANTS, find_variant
-from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import int8_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
@@ -73,12 +73,18 @@ class NamedHyperNetwork(HyperNetwork):
         self.input_shape = _known_sizes(input_shape)
         architecture = self.architecture(self.base)
         settings = self._for_each_stage(knobs, architecture)
-        architecture += self._further(settings, architecture)
+        further = self._further(settings, architecture)
+        self._further_names = {knob.name for knob in further}
+        architecture += further
         super().__init__(self.input_shape, classes, architecture, recipe, Budget(*bounds), settings)
 
     def _is_of_family(self, variant):
         fits = len(variant.input_shape) == self.dimensions + 1
         return fits and type(variant.architecture) is self.family
+
+    def check_option(self, name, value):
+        if name in self._further_names:
+            cost(self.base_name, classes=self.classes, **{**self.quick_to_count, name: value})
 
     @abc.abstractmethod
     def architecture(self, base) -> list[Knob]:
@@ -122,7 +128,7 @@ class NamedHyperNetwork(HyperNetwork):
             options.setdefault("se_divisor", _FEWEST_HIDDEN)
         return options
 
-    def count(self, options: dict) -> Spent:
+    def count(self, options: dict) -> Cost:
         strides = self.strides(options)
         if min(self.input_shape[:-1]) < strides:
             raise ValueError(
@@ -138,7 +144,7 @@ class NamedHyperNetwork(HyperNetwork):
         )
         rank = len(self.input_shape) - 1
         size = int8_file_size(counted, self.convolutions(options), rank)
-        return Spent(counted.trainable_parameters, counted.macs, size)
+        return Cost(counted.trainable_parameters, counted.macs, size)
 
     def convolutions(self, options: dict) -> int:
         """Returns the number of convolutions and dense layers."""

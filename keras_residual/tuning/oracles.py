@@ -1,10 +1,10 @@
 """Oracles within a budget: Keras Tuner's, and one of evolution."""
 
-import os
 import random
 import warnings
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 
 from keras_residual.tuning.budgeted_oracle import BudgetedOracle
@@ -21,6 +21,13 @@ class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
         super().__init__(*args, **options)
         self.max_trials = max_trials
 
+    def check_state(self, state):
+        rounds = {bracket["bracket_num"]: len(bracket["rounds"]) for bracket in state["brackets"]}
+        numbers = range(self._get_num_brackets())
+        known = {*rounds, state["current_bracket"]} <= set(numbers)
+        if not known or any(count != number + 1 for number, count in rounds.items()):
+            raise ValueError("its brackets are not those of the algorithm")
+
 
 class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Bayesian optimization; of some points that fit, the nearest to an infeasible one is taken."""
@@ -28,6 +35,8 @@ class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOpt
     candidates = 16
 
     def populate_space(self, trial_id):
+        # Keras Tuner's generator runs on from point to point and would begin anew after a kill.
+        self._random_state = np.random.RandomState((self.seed + len(self.trials)) % 2**32)
         # With few trials the bounds of the Gaussian process' kernel are often reached.
         with warnings.catch_warnings(action="ignore"):
             return super().populate_space(trial_id)
@@ -123,8 +132,3 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
     def set_state(self, state):
         self.position = state["position"]
         super().set_state(state)
-
-
-def tuner_id() -> str:
-    """Returns the name of this process among those of a search."""
-    return os.environ.get("KERASTUNER_TUNER_ID", "tuner0")

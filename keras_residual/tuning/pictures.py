@@ -34,10 +34,10 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     """Draws every trial by what it costs, with the Pareto front and the budget."""
     figure = new_figure(7.5, 4.8)
     axes = figure.subplots()
-    rows = [row for row in result.completed if getattr(row.spent, cost) is not None]
+    rows = [row for row in result.completed if getattr(row.cost, cost) is not None]
     front = result.pareto(cost)
     axes.scatter(
-        [getattr(row.spent, cost) for row in rows],
+        [getattr(row.cost, cost) for row in rows],
         [row.accuracy for row in rows],
         color=GREY,
         s=28,
@@ -45,7 +45,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
         label=f"{len(rows)} trials",
     )
     axes.step(
-        [getattr(row.spent, cost) for row in front],
+        [getattr(row.cost, cost) for row in front],
         [row.accuracy for row in front],
         where="post",
         marker="o",
@@ -54,7 +54,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     )
     best = result.best
     axes.scatter(
-        [getattr(best.spent, cost)],
+        [getattr(best.cost, cost)],
         [best.accuracy],
         marker="*",
         s=190,
@@ -73,7 +73,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
 
 def _dress(axes, result, cost, rows):
     """Names and scales the axes of accuracy against cost."""
-    costs = [getattr(row.spent, cost) for row in rows]
+    costs = [getattr(row.cost, cost) for row in rows]
     if max(costs) > 10 * min(costs):
         axes.set_xscale("log")
     else:

@@ -1,6 +1,7 @@
-"""What a killed search left, brought into order; damaged files set aside."""
+"""What a killed search left, brought into order; damaged and absent files are replaced."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -8,54 +9,214 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
+from keras_residual.tuning import schema
+from keras_residual.tuning.schema import count, digits
 
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+_STATUSES = (*_ENDED, TrialStatus.RUNNING, TrialStatus.INVALID)
+_NULL = type(None)
+# A folder of a number that is larger by more is not of this search.
+_MOST_BETWEEN = 1000
+# A plan that speaks of more absent trials than there are others, and so many, is damaged.
+_MOST_ABSENT = 10
+_MISSING, _DAMAGED = "was missing; its trial counts as failed", "was damaged"
+_TRIAL = {
+    "trial_id": digits,
+    "hyperparameters": {"space": [dict], "values": {str: (str, float, bool)}},
+    "metrics": {
+        "metrics": {
+            str: {"direction": (str, _NULL), "observations": [{"value": [float], "step": int}]}
+        }
+    },
+    "score": (float, _NULL),
+    "best_step": (int, _NULL),
+    "status": str,
+    "message": (str, _NULL),
+}
+_ORACLE = {
+    "start_order": [digits],
+    "end_order": [digits],
+    "retry_queue": [digits],
+    "run_times": {str: count},
+    "seed_state": count,
+    "tried_so_far": [str],
+    "id_to_hash": {str: (str, _NULL)},
+    "keras_residual": {"draws": count, "rejected": count, "starts": {str: count}},
+}
+_OF_SOME = {
+    "position": count,
+    "current_bracket": count,
+    "current_iteration": count,
+    "brackets": [{"bracket_num": count, "rounds": [[{"past_id": (str, _NULL), "id": digits}]]}],
+}
 
 
-def read_trials(folder: Path, empty_state: dict) -> tuple[dict[str, Trial], list[str]]:
-    """Reads all trials; renames files that cannot be read, and says so of each in a line.
+def is_begun(folder: Path) -> bool:
+    """Returns whether a folder holds a search, whole or damaged."""
+    return (folder / "oracle.json").exists() or any(folder.glob("trial_*"))
 
-    The trial of a damaged file counts as failed. If the oracle's own file is damaged, the finished
-    trials are kept and its plan begins anew.
+
+def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
+    """Reads all trials; sets aside files that cannot be read, and says so of each in a line.
+
+    The trial of a damaged or absent file counts as failed, so that its number is not given to
+    another. If the oracle's own file is damaged or absent, the finished trials are kept and its
+    plan begins anew.
 
     Args:
         folder: Where the search is kept.
-        empty_state: The state of an oracle that has not begun.
+        oracle: A `BudgetedOracle` that has not begun.
 
     Returns:
-        The trials by their numbers, and the lines.
+        The trials by their ids, and the lines.
     """
     trials, lines = {}, []
-    for path in sorted(folder.glob("trial_*/trial.json")):
-        try:
-            trial = Trial.load(str(path))
-        except Exception as error:  # whatever other bytes make JSON and Keras Tuner raise
-            aside = _set_aside(path)
-            reason = f"{path} was damaged ({_first_line(error)}) and is now {aside.name}"
-            lines.append(reason)
-            trial_id = path.parent.name.removeprefix("trial_")
-            trial = Trial(keras_tuner.HyperParameters(), trial_id, TrialStatus.FAILED, reason)
-            write_text(path, json.dumps(trial.get_state()))
-        trials[trial.trial_id] = trial
+    folders = sorted(folder.glob("trial_*"))
+    for path in folders:
+        trial_id = path.name.removeprefix("trial_")
+        if trial_id.isascii() and trial_id.isdigit() and _is_near(trial_id, len(folders)):
+            trials[trial_id] = _read_trial(path / "trial.json", trial_id, oracle, lines)
+    state, empty = None, oracle.get_state()
     path = folder / "oracle.json"
     try:
-        json.loads(path.read_text(encoding="utf-8"))["keras_residual"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if path.exists():
-            aside = _set_aside(path)
-            lines.append(f"{path} was damaged ({_first_line(error)}) and is now {aside.name}")
-        write_text(path, json.dumps(empty_state))
+        state = json.loads(path.read_text(encoding="utf-8"))
+        schema.check(state, {**_ORACLE, **{k: v for k, v in _OF_SOME.items() if k in empty}})
+        _check_plan(state, trials)
+        oracle.check_state(state)
+    except FileNotFoundError:
+        state = None
+        lines.append(f"{path} was missing; the search goes on after its {len(trials)} trials")
+    except Exception as error:  # whatever other bytes make the reader of JSON raise
+        state = None
+        lines.append(f"{path} {_DAMAGED} ({_first_line(error)}) and is now {_set_aside(path)}")
+    for trial_id in _absent(trials, state):
+        path = folder / f"trial_{trial_id}" / "trial.json"
+        lines.append(f"{path} {_MISSING}")
+        trials[trial_id] = _failed(path, trial_id, lines[-1])
+    write_text(folder / "oracle.json", json.dumps(empty if state is None else state))
     return trials, lines
 
 
+def _read_trial(path, trial_id, oracle, lines):
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        schema.check(state, _TRIAL)
+        check_trial(state, trial_id, oracle)
+        trial = Trial.from_state({**state, "hyperparameters": {"space": [], "values": {}}})
+        # The space is the oracle's, whatever the file says.
+        oracle.hypermodel.declare_hyperparameters(trial.hyperparameters)
+        trial.hyperparameters.values = state["hyperparameters"]["values"]
+        return trial
+    except FileNotFoundError:
+        lines.append(f"{path} {_MISSING}")
+    except Exception as error:  # whatever other bytes make JSON and Keras Tuner raise
+        aside = _set_aside(path)
+        lines.append(f"{path} {_DAMAGED} ({_first_line(error)}) and is now {aside}")
+    return _failed(path, trial_id, lines[-1])
+
+
+def check_trial(state: dict, trial_id: str, oracle) -> None:
+    """Checks what a trial says beyond its shape: number, status, values and metrics.
+
+    Raises:
+        ValueError: If it is no trial of this search.
+    """
+    if state["trial_id"] != trial_id:
+        raise ValueError(f"it is trial {state['trial_id']}")
+    if state["status"] not in _STATUSES:
+        raise ValueError(f"status is {state['status']!r}")
+    values = state["hyperparameters"]["values"]
+    if state["status"] != TrialStatus.FAILED or values:
+        oracle.hypermodel.check_values(
+            {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        )
+    most = getattr(oracle, "max_epochs", math.inf)
+    for name in ("tuner/epochs", "tuner/initial_epoch"):
+        if not 0 <= values.get(name, 0) <= most:
+            raise ValueError(f"{name} is {values[name]}")
+    if state["status"] == TrialStatus.COMPLETED:
+        _check_completed(state, oracle.objective.name)
+
+
+def _check_completed(state, objective):
+    """A completed trial has a finite score and every metric that the report shows."""
+    # Without `search`, Keras Tuner's tuners may have any objective.
+    names = ("score", "val_accuracy", "seconds") if objective == "score" else (objective,)
+    metrics = state["metrics"]["metrics"]
+    for name in names:
+        if not metrics.get(name, {}).get("observations"):
+            raise ValueError(f"it is completed without {name}")
+    numbers = [number for metric in metrics.values() for number in _values(metric)]
+    if state["score"] is None or not all(map(math.isfinite, [state["score"], *numbers])):
+        raise ValueError("its score or a metric is not finite")
+
+
+def _values(metric):
+    for observation in metric["observations"]:
+        if not observation["value"]:
+            raise ValueError("an observation is empty")
+        yield from observation["value"]
+
+
+def is_lost(trial: Trial) -> bool:
+    """Returns whether a trial failed only because its file was damaged or absent."""
+    message = trial.message or ""
+    return trial.status == TrialStatus.FAILED and (_MISSING in message or _DAMAGED in message)
+
+
+def _is_near(trial_id, count):
+    return len(trial_id) < 10 and int(trial_id) < count + _MOST_BETWEEN
+
+
+def _ids(state):
+    """Returns the ids of all trials that the oracle's state speaks of."""
+    rounds = [entries for bracket in state.get("brackets", ()) for entries in bracket["rounds"]]
+    of_brackets = [entry["id"] for entries in rounds for entry in entries]
+    before = [entry["past_id"] for entries in rounds for entry in entries if entry["past_id"]]
+    return {
+        *state["start_order"],
+        *state["end_order"],
+        *state["retry_queue"],
+        *of_brackets,
+        *before,
+    }
+
+
+def _check_plan(state, trials):
+    ids = _ids(state)
+    for trial_id in ids:
+        schema.check(trial_id, digits, "the id of a trial")
+    last = max((int(trial_id) for trial_id in ids if len(trial_id) < 10), default=-1)
+    if any(len(trial_id) >= 10 for trial_id in ids) or last > 2 * len(trials) + _MOST_ABSENT:
+        raise ValueError(f"it speaks of trial {max(ids, key=int)[:20]}; there are {len(trials)}")
+
+
+def _absent(trials, state):
+    """Yields the ids of trials that must have been there: trials are numbered without gaps."""
+    ids = {*trials, *(_ids(state) if state is not None else ())}
+    width = max(map(len, ids), default=1)
+    known = {int(trial_id): trial_id for trial_id in sorted(ids)}
+    there = {int(trial_id) for trial_id in trials}
+    for number in range(max(known, default=-1) + 1):
+        if number not in there:
+            yield known.get(number, f"{number:0{width}d}")
+
+
+def _failed(path, trial_id, reason):
+    trial = Trial(keras_tuner.HyperParameters(), trial_id, TrialStatus.FAILED, reason)
+    write_text(path, json.dumps(trial.get_state()))
+    return trial
+
+
 def _set_aside(path):
+    """Renames a damaged file and returns its new name."""
     aside = path.with_name(f"{path.name}.damaged")
     number = 1
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.damaged{number}")
     os.replace(path, aside)
-    return aside
+    return aside.name
 
 
 def reconciled(state: dict, trials: dict[str, Trial]) -> dict:
@@ -66,11 +227,11 @@ def reconciled(state: dict, trials: dict[str, Trial]) -> dict:
     state = dict(state)
     known = sorted(trials, key=int)
     ended = [trial_id for trial_id in known if trials[trial_id].status in _ENDED]
-    order = [trial_id for trial_id in state["end_order"] if trial_id in ended]
+    order = [trial_id for trial_id in dict.fromkeys(state["end_order"]) if trial_id in ended]
     state["end_order"] = order + [trial_id for trial_id in ended if trial_id not in order]
-    started = [trial_id for trial_id in state["start_order"] if trial_id in trials]
+    started = [trial_id for trial_id in dict.fromkeys(state["start_order"]) if trial_id in trials]
     state["start_order"] = started + [trial_id for trial_id in known if trial_id not in started]
-    waiting = [trial_id for trial_id in state["retry_queue"] if trial_id in trials]
+    waiting = [trial_id for trial_id in dict.fromkeys(state["retry_queue"]) if trial_id in trials]
     state["retry_queue"] = [trial_id for trial_id in waiting if trial_id not in ended]
     # Keras Tuner runs again what is under way in the file.
     state["ongoing_trials"] = {

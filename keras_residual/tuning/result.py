@@ -12,7 +12,7 @@ from keras_tuner.engine.trial import TrialStatus
 
 from keras_residual import _checks
 from keras_residual._files import write_text
-from keras_residual.tuning.budget import Spent
+from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 
 BEST, TRIALS = "best.json", "trials.csv"
@@ -27,7 +27,7 @@ class TrialRow:
         status: `"COMPLETED"`, `"FAILED"`, or what Keras Tuner says of one that is under way.
         metrics: The metrics of its last epoch.
         values: The values of its knobs.
-        spent: What the network costs; `None` if the trial's file was damaged, or if the latency
+        cost: What the network costs; `None` if the trial's file was damaged, or if the latency
             counts and cannot be measured.
         reason: Why it failed.
     """
@@ -36,7 +36,7 @@ class TrialRow:
     status: str
     metrics: dict[str, float]
     values: dict
-    spent: Spent | None
+    cost: Cost | None
     reason: str = ""
 
     @property
@@ -61,11 +61,11 @@ def _row(trial, hypermodel):
         if not name.startswith("tuner/")
     }
     metrics = {name: float(trial.metrics.get_last_value(name)) for name in trial.metrics.metrics}
-    spent = None
+    cost = None
     if values or not hypermodel.knobs:
         with contextlib.suppress(ValueError):
-            spent = hypermodel.spent(values)
-    return TrialRow(trial.trial_id, trial.status, metrics, values, spent, trial.message or "")
+            cost = hypermodel.cost(values)
+    return TrialRow(trial.trial_id, trial.status, metrics, values, cost, trial.message or "")
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ class SearchResult:
         Returns:
             The trials from the cheapest on, by the first of the costs.
         """
-        names = [field.name for field in dataclasses.fields(Spent)]
+        names = [field.name for field in dataclasses.fields(Cost)]
         costs = tuple(_checks.choice("costs", cost, names) for cost in costs) or self.costs
         points = {}
         for row in self.completed:
-            spent = tuple(getattr(row.spent, cost) for cost in costs)
-            if None not in spent:
+            used = tuple(getattr(row.cost, name) for name in costs)
+            if None not in used:
                 # The first of equals stands for all.
-                points.setdefault((*spent, -row.accuracy), row)
+                points.setdefault((*used, -row.accuracy), row)
         return [row for point, row in sorted(points.items()) if not _beaten(point, points)]
 
     def network(self, row: TrialRow | None = None) -> keras.Model:
@@ -160,7 +160,7 @@ class SearchResult:
             "options": self._options(row),
             "recipe": dataclasses.asdict(self.recipe(row)),
             "metrics": row.metrics,
-            "cost": dataclasses.asdict(row.spent),
+            "cost": dataclasses.asdict(row.cost),
             "trial": row.trial,
             "knobs": row.values,
         }
@@ -191,7 +191,7 @@ class SearchResult:
         text = io.StringIO()
         knobs = [knob.name for knob in self.hypermodel.knobs]
         metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
-        costs = [field.name for field in dataclasses.fields(Spent)]
+        costs = [field.name for field in dataclasses.fields(Cost)]
         front = [row.trial for row in self.pareto()]
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["trial", "status", *metrics, *costs, "pareto", *knobs, "reason"])
@@ -201,7 +201,7 @@ class SearchResult:
                     row.trial,
                     row.status,
                     *[row.metrics.get(name, "") for name in metrics],
-                    *[getattr(row.spent, name, "") for name in costs],
+                    *[getattr(row.cost, name, "") for name in costs],
                     "yes" if row.trial in front else "",
                     *[row.values.get(name, "") for name in knobs],
                     row.reason,
@@ -212,11 +212,11 @@ class SearchResult:
     def table(self, count: int = 10) -> list[list[str]]:
         """Returns the best trials as rows of text, the headings first."""
         costs = [("parameters", "parameters"), ("macs", "MACs"), ("file_size", "int8 bytes")]
-        measured = any(row.spent.latency_ms is not None for row in self.completed)
+        measured = any(row.cost.latency_ms is not None for row in self.completed)
         costs += [("latency_ms", "ms")] if measured else []
         lines = [["trial", "accuracy", *[title for _, title in costs], "seconds", "network"]]
         for row in self.completed[:count]:
-            numbers = [_number(getattr(row.spent, name)) for name, _ in costs]
+            numbers = [_number(getattr(row.cost, name)) for name, _ in costs]
             seconds = f"{row.metrics['seconds']:.1f}"
             accuracy = f"{row.accuracy:.2%}"
             network = self.hypermodel.in_words(self._options(row))

@@ -1,10 +1,7 @@
 """A whole search in one call."""
 
-import hashlib
-import json
 import math
 import os
-import shutil
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +10,13 @@ import keras_tuner
 import numpy as np
 
 from keras_residual import _checks, data
-from keras_residual._files import write_text
 from keras_residual.data.dividing import stratified
-from keras_residual.tuning import distributed, tuners
+from keras_residual.tuning import distributed, folder, tuners
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.latency import Latencies
 from keras_residual.tuning.listener import Listener
-from keras_residual.tuning.result import BEST, TRIALS, SearchResult, rows_of
+from keras_residual.tuning.result import SearchResult, rows_of
 
 ALGORITHMS = {
     "evolution": tuners.Evolution,
@@ -30,7 +26,6 @@ ALGORITHMS = {
     "grid": tuners.GridSearch,
 }
 COSTS = ("parameters", "macs", "file_size", "latency_ms")
-_FOLDER, _SETTINGS = "search", "search.json"
 
 
 def search(
@@ -98,8 +93,8 @@ def search(
     _check_numbers(max_trials, seed, validation, max_minutes)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     output = Path(output)
-    hypermodel.tradeoff = _costs(objective, hypermodel.input_shape)
-    fit_arguments = _fit_arguments(hypermodel, source, validation, seed)
+    tradeoff = _costs(objective, hypermodel.input_shape)
+    hypermodel, fit_arguments = _prepared(hypermodel, source, validation, seed, tradeoff, output)
     settings = {
         **_description(hypermodel, source),
         "algorithm": algorithm,
@@ -107,32 +102,46 @@ def search(
         "validation": validation,
         "seed": seed,
     }
+    identity, listener = folder.identity(settings), listener or Listener()
     if cluster is None or cluster.role == "chief":
-        _prepare(output, settings, resume)
-    hypermodel.latencies = Latencies(
-        output / "latency.json", hypermodel.latencies.known, hypermodel.quantization
+        for line in folder.prepare(output, settings, resume):
+            listener.message(line)
+    tuner = tuner_class(
+        hypermodel,
+        keras_tuner.Objective("score", "max"),
+        directory=output,
+        project_name=folder.SEARCH,
+        seed=seed,
+        max_seconds=None if max_minutes is None else 60 * max_minutes,
+        lease=cluster.lease if cluster and cluster.role == "chief" else None,
+        search_id=identity if cluster else "",
+        identity=identity,
+        listener=listener,
+        distribution_strategy=distributed.strategy() if data_parallel else None,
+        **_options(algorithm, max_trials, epochs),
     )
-    with distributed.joined(cluster):
-        tuner = tuner_class(
-            hypermodel,
-            keras_tuner.Objective("score", "max"),
-            directory=output,
-            project_name=_FOLDER,
-            seed=seed,
-            max_seconds=None if max_minutes is None else 60 * max_minutes,
-            lease=cluster.lease if cluster and cluster.role == "chief" else None,
-            search_id=_identity(settings) if cluster else "",
-            listener=listener,
-            distribution_strategy=distributed.strategy() if data_parallel else None,
-            **_options(algorithm, max_trials, epochs),
-        )
-        distributed.run(cluster, tuner, epochs=epochs, verbose=0, **fit_arguments)
+    distributed.run(cluster, tuner, epochs=epochs, verbose=0, **fit_arguments)
     oracle = tuner.own_oracle
     if reason := oracle.all_failed():
-        raise SearchError(f"Ten trials in a row failed; the last: {reason} See {output / _FOLDER}.")
+        raise SearchError(
+            f"Ten trials in a row failed; the last: {reason} See {output / folder.SEARCH}."
+        )
     return SearchResult(
         hypermodel, rows_of(oracle, hypermodel), output, epochs, oracle.rejected, settings
     )
+
+
+def _prepared(hypermodel, source, validation, seed, tradeoff, output):
+    """Returns a copy of the space for this search, and what its trials train on."""
+    path = output / "latency.json"
+    latencies = Latencies(path, hypermodel.latencies.known, hypermodel.quantization)
+    hypermodel = hypermodel.prepared(tradeoff=tradeoff, latencies=latencies)
+    if not isinstance(source, data.Dataset):
+        return hypermodel, _array_arguments(hypermodel, source, validation)
+    parts = _image_parts(hypermodel, source, validation)
+    mean, std = data.channel_statistics(parts.train)
+    standardization = (mean.tolist(), std.tolist())
+    return hypermodel.prepared(standardization=standardization), {"x": parts, "seed": seed}
 
 
 def _description(hypermodel, source):
@@ -180,42 +189,7 @@ def _options(algorithm, max_trials, epochs) -> dict:
     return {"max_trials": max_trials}
 
 
-def _prepare(output, settings, resume):
-    """Removes the search in the folder, or makes sure that it is this one."""
-    path = output / _SETTINGS
-    if not resume:
-        shutil.rmtree(output / _FOLDER, ignore_errors=True)
-        for name in (_SETTINGS, BEST, TRIALS):
-            (output / name).unlink(missing_ok=True)
-    if path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is damaged ({error}). Start anew, without resuming."
-            ) from error
-        other = [name for name in settings if before.get(name) != _plain(settings[name])]
-        if other:
-            differences = ", ".join(other)
-            raise ValueError(
-                f"{output} holds another search: {differences} differ. Choose another output, or "
-                "start anew, without resuming."
-            )
-    write_text(path, json.dumps(settings, indent=2) + "\n")
-
-
-def _identity(settings) -> str:
-    text = json.dumps(settings, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _plain(value):
-    return json.loads(json.dumps(value))
-
-
-def _fit_arguments(hypermodel, source, validation, seed) -> dict:
-    if isinstance(source, data.Dataset):
-        return _image_arguments(hypermodel, source, validation, seed)
+def _array_arguments(hypermodel, source, validation) -> dict:
     x, y = _arrays(hypermodel, source)
     rest, held_out = stratified(y, validation, 0)
     if not len(held_out):
@@ -258,7 +232,8 @@ def _arrays(hypermodel, source):
     return x, y
 
 
-def _image_arguments(hypermodel, dataset, validation, seed) -> dict:
+def _image_parts(hypermodel, dataset, validation) -> data.Dataset:
+    """Returns the training images in two parts, to train on and to compare by."""
     shape, classes = hypermodel.input_shape, hypermodel.classes
     fits = len(shape) == 3 and shape[-1] == dataset.image_shape[-1]
     if not fits or dataset.num_classes > classes:
@@ -266,7 +241,4 @@ def _image_arguments(hypermodel, dataset, validation, seed) -> dict:
             "`source` must hold images that the space takes, with "
             f"input_shape={shape} and classes={classes}. Received: {dataset}"
         )
-    parts = dataset.hold_out(validation)
-    mean, std = data.channel_statistics(parts.train)
-    hypermodel.standardization = (mean.tolist(), std.tolist())
-    return {"x": parts, "seed": seed}
+    return dataset.hold_out(validation)

@@ -11,12 +11,14 @@ import keras_tuner
 import numpy as np
 
 from keras_residual._files import write_text
-from keras_residual.tuning import oracles
+from keras_residual.tuning import oracles, recovery
 from keras_residual.tuning.budgeted_oracle import FAILURE, REFUSED
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.listener import Listener
 
 _IDLE_SECONDS = 0.5
+# How Keras Tuner calls a tuner that is alone.
+_NAME = "tuner0"
 
 
 class _Tuner:
@@ -31,6 +33,7 @@ class _Tuner:
         max_seconds: The most seconds of all trials together.
         lease: Seconds after which a worker that is silent loses its trial; `None` without workers.
         search_id: What identifies the search to its chief and workers; empty without workers.
+        identity: What identifies the search in its files.
         listener: Hears of every trial and epoch.
         distribution_strategy: A `tf.distribute.Strategy` for each trial.
         **options: Arguments of the oracle, such as `max_trials`.
@@ -49,6 +52,7 @@ class _Tuner:
         max_seconds=None,
         lease=None,
         search_id="",
+        identity="",
         listener=None,
         distribution_strategy=None,
         **options,
@@ -64,13 +68,14 @@ class _Tuner:
             max_seconds,
             lease,
             search_id,
+            identity,
             objective=objective,
             seed=seed + 1,
             **options,
         )
-        if (folder / "oracle.json").exists():
+        if recovery.is_begun(folder):
             # Keras Tuner looks for this file to know that there is something to go on with.
-            write_text(folder / f"{oracles.tuner_id()}.json", "{}")
+            write_text(folder / f"{_NAME}.json", "{}")
         with contextlib.redirect_stdout(None):
             keras_tuner.Tuner.__init__(
                 self,
@@ -80,13 +85,11 @@ class _Tuner:
                 project_name=project_name,
                 distribution_strategy=distribution_strategy,
             )
-        if search_id:
-            self.tuner_id += f"@{search_id}"
         self._populate_initial_space()
         trials = self.own_oracle.trials
         self.listener.search_began([trials[trial_id] for trial_id in self.own_oracle.end_order])
         for line in self.own_oracle.set_aside:
-            self.listener.told(line)
+            self.listener.message(line)
 
     def _populate_initial_space(self):
         """Declares the space without building networks, as Keras Tuner would."""

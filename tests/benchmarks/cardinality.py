@@ -69,7 +69,7 @@ def draw(rows, path):
         axes.plot(positions, values, "o", color="#999999", markersize=5)
     axes.plot(positions, losses.mean(0), "-o", color="#2f6db5", label=f"mean of {len(rows)} seeds")
     labels = [
-        f"{c}\n{rows[0][c].spent.macs / 1e6:.2f} M MACs\n{rows[0][c].spent.parameters:,} par."
+        f"{c}\n{rows[0][c].cost.macs / 1e6:.2f} M MACs\n{rows[0][c].cost.parameters:,} par."
         for c in CARDINALITIES
     ]
     axes.set_xticks(positions, labels, fontsize=8)
@@ -93,7 +93,7 @@ def main():
     lines = []
     for cardinality in CARDINALITIES:
         same = [row[cardinality] for row in rows]
-        spent = same[0].spent
+        spent = same[0].cost
         line = {
             "cardinality": cardinality,
             "macs": spent.macs,

@@ -91,7 +91,15 @@ def test_a_worker_without_a_chief_ends_with_a_line(run, dataset):
         ("--algorithm annealing", "`algorithm` must be one of 'evolution'"),
         ("--objective size", "`objective` must be one of"),
         ("--recipe quik", "Did you mean quick"),
-        ("--distributed chief", "`--distributed` needs `--chief HOST:PORT`"),
+        ("--distributed chief --chief 0.0.0.0:8000", "needs a `secret`: set KERAS_RESIDUAL_SECRET"),
+        ("--distributed chief --secret-file absent", "The file of the secret, absent, cannot be"),
+        ("--secret-file absent", "`--secret-file` needs"),
+        (
+            "--knob cardinality=0",
+            "`cardinality` must be a positive integer. Received: cardinality=0",
+        ),
+        ("--knob stem=conv3,foo", "`stem` must be one of"),
+        ("--knob batch_size=0", "`batch_size` takes no such value. Received: batch_size=0."),
         ("--distributed boss --chief a:1", "`role` must be one of 'chief', 'worker'"),
         ("--chief a:1", "`--chief` needs"),
     ],
@@ -118,7 +126,7 @@ def test_the_winner_is_the_network_that_was_searched(tmp_path):
     space = tuning.HyperResNet((8, 8, 1), 4, block="basic", depth=1)
     values = space.values({"width1": 24, "se_ratio": 0.25, "optimizer": "sgd"})
     result = tuning.SearchResult(space, (), tmp_path, 7, 0, {})
-    row = tuning.TrialRow("0", "COMPLETED", {"score": 1.0}, values, space.spent(values))
+    row = tuning.TrialRow("0", "COMPLETED", {"score": 1.0}, values, space.cost(values))
     (tmp_path / "best.json").write_text(json.dumps(result.as_dict(row)))
     winner = _winner.read(tmp_path / "best.json")
     ours = keras_residual.get_model(winner.name, input_shape=(8, 8, 1), classes=4, **winner.options)

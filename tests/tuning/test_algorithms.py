@@ -23,7 +23,7 @@ def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
         epochs=2 if algorithm != "hyperband" else 4,
     )
     assert len(result.completed) == 7 and not result.failed
-    assert all(row.spent.parameters <= 100 for row in result.rows)
+    assert all(row.cost.parameters <= 100 for row in result.rows)
     assert result.rejected > 0
     points = [json.dumps(row.values, sort_keys=True) for row in result.rows]
     assert algorithm == "hyperband" or len(set(points)) == 7
@@ -66,7 +66,7 @@ def test_the_grid_is_every_point_within_the_budget_once(tmp_path):
         (units, layers)
         for units in (1, 2, 4, 8, 16, 32)
         for layers in (1, 2, 3)
-        if space.spent({"units": units, "layers": layers}).parameters <= 60
+        if space.cost({"units": units, "layers": layers}).parameters <= 60
     }
     assert found == every
     assert len(result.rows) == 2 * len(every) and result.rejected == 36 - len(result.rows)
@@ -83,9 +83,9 @@ def test_the_first_trial_is_the_default_or_a_smaller_one(algorithm, tmp_path):
 
 
 def test_a_tiny_feasible_part_of_the_space_is_found(tmp_path):
-    smallest = ToySpace().spent({"units": 1, "layers": 1}).parameters
+    smallest = ToySpace().cost({"units": 1, "layers": 1}).parameters
     result = search(tmp_path, ToySpace(max_parameters=smallest), max_trials=3)
-    assert {row.spent.parameters for row in result.completed} == {smallest}
+    assert {row.cost.parameters for row in result.completed} == {smallest}
     assert len(result.completed) == 2  # the two activations
 
 

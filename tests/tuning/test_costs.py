@@ -61,7 +61,7 @@ def test_no_file_is_larger_than_its_estimate(name, tmp_path):
     if len(model.input_shape) == 2:
         data = rng.integers(1, 100, data.shape)
     (row,) = export.export(model, tmp_path, ("litert",), space.quantization, data).rows
-    assert row.bytes <= space.spent(values).file_size <= 1.15 * row.bytes
+    assert row.bytes <= space.cost(values).file_size <= 1.15 * row.bytes
 
 
 def test_latencies_are_measured_once_an_architecture(tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_points_that_are_too_slow_are_rejected(monkeypatch):
     assert "ms an example by LiteRT exceed max_latency_ms=10" in reason
     assert "max_parameters" in space.objection({})
     assert len(timed) == 3  # the smallest network, when the space was made
-    assert space.spent(small).latency_ms == pytest.approx(timed[1] / 1000)
+    assert space.cost(small).latency_ms == pytest.approx(timed[1] / 1000)
 
 
 def test_a_network_that_cannot_be_timed_is_a_failed_trial(tmp_path, monkeypatch):
@@ -118,7 +118,7 @@ def test_a_network_that_cannot_be_timed_is_a_failed_trial(tmp_path, monkeypatch)
     )
     reasons = {row.reason for row in result.failed}
     assert len(result.completed) == 4 and reasons == {"ExportError: no file can be written"}
-    assert all(row.spent is None for row in result.failed)
+    assert all(row.cost is None for row in result.failed)
     result.report(pictures=False)
     assert "4 trials completed, 2 failed" in str(result)
 
@@ -149,7 +149,7 @@ def test_lstm_stacks_have_all_budgets(monkeypatch):
 def test_a_measured_latency_of_sequences_is_a_time(vocabulary_size):
     shape = (6, 2) if vocabulary_size is None else (6,)
     space = tuning.HyperResidualLSTM(shape, 3, vocabulary_size, units=8, max_latency_ms=1e6)
-    assert 0 < space.spent({}).latency_ms < 1e3
+    assert 0 < space.cost({}).latency_ms < 1e3
 
 
 @pytest.mark.slow
@@ -158,4 +158,4 @@ def test_a_measured_latency_is_a_time():
     space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", max_latency_ms=1e6, **chosen)
     hp = keras_tuner.HyperParameters()
     space.declare_hyperparameters(hp)
-    assert 0 < space.spent(hp).latency_ms < 1e3 and math.isfinite(space.spent(hp).latency_ms)
+    assert 0 < space.cost(hp).latency_ms < 1e3 and math.isfinite(space.cost(hp).latency_ms)

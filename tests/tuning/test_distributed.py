@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 
+import grpc
 import keras_tuner
 import pytest
 from keras_tuner.engine.trial import Trial
@@ -12,6 +13,7 @@ from processes import completed, process, wait_until
 from toy import ToySpace
 
 from keras_residual import tuning
+from keras_residual.tuning import service
 
 
 def free_port():
@@ -83,6 +85,76 @@ def test_a_worker_killed_in_a_trial_loses_it_to_another(processes):
     assert not state["ongoing_trials"]
 
 
+@pytest.fixture
+def oracle(tmp_path):
+    objective = keras_tuner.Objective("score", "max")
+    return tuning.RandomSearch(ToySpace(), objective, directory=tmp_path, search_id="ours")
+
+
+def test_calls_without_the_secret_are_refused(oracle, capfd):
+    """Every method; with it, calls and answers keep all digits, and nothing else is printed."""
+    address = f"127.0.0.1:{free_port()}"
+    server = service.serve(oracle.own_oracle, address, "right")
+    try:
+        for secret in ("wrong", ""):
+            remote = service.RemoteOracle(oracle.own_oracle, address, secret)
+            trial = Trial(keras_tuner.HyperParameters(), "0", "COMPLETED")
+            calls = [
+                lambda remote=remote: remote.create_trial("one@ours"),
+                lambda remote=remote: remote.get_trial("0"),
+                lambda remote=remote: remote.update_trial("0", {"score": 1.0}),
+                lambda remote=remote, trial=trial: remote.end_trial(trial),
+                lambda remote=remote: remote.get_space(),
+                lambda remote=remote, trial=trial: remote.update_space(trial.hyperparameters),
+            ]
+            for call in calls:
+                with pytest.raises(grpc.RpcError) as refused:
+                    call()
+                assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+            remote.close()
+        assert not oracle.own_oracle.trials
+        remote = service.RemoteOracle(oracle.own_oracle, address, "right")
+        trial = remote.create_trial("one@ours")
+        remote.update_trial(trial.trial_id, {"score": 1 / 3})
+        trial.status = "COMPLETED"
+        remote.end_trial(trial)
+        (kept,) = oracle.own_oracle.trials.values()
+        assert kept.score == 1 / 3 and kept.status == "COMPLETED"
+        assert kept.hyperparameters.values == trial.hyperparameters.values
+        remote.close()
+    finally:
+        server.stop(None).wait()
+    assert capfd.readouterr().out == ""
+
+
+def test_two_chiefs_do_not_share_an_address(oracle):
+    address = f"127.0.0.1:{free_port()}"
+    server = service.serve(oracle.own_oracle, address, "")
+    try:
+        with pytest.raises(RuntimeError):
+            service.serve(oracle.own_oracle, address, "")
+    finally:
+        server.stop(None).wait()
+
+
+def test_where_the_secret_comes_from(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="can be reached from other machines and needs a `secret`"):
+        tuning.Cluster("chief", "0.0.0.0:8000")
+    assert tuning.Cluster("chief").address == ("127.0.0.1", 8000)
+    assert tuning.Cluster("chief", "[::1]:8000").key == ""
+    monkeypatch.setenv("KERAS_RESIDUAL_SECRET", "of the environment")
+    cluster = tuning.Cluster("chief", "0.0.0.0:8000")
+    assert cluster.key == "of the environment" and "environment" not in repr(cluster)
+    (tmp_path / "secret").write_text("of a file\n")
+    monkeypatch.setenv("KERAS_RESIDUAL_SECRET_FILE", str(tmp_path / "secret"))
+    assert tuning.Cluster("worker", "10.0.0.1:8000").key == "of a file"
+    assert tuning.Cluster("worker", "10.0.0.1:8000", secret="given").key == "given"
+    assert "given" not in repr(tuning.Cluster("worker", "10.0.0.1:8000", secret="given"))
+    monkeypatch.setenv("KERAS_RESIDUAL_SECRET_FILE", str(tmp_path / "absent"))
+    with pytest.raises(ValueError, match="absent, cannot be read"):
+        tuning.Cluster("worker", "10.0.0.1:8000")
+
+
 def test_a_worker_ends_when_the_chief_is_gone(processes):
     several = processes(trials=50, seconds=0.2, patience=3.0)
     chief, worker = several.start("chief"), several.start("worker", "one")
@@ -98,11 +170,11 @@ def test_a_worker_of_another_search_gets_no_trial(tmp_path):
     space, objective = ToySpace(), keras_tuner.Objective("score", "max")
     tuner = tuning.RandomSearch(space, objective, directory=tmp_path, search_id="ours")
     oracle = tuner.own_oracle
-    refusal = Trial.from_proto(oracle.create_trial("one@theirs").to_proto())
+    refusal = Trial.from_state(oracle.create_trial("one@theirs").get_state())
     assert not oracle.trials and not oracle.heard
     with pytest.raises(tuning.SearchError, match="The chief runs another search"):
         tuner.on_trial_begin(refusal)
-    trial = Trial.from_proto(oracle.create_trial("one@ours").to_proto())
+    trial = Trial.from_state(oracle.create_trial("one@ours").get_state())
     tuner.on_trial_begin(trial)
     assert list(oracle.ongoing_trials) == ["one"] and space.objection(trial.hyperparameters) is None
 
@@ -111,9 +183,9 @@ def test_a_worker_thought_lost_comes_back_and_changes_nothing(tmp_path):
     options = {"directory": tmp_path, "search_id": "ours", "lease": 5.0}
     objective = keras_tuner.Objective("score", "max")
     oracle = tuning.RandomSearch(ToySpace(), objective, **options).own_oracle
-    lost = Trial.from_proto(oracle.create_trial("lost@ours").to_proto())
+    lost = Trial.from_state(oracle.create_trial("lost@ours").get_state())
     oracle.heard["lost"] -= 10.0
-    other = Trial.from_proto(oracle.create_trial("other@ours").to_proto())
+    other = Trial.from_state(oracle.create_trial("other@ours").get_state())
     assert lost.trial_id == other.trial_id and list(oracle.ongoing_trials) == ["other"]
     for trial, score in ((other, 0.9), (lost, 0.5)):
         oracle.update_trial(trial.trial_id, {"score": score})
@@ -132,6 +204,16 @@ def test_a_worker_of_another_search_ends(processes):
     stdout, _ = other.communicate(timeout=180)
     assert other.returncode == 1 and "The chief runs another search" in stdout
     wait_until(lambda: several.ended, chief, worker)
+
+
+@pytest.mark.slow
+def test_a_worker_with_another_secret_ends(processes, monkeypatch):
+    several = processes(trials=50, seconds=0.2)
+    monkeypatch.setenv("KERAS_RESIDUAL_SECRET", "right")
+    several.start("chief")
+    monkeypatch.setenv("KERAS_RESIDUAL_SECRET", "wrong")
+    stdout, _ = several.start("worker", "one").communicate(timeout=180)
+    assert "has another secret. Give both the same: KERAS_RESIDUAL_SECRET" in stdout
 
 
 @pytest.mark.slow
@@ -168,6 +250,8 @@ def test_a_chief_without_workers_ends(processes):
         ({"role": "worker", "chief": "a:1", "worker": "chief2"}, "`worker` must be a name"),
         ({"role": "worker", "chief": "a:1", "worker": 2}, "`worker` must be a name"),
         ({"role": "worker", "chief": "a:1", "lease": 0}, "`lease` must be a number"),
+        ({"role": "worker", "secret": " "}, "`secret` must be a text"),
+        ({"role": "worker", "secret": 3}, "`secret` must be a text"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -13,7 +13,7 @@ from toy import Lines, ToySpace, X, Y, search
 
 from keras_residual import data, tuning
 from keras_residual.tuning import pictures
-from keras_residual.tuning.budget import Spent
+from keras_residual.tuning.budget import Cost
 
 pytestmark = pytest.mark.usefixtures("quick_garbage_collection")
 
@@ -85,12 +85,12 @@ def test_a_search_on_other_arrays_is_another_search(tmp_path):
 def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=20)
     for row in result.completed:
-        relative = row.spent.macs / result.hypermodel.spent({}).macs
+        relative = row.cost.macs / result.hypermodel.cost({}).macs
         assert row.metrics["score"] == pytest.approx(row.accuracy * relative**-0.07, rel=1e-6)
     front = result.pareto()
     assert front == result.pareto("macs") and len(front) > 3
     for row in result.completed:
-        at_most = [other for other in front if other.spent.macs <= row.spent.macs]
+        at_most = [other for other in front if other.cost.macs <= row.cost.macs]
         assert at_most and at_most[-1].accuracy >= row.accuracy
     assert result.best.accuracy < max(row.accuracy for row in result.completed)
     trials = [row.trial for row in front]
@@ -118,14 +118,14 @@ def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):
             "COMPLETED",
             {"score": 0.0, "val_accuracy": rng.randrange(6) / 6},
             {},
-            Spent(rng.randrange(6), rng.randrange(6)),
+            Cost(rng.randrange(6), rng.randrange(6)),
         )
         for number in range(40)
     ]
     result = tuning.SearchResult(ToySpace(), tuple(rows), tmp_path, 1, 0, {})
 
     def point(row):
-        return row.spent.parameters, row.spent.macs, -row.accuracy
+        return row.cost.parameters, row.cost.macs, -row.accuracy
 
     def beats(other, row):
         pairs = list(zip(point(other), point(row), strict=True))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_residual import tuning
-from keras_residual.tuning.budget import Budget, Spent
+from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
 
@@ -53,7 +53,7 @@ class ToySpace(HyperNetwork):
     def count(self, options):
         units, layers = options["units"], options["layers"]
         macs = 4 * units + (layers - 1) * units * units + 2 * units
-        return Spent(macs + layers * units + 2, macs)
+        return Cost(macs + layers * units + 2, macs)
 
     def in_words(self, options):
         return f"{options['layers']} x {options['units']}"
@@ -93,7 +93,7 @@ class Lines(tuning.Listener):
     def __init__(self):
         self.lines = []
 
-    def told(self, line):
+    def message(self, line):
         self.lines.append(line)
 
 
