@@ -3,7 +3,7 @@
 import re
 
 from keras_residual import _checks
-from keras_residual.data.batches.preparation import AUGMENTATIONS
+from keras_residual.data.batches.augmentation import NAMES as AUGMENTATIONS
 from keras_residual.layers.residual_unit import ORDERS
 from keras_residual.layers.shortcut import KINDS as SHORTCUTS
 from keras_residual.layers.stem import KINDS as STEMS
