@@ -26,7 +26,8 @@ values may leave [0, 1] a little.
 
 Args:
     scale: `2`, `3` or `4`. Defaults to `4`.
-    weights: `None` for a random initialization, a path, a URL or `"hf://owner/name"`.
+    weights: `None` for a random initialization, a path, a URL or `"hf://owner/name"`; of `EDSR`
+        also `"div2k"`, the authors' weights for each scale.
     input_tensor: Optional Keras tensor to use as the input.
     input_shape: Optional shape without batch; sizes may be `None`, and the channels are those of
         the output too. Defaults to `(None, None, {channels})`.
@@ -85,6 +86,9 @@ def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., kera
         channels = _channels(
             input_tensor, input_shape, variant.input_shape[-1], common.get("data_format")
         )
+        if isinstance(weights, str) and weights.lower() == "div2k":
+            # There are weights for every scale.
+            weights = f"div2k_x{scale}"
         return assemble(
             replace(variant.architecture, scale=scale, channels=channels, **architecture_options),
             Top(include_top=False),

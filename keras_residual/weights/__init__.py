@@ -25,6 +25,7 @@ from keras_residual.weights.loading import (
 )
 from keras_residual.weights.matching import MismatchError
 from keras_residual.weights.preprocessing import Preprocessing
+from keras_residual.weights.pushing import push
 from keras_residual.weights.sources import (
     WeightSource,
     find,
@@ -63,6 +64,7 @@ __all__ = [
     "preprocess",
     "preprocessing_for_factory",
     "preprocessing_of",
+    "push",
     "read",
     "remember",
     "source_of",

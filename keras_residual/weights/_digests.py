@@ -16,15 +16,20 @@ def digest_of(path: str | pathlib.Path, algorithm: str = "sha256") -> str:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
-def matches(path: str | pathlib.Path, digest: str) -> bool:
-    """Returns whether the file's hash begins with `digest`."""
+def check_form(digest: object) -> re.Match:
+    """Returns the parts of a digest, or raises a ValueError for what is none."""
     match = _PATTERN.fullmatch(digest) if isinstance(digest, str) else None
     if match is None:
         raise ValueError(
             "`digest` must be 'sha256:' or 'md5:' and at least 8 lowercase hexadecimal digits. "
             f"Received: digest={digest!r}"
         )
-    return digest_of(path, match[1]).startswith(digest)
+    return match
+
+
+def matches(path: str | pathlib.Path, digest: str) -> bool:
+    """Returns whether the file's hash begins with `digest`."""
+    return digest_of(path, check_form(digest)[1]).startswith(digest)
 
 
 def check(path: str | pathlib.Path, digest: str) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 import re
+from collections.abc import Callable
 
 import requests
 
@@ -49,7 +50,12 @@ def parse(location: str) -> Address:
     return Address(match["repository"], match["file"], match["revision"])
 
 
-def fetch(location: str, by_hand: pathlib.Path, timeout: float = 10.0) -> pathlib.Path:
+def fetch(
+    location: str,
+    by_hand: pathlib.Path,
+    timeout: float = 10.0,
+    announce: Callable[[str | None], None] = lambda licence: None,
+) -> pathlib.Path:
     """Returns the path of a repository's weight file in huggingface_hub's cache.
 
     A file that is in the cache stays in use, also when the repository has a newer one.
@@ -57,8 +63,10 @@ def fetch(location: str, by_hand: pathlib.Path, timeout: float = 10.0) -> pathli
     Args:
         location: `hf://owner/name[/file][@revision]`; without a file, `model.safetensors` or else
             `pytorch_model.bin` or `model.weights.h5`.
-        by_hand: Where a user without a network may put the file, for the error message.
+        by_hand: Where a user without a network may put the file, for the error message; beside it
+            the hub's hash is noted.
         timeout: Seconds to wait for the server's answer. Defaults to `10`.
+        announce: Is called before a download with the licence that the repository's card states.
 
     Raises:
         DownloadError: If the file cannot be had, in one line.
@@ -77,14 +85,20 @@ def fetch(location: str, by_hand: pathlib.Path, timeout: float = 10.0) -> pathli
     )
     for file in address.files:
         with contextlib.suppress(errors.LocalEntryNotFoundError):
-            return _checked(get(file, local_files_only=True), location)
+            return _checked(get(file, local_files_only=True), location, by_hand)
     try:
         # hf_hub_download alone tries for half a minute before it gives up without a network.
         requests.head(constants.ENDPOINT, timeout=timeout)
+        announce(_licence(address, timeout))
         for file in address.files:
             with contextlib.suppress(errors.RemoteEntryNotFoundError):
-                return _checked(get(file), location)
+                digest = _published_digest(address, file, timeout)
+                path = get(file)
+                _note(by_hand, digest)
+                return _checked(path, location, by_hand)
         raise FileNotFoundError(f"it has no {' or '.join(address.files)}")
+    except WeightsError:
+        raise
     # Which HTTP library raises, and what, changes with huggingface_hub's versions.
     except Exception as error:
         offline = isinstance(error, requests.RequestException | errors.LocalEntryNotFoundError)
@@ -96,10 +110,46 @@ def fetch(location: str, by_hand: pathlib.Path, timeout: float = 10.0) -> pathli
         ) from error
 
 
-def _checked(path: str, location: str) -> pathlib.Path:
-    """Compares a large file with its SHA-256, under which huggingface_hub stores it."""
-    stored = pathlib.Path(path).resolve()
-    digest = f"sha256:{stored.name}"
-    if re.fullmatch(r"sha256:[0-9a-f]{64}", digest) and not _digests.matches(stored, digest):
+def _licence(address: Address, timeout: float) -> str | None:
+    """Returns the licence that a repository's card states, `None` if there is none or no card."""
+    import huggingface_hub as hub
+
+    try:
+        api = hub.HfApi(endpoint=hub.constants.ENDPOINT)
+        card = api.model_info(address.repository, timeout=timeout).card_data
+    # A card is a courtesy: whatever is wrong with it, the download goes on without its licence.
+    except Exception:
+        return None
+    return None if card is None else card.get("license")
+
+
+def _published_digest(address: Address, file: str, timeout: float) -> str | None:
+    """Returns the SHA-256 by which the hub stores a large file, `None` for small ones."""
+    import huggingface_hub as hub
+
+    url = hub.hf_hub_url(address.repository, file, revision=address.revision)
+    etag = hub.get_hf_file_metadata(url, timeout=timeout).etag or ""
+    return f"sha256:{etag}" if re.fullmatch(r"[0-9a-f]{64}", etag) else None
+
+
+def _note(by_hand: pathlib.Path, digest: str | None) -> None:
+    """Notes the hub's hash, since not every file system lets its cache name files after it."""
+    if digest is not None:
+        by_hand.parent.mkdir(parents=True, exist_ok=True)
+        text = f"{digest.partition(':')[2]}  {by_hand.name}\n"
+        _note_of(by_hand).write_text(text, encoding="utf-8")
+
+
+def _note_of(by_hand: pathlib.Path) -> pathlib.Path:
+    return by_hand.with_name(by_hand.name + ".hub.sha256")
+
+
+def _checked(path: str, location: str, by_hand: pathlib.Path) -> pathlib.Path:
+    """Compares a file with the hub's SHA-256, by which its cache names it or that was noted."""
+    stored, note = pathlib.Path(path).resolve(), _note_of(by_hand)
+    found = re.fullmatch(r"[0-9a-f]{64}", stored.name)
+    if found is None and note.is_file():
+        found = re.match(r"[0-9a-f]{64}", note.read_text(encoding="utf-8", errors="replace"))
+    if found is not None and not _digests.matches(stored, f"sha256:{found[0]}"):
         raise WeightsError(f"{location}: damaged in the cache; delete {stored}")
     return pathlib.Path(path)

@@ -35,6 +35,7 @@ class Layout:
             spellings into these names.
         options: Architecture options of all networks that use these names.
         epsilon: Epsilon of the normalizations, `None` if it varies.
+        exact: Whether values are the same in both forms, so that an export loses nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Layout:
     aliases: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = ()
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     epsilon: float | None = None
+    exact: bool = True
 
     def key(self, slot: Slot, role: str | None = None, kind: str | None = None) -> str | None:
         """Returns the name of a slot, or of another role and kind beside it, or `None`."""

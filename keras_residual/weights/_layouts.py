@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
+from keras_residual.weights._basicsr_layout import BasicSRLayout
 from keras_residual.weights._layout import Layout, OwnLayout
 from keras_residual.weights._slots import Slot
 from keras_residual.weights._srgan_layout import SRGANLayout
@@ -261,6 +262,8 @@ def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layou
     """Returns the layouts that a network's weights may come in."""
     if any(slot.section == "prelu" for slot in slots):
         return SRGANLayout.of(slots), OWN
+    if any(slot.section == "trunk" for slot in slots):
+        return BasicSRLayout.of(slots), OWN
     dense = any(slot.section == "dense" for slot in slots)
     family = "dense" if dense else options.get("activation_order", "post")
     return (*_FAMILIES.get(family, ()), OWN)
@@ -274,7 +277,7 @@ def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout
     """
     for layout in layouts_for(slots, options):
         fits = all(options.get(name) == value for name, value in layout.options.items())
-        if layout.torch and fits and all(layout.key(slot) for slot in slots):
+        if layout.torch and layout.exact and fits and all(layout.key(slot) for slot in slots):
             return layout
     unnamed = listed([slot.name for slot in slots])
     raise WeightsError(f"no torch layout names all of these weights: {unnamed}")

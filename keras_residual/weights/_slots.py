@@ -185,6 +185,8 @@ def options_of(model: keras.Model) -> dict[str, object]:
             options["stem"] = config["kind"]
             for name in ("pool_padding", "norm_epsilon", "normalization"):
                 options[name] = config[name]
+        if isinstance(layer, layers.PixelShuffle):
+            options["scale"] = options.get("scale", 1) * layer.scale
         if isinstance(layer, layers.ConvNorm) and layer.name == "tail":
             options["output_activation"] = layer.get_config()["activation"]
     if stages:

@@ -7,14 +7,16 @@ import hashlib
 import os
 import pathlib
 import re
+import sys
 import urllib.parse
 
 import filelock
 
+from keras_residual import _checks
 from keras_residual.weights import _digests, _hub, files
 from keras_residual.weights.download import DownloadError, download
 from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.sources import WeightSource, asset
+from keras_residual.weights.sources import WeightSource, asset, forbids_commerce
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -52,7 +54,9 @@ def fetch(
     """Returns the path of a weight file on this machine, downloading it the first time.
 
     The file's hash is compared at every call: with the published one, or else with the one noted
-    beside the file (`….sha256`) when it came. Concurrent processes wait for one download.
+    beside the file (`….sha256`) when it came; of a file of the hub with the hub's own. Concurrent
+    processes wait for one download. A licence that forbids commercial use is shown on standard
+    error before a download.
 
     Args:
         source: An entry of the table of sources, a URL, or `hf://owner/name[/file][@revision]`.
@@ -74,6 +78,9 @@ def fetch(
     >>> fetch(find("ResNet18"))
     PosixPath('/home/me/.cache/keras_residual/weights/resnet18-f37072fd.pth')
     """
+    _checks.real("timeout", timeout, 0.0, float("inf"), open_start=True, open_end=True)
+    if progress is not None:
+        _checks.boolean("progress", progress)
     location = source.location if isinstance(source, WeightSource) else source
     if isinstance(source, WeightSource) and source.is_shipped:
         return _shipped(source)
@@ -87,11 +94,12 @@ def fetch(
     if _usable(target, digest):
         return target
     if location.startswith("hf://"):
-        return _hub.fetch(location, target, timeout)
+        return _hub.fetch(location, target, timeout, _announcement(source, progress))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{target}.lock"):
             if not _usable(target, digest):
+                _announcement(source, progress)(None)
                 # What a digest proves needs no other check.
                 check = None if digest else functools.partial(_check_content, target.name)
                 download(location, target, digest, timeout, progress, check)
@@ -102,6 +110,30 @@ def fetch(
             "KERAS_RESIDUAL_HOME to a folder that can be written"
         ) from error
     return target
+
+
+def _announcement(source: WeightSource | str, progress: bool | None):
+    """Returns a function that says where a download comes from and what its licence allows.
+
+    A licence that forbids commercial use is always shown, other lines where progress is.
+    """
+
+    def announce(licence: str | None) -> None:
+        """Prints the line; `licence` is what the hub states for an address of no known source."""
+        known = isinstance(source, WeightSource)
+        licence = source.licence if known else licence
+        if forbids_commerce(licence):
+            print(
+                f"The licence of {source.name if known else source}, {licence}, forbids "
+                "commercial use.",
+                file=sys.stderr,
+            )
+        elif progress or (progress is None and sys.stderr.isatty()):
+            what = source.name if known else source
+            text = f"licence {licence}" if licence else "its licence is not known"
+            print(f"Downloading {what}: {text}", file=sys.stderr)
+
+    return announce
 
 
 def _check_content(name: str, path: pathlib.Path, measured: bool) -> None:

@@ -37,6 +37,8 @@ def description_of(model: keras.Model) -> Description | None:
 
 def described_by(source: WeightSource, model: keras.Model) -> Description:
     """Returns the description of a model with the weights of `source`."""
+    if source.task == "super_resolution":
+        return Description(task=source.task, weights=source.name, licence=source.licence)
     return Description(
         class_names=_names(source, model),
         weights=source.name,

@@ -63,6 +63,8 @@ def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
     >>> load(model, "hf://timm/resnet18.tv_in1k", skip_mismatched_top=True)
     """
     _checks.boolean("skip_mismatched_top", skip_mismatched_top)
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
     _load(model, source, skip_mismatched_top, _name_of(model))
 
 

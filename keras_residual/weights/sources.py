@@ -14,9 +14,10 @@ import weakref
 import keras
 
 from keras_residual import _checks
+from keras_residual.weights import _digests
 from keras_residual.weights.preprocessing import Preprocessing
 
-LAYOUTS = ("torchvision", "timm", "keras.applications", "keras_residual")
+LAYOUTS = ("torchvision", "timm", "keras.applications", "keras_residual", "basicsr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +30,10 @@ class WeightSource:
         location: The URL, `hf://owner/name` for a Hugging Face repository, or `package:NAME` for
             a file that comes with this package.
         layout: How the file names and orders its arrays: `"torchvision"`, `"timm"`,
-            `"keras.applications"` or `"keras_residual"`.
+            `"keras.applications"`, `"keras_residual"` or `"basicsr"`.
         preprocessing: From an image to the input that the weights expect.
         digest: `"sha256:…"` or `"md5:…"`, perhaps shortened; `None` where none is published.
-        classes: Name of the class list, e.g. `"imagenet"`.
+        classes: Name of the class list, e.g. `"imagenet"`; of super-resolution the data set.
         top1: Published top-1 accuracy in percent with this preprocessing, `None` if unknown.
         licence: SPDX identifier, `None` if the publisher states none.
         options: Architecture options that differ from the model's defaults.
@@ -54,7 +55,22 @@ class WeightSource:
     note: str = ""
 
     def __post_init__(self):
+        for name in ("model", "tag", "location", "classes"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"`{name}` must be a text. Received: {name}={value!r}")
         _checks.choice("layout", self.layout, LAYOUTS)
+        if not isinstance(self.preprocessing, Preprocessing):
+            raise ValueError(
+                "`preprocessing` must be a Preprocessing. "
+                f"Received: preprocessing={self.preprocessing!r}"
+            )
+        if self.digest is not None:
+            _digests.check_form(self.digest)
+        if self.top1 is not None:
+            _checks.real("top1", self.top1, 0.0, 100.0)
+        if not isinstance(self.options, collections.abc.Mapping):
+            raise ValueError(f"`options` must be a dict. Received: options={self.options!r}")
         object.__setattr__(self, "options", types.MappingProxyType(dict(self.options)))
 
     @property
@@ -77,12 +93,38 @@ class WeightSource:
         return self.location.startswith("package:")
 
     @property
+    def task(self) -> str:
+        """What the network does: `"classification"` or `"super_resolution"`."""
+        return "super_resolution" if self.layout == "basicsr" else "classification"
+
+    @property
+    def forbids_commerce(self) -> bool:
+        """Whether the licence forbids commercial use."""
+        return forbids_commerce(self.licence)
+
+    @property
     def input_size(self) -> int | None:
         """The side of the square image that the accuracy was measured on."""
         return self.preprocessing.crop
 
 
+# Licences of published weights without NonCommercial in their name that allow research alone.
+_RESEARCH_ONLY = ("seer", "research", "non-commercial", "noncommercial")
+
+
+def forbids_commerce(licence: str | None) -> bool:
+    """Returns whether a licence, by its SPDX identifier or name, forbids commercial use.
+
+    >>> forbids_commerce("CC-BY-NC-4.0"), forbids_commerce("Apache-2.0")
+    (True, False)
+    """
+    text = (licence or "").lower()
+    return "nc" in text.split("-") or any(word in text for word in _RESEARCH_ONLY)
+
+
 _NORMALIZATIONS = {
+    # Pixels of 0…1, as super-resolution takes them.
+    "unit": Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "torch": Preprocessing(),
     "caffe": Preprocessing.from_mode("caffe"),
     "tf": Preprocessing.from_mode("tf"),
@@ -99,7 +141,7 @@ def _parsed(row: dict[str, str]) -> WeightSource:
     preprocessing = dataclasses.replace(
         _NORMALIZATIONS[row.pop("normalization")],
         resize=int(row.pop("resize") or 0) or None,
-        crop=int(row.pop("crop")),
+        crop=int(row.pop("crop") or 0) or None,
         interpolation=row.pop("interpolation"),
     )
     options, top1 = json.loads(row.pop("options") or "{}"), row.pop("top1")

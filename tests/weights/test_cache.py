@@ -260,3 +260,28 @@ def test_the_progress_bar_goes_to_standard_error_and_only_if_wanted(server, tmp_
 def test_what_is_no_address_is_refused(source, cache):
     with pytest.raises(ValueError, match=r"`source` must be .* Received: source="):
         fetch(source)
+
+
+@pytest.mark.parametrize(
+    ("licence", "progress", "shown"),
+    [
+        ("CC-BY-NC-4.0", False, "The licence of ResNet18.IMAGENET1K_V1, CC-BY-NC-4.0, forbids "),
+        ("Apache-2.0", True, "Downloading ResNet18.IMAGENET1K_V1: licence Apache-2.0"),
+        ("Apache-2.0", False, ""),
+    ],
+)
+def test_the_licence_is_shown_before_a_download(server, cache, capsys, licence, progress, shown):
+    source = dataclasses.replace(source_at(server), licence=licence)
+    fetch(source, progress=progress)
+    printed = capsys.readouterr().err
+    assert printed.startswith(shown) and bool(printed) == bool(shown)
+    fetch(source, progress=progress)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("timeout", 0), ("timeout", "long"), ("timeout", None), ("progress", 1)]
+)
+def test_wrong_arguments_are_named(name, value, cache):
+    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: {name}="):
+        fetch("https://host/x.pth", **{name: value})

@@ -96,6 +96,12 @@ def test_one_error_lists_everything_and_nothing_changes():
     assert_same_weights(model, before)
 
 
+@pytest.mark.parametrize("model", [None, "ResNet18", 3])
+def test_what_is_no_model_is_named(model):
+    with pytest.raises(ValueError, match=r"`model` must be a Keras model\. Received: model="):
+        weights.load(model, "imagenet")
+
+
 def test_more_and_fewer_blocks_are_refused():
     with pytest.raises(MismatchError) as caught:
         weights.load(network(depths=(4, 2)), weights.to_torch(network(depths=(5, 1))))

@@ -9,6 +9,7 @@ import pytest
 import keras_residual
 from keras_residual.weights import find, find_named, list_sources, remember, source_of
 from keras_residual.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from keras_residual.weights.sources import forbids_commerce
 
 TORCHVISION_NAMES = {
     "resnet": "ResNet",
@@ -45,8 +46,12 @@ def test_an_entry_is_complete(source):
     assert source.digest is None or re.fullmatch(r"(sha256|md5):[0-9a-f]{8,64}", source.digest)
     assert source.licence in ("Apache-2.0", "BSD-3-Clause", "MIT", "CC-BY-NC-4.0")
     assert source.top1 is None or 65 < source.top1 < 95
-    assert (source.top1 is None) == ("299" in source.note)
-    assert source.classes == ("imagenet" if source.input_size >= 224 else source.tag.split("_")[-1])
+    if source.task == "super_resolution":
+        assert source.top1 is None and source.classes == "div2k" and source.options["scale"]
+    else:
+        assert (source.top1 is None) == ("299" in source.note)
+        names = "imagenet" if source.input_size >= 224 else source.tag.split("_")[-1]
+        assert source.classes == names
     with pytest.raises(dataclasses.FrozenInstanceError):
         source.model = "ResNet18"
     with pytest.raises(TypeError):
@@ -167,6 +172,25 @@ def test_imagenet_never_means_weights_with_a_licence_against_use():
             assert "NC" not in find(source.model).licence
 
 
+@pytest.mark.parametrize(
+    ("licence", "expected"),
+    [
+        ("CC-BY-NC-4.0", True),
+        ("cc-by-nc-sa-4.0", True),
+        ("SEER license", True),
+        ("research-only", True),
+        ("Apache-2.0", False),
+        ("MIT", False),
+        ("ncsa", False),
+        (None, False),
+    ],
+)
+def test_licences_that_forbid_commerce_are_known(licence, expected):
+    assert forbids_commerce(licence) is expected
+    source = dataclasses.replace(find("ResNet18"), licence=licence)
+    assert source.forbids_commerce is expected
+
+
 def test_tags_are_found_in_any_case():
     assert find("resnet50", "imagenet1k_v2").top1 == 80.858
     assert find("ResNet50V2", "keras").options["strided_block"] == "last"
@@ -221,3 +245,22 @@ def test_constants():
     half = find("ResNet50V2").preprocessing
     assert half.mean == half.std == (0.5, 0.5, 0.5)
     assert find_named("ResNet32").preprocessing.mean == (0.4914, 0.4822, 0.4465)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", ""),
+        ("tag", None),
+        ("location", 5),
+        ("classes", ""),
+        ("layout", "caffe2"),
+        ("preprocessing", "torch"),
+        ("digest", "f37072fd"),
+        ("top1", 101),
+        ("options", 3),
+    ],
+)
+def test_wrong_attributes_are_named(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: {name}="):
+        dataclasses.replace(find("ResNet18"), **{name: value})

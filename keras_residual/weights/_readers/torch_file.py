@@ -15,7 +15,9 @@ from keras_residual.weights._readers import zip_files
 from keras_residual.weights.arrays import Entries, Entry
 from keras_residual.weights.errors import WeightsError, first_line, listed
 
-_CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
+_CONTAINERS = (
+    "state_dict", "model_state_dict", "model_state", "model", "net", "params_ema", "params",
+)  # fmt: skip
 _WRAPPERS = ("module.", "_orig_mod.")
 # What the pickle of a state dict names. PyTorch's own list also has `bytearray`, `torch.Tensor` and
 # others, which allocate whatever size they are called with.
@@ -98,7 +100,8 @@ def from_state_dict(content: object, origin: str = "the state dict") -> Entries:
     """Returns the entries of a torch state dict, taken out of the usual containers.
 
     Containers are dicts with the tensors under `state_dict`, `model_state_dict`, `model_state`,
-    `model` or `net`. The prefixes `module.` (data parallel) and `_orig_mod.` (compiled) go. The
+    `model`, `net`, or BasicSR's `params_ema` or `params`. The prefixes `module.` (data parallel)
+    and `_orig_mod.` (compiled) go. The
     values share memory with CPU tensors, except for bfloat16, which becomes float32.
     """
     seen = set()
