@@ -1,8 +1,10 @@
 """How training images are changed, as one object that everything which makes batches takes."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from keras_residual import _checks
+from keras_residual.data.batches.functions import Steps, steps_of
 from keras_residual.data.batches.randaugment import STRONGEST
 from keras_residual.data.splits import ArraySplit, Split
 
@@ -22,7 +24,9 @@ class Augmentation:
             `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
             a mirror image half of the time;
             `"auto"`, what suits the split: `"shift"` for digits and other small images of one
-            channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64.
+            channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64;
+            or a preprocessing layer of Keras, a function of `image`, of `image` and `seed` or of
+            `image` and `rng`, or a sequence of these, see `functions.Steps`.
         mixup: The α of mixup, see `mix`; `0` for none. Labels of mixed images are
             `(batch, classes)` float32, the share of each class.
         cutmix: The α of CutMix; `0` for none.
@@ -41,7 +45,7 @@ class Augmentation:
     True
     """
 
-    kind: str = "auto"
+    kind: str | Callable | Sequence = "auto"
     mixup: float = 0.0
     cutmix: float = 0.0
     classes: int | None = None
@@ -49,7 +53,10 @@ class Augmentation:
     repeats: int = 1
 
     def __post_init__(self):
-        _checks.choice("augmentation", self.kind, NAMES)
+        if isinstance(self.kind, str):
+            _checks.choice("augmentation", self.kind, NAMES)
+        elif not isinstance(self.kind, Steps):
+            object.__setattr__(self, "kind", steps_of(self.kind))
         _checks.real("mixup", self.mixup, 0, 1e6)
         _checks.real("cutmix", self.cutmix, 0, 1e6)
         _checks.real("rand_augment", self.rand_augment, 0, STRONGEST)
@@ -61,6 +68,11 @@ class Augmentation:
     def mixes(self) -> bool:
         """Whether images are mixed with others."""
         return bool(self.mixup or self.cutmix)
+
+    @property
+    def steps(self) -> Steps | None:
+        """The layers and functions that change single images, if that is the kind."""
+        return self.kind if isinstance(self.kind, Steps) else None
 
     @property
     def keeps_size(self) -> bool:
@@ -86,7 +98,9 @@ class Augmentation:
         return replace(self, kind=split.augmentation) if self.kind == "auto" else self
 
 
-def augmentation_of(augmentation: str | Augmentation, changes: dict) -> Augmentation:
+def augmentation_of(
+    augmentation: str | Callable | Sequence | Augmentation, changes: dict
+) -> Augmentation:
     """Returns the augmentation that a name, or another one, and some changes make.
 
     Raises:
@@ -108,7 +122,7 @@ def _check_for_series(augmentation: Augmentation) -> None:
     fields = {"augmentation": augmentation.kind, "mixup": augmentation.mixup}
     fields |= {"cutmix": augmentation.cutmix, "rand_augment": augmentation.rand_augment}
     for name, value in fields.items():
-        if value and value not in ("auto", "none"):
+        if value and value not in ("auto", "none") and not isinstance(value, Steps):
             raise ValueError(f"`{name}` is for images, not for series. Received: {name}={value!r}")
 
 

@@ -118,6 +118,11 @@ def in_step(
         raise ValueError(f"`split` must be in memory, an ArraySplit. Received: split={split!r}")
     augmentation = augmentation_of(augmentation, changes)
     preparation = make_preparation(split, training, augmentation, mean, std, seed)
+    if preparation.steps:
+        raise ValueError(
+            "`augmentation` must be a name: layers and functions run in `pipeline`. "
+            f"Received: augmentation={preparation.steps}"
+        )
     if not preparation.augmentation.keeps_size:
         raise ValueError(
             "`augmentation` must be one that keeps the size of images: none, shift, cifar or "
@@ -131,6 +136,8 @@ def in_step(
 def fits_in_step(split: object, augmentation: Augmentation, image_size: object) -> bool:
     """Whether `in_step` takes the split: in memory, not too large, and of the size wanted."""
     if not isinstance(split, ArraySplit) or split.x.nbytes > LARGEST_BYTES:
+        return False
+    if augmentation.steps:
         return False
     kind = split.augmentation if augmentation.kind == "auto" else augmentation.kind
     size = (image_size, image_size) if isinstance(image_size, int) else image_size

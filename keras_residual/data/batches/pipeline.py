@@ -12,6 +12,7 @@ from keras_residual import _checks
 from keras_residual.data import keyed
 from keras_residual.data.batches import resizing
 from keras_residual.data.batches.augmentation import Augmentation, augmentation_of
+from keras_residual.data.batches.pixels import WHITE
 from keras_residual.data.batches.preparation import Preparation, make_preparation
 from keras_residual.data.splits import ArraySplit, Split, images_with_labels
 
@@ -81,7 +82,9 @@ def pipeline(
         augmentation: What to do to the images in training: the kind, `"none"`, `"shift"`,
             `"cifar"`, `"cifar_cutout"`, `"imagenet"` or `"auto"`, or an `Augmentation`. With
             `"imagenet"` images are evaluated with the shorter side resized to
-            `image_size / test_crop` (256 for 224) and the centre cropped.
+            `image_size / test_crop` (256 for 224) and the centre cropped. Or preprocessing layers
+            of Keras and functions of an image, which see levels of 0 to 255:
+            `[keras.layers.RandomFlip(), lambda image, seed: ...]`.
         image_size: Integer or `(height, width)`, to which images of another size are resized with
             their aspect ratio kept, then cropped at the centre. Defaults to their own size, or 224
             if they differ in size.
@@ -187,7 +190,7 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
     preparation = options.preparation
     cropped = not preparation.augmentation.keeps_size
     kept = options.image_size in (None, split.image_shape[:2])
-    if not isinstance(split, ArraySplit) or cropped or not kept:
+    if not isinstance(split, ArraySplit) or cropped or not kept or preparation.steps:
         return None
     x, y = split.tensors()
 
@@ -213,17 +216,27 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     import tensorflow as tf
 
     preparation, size = options.preparation, options.image_size
+    steps = preparation.steps
+    if steps and size is not None:
+        to_levels, preparation = WHITE / preparation.scale, preparation.of_levels()
+    else:
+        to_levels = 1 / preparation.scale
     rand_augments = preparation.rand_augments
     of_batch = preparation.of_rand_augmented() if rand_augments else preparation
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
         def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
-            if preparation.augmentation.keeps_size:
+            if size is None:
+                pass
+            elif preparation.augmentation.keeps_size:
                 image = resizing.resize_and_crop(image, size)
             elif preparation.training:
                 image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)
             else:
                 image = resizing.resize_and_crop(image, size, options.test_crop)
+            if steps:
+                levels = tf.cast(image, tf.float32) * to_levels
+                image = steps(levels, preparation.seed, epoch, index)
             if rand_augments:
                 # One by one, as the batch may be too large for the steps between.
                 image = preparation.rand_augmented(image[None], index[None], epoch)[0]

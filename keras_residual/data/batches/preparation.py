@@ -9,6 +9,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.data.batches import augment
 from keras_residual.data.batches.augmentation import Augmentation
+from keras_residual.data.batches.functions import Steps
 from keras_residual.data.batches.mixing import mix
 from keras_residual.data.batches.pixels import WHITE
 from keras_residual.data.batches.randaugment import rand_augment
@@ -78,7 +79,16 @@ class Preparation:
     def of_rand_augmented(self) -> "Preparation":
         """Returns what is left to do after `rand_augmented`."""
         rest = replace(self.augmentation, rand_augment=0.0)
-        return replace(self, scale=float(WHITE), augmentation=rest)
+        return replace(self.of_levels(), augmentation=rest)
+
+    @property
+    def steps(self) -> Steps | None:
+        """The layers and functions that change single images first, if there are any."""
+        return self.augmentation.steps if self.training else None
+
+    def of_levels(self) -> "Preparation":
+        """Returns the same for images whose white is 255."""
+        return replace(self, scale=float(WHITE))
 
     @property
     def rand_augments(self) -> bool:
