@@ -2,6 +2,7 @@
 
 from keras_residual.analysis.architecture import plot_architecture
 from keras_residual.analysis.blocks import Block, blocks_of
+from keras_residual.analysis.classification import ClassificationReport, classification_report
 from keras_residual.analysis.cost import Cost, cost
 from keras_residual.analysis.grad_cam import grad_cam
 from keras_residual.analysis.gradient_flow import LayerGradient, gradient_flow
@@ -20,6 +21,7 @@ from keras_residual.analysis.strength import BlockStrength, residual_strength
 __all__ = [
     "Block",
     "BlockStrength",
+    "ClassificationReport",
     "Cost",
     "LayerGradient",
     "Lesion",
@@ -27,6 +29,7 @@ __all__ = [
     "PathStudy",
     "batch_psnr",
     "blocks_of",
+    "classification_report",
     "cost",
     "grad_cam",
     "gradient_flow",

@@ -1,58 +1,25 @@
 """The training of a classifier from the command line, from its options to its files."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
-from keras_residual import analysis, data, training
-from keras_residual.cli import _classifier, _recipes, _results, _session, _winner
+from keras_residual import _description, analysis, data, training
+from keras_residual.cli import _classifier, _recipes, _report, _results, _session, _winner
+from keras_residual.cli._options import Options
 from keras_residual.cli._terminal import (
+    command,
     console,
     human_bytes,
+    human_minutes,
     print_next,
     quiet,
     refusing,
     same_command,
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says of the training, `None` where it is silent.
-
-    Attributes:
-        model: Name of a network, or a best.json of `tune`.
-        dataset: As `data.load` takes it.
-        recipe: Name of a recipe.
-        changes: NAME=VALUE of the recipe.
-        epochs: Number of epochs.
-        batch_size: Number of images in a batch.
-        image_size: Side to which images are brought, in training and test.
-        hold_out: Share of the training images to show accuracy on.
-        seed: Decides initial weights, order and augmentation.
-        output: Folder to write.
-        dtype: Name of a dtype policy.
-    """
-
-    model: str
-    dataset: str
-    recipe: str | None
-    changes: list[str] | None
-    epochs: int | None
-    batch_size: int | None
-    image_size: int | None
-    hold_out: float
-    seed: int
-    output: Path | None
-    dtype: str
-
-    def settings(self, batch_size: int) -> dict:
-        """Returns what must stay the same for a training to go on, beside the recipe."""
-        names = ("dataset", "seed", "dtype", "image_size")
-        shown = {name: getattr(self, name) for name in names}
-        return {**shown, "batch_size": batch_size, "hold_out": self.hold_out}
 
 
 @dataclass(frozen=True)
@@ -93,20 +60,45 @@ def plan(options: Options) -> Plan:
     name, changed, recipe_name, recipe = _network_and_recipe(options)
     source = data.load(options.dataset)
     shown = source.hold_out(options.hold_out) if options.hold_out else source
-    size = _classifier.size_of_images(source, options.image_size or recipe.image_size)
+    sized = _classifier.size_for_weights if options.weights else _classifier.size_of_images
+    size = sized(source, options.image_size or recipe.image_size)
     tested = size
     if recipe.test_image_size is not None:
         tested = _classifier.size_of_images(source, recipe.test_image_size)
     network = _classifier.make_classifier(
-        name, shown, tested, options.dtype, **recipe.model | changed
+        name,
+        shown,
+        tested,
+        options.dtype,
+        options.weights,
+        options.scaling,
+        **recipe.model | changed,
     )
+    _describe(network, source, recipe)
     output = options.output or Path("runs") / f"{network.name}-{source.name}"
     return Plan(network, recipe_name, recipe, source, shown, size, tested, output)
 
 
+def _describe(network, source, recipe) -> None:
+    """Notes what the network takes and tells apart; the note is saved with it."""
+    begun = _description.described(network) or _description.Description()
+    cropped = recipe.augmentation in ("auto", "imagenet", "photo")
+    description = _description.Description(
+        class_names=source.class_names,
+        white=1.0,
+        fit="crop",
+        crop=recipe.test_crop if cropped else 1.0,
+        dataset=source.name,
+        weights=begun.weights,
+        licence=begun.licence,
+    )
+    _description.describe(network, description)
+
+
 def _network_and_recipe(options):
     """Returns the network's name and options, and the recipe's name and the recipe."""
-    name, changed, recipe_name = options.model, {}, options.recipe or "quick"
+    name, changed, recipe_name = options.model, {}, options.recipe
+    recipe_name = recipe_name or ("fine_tune" if options.weights else "quick")
     recipe = _recipes.find(recipe_name)
     if name.endswith(".json"):
         winner = _winner.read(Path(name))
@@ -117,61 +109,120 @@ def _network_and_recipe(options):
         recipe = dataclasses.replace(recipe, test_image_size=None)
     recipe = _recipes.changed(recipe, options.changes or [])
     asked = {"epochs": options.epochs, "batch_size": options.batch_size}
-    recipe = dataclasses.replace(recipe, **{field: n for field, n in asked.items() if n})
+    asked |= {"freeze": options.freeze, "layer_decay": options.layer_decay}
+    given = {field: value for field, value in asked.items() if value is not None}
+    recipe = dataclasses.replace(recipe, **given)
     return name, changed, recipe_name, recipe
 
 
 def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) -> None:
     """Trains, says how well it went, and writes the files."""
+    started = time.perf_counter()
     with refusing(), quiet():
         planned = plan(options)
         cost = analysis.cost(planned.network)
         batches = planned.batches(options.seed)
+        class_weights = options.weights_of_classes(planned.shown.class_names)
     network, recipe, output = planned.network, planned.recipe, planned.output
     _say(f"{network.name}, {cost.trainable_parameters:,} parameters, on {planned.shown}")
     settings = options.settings(recipe.batch_size)
     of_two_sizes = planned.tested != planned.size
+    trained = _classifier.of_any_size(network) if of_two_sizes else network
+    _description.describe(trained, _description.described(network))
     history = _session.run(
-        _classifier.of_any_size(network) if of_two_sizes else network,
+        trained,
         batches,
         recipe,
         output,
         resume,
-        epochs=recipe.epochs,
+        epochs=options.epochs or recipe.epochs_of(batches.steps_per_epoch),
         settings=settings,
         tensorboard=tensorboard,
         again=same_command(drop="--no-resume"),
+        class_weights=class_weights,
     )
     if of_two_sizes:
         # It has the same layers, and takes and exports images as they are tested.
         _results.save_model(network, output / "model.keras")
-    done = {"model": network.name, "recipe": planned.recipe_name, "set": options.changes or []}
-    spent = {"epochs": len(history["loss"]), "seconds": round(sum(history["seconds"]))}
-    said = {"test_accuracy": _accuracy(planned, history), "command": same_command()}
-    _results.write(output / "result.json", {**done, **settings, **spent, **said})
-    _say(f"{output / 'model.keras'}, result.json, log.csv and checkpoint.keras beside it")
-    if export:
-        _export(planned)
+    answers = _answers(planned, history)
+    with refusing():
+        pictures = _report.draw(answers, output, history)
     usual = recipe.test_crop == _classifier.TEST_CROP
     crop = [] if usual else ["--test-crop", recipe.test_crop]
-    print_next("evaluate", output / "model.keras", "--dataset", options.dataset, *crop)
+    following = [
+        ("evaluate", output / "model.keras", "--dataset", options.dataset, *crop),
+        ("export", output / "model.keras", "--output", output),
+    ]
+    result = {
+        "model": network.name,
+        "recipe": planned.recipe_name,
+        "set": options.changes or [],
+        **settings,
+        **_chosen(options, recipe, history),
+        "seconds": round(sum(history["seconds"])),
+        "seconds_in_all": round(time.perf_counter() - started),
+        "test_accuracy": answers.report.accuracy,
+        "report": answers.report.as_dict(),
+        "mistakes": answers.mistakes_as_dicts(),
+        "pictures": pictures,
+        "command": same_command(),
+        "next": [command(*words) for words in following],
+    }
+    _results.write(output / "result.json", result)
+    files = ", ".join(["result.json", *pictures, "log.csv", "checkpoint.keras"])
+    _say(f"{output / 'model.keras'}; beside it {files}")
+    _say(f"{human_minutes(time.perf_counter() - started)} in all")
+    if export:
+        _export(planned)
+    for words in following:
+        print_next(*words)
 
 
-def _accuracy(planned, history):
-    """Prints the accuracies and returns that on the test images."""
-    recipe, accuracy = planned.recipe, history["val_accuracy"][-1]
-    _say(f"Held-out accuracy {accuracy:.2%} after {len(history['loss'])} epochs")
-    if planned.shown is not planned.source:
-        accuracy = _results.test_accuracy(
-            planned.network,
-            planned.source,
-            recipe.batch_size,
-            planned.tested,
-            recipe.augmentation,
-            recipe.test_crop,
+def _chosen(options, recipe, history) -> dict:
+    """Returns what identifies the training beside its settings, and the epoch that counts."""
+    said = {"epochs": len(history["loss"]), "best_epoch": _best(recipe, history)}
+    if recipe.in_phases:
+        said |= {"freeze": recipe.freeze, "layer_decay": recipe.layer_decay}
+    if options.class_weights:
+        said["class_weights"] = options.class_weights
+    return said
+
+
+def _best(recipe, history) -> int:
+    """Returns the number of the epoch whose weights the model has."""
+    losses = history.get("val_loss")
+    if not recipe.restore_best or not losses:
+        return len(history["loss"])
+    return 1 + min(range(len(losses)), key=losses.__getitem__)
+
+
+def _answers(planned, history) -> _report.Answers:
+    """Prints how well the model does on the test images, and returns what it said of them."""
+    recipe, best = planned.recipe, _best(planned.recipe, history)
+    accuracy, epochs = history["val_accuracy"][best - 1], len(history["loss"])
+    which = f"after epoch {best} of {epochs}, the best" if recipe.restore_best else (
+        f"after {epochs} epochs"
+    )  # fmt: skip
+    _say(f"Held-out accuracy {accuracy:.2%} {which}")
+    batches = _classifier.held_out_batches(
+        planned.source, recipe.batch_size, planned.tested, recipe.augmentation, recipe.test_crop
+    )
+    with refusing(), quiet():
+        answers = _report.ask(
+            planned.network.predict_on_batch,
+            batches.as_numpy_iterator(),
+            planned.source.class_names,
+            files=getattr(planned.source.test, "paths", ()),
         )
-        _say(f"Test accuracy {accuracy:.2%}")
-    return accuracy
+    if planned.shown is not planned.source:
+        _say(f"Test accuracy {answers.report.accuracy:.2%}")
+    elif recipe.restore_best:
+        _say(
+            "The best epoch was chosen by these images, so that new ones may do a little worse; "
+            "--hold-out 0.1 chooses by others."
+        )
+    _report.print_table(answers)
+    return answers
 
 
 def _export(planned):

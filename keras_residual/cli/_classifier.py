@@ -73,17 +73,38 @@ def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
     return _IMAGENET_SIZE if None in own else own
 
 
+def size_for_weights(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
+    """Returns the size of images for published weights: the side asked for, or up to 224.
+
+    Small photographs are enlarged to 1.6 times their shorter side at most: more costs time and
+    brings next to nothing (hands of 100 pixels: 99.4 % at 160).
+    """
+    own = [length for length in dataset.image_shape[:2] if length is not None]
+    if side is None and len(own) == 2:
+        side = max(_SMALLEST_IMAGENET_SIZE, 32 * round(1.6 * min(own) / 32))
+    side = min(side, *_IMAGENET_SIZE) if side is not None else _IMAGENET_SIZE[0]
+    return side, side
+
+
 def make_classifier(
     name: str,
     dataset: data.Dataset,
     image_size: tuple[int, int],
     dtype: str | None = None,
+    weights: str | None = None,
+    scaling: str | None = None,
     **options,
 ) -> keras.Model:
     """Returns a network for the dataset's images and classes.
 
     It takes pixels in [0, 1] and standardizes them itself, so that its file needs nothing beside.
+    With `weights`, a network that has these and a new head, and scales pixels as they expect.
     """
+    if weights is not None:
+        shape = (*image_size, dataset.image_shape[-1])
+        return keras_residual.models.pretrained_classifier(
+            name, weights, dataset.num_classes, shape, scaling=scaling, dtype=dtype, **options
+        )
     images = keras.Input((*image_size, dataset.image_shape[-1]), name="image")
     mean, std = data.channel_statistics(dataset.train)
     standardized = keras.layers.Normalization(

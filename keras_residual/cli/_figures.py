@@ -125,3 +125,27 @@ def sample_predictions(
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
     _save(figure, path)
+
+
+def worst_mistakes(mistakes: Sequence, names: Sequence[str], path: Path) -> None:
+    """Draws the pictures that were taken for another class with the greatest certainty.
+
+    Args:
+        mistakes: `_report.Mistake`s, the worst first.
+        names: One name for each class.
+        path: Where to write it.
+    """
+    columns = min(6, len(mistakes))
+    rows = -(-len(mistakes) // columns)
+    figure = _figure(1.6 * columns + 0.6, 2.1 * rows + 0.4)
+    figure.suptitle("Wrong, and most certain of it", fontweight="bold")
+    grid = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes, mistake in zip(grid, mistakes, strict=False):
+        axes.imshow(np.clip(mistake.image, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+        taken = f"taken for {names[mistake.predicted]} ({mistake.certainty:.0%})"
+        axes.set_title(f"{names[mistake.label]}\n{taken}", color=RED, fontsize=8)
+        axes.set(xticks=(), yticks=())
+        axes.spines[:].set_color(LIGHT)
+    for axes in grid[len(mistakes) :]:
+        axes.set_axis_off()
+    _save(figure, path)

@@ -7,7 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual import export
+from keras_residual import _description, export
+
+# 224 of 256 pixels, as networks for ImageNet are measured.
+_USUAL_CROP = 224 / 256
 
 
 def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple]:
@@ -24,6 +27,16 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
         return artefact.predict, artefact.predict_shape[1:]
     model = load_keras(path)
     return model.predict_on_batch, tuple(model.input_shape[1:])
+
+
+def test_crop_of(path: Path) -> float:
+    """Returns which share of a large image's shorter side a model was meant to see."""
+    if (path / "model.keras").is_file():
+        path = path / "model.keras"
+    description = None
+    if path.suffix == ".keras" and zipfile.is_zipfile(path):
+        description = _description.read_from(path)
+    return _USUAL_CROP if description is None or description.fit != "crop" else description.crop
 
 
 def load_keras(path: Path) -> keras.Model:

@@ -32,9 +32,32 @@ class EpochBar(keras.callbacks.Callback):
             disable=not console.is_terminal,
         )
 
+        self._frozen_bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("images"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._kept = None
+
     def on_train_begin(self, logs=None):
-        self._task = self._bar.add_task("Training", total=self.epochs, measures="")
+        # A training in phases begins with each of them.
+        if self._task is None:
+            self._task = self._bar.add_task("Training", total=self.epochs, measures="")
         self._bar.start()
+
+    def on_frozen_images(self, done, total):
+        """Shows how many images have been through the frozen layers, whose outputs are kept."""
+        if self._kept is None:
+            self._kept = self._frozen_bar.add_task("Frozen layers", total=total)
+            self._frozen_bar.start()
+        self._frozen_bar.update(self._kept, completed=done, total=total)
+        if done == total:
+            self._frozen_bar.stop()
+            self._kept = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.done = epoch
@@ -58,7 +81,8 @@ class EpochBar(keras.callbacks.Callback):
         return f"PSNR {training:.2f} dB, held-out {held_out:.2f} dB"
 
     def stop(self) -> None:
-        """Ends the bar, also after an interruption."""
+        """Ends the bars, also after an interruption."""
+        self._frozen_bar.stop()
         self._bar.stop()
 
 

@@ -8,33 +8,19 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from keras_residual import data
+from keras_residual import _description
 from keras_residual._files import replacing, write_text
-from keras_residual.cli import _classifier
 
 _PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
-
-
-def test_accuracy(model: keras.Model, dataset: data.Dataset, *options) -> float:
-    """Returns the share of the dataset's test images that the model classifies rightly.
-
-    Args:
-        *options: As in `_classifier.held_out_batches`.
-    """
-    batches = _classifier.held_out_batches(dataset, *options)
-    hits = [
-        model.predict_on_batch(images).argmax(-1) == labels
-        for images, labels in batches.as_numpy_iterator()
-    ]
-    return float(np.concatenate(hits).mean())
 
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Writes a model, which takes the place of one that is there."""
     with replacing(path) as partial:
         model.save(partial)
+        if description := _description.described(model):
+            _description.write_into(partial, description)
 
 
 def write(path: Path, result: dict) -> None:

@@ -22,6 +22,7 @@ def run(
     again: str,
     loss: str | None = None,
     metric="accuracy",
+    **options,
 ) -> dict[str, list[float]]:
     """Trains, and returns the history of all epochs.
 
@@ -29,6 +30,7 @@ def run(
         again: The command that goes on with an interrupted training.
         loss: As in `training.fit`.
         metric: The metric that is shown: `"accuracy"`, or a function of decibels.
+        **options: More arguments of `training.fit`.
     """
     bar = EpochBar(epochs, batches.steps_per_epoch, getattr(metric, "__name__", metric))
     try:
@@ -47,6 +49,7 @@ def run(
                 tensorboard=tensorboard,
                 callbacks=[bar],
                 verbose=0,
+                **options,
             )
     except FloatingPointError as error:
         fail(error, code=1)

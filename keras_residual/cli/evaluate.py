@@ -1,11 +1,10 @@
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_residual import _checks
-from keras_residual.cli._terminal import console, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import console, human_seconds, quiet, refusing, same_command
 
 
 def evaluate(
@@ -17,16 +16,24 @@ def evaluate(
     ] = "digits",
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 128,
     test_crop: Annotated[
-        float, typer.Option(help="Share of the shorter side that is kept of large images.")
-    ] = 224 / 256,
+        float | None,
+        typer.Option(
+            help="Share of the shorter side that is kept of large images. "
+            "Default: what the model's file says, or 0.875."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.json and pictures of the mistakes."),
+    ] = None,
 ) -> None:
-    """Measure a trained model's accuracy on the held-out images of a dataset."""
+    """Measure a trained model on the held-out images of a dataset, class by class."""
     with refusing(), quiet():
-        import numpy as np
-
         from keras_residual import data
-        from keras_residual.cli import _classifier, _model_files
+        from keras_residual.cli import _classifier, _model_files, _report
 
+        if test_crop is None:
+            test_crop = _model_files.test_crop_of(model_file)
         _checks.real("--test-crop", test_crop, 0.01, 1)
         predict, input_shape = _model_files.load_predictor(model_file)
         source = data.load(dataset)
@@ -35,18 +42,44 @@ def evaluate(
         batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
         # Compiled by the first batch, before the clock runs.
         predict(next(batches.as_numpy_iterator())[0])
-        correct, seconds = [], 0.0
-        for images, labels in batches.as_numpy_iterator():
-            started = time.perf_counter()
-            outputs = predict(images)
-            seconds += time.perf_counter() - started
-            _check_classes(outputs.shape, source)
-            correct.append(outputs.argmax(-1) == labels)
-    right = np.concatenate(correct)
+        answers = _report.ask(
+            predict,
+            batches.as_numpy_iterator(),
+            source.class_names,
+            check=lambda shape: _check_classes(shape, source),
+            files=getattr(source.test, "paths", ()),
+        )
+    right, count = int(answers.report.confusion.trace()), len(answers.labels)
     console.print(f"{model_file} on {source}", markup=False, soft_wrap=True)
     console.print(
-        f"Held-out accuracy [bold]{right.mean():.2%}[/] ({right.sum():,} of {len(right):,}), "
-        f"{human_seconds(seconds / len(right))} an image in batches of {batch_size}",
+        f"Held-out accuracy [bold]{right / count:.2%}[/] ({right:,} of {count:,}), "
+        f"{human_seconds(answers.seconds / count)} an image in batches of {batch_size}",
+        soft_wrap=True,
+    )
+    _report.print_table(answers)
+    if output is not None:
+        _write(answers, output, model_file, dataset)
+
+
+def _write(answers, output, model_file, dataset):
+    """Writes what came out to a folder."""
+    from keras_residual.cli import _report, _results
+
+    with refusing():
+        output.mkdir(parents=True, exist_ok=True)
+        pictures = _report.draw(answers, output)
+        report = {
+            "model_file": str(model_file),
+            "dataset": dataset,
+            "report": answers.report.as_dict(),
+            "mistakes": answers.mistakes_as_dicts(),
+            "pictures": pictures,
+            "command": same_command(),
+        }
+        _results.write(output / "report.json", report)
+    console.print(
+        f"{output / 'report.json'}; beside it {', '.join(pictures) or 'no pictures'}",
+        markup=False,
         soft_wrap=True,
     )
 

@@ -14,11 +14,32 @@ def train(
     dataset: Annotated[
         str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
     ] = "digits",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Published weights to begin with: imagenet, a tag, a path, a URL or hf://..."
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None, typer.Option(help="Last layer that does not train, such as stage3.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(help="By what the learning rate falls from block to block, such as 0.75."),
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(help="balanced, or CLASS=WEIGHT with commas between: counts in the loss."),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(help="caffe, tf or torch: of pixels, for weights that do not tell theirs."),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
             help="quick, one_cycle, modern, he2015, ...; a wrong name lists all. "
-            "Default: quick, or that of best.json."
+            "Default: quick, fine_tune with --weights, or that of best.json."
         ),
     ] = None,
     changes: Annotated[
@@ -57,10 +78,12 @@ def train(
 ) -> None:
     """Train a network on a dataset; killed at any moment, the same command goes on.
 
-    Accuracy is shown on the held-out images after each epoch; nothing is chosen by it, the last
-    epoch counts. With --hold-out they are taken from the training images, and the test images are
-    seen once, at the end. result.json says what was done and what came out. EDSR, SRResNet and VDSR
-    take a folder of pictures as the dataset, and the side of a reduced patch as the image size.
+    With --weights it starts from these, with a new head: the head trains first, then the layers
+    below it at rates that fall from block to block. Accuracy is shown on the held-out images after
+    each epoch; the last epoch counts, with --weights the best on these images. With --hold-out they
+    are taken from the training images, and the test images are seen once, at the end. result.json
+    says what was done and what came out. EDSR, SRResNet and VDSR take a folder of pictures as the
+    dataset, and the side of a reduced patch as the image size.
     """
     with refusing(), quiet():
         from keras_residual.cli import _super_resolution
@@ -69,6 +92,8 @@ def train(
     enlarges = _super_resolution.is_super_resolution(model)
     of_classifiers = {"--recipe": recipe, "--set": changes, "--hold-out": hold_out or None}
     of_classifiers["--export"] = export or None
+    of_classifiers |= {"--weights": weights, "--freeze": freeze, "--layer-decay": layer_decay}
+    of_classifiers |= {"--class-weights": class_weights, "--scaling": scaling}
     _refuse(of_classifiers if enlarges else {"--scale": scale}, model, enlarges)
     if enlarges:
         _super_resolution.train(
@@ -87,9 +112,9 @@ def train(
         )
         return
     with refusing(), quiet():
-        from keras_residual.cli import _classification
+        from keras_residual.cli import _classification, _options
 
-    options = _classification.Options(
+    options = _options.Options(
         model,
         dataset,
         recipe,
@@ -101,6 +126,11 @@ def train(
         seed=seed,
         output=output,
         dtype=dtype,
+        weights=weights,
+        scaling=scaling,
+        freeze=freeze,
+        layer_decay=layer_decay,
+        class_weights=class_weights,
     )
     _classification.train(options, tensorboard=tensorboard, export=export, resume=resume)
 

@@ -36,6 +36,7 @@ DRAWS = {
     "cutmix_row": range(258, 259),
     "cutmix_column": range(259, 260),
     "rand_augment": range(512, 514),
+    "light": range(640, 642),
     # Two for each of the steps that users give.
     "functions": range(1024, 1088),
 }

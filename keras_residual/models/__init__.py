@@ -13,10 +13,11 @@ from keras_residual.models import (  # noqa: F401
     resnet_cifar,
     super_resolution,
 )
+from keras_residual.models.pretrained import pretrained_classifier as pretrained_classifier
 from keras_residual.models.registry import BUILDERS, FACTORIES
 from keras_residual.models.registry import get_model as get_model
 from keras_residual.models.registry import list_models as list_models
 
 globals().update(BUILDERS | FACTORIES)
 
-__all__ = sorted([*BUILDERS, *FACTORIES, "get_model", "list_models"])
+__all__ = sorted([*BUILDERS, *FACTORIES, "get_model", "list_models", "pretrained_classifier"])

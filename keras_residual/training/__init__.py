@@ -2,6 +2,7 @@
 
 from keras_residual.training.checkpoint import CheckpointError
 from keras_residual.training.fit import fit
+from keras_residual.training.layerwise import LayerwiseAdamW, LayerwiseLamb, LayerwiseSGD
 from keras_residual.training.losses import Accuracy, CrossEntropy
 from keras_residual.training.objective import Objective, objective
 from keras_residual.training.recipe import Recipe
@@ -13,6 +14,9 @@ __all__ = [
     "Accuracy",
     "CheckpointError",
     "CrossEntropy",
+    "LayerwiseAdamW",
+    "LayerwiseLamb",
+    "LayerwiseSGD",
     "Objective",
     "OneCycle",
     "Recipe",

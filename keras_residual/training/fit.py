@@ -3,23 +3,27 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 
 from keras_residual import _checks
+from keras_residual._description import described, write_into
 from keras_residual._files import replacing
 from keras_residual.training import resume as resuming
 from keras_residual.training.averaging import AveragedWeights
+from keras_residual.training.class_weights import weights_of_classes
+from keras_residual.training.epochs import run_epochs
+from keras_residual.training.fine_tune import run_in_phases
 from keras_residual.training.inputs import Inputs, number_of_steps, read
 from keras_residual.training.journal import MODEL, Journal, columns
-from keras_residual.training.loop import fit_in_step
 from keras_residual.training.losses import Accuracy
 from keras_residual.training.objective import accuracy_of, mixes, objective
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
-from keras_residual.training.replicas import is_chief, scope_of, statistics_over_all
-from keras_residual.training.steps import makes_batches_in_step
+from keras_residual.training.replicas import is_chief, scope_of
+from keras_residual.training.run import Run
 
 
 def fit(
@@ -33,6 +37,9 @@ def fit(
     steps_per_epoch: int | None = None,
     loss: str | Callable | None = None,
     metrics: Sequence | None = None,
+    freeze: str | None = None,
+    layer_decay: float | None = None,
+    class_weights: str | Mapping | None = None,
     seed: int = 0,
     settings: Mapping | None = None,
     checkpoint_seconds: float | None = None,
@@ -71,6 +78,13 @@ def fit(
         loss: Loss of the model. Defaults to the one that follows from its output, the labels and
             the recipe, see `objective`.
         metrics: Metrics of the model. Default to those that go with the loss.
+        freeze: Name of the last layer that does not train, such as `"stage3"`: it and all below
+            stay as they are, and what they make of the images is computed once. Defaults to the
+            recipe's.
+        layer_decay: By what the learning rate falls from each block to the one below, such as
+            `0.75`. Defaults to the recipe's.
+        class_weights: `"balanced"`, which gives rare classes more weight in the loss, or a mapping
+            from numbers or names of classes to weights.
         seed: Non-negative integer, decides order and augmentation of a dataset.
         settings: What else identifies the training, such as its seed and the name of its data, as
             JSON knows it. A training is resumed only with the same.
@@ -96,51 +110,81 @@ def fit(
     >>> dataset = keras_residual.data.load("digits")  # doctest: +SKIP
     >>> history = fit(model, dataset, "quick", "runs/digits")  # doctest: +SKIP
     """
-    recipe = find_recipe(recipe)
-    epochs = recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
+    recipe = _changed(find_recipe(recipe), freeze=freeze, layer_decay=layer_decay)
     inputs = read(model, data, recipe, seed)
     steps = number_of_steps(inputs.train, steps_per_epoch)
-    output = Path(output)
     settings = {**inputs.settings, **(settings or {})}
-    identity = {**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings}
+    if class_weights is not None:
+        class_weights = _class_weights(class_weights, model, inputs, steps, loss)
+        settings["class_weights"] = class_weights
     with scope_of(model):
-        loss, metrics = _loss_and_metrics(model, inputs, recipe, loss, metrics)
-        model.compile(
-            recipe.make_optimizer(steps * epochs), loss, metrics=metrics, jit_compile=jit_compile
-        )
+        loss, metrics = _loss_and_metrics(model, inputs, recipe, loss, metrics, class_weights)
+    run = Run(
+        model=model,
+        inputs=inputs,
+        recipe=recipe,
+        epochs=recipe.epochs_of(steps) if epochs is None else _checks.integer("epochs", epochs),
+        steps=steps,
+        output=Path(output),
+        identity={**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings},
+        resume=resume,
+        loss=loss,
+        metrics=metrics,
+        callbacks=[*([_tensorboard(Path(output))] if tensorboard else []), *callbacks],
+        seed=seed,
+        jit_compile=jit_compile,
+        verbose=verbose,
+        steps_per_call=steps_per_call,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    rows = (run_in_phases if recipe.in_phases else _run_whole)(run)
+    if is_chief(model):
+        _save_without_optimizer(model, run.output / MODEL)
+    names = [name for name in columns(rows) if name != "epoch"]
+    return {name: [row.get(name, math.nan) for row in rows] for name in names}
+
+
+def _run_whole(run: Run) -> list[dict]:
+    """Trains all layers from the first epoch to the last, and returns the log."""
+    model, recipe = run.model, run.recipe
+    with scope_of(model):
+        optimizer = recipe.make_optimizer(run.steps * run.epochs)
+        model.compile(optimizer, run.loss, metrics=run.metrics, jit_compile=run.jit_compile)
         # Made inside the first step, its variables have the step traced a second time.
         model.optimizer.build(model.trainable_variables)
-        progress = resuming.start(model, output, identity, resume)
-    journal = Journal(output, progress, checkpoint_seconds, is_chief(model))
-    average = AveragedWeights(inputs.train) if recipe.ema else None
-    callbacks = [
-        *([average] if average else []),
-        *([_tensorboard(output)] if tensorboard else []),
-        *callbacks,
-        journal,
-    ]
-    if len(progress.rows) < epochs:
-        _train(
-            model,
-            (inputs.train, inputs.validation),
-            (len(progress.rows), epochs, steps),
-            callbacks,
-            verbose,
-            steps_per_call,
-        )
+        progress = resuming.start(model, run.output, run.identity, run.resume)
+    journal = Journal(run.output, progress, run.checkpoint_seconds, is_chief(model))
+    average = AveragedWeights(run.inputs.train) if recipe.ema else None
+    callbacks = [*([average] if average else []), *run.callbacks, journal]
+    span = (len(progress.rows), run.epochs, run.steps)
+    if span[0] < span[1]:
+        run_epochs(model, run.data, span, callbacks, run.verbose, run.steps_per_call)
     if average:
         average.set_model(model)
         average.put_in_place()
-    if journal.writes:
-        _save_without_optimizer(model, output / MODEL)
-    names = [name for name in columns(progress.rows) if name != "epoch"]
-    return {name: [row.get(name, math.nan) for row in progress.rows] for name in names}
+    return progress.rows
 
 
-def _loss_and_metrics(model, inputs: Inputs, recipe, loss, metrics) -> tuple:
+def _changed(recipe: Recipe, **changes) -> Recipe:
+    """Returns the recipe with what the arguments say instead."""
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _class_weights(class_weights, model, inputs: Inputs, steps, loss) -> list[float]:
+    if loss is not None:
+        raise ValueError(
+            "`class_weights` is part of the loss that follows from the labels: leave out `loss`, "
+            f"or weigh the classes in it. Received: class_weights={class_weights!r}, loss={loss!r}"
+        )
+    inputs.kind_of_labels(model)
+    units = model.output_shape[-1]
+    return weights_of_classes(class_weights, inputs.train, steps, units, inputs.class_names)
+
+
+def _loss_and_metrics(model, inputs: Inputs, recipe, loss, metrics, class_weights) -> tuple:
     """Returns what was asked for, and what follows from the labels where nothing was."""
     if loss is None:
-        chosen = objective(model, inputs.kind_of_labels(model), recipe)
+        chosen = objective(model, inputs.kind_of_labels(model), recipe, class_weights)
         if metrics is None:
             return chosen.loss, list(chosen.metrics)
         return chosen.loss, _with_accuracy(metrics, lambda: accuracy_of(chosen))
@@ -160,26 +204,6 @@ def _with_accuracy(metrics, make: Callable):
     return [make() if isinstance(m, str) and m in ("accuracy", "acc") else m for m in metrics]
 
 
-def _train(model, data, span, callbacks, verbose, steps_per_call):
-    """Runs the epochs from the first to before the last of `span`, of so many steps each."""
-    (train, validation), (done, epochs, steps) = data, span
-    if makes_batches_in_step(train):
-        with statistics_over_all(model, getattr(train, "batch_size", None)):
-            fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
-        return
-    known = not callable(train) and hasattr(train, "__len__")
-    model.fit(
-        train(done) if callable(train) else train,
-        validation_data=validation,
-        initial_epoch=done,
-        epochs=epochs,
-        steps_per_epoch=None if known and steps == len(train) else steps,
-        shuffle=False,
-        callbacks=callbacks,
-        verbose=verbose,
-    )
-
-
 def _tensorboard(output):
     try:
         import tensorboard  # noqa: F401
@@ -194,3 +218,5 @@ def _save_without_optimizer(model, path):
     with replacing(path) as partial:
         # A model of the same layers that has not been compiled has no optimizer to save.
         keras.Model(model.input, model.output, name=model.name).save(partial)
+        if description := described(model):
+            write_into(partial, description)

@@ -23,6 +23,7 @@ class Inputs:
         settings: What identifies the data, for a training that goes on.
         kind: The kind of the labels, `None` as long as nobody has asked.
         classes: Number of classes, where that is known.
+        class_names: Their names, where they have some.
     """
 
     train: Any
@@ -30,6 +31,7 @@ class Inputs:
     settings: dict = field(default_factory=dict)
     kind: str | None = None
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
 
     def kind_of_labels(self, model: keras.Model) -> str:
         """Returns the kind of the labels, told from the first batches if from nothing else.
@@ -92,7 +94,8 @@ def _of_dataset(model, dataset, recipe, seed):
         options["image_size"] = size
     train, validation = dataset.batches(seed=seed, **options)
     settings = {"dataset": dataset.name, "seed": seed}
-    return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes)
+    names = tuple(dataset.class_names)
+    return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes, names)
 
 
 def _size_of(model, dataset, recipe) -> tuple[int, int] | None:

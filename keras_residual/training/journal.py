@@ -34,6 +34,8 @@ class Journal(keras.callbacks.Callback):
         seconds: Least time between two checkpoints; `None` for 33 times what the last one took, at
             most a minute.
         writes: Whether this process writes, which one of several does.
+        whole: The model that is saved; the one that trains may be a part of it. Defaults to the
+            one that trains.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class Journal(keras.callbacks.Callback):
         progress: checkpoint.Progress,
         seconds: float | None = None,
         writes: bool = True,
+        whole: keras.Model | None = None,
     ):
         super().__init__()
         self.output, self.progress, self.writes = output, progress, writes
+        self._whole = whole
         self.seconds = seconds
         self.saved = len(progress.rows)
         self._next = -math.inf
@@ -68,15 +72,20 @@ class Journal(keras.callbacks.Callback):
         if last or time.perf_counter() >= self._next:
             self.save()
 
+    @property
+    def whole(self) -> keras.Model:
+        """The model that is saved."""
+        return self.model if self._whole is None else self._whole
+
     def save(self) -> None:
         """Writes the checkpoint; if that fails, the one before stays and the training goes on."""
         epoch = len(self.progress.rows)
-        if not all(_is_finite(variable) for variable in self.model.weights):
+        if not all(_is_finite(variable) for variable in self.whole.weights):
             self._stop(f"Weights became infinite or no number in epoch {epoch}.")
         started = time.perf_counter()
         path = self.output / CHECKPOINT
         if self.writes and not self._try(
-            lambda: checkpoint.save(path, self.model, self.progress), "checkpoint"
+            lambda: checkpoint.save(path, self.whole, self.progress), "checkpoint"
         ):
             return
         self.saved = epoch

@@ -1,5 +1,7 @@
 """Cross-entropy of class scores against class numbers or mixed classes."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -20,6 +22,8 @@ class CrossEntropy(keras.losses.Loss):
         label_smoothing: Number in [0, 1).
         from_logits: Whether the model puts out logits, not the probabilities of softmax or, with
             `"binary_cross_entropy"`, of sigmoid.
+        class_weights: Optional sequence of what each class weighs. An example counts as much as
+            its class, or as the mean over the classes it has shares of.
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Reference:
@@ -33,6 +37,7 @@ class CrossEntropy(keras.losses.Loss):
         label_smoothing: float = 0.0,
         from_logits: bool = True,
         name: str = "cross_entropy",
+        class_weights: Sequence[float] | None = None,
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
@@ -40,7 +45,18 @@ class CrossEntropy(keras.losses.Loss):
         self.label_smoothing = _checks.real("label_smoothing", label_smoothing, 0, 1, open_end=True)
         self.from_logits = _checks.boolean("from_logits", from_logits)
 
+        self.class_weights = None
+        if class_weights is not None:
+            self.class_weights = [_checks.real("class_weights", w, 0, 1e6) for w in class_weights]
+
     def call(self, y_true, y_pred):
+        losses = self._unweighted(y_true, y_pred)
+        if self.class_weights is None:
+            return losses
+        weights = ops.convert_to_tensor(self.class_weights, dtype=y_pred.dtype)
+        return losses * ops.sum(as_shares(y_true, y_pred) * weights, axis=-1)
+
+    def _unweighted(self, y_true, y_pred):
         target = as_shares(y_true, y_pred)
         classes = y_pred.shape[-1]
         target = (1 - self.label_smoothing) * target + self.label_smoothing / classes
@@ -54,6 +70,7 @@ class CrossEntropy(keras.losses.Loss):
             "kind": self.kind,
             "label_smoothing": self.label_smoothing,
             "from_logits": self.from_logits,
+            "class_weights": self.class_weights,
         }
 
 

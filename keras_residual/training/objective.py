@@ -1,5 +1,6 @@
 """The loss and the metrics that follow from a model's output and the kind of its labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,12 @@ class Objective:
     metrics: tuple[Any, ...]
 
 
-def objective(model: keras.Model, kind: str, recipe: Recipe | str | None = None) -> Objective:
+def objective(
+    model: keras.Model,
+    kind: str,
+    recipe: Recipe | str | None = None,
+    class_weights: Sequence[float] | None = None,
+) -> Objective:
     """Returns the loss and the metrics for a model and a kind of labels.
 
     | kind | label of an example | last activation | loss | metrics |
@@ -46,6 +52,7 @@ def objective(model: keras.Model, kind: str, recipe: Recipe | str | None = None)
         model: A model with one output.
         kind: The kind of the labels.
         recipe: A `Recipe` or the name of one, which decides on smoothed and mixed labels.
+        class_weights: Optional, what each class weighs in the loss.
 
     Returns:
         An `Objective`.
@@ -63,7 +70,12 @@ def objective(model: keras.Model, kind: str, recipe: Recipe | str | None = None)
     head = head_of(model)
     _checks.choice("kind", kind, KINDS)
     if kind in ("classes", "one_hot"):
-        return _of_classes(head, kind, recipe)
+        return _of_classes(head, kind, recipe, class_weights)
+    if class_weights is not None:
+        raise ValueError(
+            "`class_weights` needs labels that say which one class an example has. "
+            f"Received: labels of the kind {kind!r}"
+        )
     return (_of_several if kind == "multi_label" else _of_numbers)(head, recipe)
 
 
@@ -86,7 +98,7 @@ def mixes(recipe: Recipe) -> bool:
     return bool(recipe.mixup or recipe.cutmix)
 
 
-def _of_classes(head: Head, kind: str, recipe: Recipe) -> Objective:
+def _of_classes(head: Head, kind: str, recipe: Recipe, class_weights) -> Objective:
     binary = recipe.loss == "binary_cross_entropy"
     if head.units == 1:
         raise _refusal(head, "classes", "one unit cannot tell classes apart; labels of 0 and 1")
@@ -99,10 +111,16 @@ def _of_classes(head: Head, kind: str, recipe: Recipe) -> Objective:
     if head.activation not in accepted:
         advice = "a softmax or no activation suits them, and for each class for itself a recipe "
         raise _refusal(head, kind, f"{advice}with loss='binary_cross_entropy'")
-    if kind == "classes" and not (binary or recipe.label_smoothing or mixes(recipe)):
+    plain = not (binary or recipe.label_smoothing or mixes(recipe) or class_weights)
+    if kind == "classes" and plain:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=head.is_logits)
         return Objective(kind, loss, ("accuracy",))
-    loss = CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=head.is_logits)
+    loss = CrossEntropy(
+        recipe.loss,
+        recipe.label_smoothing,
+        from_logits=head.is_logits,
+        class_weights=class_weights,
+    )
     return Objective(kind, loss, (Accuracy(),))
 
 

@@ -1,17 +1,18 @@
 """A recipe: optimizer, schedule and regularization of a training, as data."""
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import keras
 
 from keras_residual import _checks
 from keras_residual.training import losses, schedules
+from keras_residual.training.layerwise import LAYERWISE, WITHOUT_DECAY
 
 _OPTIMIZERS = ("sgd", "adamw", "lamb")
 _SCHEDULES = ("cosine", "steps", "one_cycle")
-# TensorFlow's variables have a number behind the name.
-_WITHOUT_DECAY = [r"(gamma|beta|bias)(_\d+)?(:\d+)?$"]
 # An average over a greater part of a training would remember its beginning.
 _WINDOWS = 10
 # What a training may change when it goes on, and what leads to other settings of a training.
@@ -65,6 +66,21 @@ class Recipe:
         test_image_size: That of the held-out images; `None` for the same. The network must take
             both.
         test_crop: Share of the shorter side that is kept of held-out images with `"imagenet"`.
+        head_epochs: Number of epochs, of all, in which the head alone trains first.
+        head_learning_rate: The highest learning rate in these.
+        layer_decay: By what the learning rate falls from each block or other layer to the one
+            below it; `1` for none.
+        least_factor: Layers whose learning rate would be multiplied by less are frozen.
+        freeze: Name of the last layer that stays frozen, such as `"stage3"`; `None` to leave it to
+            `least_factor`.
+        freeze_normalization: Whether batch normalizations stay as they are, and normalize by their
+            moving statistics in training too.
+        versions: How many augmented versions of each image the outputs of frozen layers are
+            computed and kept for, instead of in each step; `0` to compute them in each step.
+        restore_best: Whether the weights of the epoch with the lowest loss on the held-out examples
+            are put back at the end.
+        least_steps: Epochs are added until a training has so many steps after those of the head,
+            unless it asks for a number of epochs.
         model: Options of the network that belong to the recipe, such as a dropout rate. They act
             where a recipe's name leads to a network, as in `keras-residual train`.
     """
@@ -92,6 +108,15 @@ class Recipe:
     image_size: int | None = None
     test_image_size: int | None = None
     test_crop: float = 224 / 256
+    head_epochs: int = 0
+    head_learning_rate: float = 1e-3
+    layer_decay: float = 1.0
+    least_factor: float = 0.0
+    freeze: str | None = None
+    freeze_normalization: bool = False
+    versions: int = 4
+    restore_best: bool = False
+    least_steps: int = 0
     model: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
@@ -104,7 +129,13 @@ class Recipe:
             _checks.real(name, getattr(self, name), 0, 1e6)
         for name in ("momentum", "warmup", "label_smoothing", "ema"):
             _checks.real(name, getattr(self, name), 0, 1, open_end=True)
-        for name in ("nesterov", "constant_warmup"):
+        for name in ("head_epochs", "versions", "least_steps"):
+            _checks.integer(name, getattr(self, name), 0)
+        _checks.real("head_learning_rate", self.head_learning_rate, 0, 1e6)
+        if not _checks.real("layer_decay", self.layer_decay, 0, 1) > 0:
+            raise ValueError("`layer_decay` must be more than 0. Received: layer_decay=0")
+        _checks.real("least_factor", self.least_factor, 0, 1)
+        for name in ("nesterov", "constant_warmup", "freeze_normalization", "restore_best"):
             _checks.boolean(name, getattr(self, name))
         _checks.real("drop_factor", self.drop_factor, 0, 1)
         _checks.real("rand_augment", self.rand_augment, 0, 10)
@@ -131,6 +162,36 @@ class Recipe:
             rate / 10 if warmup else rate, max(1, steps - warmup), **warm
         )
 
+    @property
+    def in_phases(self) -> bool:
+        """Whether parts of the network train at different times or rates, as in fine-tuning."""
+        special = (self.head_epochs, self.freeze, self.freeze_normalization, self.restore_best)
+        return any(special) or self.layer_decay < 1
+
+    def epochs_of(self, steps: int) -> int:
+        """Returns the number of epochs of a training with so many steps in each."""
+        enough = self.head_epochs + math.ceil(self.least_steps / steps)
+        return max(self.epochs, enough if self.least_steps else 0)
+
+    def make_layerwise_optimizer(
+        self, steps: int, learning_rate: float, factors: Sequence
+    ) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer whose learning rate differs from variable to variable.
+
+        Args:
+            steps: Number of steps.
+            learning_rate: The highest rate, in place of the recipe's.
+            factors: See `LayerwiseSGD`.
+        """
+        rates = replace(self, learning_rate=learning_rate).learning_rates(steps)
+        momentum = min(self.ema, max(0.0, 1 - _WINDOWS / steps))
+        options = {"use_ema": True, "ema_momentum": momentum} if self.ema else {}
+        options |= {"factors": factors, "decay": self.weight_decay}
+        if self.optimizer == "sgd":
+            options |= {"momentum": self.momentum, "nesterov": self.nesterov}
+            options["decay"] /= 1 - self.momentum
+        return LAYERWISE[self.optimizer](rates, **options)
+
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Returns a new optimizer for a training of `steps` steps."""
         rates = self.learning_rates(_checks.integer("steps", steps))
@@ -145,7 +206,7 @@ class Recipe:
         else:
             make = {"adamw": keras.optimizers.AdamW, "lamb": keras.optimizers.Lamb}[self.optimizer]
             made = make(rates, weight_decay=self.weight_decay, **average)
-        made.exclude_from_weight_decay(var_names=_WITHOUT_DECAY)
+        made.exclude_from_weight_decay(var_names=[WITHOUT_DECAY])
         return made
 
     def batch_options(self) -> dict[str, Any]:

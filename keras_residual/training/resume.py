@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_residual.training import checkpoint
+from keras_residual.training.best import BEST
 from keras_residual.training.journal import CHECKPOINT, LOG, MODEL
 from keras_residual.training.recipe import Recipe
 
@@ -26,7 +27,7 @@ def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> che
     found = checkpoint.find(path) if resume else None
     if found is None:
         output.mkdir(parents=True, exist_ok=True)
-        for old in (path, checkpoint.before(path), output / LOG, output / MODEL):
+        for old in (path, checkpoint.before(path), *(output / name for name in (LOG, MODEL, BEST))):
             old.unlink(missing_ok=True)
         return checkpoint.Progress(settings)
     path, progress = found

@@ -13,6 +13,7 @@ from keras_residual.weights.labels import class_names
 from keras_residual.weights.preprocessing import Preprocessing
 
 MODES = ("caffe", "tf", "torch")
+_WHITE = 255.0
 
 
 def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
@@ -20,7 +21,8 @@ def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
 
     The shorter side is resized with antialiasing and the centre square cut out, as when the
     published accuracy was measured; then the values are scaled. A model that normalizes inside
-    (`include_preprocessing=True`) gets values 0…255.
+    (`include_preprocessing=True`) gets values 0…255, or what its input's range is (0…1 for
+    `pretrained_classifier`).
 
     Args:
         images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)` of any
@@ -53,7 +55,10 @@ def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
     if not resize:
         steps = steps.without_resizing()
     fitted = steps.fit(images)
-    return fitted if _normalizes(model_or_tag) else steps.normalize(fitted)
+    if not _normalizes(model_or_tag):
+        return steps.normalize(fitted)
+    white = _white(model_or_tag)
+    return fitted if white == _WHITE else fitted * np.float32(white / _WHITE)
 
 
 def preprocessing_of(model_or_tag) -> Preprocessing:
@@ -151,6 +156,17 @@ def _normalizes(model_or_tag) -> bool:
     return isinstance(model_or_tag, keras.Model) and any(
         isinstance(layer, ImageNormalization) for layer in model_or_tag.layers
     )
+
+
+def _white(model: keras.Model) -> float:
+    """Returns the value of a white pixel in the input of a model that scales pixels itself."""
+    for layer in model.layers:
+        # Pixels of another range are brought to 0…255 first.
+        if isinstance(layer, keras.layers.Rescaling) and np.ndim(layer.scale) == 0:
+            return _WHITE / layer.scale
+        if isinstance(layer, ImageNormalization):
+            break
+    return _WHITE
 
 
 def decode_predictions(probs, top: int = 5) -> list[list[tuple[str, str, float]]]:

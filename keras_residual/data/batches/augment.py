@@ -11,6 +11,9 @@ from keras_residual.data.keyed import DRAWS, namespace, random_integers, repeate
 
 Tensor = Any
 
+# The greatest change of brightness and contrast.
+_LIGHT = 0.2
+
 __all__ = [
     "cifar",
     "cifar_cutout",
@@ -159,3 +162,24 @@ def cifar_cutout(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index:
     column = random_integers(width, seed, epoch, index, DRAWS["cutout_column"][0])
     images = cifar(images, seed, epoch, index)
     return cutout(images, row, column, max(1, min(height, width) // 2))
+
+
+def light(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
+    """Changes the brightness and the contrast of each image by up to a fifth.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        seed: Integer or int32 scalar tensor.
+        epoch: Integer or int32 scalar tensor; a step number does as well.
+        index: `(batch,)` integers, the numbers of the images in their dataset.
+
+    Returns:
+        As `images`; values may leave the range that they had.
+    """
+    xp = namespace(images)
+    brightness, contrast = (
+        xp.reshape(1 + _LIGHT * (xp.array(drawn, dtype="float32") / 2**23 - 1), (-1, 1, 1, 1))
+        for drawn in (random_integers(2**24, seed, epoch, index, draw) for draw in DRAWS["light"])
+    )
+    mean = xp.mean(images, axis=(1, 2, 3), keepdims=True)
+    return (images - mean) * contrast + mean * brightness

@@ -8,7 +8,9 @@ from keras_residual.data.batches.functions import Steps, steps_of
 from keras_residual.data.batches.randaugment import STRONGEST
 from keras_residual.data.splits import ArraySplit, Split
 
-NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet")
+NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet", "photo")
+# Those that crop a window of any size, and the least share of the area that it has.
+_CROPS = {"imagenet": 0.08, "photo": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,9 @@ class Augmentation:
             `"cifar_cutout"`, that and a square of half the side set to 0;
             `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
             a mirror image half of the time;
+            `"photo"`, the same with at least half of the area, and brightness and contrast changed
+            by up to a fifth, for networks that know photographs already; digits and letters, whose
+            `"auto"` is `"shift"`, are not mirrored;
             `"auto"`, what suits the split: `"shift"` for digits and other small images of one
             channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64;
             or a preprocessing layer of Keras, a function of `image`, of `image` and `seed` or of
@@ -77,7 +82,13 @@ class Augmentation:
     @property
     def keeps_size(self) -> bool:
         """Whether images are not cropped to another size."""
-        return self.kind != "imagenet"
+        return self.kind not in _CROPS
+
+    def crop_options(self, split: Split) -> dict:
+        """Returns how a window is cropped, as arguments of `random_resized_crop`."""
+        # Digits and letters are other signs when mirrored.
+        mirror = self.kind != "photo" or split.augmentation != "shift"
+        return {"smallest": _CROPS.get(self.kind, 1.0), "mirror": mirror}
 
     def of_split(self, split: Split) -> "Augmentation":
         """Returns the augmentation with `"auto"` resolved, once it is known to suit the images.

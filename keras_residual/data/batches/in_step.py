@@ -93,7 +93,7 @@ def in_step(
         split: A split in memory whose images have one size, such as `load("cifar10").train`.
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
-        augmentation: The kind of augmentation, or an `Augmentation`; not `"imagenet"`.
+        augmentation: The kind of augmentation, or an `Augmentation`; not `"imagenet"` or `"photo"`.
         mean: Number, or one a channel, in units of [0, 1].
         std: Number, or one a channel, in units of [0, 1].
         seed: Integer.
@@ -126,7 +126,7 @@ def in_step(
     if not preparation.augmentation.keeps_size:
         raise ValueError(
             "`augmentation` must be one that keeps the size of images: none, shift, cifar or "
-            "cifar_cutout. Received: augmentation='imagenet'"
+            f"cifar_cutout. Received: augmentation={preparation.augmentation.kind!r}"
         )
     drop = training if drop_remainder is None else _checks.boolean("drop_remainder", drop_remainder)
     batch_size = min(_checks.integer("batch_size", batch_size), len(split))

@@ -80,8 +80,8 @@ def pipeline(
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
         augmentation: What to do to the images in training: the kind, `"none"`, `"shift"`,
-            `"cifar"`, `"cifar_cutout"`, `"imagenet"` or `"auto"`, or an `Augmentation`. With
-            `"imagenet"` images are evaluated with the shorter side resized to
+            `"cifar"`, `"cifar_cutout"`, `"imagenet"`, `"photo"` or `"auto"`, or an `Augmentation`.
+            With `"imagenet"` and `"photo"` images are evaluated with the shorter side resized to
             `image_size / test_crop` (256 for 224) and the centre cropped. Or preprocessing layers
             of Keras and functions of an image, which see levels of 0 to 255:
             `[keras.layers.RandomFlip(), lambda image, seed: ...]`.
@@ -94,7 +94,8 @@ def pipeline(
         epoch: Non-negative integer, number of the first epoch.
         repeat: Whether one iteration runs through all epochs without end. Training only.
         drop_remainder: Whether to leave out the last batch if it is smaller than the others.
-        test_crop: Share of the shorter side that evaluation keeps with `"imagenet"`.
+        test_crop: Share of the shorter side that evaluation keeps with `"imagenet"` and
+            `"photo"`.
         **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `classes`, `rand_augment`,
             `repeats`.
 
@@ -216,6 +217,7 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     import tensorflow as tf
 
     preparation, size = options.preparation, options.image_size
+    crop = preparation.augmentation.crop_options(split)
     steps = preparation.steps
     if steps and size is not None:
         to_levels, preparation = WHITE / preparation.scale, preparation.of_levels()
@@ -231,7 +233,9 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
             elif preparation.augmentation.keeps_size:
                 image = resizing.resize_and_crop(image, size)
             elif preparation.training:
-                image = resizing.random_resized_crop(image, size, preparation.seed, epoch, index)
+                image = resizing.random_resized_crop(
+                    image, size, preparation.seed, epoch, index, **crop
+                )
             else:
                 image = resizing.resize_and_crop(image, size, options.test_crop)
             if steps:

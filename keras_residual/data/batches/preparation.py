@@ -18,7 +18,12 @@ from keras_residual.data.splits import Split
 
 Tensor = Any
 
-_BATCHED = {"shift": augment.shift, "cifar": augment.cifar, "cifar_cutout": augment.cifar_cutout}
+_BATCHED = {
+    "shift": augment.shift,
+    "cifar": augment.cifar,
+    "cifar_cutout": augment.cifar_cutout,
+    "photo": augment.light,
+}
 _GREY = 0.5
 
 

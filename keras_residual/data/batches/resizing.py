@@ -29,33 +29,41 @@ def resize_and_crop(
 
 
 def random_resized_crop(
-    image: "tf.Tensor", size: tuple[int, int], seed: int, epoch: "tf.Tensor", index: "tf.Tensor"
+    image: "tf.Tensor",
+    size: tuple[int, int],
+    seed: int,
+    epoch: "tf.Tensor",
+    index: "tf.Tensor",
+    smallest: float = 0.08,
+    mirror: bool = True,
 ) -> "tf.Tensor":
-    """A random window resized to `size`, and mirrored half of the time."""
+    """A random window of at least `smallest` of the area, resized to `size` and maybe mirrored."""
     import tensorflow as tf
 
     drawn = keyed.random_integers(
         2**24, seed, epoch, index[None], tf.constant(list(keyed.DRAWS["resized_crop"]))
     )
     whole = tf.cast(tf.shape(image)[:2], tf.float32)
-    window = _window(whole, tf.cast(drawn[:-1], tf.float32) / 2**24)
+    window = _window(whole, tf.cast(drawn[:-1], tf.float32) / 2**24, smallest)
     top, left, height, width = tf.unstack(tf.cast(window, tf.int32))
     cropped = image[top : top + height, left : left + width]
     resized = tf.image.resize(cropped, size, antialias=True)
-    resized = tf.cond(drawn[-1] % 2 == 1, lambda: resized[:, ::-1], lambda: resized)
+    if mirror:
+        resized = tf.cond(drawn[-1] % 2 == 1, lambda: resized[:, ::-1], lambda: resized)
     return tf.ensure_shape(resized, (*size, image.shape[2]))
 
 
-def _window(size: "tf.Tensor", uniform: "tf.Tensor") -> "tf.Tensor":
+def _window(size: "tf.Tensor", uniform: "tf.Tensor", smallest: float) -> "tf.Tensor":
     """The window of torchvision's `RandomResizedCrop`: top, left, height and width.
 
-    The area is uniform in 8 to 100 %, the logarithm of the aspect ratio between those of 3/4 and
-    4/3; of ten windows the first that fits, else the largest central one of such a ratio.
+    The area is uniform between `smallest` (8 % there) and 1, the logarithm of the aspect ratio
+    between those of 3/4 and 4/3; of ten windows the first that fits, else the largest central one
+    of such a ratio.
     TensorFlow's `sample_distorted_bounding_box` draws smaller areas on average.
     """
     import tensorflow as tf
 
-    area = tf.reduce_prod(size) * (0.08 + 0.92 * uniform[:ATTEMPTS])
+    area = tf.reduce_prod(size) * (smallest + (1 - smallest) * uniform[:ATTEMPTS])
     ratio = (4 / 3) ** (2 * uniform[ATTEMPTS : 2 * ATTEMPTS] - 1)
     windows = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))
     fits = tf.reduce_all((windows >= 1) & (windows <= size), axis=1)

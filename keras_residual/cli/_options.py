@@ -1,0 +1,68 @@
+"""What the command line says of the training of a classifier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of the training, `None` where it is silent.
+
+    Attributes:
+        model: Name of a network, or a best.json of `tune`.
+        dataset: As `data.load` takes it.
+        recipe: Name of a recipe.
+        changes: NAME=VALUE of the recipe.
+        epochs: Number of epochs.
+        batch_size: Number of images in a batch.
+        image_size: Side to which images are brought, in training and test.
+        hold_out: Share of the training images to show accuracy on.
+        seed: Decides initial weights, order and augmentation.
+        output: Folder to write.
+        dtype: Name of a dtype policy.
+        weights: Published weights to begin with, as `weights.load` takes them.
+        scaling: How these want pixels scaled, where they do not tell.
+        freeze: Name of the last layer that does not train.
+        layer_decay: By what the learning rate falls from block to block.
+        class_weights: `balanced`, or CLASS=WEIGHT with commas between.
+    """
+
+    model: str
+    dataset: str
+    recipe: str | None
+    changes: list[str] | None
+    epochs: int | None
+    batch_size: int | None
+    image_size: int | None
+    hold_out: float
+    seed: int
+    output: Path | None
+    dtype: str
+    weights: str | None = None
+    scaling: str | None = None
+    freeze: str | None = None
+    layer_decay: float | None = None
+    class_weights: str | None = None
+
+    def settings(self, batch_size: int) -> dict:
+        """Returns what must stay the same for a training to go on, beside the recipe."""
+        names = ("dataset", "seed", "dtype", "image_size")
+        shown = {name: getattr(self, name) for name in names}
+        begun = {"weights": self.weights} if self.weights else {}
+        return {**shown, **begun, "batch_size": batch_size, "hold_out": self.hold_out}
+
+    def weights_of_classes(self, names: tuple[str, ...]) -> str | dict[int, float] | None:
+        """Returns the class weights as `training.fit` takes them."""
+        if self.class_weights in (None, "balanced"):
+            return self.class_weights
+        weights = {}
+        for part in self.class_weights.split(","):
+            name, _, value = part.rpartition("=")
+            try:
+                weights[names.index(name.strip())] = float(value)
+            except ValueError:
+                raise ValueError(
+                    "`--class-weights` takes balanced, or CLASS=WEIGHT with commas between, of "
+                    f"the classes {', '.join(names)}. Received: {self.class_weights}"
+                ) from None
+        return weights

@@ -1,0 +1,166 @@
+"""What a classifier gets right and wrong: a table on the terminal, and pictures."""
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual import analysis
+from keras_residual.cli import _figures
+from keras_residual.cli._terminal import console
+
+MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
+# Mistakes that are drawn.
+_DRAWN = 18
+# More classes make no readable table or matrix.
+_IN_TABLE, _IN_MATRIX = 20, 40
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was taken for another class.
+
+    Attributes:
+        number: Its number among the pictures.
+        image: `(height, width, channels)` in [0, 1].
+        label: Its class.
+        predicted: What it was taken for.
+        certainty: The probability of that.
+    """
+
+    number: int
+    image: np.ndarray
+    label: int
+    predicted: int
+    certainty: float
+
+
+@dataclass
+class Answers:
+    """What a model said of many pictures.
+
+    Attributes:
+        class_names: One name for each class.
+        files: The pictures' files, where they have some.
+        labels: The classes.
+        predicted: What the model took them for.
+        mistakes: The mistakes of which it was most certain, the worst first.
+        seconds: Time that the predictions took.
+    """
+
+    class_names: Sequence[str]
+    files: Sequence[str] = ()
+    labels: list[int] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
+        """Takes in a batch with the scores of its classes."""
+        predicted, certainty = scores.argmax(-1), scores.max(-1)
+        for row in np.flatnonzero(predicted != labels):
+            self.mistakes.append(
+                Mistake(
+                    len(self.labels) + int(row),
+                    images[row],
+                    int(labels[row]),
+                    int(predicted[row]),
+                    float(certainty[row]),
+                )
+            )
+        self.mistakes.sort(key=lambda mistake: -mistake.certainty)
+        del self.mistakes[_DRAWN:]
+        self.labels += labels.tolist()
+        self.predicted += predicted.tolist()
+
+    def mistakes_as_dicts(self) -> list[dict]:
+        """Returns the worst mistakes as JSON knows them."""
+        return [
+            {
+                "picture": str(self.files[m.number]) if len(self.files) else m.number,
+                "is": str(self.class_names[m.label]),
+                "taken_for": str(self.class_names[m.predicted]),
+                "certainty": round(m.certainty, 4),
+            }
+            for m in self.mistakes
+        ]
+
+    @property
+    def report(self) -> analysis.ClassificationReport:
+        """Precision, recall and the confusion matrix."""
+        return analysis.classification_report(self.labels, self.predicted, self.class_names)
+
+
+def ask(
+    predict: Callable[[np.ndarray], np.ndarray],
+    batches: Iterable,
+    class_names: Sequence[str],
+    check: Callable[[tuple], None] = lambda shape: None,
+    files: Sequence[str] = (),
+) -> Answers:
+    """Returns what a model says of the pictures in batches.
+
+    Args:
+        predict: The model.
+        batches: Batches `(images, labels)` of NumPy arrays.
+        class_names: One name for each class.
+        check: Called with the shape of each output.
+        files: The pictures' files, in their order.
+    """
+    answers = Answers(class_names, files)
+    for images, labels in batches:
+        started = time.perf_counter()
+        scores = np.asarray(predict(images))
+        answers.seconds += time.perf_counter() - started
+        check(scores.shape)
+        answers.add(images, labels, scores)
+    return answers
+
+
+def print_table(answers: Answers) -> None:
+    """Prints precision and recall of each class, and the most frequent mistakes."""
+    report = answers.report
+    lines = str(report).splitlines()
+    if len(lines) - 1 > _IN_TABLE:
+        worst = np.argsort(np.nan_to_num(report.f1, nan=2.0), kind="stable")[:_IN_TABLE]
+        lines = [f"The {_IN_TABLE} classes with the lowest F1:", lines[0]] + [
+            lines[1 + row] for row in worst
+        ]
+    for line in [*lines, f"Macro F1 {report.macro_f1:.2%}"]:
+        console.print(line, markup=False, soft_wrap=True)
+    for label, predicted, count in report.confusions():
+        console.print(
+            f"{label} taken for {predicted}: {count} of {report.support[_place(report, label)]}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _place(report, name):
+    return report.class_names.index(name)
+
+
+def draw(answers: Answers, folder: Path, history: dict | None = None) -> list[str]:
+    """Draws the confusion matrix, the worst mistakes and the learning curves.
+
+    Returns:
+        The names of the files; none, and a line on the terminal, without matplotlib.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        console.print('Pictures of it need: pip install "keras-residual[plot]"', markup=False)
+        return []
+    drawn, report = [], answers.report
+    if len(report.class_names) <= _IN_MATRIX:
+        _figures.confusion_matrix(report.confusion, report.class_names, folder / MATRIX)
+        drawn.append(MATRIX)
+    (folder / MISTAKES).unlink(missing_ok=True)
+    if answers.mistakes:
+        _figures.worst_mistakes(answers.mistakes, report.class_names, folder / MISTAKES)
+        drawn.append(MISTAKES)
+    if history is not None and {"accuracy", "val_accuracy", "val_loss"} <= set(history):
+        _figures.learning_curves(history, folder / CURVES)
+        drawn.append(CURVES)
+    return drawn

@@ -1,0 +1,96 @@
+"""A network with published weights and a head for other classes."""
+
+import keras
+
+from keras_residual import _checks
+from keras_residual._description import Description, describe
+from keras_residual.models.assembly import checked_input_shape, checked_policy
+from keras_residual.models.registry import find_variant, get_model
+
+# What 0…255 is to the layers that scale pixels for published weights.
+_WHITE = 255.0
+
+
+def pretrained_classifier(
+    name: str,
+    weights,
+    classes: int,
+    input_shape: tuple[int | None, int | None, int],
+    *,
+    white: float = 1.0,
+    scaling=None,
+    classifier_activation="softmax",
+    dtype=None,
+    **options,
+) -> keras.Model:
+    """Returns a network with weights from elsewhere, a new head, and the scaling of pixels inside.
+
+    It takes pixels between 0 and `white`, as `data.pipeline` delivers them, and scales them itself
+    as the weights expect: it can be trained, saved and exported without anything beside it.
+
+    Args:
+        name: Name of a network, as `list_models` gives them.
+        weights: What `weights.load` takes: `"imagenet"`, a tag such as `"ResNet50.IMAGENET1K_V2"`,
+            a path, a URL or `"hf://owner/name"`. The file's classifier is left out.
+        classes: Positive integer, number of classes of the new head.
+        input_shape: `(height, width, channels)`, sizes may be `None`.
+        white: Positive number, the value of a white pixel in the input. Defaults to `1`.
+        scaling: `"caffe"`, `"tf"`, `"torch"` or a `weights.Preprocessing`, for weights that do not
+            tell how they want pixels scaled. Defaults to what the weights tell.
+        classifier_activation: Activation of the head. Defaults to `"softmax"`.
+        dtype: Dtype policy or its name.
+        **options: Options of the network, see its factory.
+
+    Returns:
+        A `keras.Model` from `(batch, height, width, channels)` to `(batch, classes)`.
+
+    Raises:
+        ValueError: If the weights do not fit the network, or it is not known how they want pixels
+            scaled.
+
+    Example:
+
+    >>> model = pretrained_classifier("resnet50", "imagenet", 10, (224, 224, 3))  # doctest: +SKIP
+    """
+    from keras_residual.weights import source_of
+
+    variant = find_variant(name)
+    if variant.classes is None:
+        raise ValueError(f"`name` must be that of a classifier. Received: name={name!r}")
+    classes = _checks.integer("classes", classes)
+    policy = checked_policy(dtype)
+    images = keras.Input(checked_input_shape(input_shape, "channels_last"), name="image")
+    levels = images
+    if _checks.real("white", white, 1e-6, 1e6) != _WHITE:
+        # In float32, so that half precision does not round the levels.
+        layer = keras.layers.Rescaling(_WHITE / white, name="levels", dtype="float32")
+        levels = layer(images)
+    body = get_model(
+        name,
+        include_top=False,
+        pooling="avg",
+        weights=weights,
+        input_tensor=levels,
+        include_preprocessing=True if scaling is None else scaling,
+        dtype=policy,
+        data_format="channels_last",
+        **options,
+    )
+    # Probabilities of many classes need more digits than half precision has.
+    head = keras.layers.Dense(
+        classes,
+        activation=classifier_activation,
+        dtype=policy.variable_dtype,
+        name="classifier",
+    )
+    model = keras.Model(images, head(body.output), name=body.name)
+    source = source_of(body)
+    description = Description(
+        task="classification",
+        white=white,
+        fit="crop",
+        weights=source and source.name,
+        licence=source and source.licence,
+    )
+    describe(model, description)
+    return model

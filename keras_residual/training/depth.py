@@ -1,0 +1,129 @@
+"""The layers of a network from the input to the output, as fine-tuning sees them."""
+
+import re
+from collections.abc import Iterator
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.layers import ResidualStage
+
+# A unit in a flat network: the layers of a block are named `stage2_block3_conv1` and so on.
+_BLOCK = re.compile(r"(.*block_?\d+)")
+
+# A variable with its position on the first axis, where several blocks share a stacked variable.
+Part = tuple[keras.Variable, int | None]
+
+
+def units(model: keras.Model) -> list[list[Part]]:
+    """Returns the trainable variables of each unit, from the input to the output.
+
+    A unit is a block of a residual stage, stacked or not, or another layer with weights. The
+    layers of a flat network that are named after one block are one unit.
+    """
+    found, last = [], None
+    for name, parts in _units(model):
+        if not parts:
+            continue
+        if name is not None and name == last:
+            found[-1].extend(parts)
+        else:
+            found.append(list(parts))
+        last = name
+    return found
+
+
+def _units(model) -> Iterator[tuple[str | None, list[Part]]]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _units(layer)
+        elif isinstance(layer, ResidualStage):
+            yield from ((None, parts) for parts in _blocks(layer))
+        else:
+            block = _BLOCK.match(layer.name)
+            yield block and block.group(1), [(v, None) for v in layer.trainable_variables]
+
+
+def _blocks(stage: ResidualStage) -> Iterator[list[Part]]:
+    for part in (stage.first, stage.equal, stage.last):
+        if part is None:
+            continue
+        if part is not stage.equal:
+            yield [(variable, None) for variable in part.trainable_variables]
+        elif part.scanned:
+            for index in range(part.depth):
+                yield [(variable, index) for variable in part.trainable_variables]
+        else:
+            for block in part.blocks:
+                yield [(variable, None) for variable in block.trainable_variables]
+
+
+def rate_factors(model: keras.Model, decay: float) -> list[float | list[float]]:
+    """Returns by what the learning rate of each trainable variable is multiplied.
+
+    The topmost unit has 1, the one below `decay`, the next `decay²` and so on.
+
+    Args:
+        model: A model; layers that are frozen count in depth, and have no entry.
+        decay: Number in (0, 1].
+
+    Reference:
+        - [Clark et al., 2020](https://arxiv.org/abs/2003.10555), layer-wise learning rate decay;
+          timm's `param_groups_layer_decay`
+    """
+    found: dict[int, dict[int | None, float]] = {}
+    for depth, parts in enumerate(reversed(units(model))):
+        for variable, index in parts:
+            found.setdefault(id(variable), {}).setdefault(index, decay**depth)
+    factors = []
+    for variable in model.trainable_variables:
+        of_variable = found.get(id(variable), {None: 1.0})
+        stacked = None not in of_variable
+        factors.append(
+            [of_variable[index] for index in sorted(of_variable)] if stacked else of_variable[None]
+        )
+    return factors
+
+
+def freezable(model: keras.Model) -> list[str]:
+    """Returns the layers behind which a model can be cut in two, from the input to the output.
+
+    All that comes later depends on the output of such a layer alone.
+    """
+    return [layer.name for layer in model.layers if _cuts(model, layer)]
+
+
+def _cuts(model, layer) -> bool:
+    if isinstance(layer, keras.layers.InputLayer):
+        return False
+    try:
+        above(model, layer.name)
+    except ValueError:
+        return False
+    return True
+
+
+def above(model: keras.Model, until: str) -> keras.Model:
+    """Returns the part of a model behind a layer, of the same layers.
+
+    Raises:
+        ValueError: If there is no such layer, or what comes later needs more than its output.
+    """
+    layer = _layer(model, until)
+    try:
+        return keras.Model(layer.output, model.output, name=model.name)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"`freeze` must name a layer whose output is all that the layers behind it need. "
+            f"Received: freeze={until!r}"
+        ) from error
+
+
+def below(model: keras.Model, until: str) -> keras.Model:
+    """Returns the part of a model up to the output of a layer, of the same layers."""
+    return keras.Model(model.input, _layer(model, until).output, name=f"{model.name}_frozen")
+
+
+def _layer(model, name) -> keras.Layer:
+    layers = {layer.name: layer for layer in model.layers if layer is not model.layers[0]}
+    return layers[_checks.known("layer to freeze", name, layers)]

@@ -1,0 +1,46 @@
+"""The epochs of a training, by the fastest way that its batches allow."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_residual.training.loop import fit_in_step
+from keras_residual.training.replicas import statistics_over_all
+from keras_residual.training.steps import makes_batches_in_step
+
+
+def run_epochs(
+    model: keras.Model,
+    data: tuple,
+    span: tuple[int, int, int],
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: str | int,
+    steps_per_call: int | None = None,
+) -> None:
+    """Runs the epochs from the first to before the last of `span`, of so many steps each.
+
+    Args:
+        model: A compiled model.
+        data: Training batches, or a function from the number of an epoch to them, and batches for
+            validation or `None`.
+        span: Number of the first epoch, number behind the last, steps in an epoch.
+        callbacks: Callbacks of Keras.
+        verbose: As in `model.fit`.
+        steps_per_call: Steps in one call where batches are made in the step.
+    """
+    (train, validation), (done, epochs, steps) = data, span
+    if makes_batches_in_step(train):
+        with statistics_over_all(model, getattr(train, "batch_size", None)):
+            fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
+        return
+    known = not callable(train) and hasattr(train, "__len__")
+    model.fit(
+        train(done) if callable(train) else train,
+        validation_data=validation,
+        initial_epoch=done,
+        epochs=epochs,
+        steps_per_epoch=None if known and steps == len(train) else steps,
+        shuffle=False,
+        callbacks=callbacks,
+        verbose=verbose,
+    )

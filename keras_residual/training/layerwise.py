@@ -1,0 +1,102 @@
+"""Optimizers that give every variable a learning rate of its own, as a factor of the common one."""
+
+import re
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_residual import _checks
+
+PACKAGE = "keras_residual"
+# TensorFlow's variables have a number behind the name.
+WITHOUT_DECAY = r"(gamma|beta|bias)(_\d+)?(:\d+)?$"
+
+
+class _Layerwise:
+    """Multiplies the learning rate of each variable, and with it the decay of its weights.
+
+    Keras' optimizers know one rate for all variables. Scaling gradients would be undone by Adam,
+    which normalizes them; here the rate itself is scaled where a variable is updated, which holds
+    for every optimizer and backend.
+    """
+
+    def __init__(self, *args, factors: Sequence = (), decay: float = 0.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.factors = [
+            [float(value) for value in factor] if np.ndim(factor) else float(factor)
+            for factor in factors
+        ]
+        self.decay = _checks.real("decay", decay, 0, 1e6)
+
+    def build(self, variables):
+        if not self.built and len(variables) != len(self.factors):
+            raise ValueError(
+                "`factors` must hold one number for each trainable variable. "
+                f"Received: {len(self.factors)} factors for {len(variables)} variables"
+            )
+        super().build(variables)
+        self._decays = [re.search(WITHOUT_DECAY, variable.name) is None for variable in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate = keras.ops.cast(learning_rate, variable.dtype) * self._factor(index, variable)
+        if self.decay and self._decays[index]:
+            self.assign_sub(variable, variable * (rate * self.decay))
+        super().update_step(gradient, variable, rate)
+
+    def _factor(self, index, variable):
+        """The factor of a variable, or one for each entry of its first axis."""
+        factor = np.asarray(self.factors[index], "float32")
+        if factor.ndim:
+            factor = factor.reshape(-1, *[1] * (len(variable.shape) - 1))
+        return keras.ops.cast(factor, variable.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "factors": self.factors, "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class LayerwiseSGD(_Layerwise, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` with a learning rate for each variable.
+
+    Args:
+        *args: Those of `keras.optimizers.SGD`, and its keyword arguments.
+        factors: For each trainable variable, in their order, what its learning rate is multiplied
+            by: a number, or one for each entry of its first axis (of stacked blocks).
+        decay: Decoupled weight decay, of all variables but biases and the scales and shifts of
+            normalizations; multiplied by the variable's learning rate.
+
+    Example:
+
+    >>> kernel = keras.Variable([1.0, 1.0], name="kernel")
+    >>> optimizer = LayerwiseSGD(0.1, factors=[[1.0, 0.5]])
+    >>> optimizer.apply([keras.ops.ones(2)], [kernel])
+    >>> keras.ops.convert_to_numpy(kernel)
+    array([0.9 , 0.95], dtype=float32)
+    """
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class LayerwiseAdamW(_Layerwise, keras.optimizers.Adam):
+    """Adam with decoupled weight decay and a learning rate for each variable.
+
+    Args:
+        *args: Those of `keras.optimizers.Adam`, and its keyword arguments.
+        factors: See `LayerwiseSGD`.
+        decay: See `LayerwiseSGD`.
+    """
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class LayerwiseLamb(_Layerwise, keras.optimizers.Lamb):
+    """`keras.optimizers.Lamb` with a learning rate for each variable.
+
+    Args:
+        *args: Those of `keras.optimizers.Lamb`, and its keyword arguments.
+        factors: See `LayerwiseSGD`.
+        decay: See `LayerwiseSGD`.
+    """
+
+
+LAYERWISE = {"sgd": LayerwiseSGD, "adamw": LayerwiseAdamW, "lamb": LayerwiseLamb}

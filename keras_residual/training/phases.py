@@ -1,0 +1,86 @@
+"""The phases of fine-tuning: which layers train in which epochs, at which rates."""
+
+from dataclasses import dataclass
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.training import depth
+from keras_residual.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs in which the same layers train.
+
+    Attributes:
+        until: Name of the last frozen layer, `None` if all layers train.
+        start: Number of the first epoch.
+        stop: That behind the last.
+        learning_rate: The highest rate.
+        versions: How many augmented versions of each image's frozen outputs are kept; `0` if they
+            are computed in each step.
+    """
+
+    until: str | None
+    start: int
+    stop: int
+    learning_rate: float
+    versions: int
+
+    @property
+    def epochs(self) -> int:
+        return self.stop - self.start
+
+
+def plan(model: keras.Model, recipe: Recipe, epochs: int) -> list[Phase]:
+    """Returns the phases of a training: first the head alone, then all that is not frozen.
+
+    Raises:
+        ValueError: If `recipe.freeze` names no layer behind which the model can be cut.
+    """
+    cuts = depth.freezable(model)
+    lowest = _lowest_frozen(model, recipe, cuts)
+    head = _below_head(model, cuts)
+    first = min(recipe.head_epochs, epochs) if head is not None else 0
+    phases = []
+    if first:
+        versions = min(recipe.versions, first)
+        phases.append(Phase(head, 0, first, recipe.head_learning_rate, versions))
+    if epochs > first:
+        kept = lowest is not None and _pays(model, lowest)
+        versions = min(recipe.versions, epochs - first) if kept else 0
+        phases.append(Phase(lowest, first, epochs, recipe.learning_rate, versions))
+    return phases
+
+
+def _lowest_frozen(model, recipe, cuts) -> str | None:
+    """The layer up to which the model stays frozen in all phases."""
+    if recipe.freeze is not None:
+        _checks.known("layer to freeze", recipe.freeze, cuts)
+        return recipe.freeze
+    count = len(depth.units(model))
+    factors = [recipe.layer_decay ** (count - 1 - number) for number in range(count)]
+    below_least = sum(factor < recipe.least_factor for factor in factors)
+    found = None
+    for name in cuts:
+        if len(depth.units(depth.below(model, name))) > below_least:
+            break
+        found = name
+    return found
+
+
+def _below_head(model, cuts) -> str | None:
+    """The last layer before the topmost one with weights, `None` if it is not alone."""
+    weighted = [layer.name for layer in model.layers if layer.weights]
+    names = [layer.name for layer in model.layers]
+    before = [name for name in cuts if names.index(name) < names.index(weighted[-1])]
+    return before[-1] if len(weighted) > 1 and before else None
+
+
+def _pays(model, until) -> bool:
+    """Whether more than half of a model's depth is frozen, so that keeping its outputs saves time.
+
+    Keeping costs variety: there are only a few augmented versions of each image.
+    """
+    return 2 * len(depth.units(depth.below(model, until))) > len(depth.units(model))
