@@ -151,6 +151,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
     crop = [] if usual else ["--test-crop", recipe.test_crop]
     following = [
         ("evaluate", output / "model.keras", "--dataset", options.dataset, *crop),
+        ("predict", output, options.dataset),
         ("export", output / "model.keras", "--output", output),
     ]
     result = {
