@@ -124,6 +124,8 @@ class _FineTuning:
             folder / "training",
             report,
         )
+        # The last batch of an epoch may be smaller than was counted with.
+        report(self._images(phase))
         size = self.recipe.batch_size
         made = kept_batches(outputs, size, training=True, seed=self.run.seed)
         if validation is None:

@@ -1,16 +1,17 @@
-"""Fine-tuning with the frozen layers computed once, against the same schedule without.
+"""Fine-tuning with the outputs of frozen layers kept, against the same schedule without.
 
-    python tests/benchmarks/fine_tuning.py --weights resnet50_imagenet.h5 --photos photos/
-    python tests/benchmarks/fine_tuning.py ... --size 96 --images 400 --seeds 3
+    python tests/benchmarks/fine_tuning.py speed --weights resnet50_imagenet.h5 --photos photos/
+    python tests/benchmarks/fine_tuning.py accuracy --weights ... --photos photos/ --size 96
 
-`photos/` holds `train/CLASS/...` and `test/CLASS/...`, of other persons. Both ways train by the
-recipe `fine_tune` on the same pictures, in the same epochs and at the same rates; one keeps what
-the frozen layers make of four augmented versions of each picture (`versions=4`), the other computes
-it in each step (`versions=0`). First the head alone, then `--freeze stage3`, the head's epochs
-included. They take turns, seed by seed. A ratio compares the processor's time, which other
-programs' work disturbs less, and the elapsed time; both hold everything from the call of
-`training.fit` to its end, the tracing of steps too. The accuracy is that of the whole model in
-float32 on the test pictures, after the last phase.
+`photos/` holds `train/CLASS/...` and `test/CLASS/...`. `speed` trains a few epochs of each phase,
+the head alone and then `--freeze stage3`, both with the frozen layers' outputs kept and with them
+computed in each step. From the seconds an epoch takes (the first of a phase, which is traced, left
+out) and those of the pass through the frozen layers follows what the recipe `fine_tune` takes: 40
+epochs of the head, 10 with `stage4`, four augmented versions of each picture. The processor's time
+counts, as other programs disturb it less; the elapsed time is there too.
+
+`accuracy` trains both ways to their end, on a shorter schedule, and compares the accuracy of the
+whole network in float32 on the test pictures, for each seed.
 """
 
 import argparse
@@ -26,76 +27,141 @@ from _kept import RESULTS, keep
 import keras_residual
 from keras_residual import data, training
 
-WAYS = {"kept": 4, "computed in each step": 0}
+FINE_TUNE = training.recipes["fine_tune"]
+EPOCHS = 3
+
+
+class Clock(keras.callbacks.Callback):
+    """The seconds of the processor and of the clock: of each epoch, of each pass through layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs, self.passes = [], []
+        self._began = None
+
+    def now(self):
+        return time.process_time(), time.perf_counter()
+
+    def on_frozen_images(self, done, total):
+        if self._began is None:
+            self._began, self._first = self.now(), done
+        elif done == total:
+            # Without the first batch, which is traced.
+            share = total / (total - self._first)
+            spent = zip(self._began, self.now(), strict=True)
+            self.passes.append([share * (end - start) for start, end in spent])
+            self._began = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = self.now()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append([b - a for a, b in zip(self._epoch, self.now(), strict=True)])
 
 
 def dataset_of(photos, images):
-    """Returns the photographs, with so many to train on, every class in proportion."""
+    """Returns some of the photographs, every class in proportion."""
     dataset = data.load(photos)
-    share = images / len(dataset.train)
-    if share >= 1:
-        return dataset
-    return dataclasses.replace(dataset, train=dataset.train.hold_out(share)[1])
+    share = min(1.0, images / len(dataset.train))
+    parts = {"train": dataset.train, "test": dataset.test}
+    if share < 1:
+        parts = {name: split.hold_out(share)[1] for name, split in parts.items()}
+    return dataclasses.replace(dataset, **parts)
 
 
-def train(dataset, arguments, seed, epochs, versions, freeze):
-    """Returns the seconds of the processor and of the clock, and the accuracy."""
+def train(arguments, dataset, seed, recipe, clock=None):
+    """Returns the network after a training."""
     keras.utils.set_random_seed(seed)
+    shape = (arguments.size, arguments.size, 3)
     network = keras_residual.models.pretrained_classifier(
-        arguments.model, arguments.weights, dataset.num_classes, (arguments.size,) * 2 + (3,)
+        arguments.model, arguments.weights, dataset.num_classes, shape
     )
-    recipe = dataclasses.replace(training.recipes["fine_tune"], versions=versions)
     with tempfile.TemporaryDirectory() as folder:
-        clock, processor = time.perf_counter(), time.process_time()
         training.fit(
-            network, dataset, recipe, folder,
-            epochs=epochs, freeze=freeze, seed=seed, verbose=0, checkpoint_seconds=1e6,
+            network, dataset, recipe, folder, epochs=recipe.epochs, freeze="stage3", seed=seed,
+            verbose=0, checkpoint_seconds=1e6, callbacks=[clock] if clock else [],
         )  # fmt: skip
-        spent = time.process_time() - processor, time.perf_counter() - clock
+    return network
+
+
+def speed(arguments, dataset):
+    """Returns the seconds of each way's epochs, and what the recipe takes."""
+    short = dataclasses.replace(
+        FINE_TUNE, head_epochs=EPOCHS, epochs=2 * EPOCHS, restore_best=False
+    )
+    clocks = {}
+    for way, versions in (("kept", 1), ("computed in each step", 0)):
+        clocks[way] = Clock()
+        recipe = dataclasses.replace(short, versions=versions)
+        train(arguments, dataset, 0, recipe, clocks[way])
+    found = {}
+    for place, unit in enumerate(("cpu_seconds", "seconds")):
+        kept, anew = (
+            [
+                statistics.median(epoch[place] for epoch in clock.epochs[start + 1 : stop])
+                for start, stop in ((0, EPOCHS), (EPOCHS, 2 * EPOCHS))
+            ]
+            for clock in clocks.values()
+        )
+        passes = [one[place] for one in clocks["kept"].passes]
+        found[unit] = totals(kept, anew, passes)
+        print(unit, found[unit])
+    return found
+
+
+def totals(kept, anew, passes):
+    """Returns what the recipe takes by the seconds of epochs and of passes, head first."""
+    head, rest = FINE_TUNE.head_epochs, FINE_TUNE.epochs - FINE_TUNE.head_epochs
+    versions = FINE_TUNE.versions
+    with_kept = [versions * passes[0] + head * kept[0], versions * passes[1] + rest * kept[1]]
+    without = [head * anew[0], rest * anew[1]]
+    return {
+        "epoch_kept": dict(zip(("head", "stage4"), kept, strict=True)),
+        "epoch_computed": dict(zip(("head", "stage4"), anew, strict=True)),
+        "pass_through_frozen": dict(zip(("head", "stage4"), passes, strict=True)),
+        "head_times_as_fast": without[0] / with_kept[0],
+        "freeze_stage3_times_as_fast": sum(without) / sum(with_kept),
+    }
+
+
+def accuracy(arguments, dataset):
+    """Returns the accuracy of both ways for each seed."""
+    short = dataclasses.replace(
+        FINE_TUNE, head_epochs=arguments.head_epochs, epochs=arguments.head_epochs + arguments.rest
+    )
     batches = data.pipeline(
         dataset.test, image_size=arguments.size, augmentation="photo", test_crop=1.0
     )
-    network.compile(metrics=["accuracy"], loss="sparse_categorical_crossentropy")
-    return *spent, network.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
-
-
-def compare(dataset, arguments, epochs, freeze):
-    """Returns what each way takes and reaches, for each seed, and their ratios."""
-    runs = {way: [] for way in WAYS}
+    found = {"kept": [], "computed in each step": []}
     for seed in range(arguments.seeds):
-        for way, versions in WAYS.items():
-            found = train(dataset, arguments, seed, epochs, versions, freeze)
-            runs[way].append(dict(zip(("cpu_seconds", "seconds", "accuracy"), found, strict=True)))
-            print(f"{way}, seed {seed}, {epochs} epochs, freeze={freeze}: {runs[way][-1]}")
-    kept, anew = runs.values()
-    times = {
-        name: statistics.median(b[name] / a[name] for a, b in zip(kept, anew, strict=True))
-        for name in ("cpu_seconds", "seconds")
-    }
-    accuracy = {way: statistics.mean(run["accuracy"] for run in made) for way, made in runs.items()}
-    print(f"{times['cpu_seconds']:.1f} times as fast; accuracy {accuracy}")
-    return {"epochs": epochs, "runs": runs, "times_as_fast": times, "mean_accuracy": accuracy}
+        for way, versions in (("kept", 4), ("computed in each step", 0)):
+            recipe = dataclasses.replace(short, versions=versions)
+            network = train(arguments, dataset, seed, recipe)
+            network.compile(metrics=["accuracy"], loss="sparse_categorical_crossentropy")
+            result = network.evaluate(batches, verbose=0, return_dict=True)
+            found[way].append(result["accuracy"])
+            print(f"{way}, seed {seed}: {result['accuracy']:.2%}", flush=True)
+    means = {f"mean, {way}": statistics.mean(values) for way, values in found.items()}
+    return {**found, **means, "head_epochs": arguments.head_epochs, "rest": arguments.rest}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("what", choices=["speed", "accuracy"])
     parser.add_argument("--weights", required=True)
     parser.add_argument("--photos", required=True, type=Path)
     parser.add_argument("--model", default="resnet50v1")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--images", type=int, default=128)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--phases", nargs="+", default=["head", "stage3"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--head-epochs", type=int, default=10)
+    parser.add_argument("--rest", type=int, default=5)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     dataset = dataset_of(arguments.photos, arguments.images)
     print(dataset)
-    recipe, results = training.recipes["fine_tune"], {}
-    if "head" in arguments.phases:
-        results["head"] = compare(dataset, arguments, recipe.head_epochs, None)
-    if "stage3" in arguments.phases:
-        results["freeze stage3"] = compare(dataset, arguments, recipe.epochs, "stage3")
-    keep(arguments.output, f"fine_tuning-{arguments.size}", dataset=str(dataset), **results)
+    results = {"speed": speed, "accuracy": accuracy}[arguments.what](arguments, dataset)
+    keep(arguments.output, f"fine_tuning-{arguments.what}", dataset=str(dataset), **results)
 
 
 if __name__ == "__main__":
