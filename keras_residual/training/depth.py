@@ -15,14 +15,18 @@ _BLOCK = re.compile(r"(.*block_?\d+)")
 Part = tuple[keras.Variable, int | None]
 
 
-def units(model: keras.Model) -> list[list[Part]]:
+def units(model: keras.Model, until: str | None = None) -> list[list[Part]]:
     """Returns the trainable variables of each unit, from the input to the output.
 
     A unit is a block of a residual stage, stacked or not, or another layer with weights. The
     layers of a flat network that are named after one block are one unit.
+
+    Args:
+        model: The model.
+        until: Name of the last layer to look at, `None` for all.
     """
     found, last = [], None
-    for name, parts in _units(model):
+    for name, parts in _units(model, until):
         if not parts:
             continue
         if name is not None and name == last:
@@ -33,7 +37,7 @@ def units(model: keras.Model) -> list[list[Part]]:
     return found
 
 
-def _units(model) -> Iterator[tuple[str | None, list[Part]]]:
+def _units(model, until=None) -> Iterator[tuple[str | None, list[Part]]]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _units(layer)
@@ -42,6 +46,8 @@ def _units(model) -> Iterator[tuple[str | None, list[Part]]]:
         else:
             block = _BLOCK.match(layer.name)
             yield block and block.group(1), [(v, None) for v in layer.trainable_variables]
+        if layer.name == until:
+            return
 
 
 def _blocks(stage: ResidualStage) -> Iterator[list[Part]]:
@@ -90,17 +96,34 @@ def freezable(model: keras.Model) -> list[str]:
 
     All that comes later depends on the output of such a layer alone.
     """
-    return [layer.name for layer in model.layers if _cuts(model, layer)]
+    config = {layer["name"]: layer["inbound_nodes"] for layer in model.get_config()["layers"]}
+    order = {layer.name: place for place, layer in enumerate(model.layers)}
+    # How far the outputs of the layers so far are needed.
+    reach = dict(order)
+    for name, nodes in config.items():
+        for source in _sources(nodes):
+            reach[source] = max(reach[source], order[name])
+    cuts, furthest = [], 0
+    for layer in model.layers[:-1]:
+        place = order[layer.name]
+        single = len(config[layer.name]) == 1
+        if single and furthest <= place:
+            cuts.append(layer.name)
+        furthest = max(furthest, reach[layer.name])
+    return cuts
 
 
-def _cuts(model, layer) -> bool:
-    if isinstance(layer, keras.layers.InputLayer):
-        return False
-    try:
-        above(model, layer.name)
-    except ValueError:
-        return False
-    return True
+def _sources(nodes) -> Iterator[str]:
+    """The names of the layers whose outputs stand in the serialized calls of a layer."""
+    if isinstance(nodes, dict):
+        if "keras_history" in nodes:
+            yield nodes["keras_history"][0]
+        else:
+            for value in nodes.values():
+                yield from _sources(value)
+    elif isinstance(nodes, (list, tuple)):
+        for value in nodes:
+            yield from _sources(value)
 
 
 def above(model: keras.Model, until: str) -> keras.Model:

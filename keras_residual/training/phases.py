@@ -64,7 +64,7 @@ def _lowest_frozen(model, recipe, cuts) -> str | None:
     below_least = sum(factor < recipe.least_factor for factor in factors)
     found = None
     for name in cuts:
-        if len(depth.units(depth.below(model, name))) > below_least:
+        if len(depth.units(model, name)) > below_least:
             break
         found = name
     return found
@@ -83,4 +83,4 @@ def _pays(model, until) -> bool:
 
     Keeping costs variety: there are only a few augmented versions of each image.
     """
-    return 2 * len(depth.units(depth.below(model, until))) > len(depth.units(model))
+    return 2 * len(depth.units(model, until)) > len(depth.units(model))
