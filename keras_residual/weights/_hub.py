@@ -18,6 +18,7 @@ _ADDRESS = re.compile(
 )
 # What repositories of image models call their weights, the safe format first.
 _DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin", "model.weights.h5")
+CONFIGURATION = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +96,9 @@ def fetch(
                 digest = _published_digest(address, file, timeout)
                 path = get(file)
                 _note(by_hand, digest)
+                # It tells what the weights expect of pixels; not every repository has one.
+                with contextlib.suppress(errors.EntryNotFoundError):
+                    get(CONFIGURATION)
                 return _checked(path, location, by_hand)
         raise FileNotFoundError(f"it has no {' or '.join(address.files)}")
     except WeightsError:

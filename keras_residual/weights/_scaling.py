@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 
 from keras_residual import _description
-from keras_residual.weights import cache, files, sources
+from keras_residual.weights import _hub, cache, files, sources
 from keras_residual.weights._detection import layout_of_names
 from keras_residual.weights._keras_names import by_layer_names
 from keras_residual.weights._layout import Layout
@@ -35,6 +35,7 @@ _MODES = {
 # Formats in which torchvision and timm publish; what else has their names was converted by hand.
 _TORCH_FORMATS = ("", "torch", "safetensors")
 METADATA_KEY = "preprocessing"
+_MOST_BYTES = 1 << 20
 
 
 def for_factory(weights, variant) -> Preprocessing | None:
@@ -68,7 +69,7 @@ def expected(
         model_name: Name of the network as it is published, `None` if it has none.
         path: Where the file lies; folders and names that timm and the hub give tell the weights.
     """
-    stated = _stated(entries, path)
+    stated = _stated(entries, path) or _beside(path)
     if stated is not None:
         return stated
     if layout.name in _MODES:
@@ -100,6 +101,36 @@ def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None
     if description is None or description.preprocessing is None:
         return None
     return Preprocessing.from_dict(description.preprocessing)
+
+
+def _beside(path: pathlib.Path | None) -> Preprocessing | None:
+    """Returns what the `config.json` beside a file states, as timm and `push` write it."""
+    configuration = None if path is None else path.parent / _hub.CONFIGURATION
+    if configuration is None or not configuration.is_file():
+        return None
+    if configuration.stat().st_size > _MOST_BYTES:
+        return None
+    try:
+        content = json.loads(configuration.read_bytes())
+        if content.get("library") == "keras_residual":
+            steps = content["preprocessing"]
+            return None if steps is None else Preprocessing.from_dict(steps)
+        return _from_timm(content["pretrained_cfg"])
+    # The file of another program: it says nothing that is known here.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _from_timm(published: dict) -> Preprocessing:
+    """Returns the steps in timm's configuration of published weights."""
+    size = published.get("input_size", (3, 224, 224))[-1]
+    return Preprocessing(
+        tuple(published["mean"]),
+        tuple(published["std"]),
+        resize=int(size / published.get("crop_pct", 0.875)),
+        crop=size,
+        interpolation=published.get("interpolation", "bilinear"),
+    )
 
 
 def _tagged(path: pathlib.Path) -> sources.WeightSource | None:

@@ -259,7 +259,7 @@ def _described(scaling: Preprocessing) -> str:
 
 def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
     """Loads a file that Keras wrote for the same model, or leaves the model as it was."""
-    _check_size(model, entries, path)
+    _check_entries(model, entries, path)
     before = [np.array(value) for value in model.get_weights()]
     try:
         model.load_weights(path)
@@ -270,8 +270,8 @@ def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> 
         ) from error
 
 
-def _check_size(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
-    """Raises if a file has many more values than the model, before Keras reads any of them."""
+def _check_entries(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
+    """Raises if a file has many more values than the model, or damaged ones, before Keras reads."""
     if len(entries.layers) > 2 * len(model.variables) + _MOST_COUNTERS:
         raise WeightsError(f"{path}: it does not fit {model.name!r}: {len(entries.layers)} layers")
     found = sum(math.prod(entry.shape) for entry in entries.values())
@@ -282,3 +282,8 @@ def _check_size(model: keras.Model, entries: Entries, path: pathlib.Path) -> Non
             f"{path}: it does not fit {model.name!r}: it has {found:,} values, the model "
             f"{model.count_params():,}"
         )
+    for name, entry in entries.items():
+        # Keras unpacks whatever it finds; reading checks that it is what the file states.
+        values = entry.read()
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise WeightsError(f"{path}: {name!r} holds numbers that are not finite")

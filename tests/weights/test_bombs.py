@@ -231,6 +231,36 @@ class TestTorch:
         )
         assert "the Python object __builtin__.bytearray" in refused(path)[0]
 
+    @pytest.mark.parametrize("old", [False, True])
+    def test_names_that_take_forever_to_hash(self, tmp_path, refused, old):
+        # Never hashed here: the pickle is written by hand, with two references to each tuple.
+        path = self.save(
+            tmp_path / "x.pth",
+            {"a": self.torch.ones(1), "key": 5},
+            _use_new_zipfile_serialization=not old,
+        )
+        deep = b")" + b"".join(b"q%c0h%ch%c\x86" % (n, n, n) for n in range(100, 160)) + b"K\x05"
+        self.replace(path, b"X\x03\x00\x00\x00key", deep, old)
+        assert "tuples inside one another" in refused(path)[0]
+
+    def replace(self, path, start, new, old):
+        """Puts bytes in place of a name and its value in the pickle of a checkpoint."""
+
+        def changed(content):
+            position = content.index(start)
+            end = content.index(b"K\x05", position) + 2
+            return content[:position] + new + content[end:]
+
+        if old:
+            path.write_bytes(changed(path.read_bytes()))
+            return
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                pickled = name.endswith("data.pkl")
+                archive.writestr(name, changed(content) if pickled else content)
+
     def test_compressed_members(self, tmp_path, refused):
         self.save(tmp_path / "a.pth", {"a": self.torch.zeros(1 << 22)})
         with (

@@ -1,6 +1,7 @@
 """Other spellings of known layouts: prefixes, paths with slashes, the names of Keras 1 and 2."""
 
 import re
+import zlib
 
 import h5py
 import keras
@@ -174,3 +175,22 @@ class TestShortMessages:
         build(9).save_weights(tmp_path / "x.weights.h5")
         with pytest.raises(WeightsError, match=r"it has 90,9\d\d values, the model 10,100"):
             weights.load(build(1), tmp_path / "x.weights.h5")
+
+
+@pytest.mark.parametrize("kind", ["bomb", "nan"])
+def test_files_for_other_models_are_read_before_keras_does(tmp_path, kind):
+    def build():
+        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(16, name="dense")])
+
+    build().save_weights(tmp_path / "x.weights.h5")
+    with h5py.File(tmp_path / "x.weights.h5", "r+") as file:
+        del file["layers/dense/vars/0"]
+        options = {"chunks": (64, 16), "compression": "gzip"} if kind == "bomb" else {}
+        data = file.create_dataset("layers/dense/vars/0", (64, 16), "f4", **options)
+        if kind == "bomb":
+            data.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 26)))
+        else:
+            data[...] = np.nan
+    reason = "unpacks to another size" if kind == "bomb" else "not finite"
+    with pytest.raises(WeightsError, match=reason):
+        weights.load(build(), tmp_path / "x.weights.h5")

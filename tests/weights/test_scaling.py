@@ -1,6 +1,7 @@
 """What scaling weights expect follows from their file, or is asked for by name."""
 
 import dataclasses
+import json
 
 import h5py
 import keras
@@ -143,6 +144,24 @@ def test_an_archive_with_the_scaling_inside_tells_it(tmp_path):
     build("ResNet18", include_preprocessing="tf").save(tmp_path / "x.keras")
     model = build("ResNet18", weights=tmp_path / "x.keras", include_preprocessing=True)
     assert TF.scales_like(model.get_layer("preprocessing"))
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "{}", '{"pretrained_cfg": 3}', "[" * 9999])
+def test_a_configuration_of_others_says_nothing(tmp_path, content):
+    path = write(build("ResNet34"), "TORCHVISION", tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match="must name the scaling"):
+        build("ResNet34", weights=path, include_preprocessing=True)
+
+
+def test_timms_configuration_beside_a_file_tells(tmp_path):
+    path = write(build("ResNet34"), "TORCHVISION", tmp_path / "model.safetensors")
+    published = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "input_size": [3, 160, 160]}
+    published |= {"crop_pct": 0.95, "interpolation": "bicubic"}
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": published}))
+    steps = weights.preprocessing_of(build("ResNet34", weights=path))
+    assert (steps.mean, steps.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (steps.resize, steps.crop, steps.interpolation) == (168, 160, "bicubic")
 
 
 def test_other_weights_are_forgotten(tmp_path):

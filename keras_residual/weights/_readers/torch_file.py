@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 
-from keras_residual.weights._readers import zip_files
+from keras_residual.weights._readers import pickles, zip_files
 from keras_residual.weights.arrays import Entries, Entry
 from keras_residual.weights.errors import WeightsError, first_line, listed
 
@@ -19,15 +19,6 @@ _CONTAINERS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "params_ema", "params",
 )  # fmt: skip
 _WRAPPERS = ("module.", "_orig_mod.")
-# What the pickle of a state dict names. PyTorch's own list also has `bytearray`, `torch.Tensor` and
-# others, which allocate whatever size they are called with.
-_GLOBALS = re.compile(
-    r"collections OrderedDict|builtins set|__builtin__ set|_codecs encode|torch Size|torch device"
-    r"|torch\._utils _rebuild_(tensor(_v2|_v3)?|parameter(_with_state)?)"
-    r"|torch\.nn\.parameter Parameter|torch\.serialization _get_layout"
-    r"|torch(\.storage|\.cuda)? \w+Storage"
-    r"|torch (b?float|u?int|bool|complex|half|double|long|short)\w*"
-)
 # The old format is a row of pickles: a magic number, a version, the machine, the content, keys.
 _LEGACY_PICKLES = 5
 
@@ -65,23 +56,14 @@ def _check_zipped(path: pathlib.Path) -> None:
             if info.filename.split("/")[-1] == "data.pkl":
                 # Compared above where there is one.
                 info.CRC = None
-                _check_pickle(path, pickletools.genops(archive.read(info)))
+                pickles.check(path, pickletools.genops(archive.read(info)))
 
 
 def _check_legacy(path: pathlib.Path) -> None:
     # A mapping reads what is there, where a file would first allocate what a pickle claims.
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         for _ in range(_LEGACY_PICKLES):
-            _check_pickle(path, pickletools.genops(mapped))
-
-
-def _check_pickle(path: pathlib.Path, operations) -> None:
-    """Raises for every Python object that a state dict has no use for, before any is made."""
-    for operation, argument, _ in operations:
-        if operation.name in ("STACK_GLOBAL", "INST", "OBJ") or operation.name.startswith("EXT"):
-            raise WeightsError(f"{path}: refused: not a checkpoint of tensors only")
-        if operation.name == "GLOBAL" and _GLOBALS.fullmatch(argument) is None:
-            raise WeightsError(f"{path}: refused: {_holds(argument.replace(' ', '.'))}")
+            pickles.check(path, pickletools.genops(mapped))
 
 
 def _forbidden(error: pickle.UnpicklingError) -> str:
@@ -89,11 +71,7 @@ def _forbidden(error: pickle.UnpicklingError) -> str:
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
     if found is None:
         return f"not a checkpoint of tensors only: {first_line(error)}"
-    return _holds(found[1])
-
-
-def _holds(name: str) -> str:
-    return f"it holds the Python object {name}, which could run code; save model.state_dict() alone"
+    return pickles.holds(found[1])
 
 
 def from_state_dict(content: object, origin: str = "the state dict") -> Entries:
