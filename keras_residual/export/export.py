@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from keras_residual import weights
 from keras_residual.export import _prepare, _tensorflow
 from keras_residual.export._publish import published
 from keras_residual.export._request import checked_request
@@ -265,6 +266,11 @@ class _Export:
                 "The softmax of the LiteRT file is computed in floating point: in 8 bits it has "
                 f"steps of 1/256, too coarse for {self.model.outputs[0].shape[-1]:,} classes."
             )
+        origin = weights.description_of(self.model)
+        if origin is not None and origin.licence is not None:
+            forbids = ", which forbids commercial use" * weights.forbids_commerce(origin.licence)
+            name = f" {origin.weights}" if origin.weights else ""
+            notes.append(f"The weights{name} have the licence {origin.licence}{forbids}.")
         return tuple(notes)
 
     def _facts(self):

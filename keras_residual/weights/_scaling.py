@@ -98,8 +98,13 @@ def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None
         description = _description.read_from(path)
     except (ValueError, OSError, zipfile.BadZipFile):
         return None
-    if description is None or description.preprocessing is None:
-        return None
+    return None if description is None else of_description(description)
+
+
+def of_description(description: _description.Description) -> Preprocessing:
+    """Returns what a model's description says of its pixels."""
+    if description.preprocessing is None:
+        return Preprocessing.from_white(description.white)
     return Preprocessing.from_dict(description.preprocessing)
 
 

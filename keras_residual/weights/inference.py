@@ -125,10 +125,10 @@ def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
     if known is not None:
         return known
     description = described(model)
-    if description is not None and description.preprocessing is not None:
-        return Preprocessing.from_dict(description.preprocessing)
     if _normalizes(model):
         return _inside(model)
+    if description is not None:
+        return _scaling.of_description(description)
     # A model read from a file does not say where its weights came from, and its name does not
     # tell either: a guess would quietly cost accuracy.
     rows = [item for item in sources.list_sources() if item.model.lower() == model.name.lower()]

@@ -68,6 +68,11 @@ class Preprocessing:
         return cls(mean, std, divisor, channels, **geometry)
 
     @classmethod
+    def from_white(cls, white: float) -> "Preprocessing":
+        """Returns the scaling to 0…`white`, at the images' own size."""
+        return cls((0.0,) * 3, (1.0,) * 3, 255.0 / white, resize=None, crop=None)
+
+    @classmethod
     def from_dict(cls, steps: dict) -> "Preprocessing":
         """Returns the steps that `dataclasses.asdict` turned into a dict, perhaps through JSON."""
         names = {field.name for field in dataclasses.fields(cls)}

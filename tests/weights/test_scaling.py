@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_residual as kr
-from keras_residual import weights
+from keras_residual import _description, weights
 from keras_residual.weights import Preprocessing, WeightsError, _layouts, _slots
 
 TINY = {"input_shape": (32, 32, 3), "classes": 5, "depths": (1, 1, 1, 1)}
@@ -178,6 +178,25 @@ def test_the_layer_inside_a_loaded_model_is_enough(tmp_path):
     assert steps.scales_like(CAFFE) and steps.crop == 32
     images = np.random.default_rng(0).integers(0, 256, (1, 50, 60, 3), "uint8")
     assert kr.preprocess(images, model).shape == (1, 32, 32, 3)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_description_tells(tmp_path, inside):
+    model = build("ResNet18")
+    if inside:
+        described = _description.Description(white=2.0)
+        expected = Preprocessing.from_white(2.0)
+    else:
+        described = _description.Description(
+            white=None, preprocessing=dataclasses.asdict(dataclasses.replace(HALF, resize=40))
+        )
+        expected = HALF
+    _description.describe(model, described)
+    assert weights.preprocessing_of(model).scales_like(expected)
+    model.save(tmp_path / "x.keras")
+    _description.write_into(tmp_path / "x.keras", described)
+    built = build("ResNet18", weights=tmp_path / "x.keras", include_preprocessing=True)
+    assert expected.scales_like(built.get_layer("preprocessing"))
 
 
 def test_steps_come_back_from_a_dict():
