@@ -2,4 +2,5 @@
 
 from keras_residual.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()
