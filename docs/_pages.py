@@ -4,7 +4,6 @@
 """
 
 import inspect
-from pathlib import Path
 
 import mkdocs_gen_files
 

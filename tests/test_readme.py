@@ -1,14 +1,17 @@
-"""The tables of the README are what the code says; `tests/write_tables.py` rewrites them."""
+"""The table of models is what the code says, and files that the documentation names exist.
 
-import pathlib
+`tests/write_tables.py` rewrites the table.
+"""
+
 import re
 
+import pytest
+import tables
 from models import counting
 
 import keras_residual
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- models -->\n", "<!-- /models -->"
+PAGES = [tables.ROOT / "README.md", *sorted((tables.ROOT / "docs").rglob("*.md"))]
 
 
 def models_table() -> str:
@@ -31,20 +34,21 @@ def models_table() -> str:
 
 
 def test_models_table_is_current():
-    text = README.read_text(encoding="utf-8")
-    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == models_table()
+    assert tables.read(tables.MODELS, "models") == models_table()
 
 
-def test_every_named_file_exists():
-    text = README.read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:keras_residual|tests|examples|saved_models)/[\w/.]*)`", text)
-    assert paths
-    missing = [path for path in paths if not (README.parent / path).exists()]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_named_file_exists(page):
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:keras_residual|tests|examples|saved_models|docs)/[\w/.]*)`", text)
+    missing = [path for path in paths if not (tables.ROOT / path).exists()]
     assert not missing
+
+
+def test_readme_is_short():
+    assert len((tables.ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 def write() -> None:
     """Rewrites the table of models."""
-    content = README.read_text(encoding="utf-8")
-    start, stop = content.index(BEGIN) + len(BEGIN), content.index(END)
-    README.write_text(content[:start] + models_table() + content[stop:], encoding="utf-8")
+    tables.write(tables.MODELS, "models", models_table())

@@ -6,7 +6,7 @@
 - the exact counts in `tests/models/golden_counts.csv` of models that it lacks, counted by timm
   (which must be installed) or by `tests/models/recount.py`;
 - what `keras-residual list` shows, `keras_residual/cli/models.json`;
-- the table of models in the README.
+- the table of models in `docs/models.md`.
 """
 
 import sys

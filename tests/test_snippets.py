@@ -1,0 +1,45 @@
+"""Every Python snippet of README and documentation runs as it stands, in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import tables
+
+FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What a reader has, whose own pictures a snippet names.
+PICTURES = {"photo.jpg": (96, 64), "photos/ants/1.jpg": (64, 64), "photos/bees/1.jpg": (64, 48)}
+
+
+def snippets():
+    """Yields the snippets of README first, then those of the documentation, as slow tests."""
+    for page in [tables.ROOT / "README.md", *sorted((tables.ROOT / "docs").rglob("*.md"))]:
+        marks = () if page.name == "README.md" else pytest.mark.slow
+        for number, code in enumerate(FENCE.findall(page.read_text(encoding="utf-8")), start=1):
+            yield pytest.param(code, id=f"{page.stem}-{number}", marks=marks)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    for name, size in PICTURES.items():
+        for copy in range(8 if "/" in name else 1):
+            path = tmp_path / name.replace("1.jpg", f"{copy}.jpg")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image_module.effect_noise(size, 40 + copy).convert("RGB").save(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", snippets())
+def test_snippet_runs_in_a_fresh_interpreter(code, pictures):
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=pictures,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
