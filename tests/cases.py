@@ -16,6 +16,7 @@ BLOCK_OPTIONS = {
     "norm_epsilon": 1e-3,
     "kernel_initializer": "glorot_uniform",
     "kernel_regularizer": "l2",
+    "weight_standardization": True,
     "data_format": "channels_first",
 }
 UNIT_OPTIONS = {
@@ -32,6 +33,7 @@ UNIT_OPTIONS = {
     "zero_init_residual": True,
     "residual_scale": 0.1,
     "conv_bias": True,
+    "attention": "inner_squeeze_excite",
     **BLOCK_OPTIONS,
 }
 # Those that have no effect beside the ones above.
@@ -116,8 +118,30 @@ LAYERS = [
         settings=(
             MORE_UNIT_OPTIONS,
             {**UNIT_OPTIONS, "filters": 16, "cardinality": 4, "base_width": 32},
-            {"strided_conv": "conv1"},
+            {"strided_conv": "conv1", "filters": 16, "cardinality": 1, "first_reduction": 2},
+            {"expansion": 1, "group_width": 4, "cardinality": 1},
+            {"spatial": "multi_scale", "branches": 4},
         ),
+    ),
+    *(
+        LayerCase(
+            "BottleneckBlock",
+            {"filters": 16, "strides": 2, "spatial": spatial, **more},
+            (2, 5, 6, 4),
+            variant=spatial,
+        )
+        for spatial, more in (
+            ("selective_split", {"se_ratio": 0.5}),
+            ("split", {"blur_pool": "average3"}),
+            ("multi_scale", {}),
+        )
+    ),
+    LayerCase(
+        "BottleneckBlock",
+        {"filters": 8, "activation_order": "pre", "se_ratio": 0.5, "shortcut": "identity"}
+        | {"attention": "inner_squeeze_excite", "expansion": 0.5},
+        (2, 5, 6, 8),
+        variant="inverted",
     ),
     LayerCase(
         "BottleneckBlock",
@@ -137,6 +161,13 @@ LAYERS = [
     ),
     LayerCase(
         "ConvNorm",
+        {"filters": 4, "normalization": "evonorm", "activation": None}
+        | {"weight_standardization": True, "strides": 2, "blur_pool": "average3_before"},
+        (2, 5, 6, 3),
+        variant="evonorm",
+    ),
+    LayerCase(
+        "ConvNorm",
         {"filters": 4, "activation": "prelu"},
         (2, 5, 6, 3),
         variant="prelu",
@@ -147,6 +178,7 @@ LAYERS = [
         (2, 5, 6, 4),
         settings=(
             {"kernel_initializer": "ones", "kernel_regularizer": "l1", "use_bias": False},
+            {"weight_standardization": True},
             {"filters": 8, "kernel_size": (3, 5), "strides": 1, "dilation_rate": 2, "groups": 1},
             {"groups": 1, "space_to_depth": True, "data_format": "channels_first"},
         ),
@@ -182,6 +214,15 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "EfficientChannelAttention",
+        {},
+        (2, 5, 6, 8),
+        settings=(
+            {"kernel_initializer": "ones", "kernel_regularizer": "l2"},
+            {"data_format": "channels_first"},
+        ),
+    ),
+    LayerCase(
         "ImageNormalization",
         {},
         (2, 4, 4, 3),
@@ -189,6 +230,22 @@ LAYERS = [
             {"mean": (0.1, 0.2, 0.3), "std": (1.0, 2.0, 3.0), "divisor": 1.0, "channels": "bgr"},
             {"data_format": "channels_first"},
         ),
+    ),
+    LayerCase(
+        "MultiScaleConvolution",
+        {"filters": 8, "branches": 4},
+        (2, 5, 6, 8),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 16, "branches": 2, "groups": 2},
+            {"cascade": False, "strides": 2, "blur_pool": True},
+            {"dilation_rate": 2},
+        ),
+    ),
+    LayerCase(
+        "MultiScaleConvolution",
+        {"filters": 8, "branches": 4, "cascade": False, "strides": 2},
+        (2, 5, 6, 4),
+        variant="alone",
     ),
     LayerCase(
         "NormActivation",
@@ -208,7 +265,11 @@ LAYERS = [
         "ResidualBlock",
         {"filters": 6, "strides": 2},
         (2, 5, 6, 4),
-        settings=({**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)}, MORE_UNIT_OPTIONS),
+        settings=(
+            {**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)},
+            MORE_UNIT_OPTIONS,
+            {"spatial": "selective", "branches": 3, "se_ratio": 0.5},
+        ),
     ),
     LayerCase(
         "ResidualBlock",
@@ -272,6 +333,16 @@ LAYERS = [
         make_with=_stage,
     ),
     LayerCase(
+        "SelectiveKernel",
+        {"filters": 8, "strides": 2, "ratio": 0.5, "split_input": True},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 16, "groups": 2, "branches": 3, "split_input": False},
+            {"strides": 1, "dilation_rate": 2, "divisor": 2, "blur_pool": "average"},
+            {"ratio": 0.25},
+        ),
+    ),
+    LayerCase(
         "Shortcut",
         {"filters": 6, "strides": 2},
         (2, 5, 6, 4),
@@ -281,12 +352,27 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "SplitAttention",
+        {"filters": 8, "strides": 2, "groups": 2},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 16, "groups": 1, "branches": 3},
+            {"strides": 1, "dilation_rate": 2, "blur_pool": "average3", "ratio": 0.5},
+        ),
+    ),
+    LayerCase(
+        "SplitAttention",
+        {"filters": 8, "strides": 2, "branches": 1, "blur_pool": "average3_before"},
+        (2, 5, 6, 4),
+        variant="one branch",
+    ),
+    LayerCase(
         "SqueezeExcite",
         {"ratio": 0.5},
         (2, 5, 6, 4),
         settings=(
             {"ratio": 0.25, "divisor": 2, "activation": "elu", "gate_activation": "hard_sigmoid"},
-            {"kernel_initializer": "ones", "kernel_regularizer": "l2"},
+            {"kernel_initializer": "ones", "kernel_regularizer": "l2", "width": 3},
             {"data_format": "channels_first"},
         ),
     ),
@@ -299,6 +385,9 @@ LAYERS = [
             {"pool": False},
             {"preactivated": True, "space_to_depth": True, "blur_pool": True, "conv_bias": True},
         ),
+    ),
+    LayerCase(
+        "Stem", {"filters": 8, "kind": "tiered", "pool": "conv3"}, (2, 9, 8, 3), variant="tiered"
     ),
     LayerCase(
         "StochasticDepth",
@@ -359,6 +448,12 @@ def tiny_options(architecture) -> dict:
         options["widths"] = (16,) * stages
     if architecture.cardinality > 1 and stages == 3:
         options |= {"cardinality": 2, "widths": widths[:stages]}
+    if architecture.group_width:
+        options |= {"widths": (8, 8, 16, 16), "group_width": 4}
+    if architecture.expansion != 4 or architecture.spatial == "multi_scale":
+        options["widths"] = (16, 16, 32, 32)
+    if isinstance(architecture.final_layer, int):
+        options["final_layer"] = 16
     return options
 
 
@@ -432,6 +527,20 @@ FAMILIES = [
         "ResNet1001V2",
         "SEResNet50",
         "WideResNet28_10",
+    )
+]
+# Further ways to build; what they are made of has layer cases of its own.
+MORE_FAMILIES = [
+    case
+    for case in MODELS
+    if case.name
+    in (
+        "BiTResNet50x1",
+        "RegNetZ040H",
+        "Res2Net50_26w_4s",
+        "ResNeSt50D",
+        "ResNetRS50",
+        "SKResNet18",
     )
 ]
 # JAX compiles every shape that a model initializes: these stay within seconds.

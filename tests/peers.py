@@ -80,7 +80,10 @@ class TorchPeer:
 
         modules = list(self.network.modules())
         norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-        linear = [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
+        kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+        linear = [module for module in modules if isinstance(module, kinds)]
+        known = {id(module) for module in (*norms, *linear)}
+        others = [m for m in modules if id(m) not in known and hasattr(m, "weight")]
         with torch().no_grad():
             for module in linear:
                 fan_in = module.weight[0].numel()
@@ -91,6 +94,9 @@ class TorchPeer:
                 norm.weight.copy_(1.0 + 0.2 * noise(*norm.weight.shape))
                 norm.bias.copy_(0.2 * noise(*norm.bias.shape))
                 norm.momentum = 1.0
+            for module in others:  # normalizations without statistics
+                for weight in module.parameters(recurse=False):
+                    weight.add_(0.2 * noise(*weight.shape))
             for module in self._last_of_each_block():
                 module.weight.mul_(DAMPING)
             self.network.train()(noise(4, channels, size, size))
@@ -104,10 +110,13 @@ class TorchPeer:
     def _last_of_each_block(self):
         for block in self.network.modules():
             names = dict(block.named_children())
-            if "conv2" in names and ("bn2" in names or "norm2" in names):
-                preactivated = "norm2" in names or "convShortcut" in names
-                kind = "conv" if preactivated else "bn"
-                yield names.get(f"{kind}3", names[f"{kind}2"])
+            if "conv2" not in names and "convs" not in names:
+                continue
+            last = names.get("conv3", names.get("conv2"))
+            preactivated = "norm1" in names or "convShortcut" in names
+            norm = names.get("bn3", names.get("bn2", getattr(last, "bn", None)))
+            if hasattr(last, "weight") or norm is not None:
+                yield last if preactivated else norm
 
     @property
     def state_dict(self):
@@ -134,14 +143,24 @@ def from_torchvision(name, **arguments):
     return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], **arguments)
 
 
-def from_timm(name, **arguments):
-    """Returns a network of timm by name."""
-    network = timm().create_model(name, pretrained=False)
+def from_timm(name, size=64, **arguments):
+    """Returns a network of timm by name; `arguments` are those of timm's function."""
+    make = functools.partial(timm().create_model, pretrained=False)
+    if name.endswith("_bit"):  # whose own function fixes the depths
+        make = timm().models.resnetv2._create_resnetv2_bit
+    network = make(name, **arguments)
+    channels = arguments.get("in_chans", 3)
+    return TorchPeer(network, timm_stages(name), channels=channels, size=size)
+
+
+def timm_stages(name):
+    """Returns the names of the modules that put out C2, C3, …"""
     if "densenet" in name:
-        return TorchPeer(network, _dense_stages(), **arguments)
+        return _dense_stages()
     if "resnetv2" in name:
-        return TorchPeer(network, [*(f"stages.{n}" for n in (0, 1, 2)), "norm"], **arguments)
-    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], **arguments)
+        return [*(f"stages.{n}" for n in (0, 1, 2)), "norm"]
+    prefix = "s" if name.startswith("regnet") else "layer"
+    return [f"{prefix}{n}" for n in (1, 2, 3, 4)]
 
 
 def _dense_stages():
@@ -259,9 +278,9 @@ def images(size, channels=3):
     return np.random.default_rng(7).standard_normal((2, *size, channels)).astype("float32")
 
 
-def differences(model, peer, size, channels=3):
+def differences(model, peer, size, channels=3, dtype="float32"):
     """Returns the largest logit, the largest absolute difference, and the relative one by stage."""
-    inputs = images(size, channels)
+    inputs = images(size, channels).astype(dtype)
     ours, theirs = outputs_of(model, inputs), peer(inputs)
     assert ours.keys() == theirs.keys()
     relative = {

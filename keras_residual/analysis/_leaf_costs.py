@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual.layers import Convolution
+from keras_residual.layers.evo_norm import EvoNorm
 from keras_residual.layers.parametric_relu import ParametricReLU
 
 Shape = tuple[int | None, ...]
@@ -89,6 +90,10 @@ def _group_normalization(layer, input_shape, output_shape):
     return LeafCost(input_shape[layer.axis] * (layer.scale + layer.center))
 
 
+def _evo_norm(layer, input_shape, output_shape):
+    return LeafCost(3 * input_shape[layer.axis])
+
+
 def _parametric_relu(layer, input_shape, output_shape):
     return LeafCost(_channels(layer, input_shape))
 
@@ -115,4 +120,5 @@ _RULES = (
     (keras.layers.GroupNormalization, _group_normalization),
     (keras.layers.LayerNormalization, _layer_normalization),
     (ParametricReLU, _parametric_relu),
+    (EvoNorm, _evo_norm),
 )

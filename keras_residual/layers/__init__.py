@@ -3,6 +3,7 @@
 from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.bottleneck_block import BottleneckBlock
+from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.dense_block import DenseBlock
@@ -10,11 +11,14 @@ from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.pixel_shuffle import ICNR, PixelShuffle
 from keras_residual.layers.residual_block import ResidualBlock
 from keras_residual.layers.residual_stage import ResidualStage
+from keras_residual.layers.selective_kernel import SelectiveKernel
 from keras_residual.layers.shortcut import Shortcut
+from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stem import Stem
 from keras_residual.layers.stochastic_depth import StochasticDepth
@@ -29,13 +33,17 @@ __all__ = [
     "DenseBlock",
     "DenseTransition",
     "DenseUnit",
+    "EfficientChannelAttention",
     "ImageNormalization",
+    "MultiScaleConvolution",
     "NormActivation",
     "PixelShuffle",
     "ResidualBlock",
     "ResidualLSTM",
     "ResidualStage",
+    "SelectiveKernel",
     "Shortcut",
+    "SplitAttention",
     "SqueezeExcite",
     "Stem",
     "StochasticDepth",

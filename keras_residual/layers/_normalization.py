@@ -7,8 +7,9 @@ import keras
 from keras_residual import _checks
 from keras_residual.layers._affine import Affine
 from keras_residual.layers.batch_norm import BatchNorm
+from keras_residual.layers.evo_norm import EvoNorm
 
-KINDS = ("batch", "group", "layer", "none", "folded")
+KINDS = ("batch", "group", "layer", "evonorm", "none", "folded")
 
 
 def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float]:
@@ -31,8 +32,9 @@ def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, *
     """Returns a normalization layer over `channels` on `axis`, or `None` for `"none"`.
 
     `"group"` takes as many groups as the largest power of two up to 32 that divides the channels;
-    `"layer"` normalizes each position over its channels; `"folded"` is what a batch normalization
-    is to a trained network: an offset, and a scale where no convolution stands before it.
+    `"layer"` normalizes each position over its channels; `"evonorm"` is an `EvoNorm`; `"folded"` is
+    what a batch normalization is to a trained network: an offset, and a scale where no convolution
+    stands before it.
     """
     if kind == "batch":
         return BatchNorm(axis=axis, momentum=momentum, epsilon=epsilon, **options)
@@ -41,6 +43,8 @@ def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, *
         return keras.layers.GroupNormalization(groups, axis=axis, epsilon=epsilon, **options)
     if kind == "layer":
         return keras.layers.LayerNormalization(axis=axis, epsilon=epsilon, **options)
+    if kind == "evonorm":
+        return EvoNorm(axis=axis, epsilon=epsilon, **options)
     if kind == "folded":
         return Affine(axis=axis, **options)
     return None

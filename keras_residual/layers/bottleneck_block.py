@@ -4,22 +4,28 @@ from keras_residual import _checks
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.residual_unit import ResidualUnit
 
-EXPANSION = 4
+EXPANSION = 4.0
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class BottleneckBlock(ResidualUnit):
     """The bottleneck block: y = act(F(x) + shortcut(x)), F being 1×1, 3×3 and 1×1 convolutions.
 
-    F narrows to `width = floor(filters / 4 · base_width / 64) · cardinality` channels, convolves
-    them 3×3 in `cardinality` groups, and widens to `filters`. Cardinality 32 with base width 4 is
-    ResNeXt; base width 128 is Wide ResNet-50-2. Order of operations and shortcut are those of
-    `ResidualBlock`.
+    F narrows to `width = floor(filters / expansion · base_width / 64) · cardinality` channels,
+    convolves them 3×3 in `cardinality` groups, and widens to `filters`. Cardinality 32 with base
+    width 4 is ResNeXt; base width 128 is Wide ResNet-50-2. Order of operations and shortcut are
+    those of `ResidualBlock`.
 
     Args:
         filters: Positive integer, number of output channels (four times the paper's width).
         cardinality: Positive integer, groups of the 3×3 convolution. Defaults to `1`.
         base_width: Positive integer, width of a group where `filters` is 256. Defaults to `64`.
+        expansion: Positive number, `filters` divided by the width inside: 4 in ResNet, 1 in
+            RegNetX and Y, 1/4 in RegNetZ. Defaults to `4`.
+        group_width: Positive integer, channels of a group in place of `cardinality`; a narrower
+            block has one group. Defaults to `None`.
+        first_reduction: Positive integer by which the first convolution is narrower than the
+            second (2 in SENet-154). Defaults to `1`.
         strides: Positive integer. Defaults to `1`.
         strided_conv: `"conv2"`, the 3×3 convolution takes the strides (v1.5), or `"conv1"`, the
             first 1×1 (v1, keras.applications). Defaults to `"conv2"`.
@@ -28,7 +34,8 @@ class BottleneckBlock(ResidualUnit):
             differs. Defaults to `None`.
         activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
             after the sum, as networks for super-resolution have it. Defaults to `"post"`.
-        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
+        shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
+            `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
             Defaults to `False`.
         share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
@@ -39,19 +46,30 @@ class BottleneckBlock(ResidualUnit):
             to `1`.
         drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
-        blur_pool: Whether strided convolutions and projections downsample by a blur; the shortcuts
-            `"pad"` and `"pooled"` stay what they are. Defaults to `False`.
+        blur_pool: What downsamples in place of strided convolutions and projections, see
+            `ConvNorm`; all shortcuts but `"projection"` stay what they are. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
         residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
         conv_bias: Whether convolutions that no normalization follows have a bias; only
             pre-activation has such. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        attention: What scales the channels of F: `"squeeze_excite"` with `se_ratio`, at the end;
+            `"inner_squeeze_excite"`, in front of the last convolution and `se_ratio` times the
+            block's input wide (RegNet); or `"eca"`, an `EfficientChannelAttention`. Defaults to
+            `"squeeze_excite"`.
+        spatial: What the 3×3 convolution is: `"plain"`; `"selective"`, a `SelectiveKernel`, or
+            `"selective_split"`, the same with its input split over the branches (`se_ratio` and
+            `se_divisor` are then those of its selection); `"split"`, a `SplitAttention`; or
+            `"multi_scale"`, a `MultiScaleConvolution`. Defaults to `"plain"`.
+        branches: Positive integer, branches of that layer. Defaults to `2`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -85,37 +103,67 @@ class BottleneckBlock(ResidualUnit):
         cardinality: int = 1,
         base_width: int = 64,
         strided_conv: str = "conv2",
+        expansion: float = EXPANSION,
+        group_width: int | None = None,
+        first_reduction: int = 1,
         **kwargs,
     ):
         super().__init__(filters, **kwargs)
         self.cardinality = _checks.integer("cardinality", cardinality)
         self.base_width = _checks.integer("base_width", base_width)
         self.strided_conv = _checks.choice("strided_conv", strided_conv, ("conv1", "conv2"))
-        self.width = self._width()
+        self.expansion = _checks.real("expansion", expansion, 0.0, 64.0, open_start=True)
+        self.group_width = group_width
+        if group_width is not None:
+            self.group_width = _checks.integer("group_width", group_width)
+            _checks.effective(
+                "cardinality", cardinality, 1, False, "group_width=None", group_width=group_width
+            )
+        self.first_reduction = _checks.integer("first_reduction", first_reduction)
+        self.width, self.groups = self._width()
         self._make_sublayers()
 
-    def _width(self):
-        if self.filters % EXPANSION:
+    def _width(self) -> tuple[int, int]:
+        """Returns the channels of the 3×3 convolution and its groups."""
+        inner = self.filters / self.expansion
+        if inner != int(inner):
             raise ValueError(
-                f"`filters` of a bottleneck must be divisible by {EXPANSION}. "
+                f"`filters` of a bottleneck must be divisible by {self.expansion:g}. "
                 f"Received: filters={self.filters}"
             )
-        group = self.filters // EXPANSION * self.base_width // 64
+        group = int(inner) * self.base_width // 64
         if group == 0:
             raise ValueError(
-                "`base_width` is too small: filters / 4 · base_width / 64 must be at least 1. "
-                f"Received: base_width={self.base_width}, filters={self.filters}"
+                f"`base_width` is too small: filters / {self.expansion:g} · base_width / 64 must "
+                f"be at least 1. Received: base_width={self.base_width}, filters={self.filters}"
             )
-        return group * self.cardinality
+        width = group * self.cardinality
+        if self.group_width is None:
+            return width, self.cardinality
+        groups, rest = divmod(width, min(self.group_width, width))
+        if rest:
+            raise ValueError(
+                f"`group_width` must divide the {width} channels inside the block. "
+                f"Received: group_width={self.group_width}"
+            )
+        return width, groups
 
     def convolutions(self):
+        # Of a convolution with several scales each has the width.
+        width = self.width * (self.branch_count if self.spatial == "multi_scale" else 1)
+        if width % self.first_reduction:
+            raise ValueError(
+                f"`first_reduction` must divide the {width} channels inside the block. "
+                f"Received: first_reduction={self.first_reduction}"
+            )
         arguments = [
-            {"filters": self.width, "kernel_size": 1},
+            {"filters": width // self.first_reduction, "kernel_size": 1},
             {
-                "filters": self.width,
+                "filters": width,
                 "kernel_size": 3,
                 "dilation_rate": self.dilation_rate,
-                "groups": self.cardinality,
+                "groups": self.groups,
+                "spatial": True,
             },
             {"filters": self.filters, "kernel_size": 1},
         ]
@@ -131,4 +179,7 @@ class BottleneckBlock(ResidualUnit):
             "cardinality": self.cardinality,
             "base_width": self.base_width,
             "strided_conv": self.strided_conv,
+            "expansion": self.expansion,
+            "group_width": self.group_width,
+            "first_reduction": self.first_reduction,
         }

@@ -137,12 +137,14 @@ class BlockLayer(CompositeLayer):
     """A composite layer with the options that all blocks share and pass to their sublayers.
 
     Args:
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`.
         activation: Keras activation, `"prelu"` or `None`.
         norm_momentum: Momentum of the batch normalization.
         norm_epsilon: Epsilon of the normalization.
         kernel_initializer: Initializer of every kernel; `None` for He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`.
         **kwargs: Arguments of `SpatialLayer`.
     """
 
@@ -154,9 +156,13 @@ class BlockLayer(CompositeLayer):
         norm_epsilon: float = 1e-5,
         kernel_initializer=None,
         kernel_regularizer=None,
+        weight_standardization: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.weight_standardization = _checks.boolean(
+            "weight_standardization", weight_standardization
+        )
         self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
             normalization, norm_momentum, norm_epsilon
         )
@@ -173,6 +179,7 @@ class BlockLayer(CompositeLayer):
             "norm_epsilon": self.norm_epsilon,
             "kernel_initializer": fresh_initializer(self.kernel_initializer, index),
             "kernel_regularizer": self.kernel_regularizer,
+            "weight_standardization": self.weight_standardization,
             **self.sublayer_options(),
         }
 
@@ -198,6 +205,7 @@ class BlockLayer(CompositeLayer):
             "norm_epsilon": self.norm_epsilon,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "weight_standardization": self.weight_standardization,
         }
 
 

@@ -2,7 +2,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers import _normalization
-from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.parametric_relu import learned
@@ -20,22 +20,26 @@ class ConvNorm(BlockLayer):
         filters: Positive integer, number of output channels.
         kernel_size: Positive integer, or a tuple with one for each spatial axis.
         strides: Positive integer. Defaults to `1`.
-        dilation_rate: Positive integer; not together with `strides > 1`. Defaults to `1`.
+        dilation_rate: Positive integer. Defaults to `1`.
         groups: Positive integer that divides the input and output channels. Defaults to `1`.
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
         normalization: `"batch"`; `"group"`, as many groups as the largest power of two up to 32
-            that divides the channels; `"layer"`, over the channels of each position; `"none"`; or
-            `"folded"`: a bias stands for a batch normalization that `export.fold` folded into the
-            kernel. Defaults to `"batch"`.
+            that divides the channels; `"layer"`, over the channels of each position; `"evonorm"`,
+            EvoNorm-S0, which is an activation too; `"none"`; or `"folded"`: a bias stands for a
+            batch normalization that `export.fold` folded into the kernel. Defaults to `"batch"`.
         activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
-        blur_pool: Whether strides are those of a blur behind the activation. Defaults to `False`.
+        blur_pool: What downsamples in place of strides: `True`, a blur behind the activation;
+            `"average"` or `"average3"`, the mean of 2×2 or 3×3 positions there; or
+            `"average3_before"`, the latter in front of the convolution. Defaults to `False`.
         space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks; not together
             with `blur_pool`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -70,7 +74,7 @@ class ConvNorm(BlockLayer):
         super().__init__(**kwargs)
         self.use_bias = use_bias
         self.zero_gamma = _checks.boolean("zero_gamma", zero_gamma)
-        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
         kind = self.normalization
         _checks.effective(
             "zero_gamma", zero_gamma, False, kind != "none", "a normalization", normalization=kind
@@ -80,7 +84,7 @@ class ConvNorm(BlockLayer):
                 "`space_to_depth` needs a strided convolution, which `blur_pool` replaces. "
                 f"Received: space_to_depth={space_to_depth!r}, blur_pool={self.blur_pool!r}"
             )
-        blurred = self.blur_pool and strides != 1
+        blurred = self.blur_pool is not False and strides != 1
         folded = self.normalization == "folded"
         biased = self.normalization == "none" if use_bias is None else use_bias
         self.conv = Convolution(
@@ -93,6 +97,7 @@ class ConvNorm(BlockLayer):
             space_to_depth=space_to_depth,
             kernel_initializer=self.kernel_initializer,
             kernel_regularizer=self.kernel_regularizer,
+            weight_standardization=self.weight_standardization,
             name="conv",
             **self.sublayer_options(),
         )
@@ -100,17 +105,23 @@ class ConvNorm(BlockLayer):
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
         self.norm = None if folded else self.make_norm(self.conv.filters, **gamma)
         self.prelu = learned(self.activation, **self.sublayer_options())
-        self.blur = BlurPool(strides, name="blur", **self.sublayer_options()) if blurred else None
+        self.blur = downsampler(self.blur_pool, strides, **self.sublayer_options())
 
     def plan(self, input_shape):
+        if self._blurs_first:
+            return chain([self.blur, self.conv, self.norm, self.prelu], input_shape)
         return chain([self.conv, self.norm, self.prelu, self.blur], input_shape)
 
+    @property
+    def _blurs_first(self):
+        return self.blur is not None and self.blur_pool == "average3_before"
+
     def call(self, inputs, training=None):
-        x = self.conv(inputs)
+        x = self.conv(self.blur(inputs) if self._blurs_first else inputs)
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
         x = self.activation(x) if self.prelu is None else self.prelu(x)
-        return x if self.blur is None else self.blur(x)
+        return x if self.blur is None or self._blurs_first else self.blur(x)
 
     def get_config(self):
         conv = self.conv.get_config()

@@ -26,13 +26,15 @@ class Convolution(SpatialLayer):
         filters: Positive integer, number of output channels.
         kernel_size: Positive integer, or a tuple with one for each spatial axis.
         strides: Positive integer, the same on every axis. Defaults to `1`.
-        dilation_rate: Positive integer; not together with `strides > 1`. Defaults to `1`.
+        dilation_rate: Positive integer. Defaults to `1`.
         groups: Positive integer that divides `filters` and the input channels. Defaults to `1`.
         use_bias: Whether to add a bias. Defaults to `False`.
         space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks folded into
             channels. The function and the stored kernel stay the same.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the kernel.
+        weight_standardization: Whether the kernel of each filter is standardized, to mean 0 and
+            variance 1, before it is applied. Defaults to `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -43,6 +45,9 @@ class Convolution(SpatialLayer):
 
     Raises:
         ValueError: If an argument is out of range, or `groups` does not divide the channels.
+
+    Reference:
+        - [Qiao et al., 2019](https://arxiv.org/abs/1903.10520), `weight_standardization`
 
     Example:
 
@@ -63,10 +68,14 @@ class Convolution(SpatialLayer):
         space_to_depth: bool = False,
         kernel_initializer=None,
         kernel_regularizer=None,
+        weight_standardization: bool = False,
         data_format: str | None = None,
         **kwargs,
     ):
         super().__init__(data_format=data_format, **kwargs)
+        self.weight_standardization = _checks.boolean(
+            "weight_standardization", weight_standardization
+        )
         self.filters = _checks.integer("filters", filters)
         self.kernel_size = (
             _checks.integers("kernel_size", kernel_size)
@@ -83,20 +92,16 @@ class Convolution(SpatialLayer):
         self._check_combinations()
 
     def _check_combinations(self):
-        if self.strides > 1 and self.dilation_rate > 1:
-            raise ValueError(
-                "`strides` and `dilation_rate` cannot both exceed 1. "
-                f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
-            )
         if self.filters % self.groups:
             raise ValueError(
                 "`groups` must divide `filters`. "
                 f"Received: groups={self.groups}, filters={self.filters}"
             )
-        if self.space_to_depth and (self.strides != 2 or self.groups != 1):
+        plain = self.groups == self.dilation_rate == 1
+        if self.space_to_depth and (self.strides != 2 or not plain):
             raise ValueError(
-                "`space_to_depth` needs strides=2 and groups=1. "
-                f"Received: strides={self.strides}, groups={self.groups}"
+                "`space_to_depth` needs strides=2, groups=1 and dilation_rate=1. Received: "
+                f"strides={self.strides}, groups={self.groups}, dilation_rate={self.dilation_rate}"
             )
 
     def kernel_shape(self, input_shape) -> tuple[int, ...]:
@@ -137,6 +142,8 @@ class Convolution(SpatialLayer):
     def call(self, inputs):
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         kernel = ops.convert_to_tensor(self.kernel)
+        if self.weight_standardization:
+            kernel = standardized(kernel)
         if self.space_to_depth:
             x = forms.convolve_space_to_depth(x, kernel)
         else:
@@ -157,4 +164,18 @@ class Convolution(SpatialLayer):
             "space_to_depth": self.space_to_depth,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "weight_standardization": self.weight_standardization,
         }
+
+
+def standardized(kernel):
+    """Returns a kernel with mean 0 and variance 1 over the weights of each filter.
+
+    Reference:
+        - [Qiao et al., 2019](https://arxiv.org/abs/1903.10520)
+    """
+    axes = tuple(range(len(kernel.shape) - 1))
+    values = ops.cast(kernel, "float64" if kernel.dtype == "float64" else "float32")
+    mean, variance = ops.moments(values, axes, keepdims=True)
+    # The epsilon of the published networks, Big Transfer's.
+    return ops.cast((values - mean) * ops.rsqrt(variance + 1e-8), kernel.dtype)

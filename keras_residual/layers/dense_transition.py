@@ -19,13 +19,15 @@ class DenseTransition(BlockLayer):
         compression: Fraction of the channels to keep, in `(0, 1]`. Defaults to `0.5`.
         strides: `2`, or `1` for no pooling. Defaults to `2`.
         blur_pool: Whether to downsample by a blur, to `ceil(spatial / 2)`. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:

@@ -20,13 +20,15 @@ class DenseUnit(BlockLayer):
             it out. Defaults to `4`.
         dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:

@@ -16,8 +16,8 @@ class NormActivation(CompositeLayer):
     """Normalization → activation, the pre-activation of He et al. 2016.
 
     Args:
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.

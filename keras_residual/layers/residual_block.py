@@ -24,7 +24,8 @@ class ResidualBlock(ResidualUnit):
             strides it sees the denser grid, what follows the sparser one. Defaults to `None`.
         activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
             after the sum, as networks for super-resolution have it. Defaults to `"post"`.
-        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `Shortcut`.
+        shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
+            `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
             Defaults to `False`.
         share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
@@ -35,19 +36,29 @@ class ResidualBlock(ResidualUnit):
             to `1`.
         drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
-        blur_pool: Whether strided convolutions and projections downsample by a blur; the shortcuts
-            `"pad"` and `"pooled"` stay what they are. Defaults to `False`.
+        blur_pool: What downsamples in place of strided convolutions and projections, see
+            `ConvNorm`; all shortcuts but `"projection"` stay what they are. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
         residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
         conv_bias: Whether convolutions that no normalization follows have a bias; only
             pre-activation has such. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        attention: What scales the channels of F: `"squeeze_excite"` with `se_ratio`, at the end;
+            `"inner_squeeze_excite"`, in front of the last convolution and `se_ratio` times the
+            block's input wide (RegNet); or `"eca"`, an `EfficientChannelAttention`. Defaults to
+            `"squeeze_excite"`.
+        spatial: What the first convolution is: `"plain"`; `"selective"`, a `SelectiveKernel`, or
+            `"selective_split"`, the same with its input split over the branches; `se_ratio` and
+            `se_divisor` are then those of its selection. Defaults to `"plain"`.
+        branches: Positive integer, branches of that layer. Defaults to `2`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -74,6 +85,11 @@ class ResidualBlock(ResidualUnit):
     def __init__(self, filters: int, kernel_sizes: tuple[int, ...] = (3, 3), **kwargs):
         super().__init__(filters, **kwargs)
         self.kernel_sizes = _checks.integers("kernel_sizes", kernel_sizes)
+        if self.spatial in ("split", "multi_scale"):
+            raise ValueError(
+                '`spatial` of a basic block must be "plain", "selective" or "selective_split". '
+                f"Received: spatial={self.spatial!r}"
+            )
         self._make_sublayers()
 
     def convolutions(self):
@@ -82,6 +98,7 @@ class ResidualBlock(ResidualUnit):
             for size in self.kernel_sizes
         ]
         arguments[0].update(self.strided_options())
+        arguments[0]["spatial"] = True
         return arguments
 
     def get_config(self):

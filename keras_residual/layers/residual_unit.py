@@ -4,12 +4,22 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers.composite import BlockLayer, chain, fresh_initializer
+from keras_residual.layers.average_pool import DOWNSAMPLING
+from keras_residual.layers.block_parts import (
+    ATTENTIONS,
+    SPATIAL,
+    check_parts,
+    make_attention,
+    make_spatial,
+    make_squeeze_excite,
+    without_cascade,
+)
+from keras_residual.layers.channel_attention import EfficientChannelAttention
+from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.shortcut import KINDS, Shortcut
-from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stochastic_depth import StochasticDepth
 
 ORDERS = ("post", "pre", "inner")
@@ -39,9 +49,16 @@ class ResidualUnit(BlockLayer):
         zero_init_residual: bool = False,
         residual_scale: float = 1.0,
         conv_bias: bool = False,
+        attention: str = "squeeze_excite",
+        spatial: str = "plain",
+        branches: int = 2,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.attention = _checks.choice("attention", attention, ATTENTIONS)
+        self.spatial = _checks.choice("spatial", spatial, tuple(SPATIAL))
+        # `branches` is a method.
+        self.branch_count = _checks.integer("branches", branches)
         self.filters = _checks.integer("filters", filters)
         self.strides = _checks.integer("strides", strides)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
@@ -55,7 +72,7 @@ class ResidualUnit(BlockLayer):
         self.se_divisor = _checks.integer("se_divisor", se_divisor)
         self.drop_path_rate = _checks.real("drop_path_rate", drop_path_rate, 0, 1, open_end=True)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
-        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
         self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
         self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
@@ -64,6 +81,7 @@ class ResidualUnit(BlockLayer):
 
     def _check_combinations(self):
         ratio, strides, order = self.se_ratio, self.strides, self.activation_order
+        check_parts(self)
         _checks.effective("se_divisor", self.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
         _checks.effective(
             "first_dilation_rate",
@@ -98,13 +116,19 @@ class ResidualUnit(BlockLayer):
 
     def _make_sublayers(self):
         """Makes the sublayers; a subclass calls it when its own arguments are set."""
-        self.norm1 = self._make_norm1() if self.preactivated else None
+        self.norm1 = self._make_norm("norm1") if self.preactivated else None
         specifications = self.convolutions()
         last = len(specifications) - 1
         self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
         for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
             setattr(self, name, self._make_convolution(index, name, arguments, index == last))
-        self.squeeze_excite = self._make_squeeze_excite() if self.se_ratio else None
+        self.squeeze_excite = self.eca = self.inner_norm = None
+        if self.attention == "eca":
+            self.eca = make_attention(self, EfficientChannelAttention, "eca")
+        elif self._squeezes and self.attention == "squeeze_excite":
+            self.squeeze_excite = make_squeeze_excite(self)
+        if self._squeezes_inside and self.preactivated:
+            self.inner_norm = self._make_norm("inner_norm")
         self.dropout = None
         if self.dropout_rate:
             self.dropout = keras.layers.Dropout(
@@ -118,37 +142,39 @@ class ResidualUnit(BlockLayer):
         if self.activation_order == "post":
             self.prelu = learned(self.activation, **self.sublayer_options())
 
-    def _make_norm1(self):
+    @property
+    def _squeezes(self):
+        return self.se_ratio > 0 and not self.spatial.startswith("selective")
+
+    @property
+    def _squeezes_inside(self):
+        return self._squeezes and self.attention == "inner_squeeze_excite"
+
+    def _make_norm(self, name):
         return NormActivation(
             self.normalization,
             self.activation,
             self.norm_momentum,
             self.norm_epsilon,
-            name="norm1",
+            name=name,
             **self.sublayer_options(),
         )
 
     def _make_convolution(self, index, name, arguments, last):
         options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}
-        if last:
+        if options.pop("spatial", False) and self.spatial != "plain":
+            return make_spatial(self, name, options)
+        # Behind a gate in front of the last convolution stands the normalization of its own.
+        bare = last or (self._squeezes_inside and name == self._convs[-2])
+        if last or (bare and self.preactivated):
             options["activation"] = None
-        if last and self.preactivated:
+        if bare and self.preactivated:
             options["normalization"] = "none"
             options["use_bias"] = self.conv_bias or self.normalization == "none"
         if last and self.zero_init_residual:
             normalized = options["normalization"] not in ("none", "folded")
             options |= {"zero_gamma": True} if normalized else {"kernel_initializer": "zeros"}
         return ConvNorm(name=name, **options)
-
-    def _make_squeeze_excite(self):
-        return SqueezeExcite(
-            self.se_ratio,
-            self.se_divisor,
-            kernel_initializer=fresh_initializer(self.kernel_initializer, len(self._convs)),
-            kernel_regularizer=self.kernel_regularizer,
-            name="squeeze_excite",
-            **self.sublayer_options(),
-        )
 
     def _make_shortcut(self):
         options = {**self.block_options(len(self._convs) + 2), "activation": None}
@@ -166,9 +192,16 @@ class ResidualUnit(BlockLayer):
         )
 
     def plan(self, input_shape):
-        convs = [getattr(self, name) for name in self._convs]
-        steps, output_shape = chain([self.norm1, *convs, self.squeeze_excite], input_shape)
+        if self.squeeze_excite is None and self._squeezes_inside:
+            channels = self.channels_of(input_shape)
+            self.squeeze_excite = make_squeeze_excite(self, channels, activation=self.activation)
         self.shortcut.plan(input_shape)
+        *convs, last = [getattr(self, name) for name in self._convs]
+        without_cascade(convs, not self.shortcut.is_identity(input_shape))
+        inside = [self.squeeze_excite, self.inner_norm] if self._squeezes_inside else []
+        outside = [self.eca] if self._squeezes_inside else [self.squeeze_excite, self.eca]
+        layers = [self.norm1, *convs, *inside, last, *outside]
+        steps, output_shape = chain(layers, input_shape)
         steps.append((self.shortcut, input_shape))
         if self.prelu is not None:
             steps.append((self.prelu, output_shape))
@@ -185,17 +218,29 @@ class ResidualUnit(BlockLayer):
             projected = self.shortcut.conv is not None
             shortcut = x if projected or self.share_preactivation else inputs
         for name in self._convs:
-            if self.dropout is not None and name == self._convs[-1]:
-                x = self.dropout(x, training=training)
+            if name == self._convs[-1]:
+                x = self._before_last(x, training)
             x = getattr(self, name)(x, training=training)
-        if self.squeeze_excite is not None:
+        if self.squeeze_excite is not None and not self._squeezes_inside:
             x = self.squeeze_excite(x)
+        if self.eca is not None:
+            x = self.eca(x)
         if self.residual_scale != 1:
             x = ops.multiply(x, self.residual_scale)
+        if self._shortcut_kind == "identity" and self.shortcut.is_absent(tuple(inputs.shape)):
+            return x, None
         x = self.drop_path(x, training=training, rate=drop_path_rate)
         if self._shortcut_kind == "none":
             return x, None
         return x, self.shortcut(shortcut, training=training)
+
+    def _before_last(self, x, training):
+        """Returns what the last convolution takes."""
+        if self._squeezes_inside:
+            x = self.squeeze_excite(x)
+        if self.inner_norm is not None:
+            x = self.inner_norm(x, training=training)
+        return x if self.dropout is None else self.dropout(x, training=training)
 
     def merged(self, residual, shortcut):
         """Returns the output from what `branches` returned."""
@@ -223,4 +268,7 @@ class ResidualUnit(BlockLayer):
             "zero_init_residual": self.zero_init_residual,
             "residual_scale": self.residual_scale,
             "conv_bias": self.conv_bias,
+            "attention": self.attention,
+            "spatial": self.spatial,
+            "branches": self.branch_count,
         }

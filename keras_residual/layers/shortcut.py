@@ -3,12 +3,12 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers import _normalization
-from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 
-KINDS = ("projection", "pad", "pooled", "none")
+KINDS = ("projection", "strided", "conv3", "pad", "pooled", "identity", "none")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -16,26 +16,32 @@ class Shortcut(BlockLayer):
     """The path beside a residual function: identity where shapes agree, else what `kind` says.
 
     - `"projection"`: a strided 1×1 convolution with normalization (option B of the paper).
+    - `"strided"`: the same, strided where `blur_pool` would downsample otherwise.
+    - `"conv3"`: a 3×3 convolution in its place where there are strides (SENet-154).
     - `"pad"`: every `strides`-th position, new channels filled with zeros on both sides of the old
       ones (option A; no parameters).
     - `"pooled"`: average pooling over 2×2, the border left out, then a 1×1 convolution (ResNet-D).
+    - `"identity"`: nothing where shapes differ, as `"none"` (RegNetZ).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
 
     Args:
         filters: Positive integer, number of output channels.
         strides: Positive integer. Defaults to `1`.
-        kind: One of the four above. Defaults to `"projection"`.
+        kind: One of the above. Defaults to `"projection"`.
         activation: Activation after a projection. Defaults to `None`.
         normalization: Normalization after a projection. Defaults to `"batch"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         normalize_identity: Whether an identity is normalized too, as in the time series network of
             Wang et al. Defaults to `False`.
-        blur_pool: Whether a `"projection"` is downsampled by a blur; `"pad"` still takes every
-            `strides`-th position, and `"pooled"` averages. Defaults to `False`.
+        blur_pool: What downsamples for a `"projection"` in place of its strides, see `ConvNorm`;
+            `"pad"` still takes every `strides`-th position, and `"pooled"` averages. Defaults to
+            `False`.
         use_bias: Whether a projection has a bias. Defaults to `False`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the projection.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -81,7 +87,7 @@ class Shortcut(BlockLayer):
                 f"Received: strides={self.strides}, kind={self.kind!r}"
             )
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
-        self.blur_pool = _checks.boolean("blur_pool", blur_pool)
+        self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
         self.use_bias = _checks.boolean("use_bias", use_bias)
         self.blur = self.conv = self.norm = None
 
@@ -89,6 +95,11 @@ class Shortcut(BlockLayer):
         """Returns whether the input passes as it is."""
         same = self.strides == 1 and self.channels_of(input_shape) == self.filters
         return same and self.kind != "none" and not self.normalize_identity
+
+    def is_absent(self, input_shape) -> bool:
+        """Returns whether there is no shortcut, so that only the residual function is left."""
+        same = self.strides == 1 and self.channels_of(input_shape) == self.filters
+        return self.kind == "none" or (self.kind == "identity" and not same)
 
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)
@@ -100,7 +111,7 @@ class Shortcut(BlockLayer):
                 '`shortcut="pad"` can only add channels. '
                 f"Received: filters={self.filters} for an input with {channels} channels"
             )
-        if self.kind == "none" or self.is_identity(input_shape):
+        if self.is_absent(input_shape) or self.is_identity(input_shape):
             return [], output_shape
         if self.strides == 1 and channels == self.filters:
             self.norm = self.norm or self.make_norm(channels)
@@ -111,10 +122,10 @@ class Shortcut(BlockLayer):
 
     def _plan_projection(self, input_shape, output_shape):
         pooled = self.kind == "pooled" and self.strides > 1
-        blurred = self.blur_pool and self.strides > 1 and not pooled
         if self.conv is None:
-            if blurred:
-                self.blur = BlurPool(self.strides, name="blur", **self.sublayer_options())
+            if self.kind == "projection":
+                self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
+            blurred = self.blur is not None
             self.conv = self._make_projection(1 if pooled or blurred else self.strides)
         if pooled:
             channels = self.channels_of(input_shape)
@@ -125,7 +136,7 @@ class Shortcut(BlockLayer):
     def _make_projection(self, strides):
         return ConvNorm(
             self.filters,
-            kernel_size=1,
+            kernel_size=3 if self.kind == "conv3" and strides > 1 else 1,
             strides=strides,
             use_bias=self.use_bias,
             name="conv",
@@ -133,7 +144,7 @@ class Shortcut(BlockLayer):
         )
 
     def call(self, inputs, training=None):
-        if self.kind == "none":
+        if self.is_absent(tuple(inputs.shape)):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
         if self.conv is not None:
             if self.kind == "pooled" and self.strides > 1:

@@ -23,6 +23,7 @@ class SqueezeExcite(CompositeLayer):
         ratio: Width of the inner layer as a fraction of the channels, in `(0, 1]`. Defaults to
             `1/16`.
         divisor: Positive integer; the inner width is rounded to a multiple of it. Defaults to `1`.
+        width: Positive integer, the inner width itself, in place of both. Defaults to `None`.
         activation: Activation of the inner layer. Defaults to `"relu"`.
         gate_activation: Activation of the gate. Defaults to `"sigmoid"`.
         kernel_initializer: Defaults to He normal by fan-out.
@@ -46,6 +47,7 @@ class SqueezeExcite(CompositeLayer):
         self,
         ratio: float = 1 / 16,
         divisor: int = 1,
+        width: int | None = None,
         activation="relu",
         gate_activation="sigmoid",
         kernel_initializer=None,
@@ -58,6 +60,7 @@ class SqueezeExcite(CompositeLayer):
         if self.ratio == 0.0:
             raise ValueError(f"`ratio` must be greater than 0. Received: ratio={ratio!r}")
         self.divisor = _checks.integer("divisor", divisor)
+        self.width = width if width is None else _checks.integer("width", width)
         self.activation = checked_activation(activation)
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
         self.kernel_initializer = checked_initializer(kernel_initializer)
@@ -68,7 +71,8 @@ class SqueezeExcite(CompositeLayer):
         channels = self.channels_of(input_shape)
         if self.reduce is None:
             steps = round(channels * self.ratio / self.divisor)
-            self.reduce = self._dense("reduce", max(1, steps) * self.divisor, self.activation, 0)
+            width = self.width or max(1, steps) * self.divisor
+            self.reduce = self._dense("reduce", width, self.activation, 0)
             self.expand = self._dense("expand", channels, self.gate_activation, 1)
         steps, _ = chain([self.reduce, self.expand], (input_shape[0], channels))
         return steps, input_shape
@@ -95,6 +99,7 @@ class SqueezeExcite(CompositeLayer):
             **super().get_config(),
             "ratio": self.ratio,
             "divisor": self.divisor,
+            "width": self.width,
             "activation": keras.activations.serialize(self.activation),
             "gate_activation": keras.activations.serialize(self.gate_activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

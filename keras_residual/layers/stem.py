@@ -3,13 +3,15 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers._borders import mirrored
+from keras_residual.layers.average_pool import AveragePool
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 
-KINDS = ("conv7", "deep", "conv3", "none")
-POOLING = ("conv7", "deep")
+KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "none")
+POOLING = ("conv7", "deep", "tiered")
+POOLS = (True, False, "blur", "average", "conv3")
 PADDINGS = ("minimum", "zero")
 
 
@@ -25,14 +27,16 @@ def check_options(
     filters_name, kind_name, pool_name = names
     _checks.choice(kind_name, kind, KINDS)
     _checks.integer(filters_name, filters)
-    _checks.boolean(pool_name, pool)
+    _checks.choice(pool_name, pool, POOLS)
     _checks.choice("pool_padding", pool_padding, PADDINGS)
     _checks.boolean("space_to_depth", space_to_depth)
     received = {kind_name: kind}
     needs = f'{kind_name}="conv7"'
     _checks.effective("space_to_depth", space_to_depth, False, kind == "conv7", needs, **received)
-    pools = pool and kind in POOLING
+    pools = pool in (True, "blur") and kind in POOLING
     received[pool_name] = pool
+    known = kind in POOLING or isinstance(pool, bool)
+    _checks.effective(pool_name, pool, True, known, "a stem with pooling", **{kind_name: kind})
     _checks.effective("pool_padding", pool_padding, "minimum", pools, "max pooling", **received)
 
 
@@ -44,13 +48,18 @@ class Stem(BlockLayer):
       strides 2 (ImageNet).
     - `"deep"`: three 3×3 convolutions, the first with strides 2 and the first two of half the
       width, then the same max pooling (ResNet-D).
+    - `"tiered"`: the same with 3/8 and 1/2 of the width (the T networks of timm).
     - `"conv3"`: one 3×3 convolution, no pooling (small images).
+    - `"strided3"`: one 3×3 convolution with strides 2, no pooling (RegNet).
     - `"none"`: the input as it is (time series).
 
     Args:
         filters: Positive integer, number of output channels. Defaults to `64`.
-        kind: One of the four above. Defaults to `"conv7"`.
-        pool: Whether `"conv7"` and `"deep"` end with the max pooling. Defaults to `True`.
+        kind: One of the above. Defaults to `"conv7"`.
+        pool: How `"conv7"`, `"deep"` and `"tiered"` end: `True`, the max pooling; `False`, without;
+            `"blur"`, max pooling downsampled by a blur; `"average"`, the mean of 2×2 positions; or
+            `"conv3"`, a 3×3 convolution with strides 2, normalization and activation (ResNet-RS).
+            Defaults to `True`.
         pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, zeros take
             part (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
         preactivated: Whether normalization and activation of the last convolution are left to the
@@ -61,13 +70,15 @@ class Stem(BlockLayer):
         blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
         conv_bias: Whether a last convolution left without normalization has a bias. Defaults to
             `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"none"` or `"folded"`, see `ConvNorm`.
-            Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
 
     Call arguments:
@@ -75,8 +86,8 @@ class Stem(BlockLayer):
         training: Whether batch normalization uses batch statistics.
 
     Returns:
-        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling, 1 for `"conv3"`
-        and `"none"`.
+        `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling and for
+        `"strided3"`, 1 for `"conv3"` and `"none"`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -122,13 +133,17 @@ class Stem(BlockLayer):
 
     def _make_sublayers(self):
         half = max(1, self.filters // 2)
+        first = half if self.kind == "deep" else max(1, 3 * (half // 4))
+        deep = [
+            {"filters": first, "kernel_size": 3, "strides": 2},
+            {"filters": half, "kernel_size": 3},
+            {"filters": self.filters, "kernel_size": 3},
+        ]
         specifications = {
             "conv7": [{"filters": self.filters, "kernel_size": 7, "strides": 2}],
-            "deep": [
-                {"filters": half, "kernel_size": 3, "strides": 2},
-                {"filters": half, "kernel_size": 3},
-                {"filters": self.filters, "kernel_size": 3},
-            ],
+            "deep": deep,
+            "tiered": deep,
+            "strided3": [{"filters": self.filters, "kernel_size": 3, "strides": 2}],
             "conv3": [{"filters": self.filters, "kernel_size": 3}],
             "none": [],
         }[self.kind]
@@ -137,34 +152,45 @@ class Stem(BlockLayer):
         for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
             bare = self.preactivated and index == last
             setattr(self, name, self._make_convolution(index, name, arguments, bare))
-        self.blur = None
-        if self.pools and self.blur_pool:
+        self.blur = self.average = self.pool_conv = None
+        if self.max_pools and (self.blur_pool or self.pool == "blur"):
             self.blur = BlurPool(2, name="blur", **self.sublayer_options())
+        if self.pools and self.pool == "average":
+            self.average = AveragePool(2, name="average", **self.sublayer_options())
+        if self.pools and self.pool == "conv3":
+            arguments = {"filters": self.filters, "kernel_size": 3, "strides": 2}
+            self.pool_conv = self._make_convolution(last + 1, "pool_conv", arguments, False)
 
     def _make_convolution(self, index, name, arguments, bare):
         options = {**self.block_options(index), **arguments}
         options["use_bias"] = self.normalization == "none" or (bare and self.conv_bias)
-        options["space_to_depth"] = self.space_to_depth
+        options["space_to_depth"] = self.space_to_depth and name != "pool_conv"
         if bare:
             options.update(normalization="none", activation=None)
         return ConvNorm(name=name, **options)
 
     @property
     def pools(self) -> bool:
-        return self.pool and self.kind in POOLING
+        """Whether the stem downsamples twice."""
+        return self.pool is not False and self.kind in POOLING
+
+    @property
+    def max_pools(self) -> bool:
+        return self.pools and self.pool in (True, "blur")
 
     @property
     def total_strides(self) -> int:
         """The factor by which the stem reduces the spatial sizes."""
         if self.kind in ("conv3", "none"):
             return 1
-        return 4 if self.pool else 2
+        return 4 if self.pools else 2
 
     def plan(self, input_shape):
-        steps, shape = chain([getattr(self, name) for name in self._convs], input_shape)
+        convs = [getattr(self, name) for name in self._convs]
+        steps, shape = chain([*convs, self.average, self.pool_conv], input_shape)
         if self.blur is not None:
             steps.append((self.blur, shape))
-        if self.pools:
+        if self.max_pools:
             shape = self.shape_with(shape, spatial=self.strided(shape, 2), channels=self.filters)
         return steps, shape
 
@@ -172,7 +198,11 @@ class Stem(BlockLayer):
         x = inputs
         for name in self._convs:
             x = getattr(self, name)(x, training=training)
-        if not self.pools:
+        if self.average is not None:
+            return self.average(x)
+        if self.pool_conv is not None:
+            return self.pool_conv(x, training=training)
+        if not self.max_pools:
             return x
         if self.blur is None:
             return self._max_pool(x, strides=2)

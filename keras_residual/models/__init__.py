@@ -5,12 +5,17 @@ file lists them for type checkers and editors; `python tests/write_tables.py` wr
 """
 
 from keras_residual.models import (  # noqa: F401
+    branched,
     densenet,
     gnmt,
+    regnet,
     residual_rnn,
     resnet,
     resnet_1d,
+    resnet_attention,
     resnet_cifar,
+    resnet_v2,
+    resnet_variants,
     super_resolution,
 )
 from keras_residual.models.pretrained import pretrained_classifier as pretrained_classifier

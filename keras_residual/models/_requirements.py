@@ -35,7 +35,9 @@ BLUR_POOL = Requirement(
     "blur_pool",
     "strides behind the first convolution",
     ("stem", "stem_pool", "depths", "output_stride"),
-    lambda _, body: body.layers[0].pools or downsampling(body),
+    lambda options, body: (
+        downsampling(body) or (body.layers[0].max_pools and options.blur_pool is True)
+    ),
 )
 NORM_MOMENTUM = Requirement(
     "norm_momentum",

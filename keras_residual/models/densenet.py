@@ -104,24 +104,26 @@ def DenseNet(
         name: Name of the model.
         bottleneck: Width of the 1×1 convolutions in growth rates; `0` leaves them out.
         compression: Fraction of the channels that a transition keeps. Defaults to `0.5`.
-        stem: `"conv7"`, `"deep"`, `"conv3"` or `"none"`, see `layers.Stem`; after the last two the
-            first dense unit normalizes.
+        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"` or `"none"`, see
+            `layers.Stem`; after `"conv3"` and `"none"` the first dense unit normalizes.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling; `"conv3"` never does.
-            Defaults to `True`.
+        stem_pool: How `"conv7"`, `"deep"` and `"tiered"` end: `True`, with max pooling, `False`,
+            `"blur"`, `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         dropout_rate: Dropout of the new features of each unit.
         blur_pool: Whether max pooling and transitions downsample by a blur.
         output_stride: Largest reduction; later blocks are dilated instead.
         normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
-            that divides the channels), `"layer"` (over the channels of each position), `"none"`, or
-            `"folded"`: what `export.fold` leaves of `"batch"`.
+            that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
+            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
+            of `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
+        weight_standardization: Whether kernels are standardized, see `layers.Convolution`.
         rematerialize: Whether concatenations and the units' inner values are computed again in the
             backward pass.
         features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
@@ -190,6 +192,12 @@ IMAGENET = (
     ),
     _row("DenseNet169", "DenseNet-169.", depths=(6, 12, 32, 32)),
     _row("DenseNet201", "DenseNet-201.", depths=(6, 12, 48, 32)),
+    _row(
+        "DenseNetBlur121D",
+        "DenseNet-121 with a deep stem and blurred max pooling.",
+        stem="deep",
+        stem_pool="blur",
+    ),
 )
 SMALL = (
     _small("DenseNetBC100_12", "DenseNet-BC of depth 100, growth 12.", 16, 12),

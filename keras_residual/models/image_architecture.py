@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers import Stem
+from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.stem import check_options
 from keras_residual.models._requirements import SHARED
 
@@ -21,11 +22,11 @@ class ImageArchitecture:
 
     stem: str = "conv7"
     stem_width: int = 64
-    stem_pool: bool = True
+    stem_pool: bool | str = True
     pool_padding: str = "minimum"
     space_to_depth: bool = False
     dropout_rate: float = 0.0
-    blur_pool: bool = False
+    blur_pool: bool | str = False
     output_stride: int | None = None
     normalization: str = "batch"
     activation: object = "relu"
@@ -33,6 +34,7 @@ class ImageArchitecture:
     norm_epsilon: float = 1e-5
     kernel_initializer: object = None
     kernel_regularizer: object = None
+    weight_standardization: bool = False
     rematerialize: bool = False
 
     def norm_options(self, dtype, data_format: str) -> dict[str, object]:
@@ -51,6 +53,7 @@ class ImageArchitecture:
         return {
             "kernel_initializer": self.kernel_initializer,
             "kernel_regularizer": self.kernel_regularizer,
+            "weight_standardization": self.weight_standardization,
             **self.norm_options(dtype, data_format),
         }
 
@@ -71,7 +74,8 @@ class ImageArchitecture:
             pool_padding=self.pool_padding,
             preactivated=preactivated,
             space_to_depth=self.space_to_depth,
-            blur_pool=self.blur_pool,
+            # The other kinds of it stand in the stages alone.
+            blur_pool=_checks.choice("blur_pool", self.blur_pool, DOWNSAMPLING) is True,
             name="stem",
             **options,
             **shared,

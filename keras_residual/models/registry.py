@@ -1,6 +1,7 @@
 """Every named model: its variant and its factory."""
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -209,8 +210,8 @@ def list_models(pattern: str = "*", kind: str | None = None) -> list[str]:
 
     Example:
 
-    >>> list_models("resnext50*")
-    ['ResNeXt50_32x4d']
+    >>> list_models("wideresnet*_2")
+    ['WideResNet50_2', 'WideResNet101_2']
     """
     if not isinstance(pattern, str):
         raise ValueError(f"`pattern` must be a string. Received: pattern={pattern!r}")
@@ -223,8 +224,8 @@ def list_models(pattern: str = "*", kind: str | None = None) -> list[str]:
 
 
 def _key(name: str) -> str:
-    """Returns a name without what spellings differ in: case and underscores."""
-    return name.lower().replace("_", "")
+    """Returns a name without what spellings differ in: case, and underscores but between digits."""
+    return re.sub(r"(?<!\d)_|_(?!\d)", "", name.lower())
 
 
 def find(name: str) -> tuple[Variant, dict[str, object]]:

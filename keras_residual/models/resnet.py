@@ -61,16 +61,17 @@ def ResNet(
         classes: Positive integer, number of classes of the top.
         classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
-        stem: `"conv7"`, `"deep"`, `"conv3"` or `"none"`: the first block takes the input as it is
-            (time series); see `layers.Stem`. Defaults to `"conv7"`.
+        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"` or `"none"`: the first block
+            takes the input as it is (time series); see `layers.Stem`. Defaults to `"conv7"`.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: Whether `"conv7"` and `"deep"` end with max pooling; `"conv3"` never does.
-            Defaults to `True`.
+        stem_pool: How `"conv7"`, `"deep"` and `"tiered"` end: `True`, with max pooling, `False`,
+            `"blur"`, `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         activation_order: `"post"` (v1, v1.5), `"pre"` (v2) or `"inner"`: as `"post"` without the
             activations after the sums. Defaults to `"post"`.
-        shortcut: `"projection"`, `"pad"`, `"pooled"` or `"none"`, see `layers.Shortcut`.
+        shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled"`, `"identity"` or
+            `"none"`, see `layers.Shortcut`. Defaults to `"projection"`.
         strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
         strided_block: `"first"` or `"last"` block of a stage takes the strides. With `"last"` (the
             v2 networks of keras.applications) the strides default to 2, …, 2, 1, the shortcut of
@@ -79,28 +80,43 @@ def ResNet(
         kernel_sizes: Kernel sizes of a basic block's convolutions. Defaults to `(3, 3)`.
         normalize_identity: Whether identity shortcuts are normalized; not with pre-activation.
         share_preactivation: Whether the first unit of a pre-activation network normalizes its
-            identity shortcut too, as the paper does. Defaults to `True`.
+            identity shortcut too, as the paper does; `"all"` for every unit (RegNetV). Defaults to
+            `True`.
         cardinality: Groups of a bottleneck's 3×3 convolution (ResNeXt). Defaults to `1`.
         base_width: Width of a group where `widths` is 64. Defaults to `64`.
+        expansion: How many times as many channels as `widths` a bottleneck puts out. Defaults to 4.
+        group_width: Channels of a bottleneck's group in place of `cardinality` (RegNet).
+        first_reduction: Integer by which a bottleneck's first convolution is narrower.
+        spatial: What the 3×3 convolution of a bottleneck (the first of a basic block) is:
+            `"plain"`, `"selective"` or `"selective_split"` (SK), `"split"` (ResNeSt) or
+            `"multi_scale"` (Res2Net); see `layers.BottleneckBlock`. Defaults to `"plain"`.
+        branches: Number of branches of such a convolution. Defaults to `2`.
+        attention: `"squeeze_excite"`, `"inner_squeeze_excite"` (RegNet) or `"eca"`, see
+            `layers.ResidualBlock`. Defaults to `"squeeze_excite"`.
         se_ratio: Inner width of squeeze-and-excitation as a fraction of the channels; `0` for none.
         se_divisor: The inner width is rounded to a multiple of it.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
         dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
         blur_pool: Whether max pooling, strided convolutions behind the stem's and projections
-            downsample by a blur. The shortcuts `"pad"` and `"pooled"` stay what they are.
+            downsample by a blur; all shortcuts but `"projection"` stay what they are. `"average"`,
+            `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the stem.
         output_stride: Largest reduction; later stages are dilated instead of strided.
         stage_strides: Strides of each stage. Defaults to 1, 2, 2, …
         zero_init_residual: Whether each block starts as its shortcut.
         conv_bias: Whether convolutions that no normalization follows have a bias (the v2 networks
             of keras.applications). Defaults to `False`.
+        final_layer: What follows the last stage: `"norm"`, a normalization and an activation if
+            pre-activated; `"activation"`, that alone; or the width of a 1×1 convolution with both.
         normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
-            that divides the channels), `"layer"` (over the channels of each position), `"none"`, or
-            `"folded"`: what `export.fold` leaves of `"batch"`.
+            that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
+            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
+            of `"batch"`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
+        weight_standardization: Whether kernels are standardized (Big Transfer).
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
         rematerialize: Whether values inside the blocks are computed again in the backward pass.
         features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
@@ -146,7 +162,8 @@ def ResNet(
     )
 
 
-def _groups(cardinality, base_width):
+def groups(cardinality, base_width):
+    """Returns the options of a ResNeXt."""
     return {"cardinality": cardinality, "base_width": base_width}
 
 
@@ -159,11 +176,46 @@ TABLE = (
     row("ResNet50V1", HE_2015, "ResNet-50 v1, as in keras.applications.", **BOTTLENECK_50, **V1),
     row("ResNet101V1", HE_2015, "ResNet-101 v1, as in keras.applications.", **BOTTLENECK_101, **V1),
     row("ResNet152V1", HE_2015, "ResNet-152 v1, as in keras.applications.", **BOTTLENECK_152, **V1),
-    row("ResNet18V2", HE_2016, "ResNet-18 v2 with pre-activation.", **BASIC_18, **V2),
-    row("ResNet34V2", HE_2016, "ResNet-34 v2 with pre-activation.", **BASIC_34, **V2),
-    row("ResNet50V2", HE_2016, "ResNet-50 v2 with pre-activation.", **BOTTLENECK_50, **V2),
-    row("ResNet101V2", HE_2016, "ResNet-101 v2 with pre-activation.", **BOTTLENECK_101, **V2),
-    row("ResNet152V2", HE_2016, "ResNet-152 v2 with pre-activation.", **BOTTLENECK_152, **V2),
+    row(
+        "ResNet18V2",
+        HE_2016,
+        "ResNet-18 v2 with pre-activation.",
+        aliases={"resnetv2_18": {"share_preactivation": False}},
+        **BASIC_18,
+        **V2,
+    ),
+    row(
+        "ResNet34V2",
+        HE_2016,
+        "ResNet-34 v2 with pre-activation.",
+        aliases={"resnetv2_34": {"share_preactivation": False}},
+        **BASIC_34,
+        **V2,
+    ),
+    row(
+        "ResNet50V2",
+        HE_2016,
+        "ResNet-50 v2 with pre-activation.",
+        aliases="resnetv2_50",
+        **BOTTLENECK_50,
+        **V2,
+    ),
+    row(
+        "ResNet101V2",
+        HE_2016,
+        "ResNet-101 v2 with pre-activation.",
+        aliases="resnetv2_101",
+        **BOTTLENECK_101,
+        **V2,
+    ),
+    row(
+        "ResNet152V2",
+        HE_2016,
+        "ResNet-152 v2 with pre-activation.",
+        aliases="resnetv2_152",
+        **BOTTLENECK_152,
+        **V2,
+    ),
     row("ResNet200V2", HE_2016, "ResNet-200 v2 with pre-activation.", **BOTTLENECK_200, **V2),
     row("ResNet18D", HE_2018, "ResNet-18-D: deep stem and pooled shortcuts.", **BASIC_18, **D),
     row("ResNet34D", HE_2018, "ResNet-34-D: deep stem and pooled shortcuts.", **BASIC_34, **D),
@@ -191,11 +243,11 @@ TABLE = (
         "SE-ResNeXt-50 32×4d.",
         **BOTTLENECK_50,
         **SE,
-        **_groups(32, 4),
+        **groups(32, 4),
     ),
-    row("ResNeXt50_32x4d", XIE_2017, "ResNeXt-50 32×4d.", **BOTTLENECK_50, **_groups(32, 4)),
-    row("ResNeXt101_32x8d", XIE_2017, "ResNeXt-101 32×8d.", **BOTTLENECK_101, **_groups(32, 8)),
-    row("ResNeXt101_64x4d", XIE_2017, "ResNeXt-101 64×4d.", **BOTTLENECK_101, **_groups(64, 4)),
+    row("ResNeXt50_32x4d", XIE_2017, "ResNeXt-50 32×4d.", **BOTTLENECK_50, **groups(32, 4)),
+    row("ResNeXt101_32x8d", XIE_2017, "ResNeXt-101 32×8d.", **BOTTLENECK_101, **groups(32, 8)),
+    row("ResNeXt101_64x4d", XIE_2017, "ResNeXt-101 64×4d.", **BOTTLENECK_101, **groups(64, 4)),
     row("WideResNet50_2", ZAGORUYKO_2016, "Wide ResNet-50-2.", **BOTTLENECK_50, base_width=128),
     row("WideResNet101_2", ZAGORUYKO_2016, "Wide ResNet-101-2.", **BOTTLENECK_101, base_width=128),
 )

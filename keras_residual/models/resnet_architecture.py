@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import keras
+
 from keras_residual import _checks
 from keras_residual.layers import (
     BottleneckBlock,
+    ConvNorm,
     NormActivation,
     ResidualBlock,
     ResidualStage,
 )
 from keras_residual.layers.bottleneck_block import EXPANSION
+from keras_residual.layers.composite import checked_activation
 from keras_residual.layers.residual_unit import ORDERS
 from keras_residual.layers.shortcut import KINDS as SHORTCUTS
 from keras_residual.models._requirements import SHARED, Requirement, downsampling
@@ -67,7 +71,18 @@ BLOCK_OPTIONS = (
     "blur_pool",
     "zero_init_residual",
     "conv_bias",
+    "attention",
+    "spatial",
+    "branches",
 )
+OF_BOTTLENECKS = {
+    "cardinality": 1,
+    "base_width": 64,
+    "strided_conv": "conv2",
+    "expansion": EXPANSION,
+    "group_width": None,
+    "first_reduction": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -85,15 +100,22 @@ class ResNetArchitecture(ImageArchitecture):
     strided_block: str = "first"
     kernel_sizes: tuple[int, ...] = (3, 3)
     normalize_identity: bool = False
-    share_preactivation: bool = True
+    share_preactivation: bool | str = True
     cardinality: int = 1
     base_width: int = 64
+    expansion: float = EXPANSION
+    group_width: int | None = None
+    first_reduction: int = 1
+    spatial: str = "plain"
+    branches: int = 2
+    attention: str = "squeeze_excite"
     se_ratio: float = 0.0
     se_divisor: int = 1
     drop_path_rate: float = 0.0
     stage_strides: tuple[int, ...] | None = None
     zero_init_residual: bool = False
     conv_bias: bool = False
+    final_layer: str | int = "norm"
     execution: str = "auto"
 
     def __post_init__(self):
@@ -120,11 +142,25 @@ class ResNetArchitecture(ImageArchitecture):
             strides *= stride
             layers.append(self._stage(stage, stride, before, dilation, shared))
             features[f"C{stage + 2}"] = len(layers) - 1
-        if preactivated:
-            norm = self.norm_options(dtype, data_format)
-            layers.append(NormActivation(name="final_norm", **norm))
+        final = self._final_layer(dtype, data_format, shared)
+        if final is not None:
+            layers.append(final)
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
         return Body(layers, features, strides)
+
+    def _final_layer(self, dtype, data_format, shared):
+        """Returns what stands between the last stage and the head, `None` for nothing."""
+        if self.final_layer == "activation":
+            activation = checked_activation(self.activation)
+            return keras.layers.Activation(activation, dtype=dtype, name="final_activation")
+        if self.final_layer == "norm":
+            if self.activation_order != "pre":
+                return None
+            return NormActivation(name="final_norm", **self.norm_options(dtype, data_format))
+        if isinstance(self.final_layer, str):
+            _checks.choice("final_layer", self.final_layer, ("norm", "activation"))
+        width = _checks.integer("final_layer", self.final_layer)
+        return ConvNorm(width, 1, name="final_conv", **shared)
 
     def _check(self):
         _checks.choice("block", self.block, ("basic", "bottleneck"))
@@ -138,7 +174,7 @@ class ResNetArchitecture(ImageArchitecture):
                 'shortcut="none"'
             )
         _checks.choice("strided_block", self.strided_block, ("first", "last"))
-        _checks.boolean("share_preactivation", self.share_preactivation)
+        _checks.choice("share_preactivation", self.share_preactivation, (False, True, "all"))
         order = _checks.choice("activation_order", self.activation_order, ORDERS)
         _checks.effective(
             "conv_bias",
@@ -166,16 +202,12 @@ class ResNetArchitecture(ImageArchitecture):
                 )
 
     def _check_block(self):
-        if self.block == "basic" and (self.cardinality, self.base_width) != (1, 64):
-            raise ValueError(
-                '`cardinality` and `base_width` need block="bottleneck". Received: block="basic", '
-                f"cardinality={self.cardinality!r}, base_width={self.base_width!r}"
-            )
-        if self.block == "basic" and self.strided_conv != "conv2":
-            raise ValueError(
-                '`strided_conv` needs block="bottleneck"; the first convolution of a basic block '
-                f'takes the strides. Received: block="basic", strided_conv={self.strided_conv!r}'
-            )
+        for name, default in OF_BOTTLENECKS.items():
+            if self.block == "basic" and getattr(self, name) != default:
+                raise ValueError(
+                    f'`{name}` needs block="bottleneck". '
+                    f'Received: block="basic", {name}={getattr(self, name)!r}'
+                )
         kernel_sizes = _checks.integers("kernel_sizes", self.kernel_sizes)
         if self.block == "bottleneck" and kernel_sizes != (3, 3):
             raise ValueError(
@@ -192,12 +224,13 @@ class ResNetArchitecture(ImageArchitecture):
 
     def _block(self, width, dilation_rate, shared):
         options = {name: getattr(self, name) for name in BLOCK_OPTIONS}
+        options["share_preactivation"] = self.share_preactivation == "all"
         options |= {"dilation_rate": dilation_rate, **shared}
         if self.block == "basic":
             return ResidualBlock(width, self.kernel_sizes, **options)
-        return BottleneckBlock(
-            width * EXPANSION, self.cardinality, self.base_width, self.strided_conv, **options
-        )
+        options |= {name: getattr(self, name) for name in OF_BOTTLENECKS}
+        expansion = _checks.real("expansion", self.expansion, 0.0, 64.0, open_start=True)
+        return BottleneckBlock(_checks.integer("widths", int(width * expansion)), **options)
 
     def _stage(self, stage, stride, dilation_before, dilation, shared):
         # What comes before the place of the strides still sees the denser grid.
@@ -206,7 +239,7 @@ class ResNetArchitecture(ImageArchitecture):
             step = {"dilation_rate": dilation, "first_dilation_rate": dilation_before}
         first, last = {}, {}
         if stage == 0 and self.activation_order == "pre":
-            first["share_preactivation"] = self.share_preactivation
+            first["share_preactivation"] = self.share_preactivation is not False
         if self.strided_block == "first":
             first.update(step)
         elif step != {"strides": 1}:

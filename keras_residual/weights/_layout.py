@@ -18,6 +18,7 @@ _TORCH_KINDS = {
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
+    "v": "v",
 }
 
 

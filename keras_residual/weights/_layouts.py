@@ -31,22 +31,54 @@ _DEEP_STEM = {
     "conv3.norm": "bn1",
 }
 _STEM = {"conv1.conv": "conv1", "conv1.norm": "bn1"}
+_POOL = {"pool_conv.conv": "maxpool.0", "pool_conv.norm": "maxpool.1"}
+# The most branches of a convolution that any published network has.
+_BRANCHES = range(8)
+_MULTI_SCALE = {
+    f"conv2.branch{n + 1}.{part}": f"{name}.{n}"
+    for n in _BRANCHES
+    for part, name in (("conv", "convs"), ("norm", "bns"))
+}
+_SPLIT = {
+    "conv2.features.conv": "conv2.conv",
+    "conv2.features.norm": "conv2.bn0",
+    "conv2.reduce.conv": "conv2.fc1",
+    "conv2.reduce.norm": "conv2.bn1",
+    "conv2.select": "conv2.fc2",
+}
+_SELECTIVE = {
+    name: value
+    for conv in ("conv1", "conv2")
+    for name, value in {
+        **{f"{conv}.branch{n + 1}.conv": f"{conv}.paths.{n}.conv" for n in _BRANCHES},
+        **{f"{conv}.branch{n + 1}.norm": f"{conv}.paths.{n}.bn" for n in _BRANCHES},
+        f"{conv}.reduce.conv": f"{conv}.attn.fc_reduce",
+        f"{conv}.reduce.norm": f"{conv}.attn.bn",
+        f"{conv}.select": f"{conv}.attn.fc_select",
+    }.items()
+}
+_SHORTCUT = {
+    "shortcut.conv.conv": "downsample.0",
+    "shortcut.conv.norm": "downsample.1",
+    "shortcut.norm": "downsample.1",
+    "pooled.conv.conv": "downsample.1",
+    "pooled.conv.norm": "downsample.2",
+}
 
 TORCHVISION = Layout(
     "torchvision and timm",
     {
-        "stem": ("", _STEM),
-        "deep_stem": ("", _DEEP_STEM),
+        "stem": ("", {**_STEM, **_POOL}),
+        "deep_stem": ("", {**_DEEP_STEM, **_POOL}),
         "stage": (
             "layer{stage}.{block0}.",
             {
                 **_convolutions("conv{n}", "bn{n}"),
                 **_SQUEEZE_EXCITE,
-                "shortcut.conv.conv": "downsample.0",
-                "shortcut.conv.norm": "downsample.1",
-                "shortcut.norm": "downsample.1",
-                "pooled.conv.conv": "downsample.1",
-                "pooled.conv.norm": "downsample.2",
+                **_MULTI_SCALE,
+                **_SPLIT,
+                "eca.conv": "se.conv",
+                **_SHORTCUT,
             },
         ),
         "classifier": ("", {"": "fc"}),
@@ -58,6 +90,79 @@ TORCHVISION = Layout(
         (r"^(layer\d+\.\d+)\.shortcut\.", r"\1.downsample."),
         (r"\.se_module\.", ".se."),
     ),
+)
+
+TIMM_SELECTIVE = Layout(
+    "timm's sknet",
+    {
+        "stem": ("", _STEM),
+        "deep_stem": ("", _DEEP_STEM),
+        "stage": (
+            "layer{stage}.{block0}.",
+            {**_convolutions("conv{n}.conv", "conv{n}.bn"), **_SELECTIVE, **_SHORTCUT},
+        ),
+        "classifier": ("", {"": "fc"}),
+    },
+)
+
+TIMM_REGNET = Layout(
+    "timm's regnet",
+    {
+        "stem": ("stem.", {"conv1.conv": "conv", "conv1.norm": "bn"}),
+        "stage": (
+            "s{stage}.b{block}.",
+            {
+                **_convolutions("conv{n}.conv", "conv{n}.bn"),
+                **_SQUEEZE_EXCITE,
+                "shortcut.conv.conv": "downsample.conv",
+                "shortcut.conv.norm": "downsample.bn",
+            },
+        ),
+        "final_conv": ("final_conv.", {"conv": "conv", "norm": "bn"}),
+        "classifier": ("head.", {"": "fc"}),
+    },
+    pointwise=_SQUEEZE_EXCITE_ROLES,
+)
+
+TIMM_REGNET_V = Layout(
+    "timm's regnetv",
+    {
+        "stem": ("", {"conv1.conv": "stem"}),
+        "stage": (
+            "s{stage}.b{block}.",
+            {
+                "norm1.norm": "norm1",
+                **_convolutions("conv{n}", "norm{next}"),
+                "inner_norm.norm": "norm3",
+                **_SQUEEZE_EXCITE,
+                "shortcut.conv.conv": "downsample",
+                "pooled.conv.conv": "downsample.1",
+            },
+        ),
+        "classifier": ("head.", {"": "fc"}),
+    },
+    pointwise=_SQUEEZE_EXCITE_ROLES,
+    options={"share_preactivation": "all"},
+)
+
+_TORCHVISION_PARTS = {1: "a", 2: "b", 3: "c"}
+TORCHVISION_REGNET = Layout(
+    "torchvision's regnet",
+    {
+        "stem": ("stem.", {"conv1.conv": "0", "conv1.norm": "1"}),
+        "stage": (
+            "trunk_output.block{stage}.block{stage}-{block0}.",
+            {
+                **{f"conv{n}.conv": f"f.{part}.0" for n, part in _TORCHVISION_PARTS.items()},
+                **{f"conv{n}.norm": f"f.{part}.1" for n, part in _TORCHVISION_PARTS.items()},
+                **{role: f"f.{name}" for role, name in _SQUEEZE_EXCITE.items()},
+                "shortcut.conv.conv": "proj.0",
+                "shortcut.conv.norm": "proj.1",
+            },
+        ),
+        "classifier": ("", {"": "fc"}),
+    },
+    pointwise=_SQUEEZE_EXCITE_ROLES,
 )
 
 TRANSFORMERS = Layout(
@@ -103,7 +208,13 @@ TIMM_V2 = Layout(
         "strided_block": "first",
         "pool_padding": "minimum",
         "conv_bias": False,
+        "weight_standardization": False,
     },
+)
+TIMM_TRANSFER = dataclasses.replace(
+    TIMM_V2,
+    name="timm's Big Transfer",
+    options={**TIMM_V2.options, "pool_padding": "zero", "weight_standardization": True},
 )
 
 WIDE_RESNET = Layout(
@@ -249,6 +360,10 @@ OWN = OwnLayout("keras_residual", {}, torch=False)
 _FAMILIES = {
     "post": (TORCHVISION, TRANSFORMERS, KERAS_V1, KERAS_2),
     "pre": (TIMM_V2, WIDE_RESNET, KERAS_V2),
+    "transfer": (TIMM_TRANSFER,),
+    "regnet": (TIMM_REGNET, TORCHVISION_REGNET),
+    "regnetv": (TIMM_REGNET_V,),
+    "selective": (TIMM_SELECTIVE,),
     "dense": (TORCHVISION_DENSENET, KERAS_DENSENET),
 }
 
@@ -264,9 +379,20 @@ def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layou
         return SRGANLayout.of(slots), OWN
     if any(slot.section == "trunk" for slot in slots):
         return BasicSRLayout.of(slots), OWN
-    dense = any(slot.section == "dense" for slot in slots)
-    family = "dense" if dense else options.get("activation_order", "post")
-    return (*_FAMILIES.get(family, ()), OWN)
+    return (*_FAMILIES.get(_family(slots, options), ()), OWN)
+
+
+def _family(slots, options):
+    preactivated = options.get("activation_order") == "pre"
+    if any(slot.section == "dense" for slot in slots):
+        return "dense"
+    if options.get("stem") == "strided3":
+        return "regnetv" if preactivated else "regnet"
+    if str(options.get("spatial")).startswith("selective"):
+        return "selective"
+    if preactivated:
+        return "transfer" if options.get("weight_standardization") else "pre"
+    return options.get("activation_order", "post")
 
 
 def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout:

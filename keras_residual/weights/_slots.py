@@ -22,9 +22,9 @@ class Slot:
     Attributes:
         name: The weight's name in this package, the same however a stage is executed, e.g.
             `"stage2.block3.conv1.conv.kernel"`.
-        section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"transition"`, `"final_norm"` or
-            `"classifier"`; for super-resolution also `"head"`, `"trunk"`, `"upsample"`, `"prelu"`
-            and `"tail"`.
+        section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"transition"`, `"final_norm"`,
+            `"final_conv"` or `"classifier"`; for super-resolution also `"head"`, `"trunk"`,
+            `"upsample"`, `"prelu"` and `"tail"`.
         number: Number of the stage, dense block or transition, from 1; 1 for other sections.
         block: Number of the block in its stage or of the unit in its dense block, from 1.
         role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
@@ -95,7 +95,9 @@ def slots_of(model: keras.Model) -> list[Slot]:
 
 def _section_of(layer: keras.layers.Layer) -> str | None:
     if isinstance(layer, layers.Stem):
-        return "deep_stem" if layer.kind == "deep" else "stem"
+        return "deep_stem" if layer.kind in ("deep", "tiered") else "stem"
+    if isinstance(layer, layers.ConvNorm) and layer.name == "final_conv":
+        return "final_conv"
     if isinstance(layer, (layers.ConvNorm, ParametricReLU)):
         name = layer.name.rstrip("0123456789")
         return name if name in _SUPER_RESOLUTION else None
@@ -193,6 +195,9 @@ def options_of(model: keras.Model) -> dict[str, object]:
         block = stages[0].first
         options.update(block.get_config())
         options["strided_block"] = "last" if any(stage.last for stage in stages) else "first"
-        # Sharing makes no difference to a block whose shortcut is a projection.
-        options["share_preactivation"] &= block.shortcut.conv is None
+        if stages[0].get_config()["block"]["config"]["share_preactivation"]:
+            options["share_preactivation"] = "all"
+        elif block.shortcut.conv is not None:
+            # Sharing makes no difference to a block whose shortcut is a projection.
+            options["share_preactivation"] = False
     return options

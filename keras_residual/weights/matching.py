@@ -95,6 +95,9 @@ def match(
     for slot in slots:
         if not (slot.is_top and skip_mismatched_top and not _fits(fit, slot)):
             _place(fit, slot)
+    # A bias that the model has too is read as such.
+    own = set(fit.keys.values())
+    fit.biases = {slot: bias for slot, bias in fit.biases.items() if bias not in own}
     unused = _unused(fit, slots, skip_mismatched_top)
     for slot, key in fit.keys.items():
         if key not in fit.misshapen:

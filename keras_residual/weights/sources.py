@@ -202,10 +202,12 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
     """
     sources = list_sources(model)
     for source in sources:
-        if isinstance(tag, str) and tag.lower() in (source.tag.lower(), source.classes):
+        names = (source.tag.lower(), *([] if source.forbids_commerce else [source.classes]))
+        if isinstance(tag, str) and tag.lower() in names:
             return source
-    tags = ", ".join(dict.fromkeys([source.classes for source in sources]))
-    tags = ", ".join([tags, *(source.tag for source in sources)])
+    free = [source.classes for source in sources if not source.forbids_commerce]
+    tags = ", ".join(dict.fromkeys(free))
+    tags = ", ".join([*([tags] if tags else []), *(source.tag for source in sources)])
     raise ValueError(f"Unknown weights of {sources[0].model}: {tag!r}. Known: {tags}")
 
 

@@ -39,7 +39,7 @@ def test_list_shows_all_names(run):
 
 
 def test_list_by_pattern(run):
-    result = run("list ResNeXt50*")
+    result = run("list ResNeXt50_*")
     lines = result.stdout.splitlines()
     assert lines[1].split()[:4] == ["ResNeXt50_32x4d", "25,028,904", "4.23", "G"]
     assert "Xie et al., 2017" in lines[1] and len(lines) == 3

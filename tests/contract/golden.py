@@ -1,12 +1,14 @@
 """The numbers that all backends must give, from weights and inputs by formula.
 
-`PYTHONPATH=tests python tests/contract/golden.py` computes them again and writes `golden.npz`.
+`PYTHONPATH=tests python tests/contract/golden.py` adds those of new cases to `golden.npz`; with
+`--all` it computes every one again.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
-from cases import FAMILIES, LAYERS
+from cases import FAMILIES, LAYERS, MORE_FAMILIES
 from support import gradients, is_floating, ramp, run, set_sequential_weights, to_numpy
 
 FILE = Path(__file__).with_name("golden.npz")
@@ -43,9 +45,15 @@ def model_numbers(case):
 
 
 def main():
-    numbers = {}
-    for cases, compute in ((LAYER_CASES, layer_numbers), (FAMILIES, model_numbers)):
+    numbers = {} if "--all" in sys.argv else dict(np.load(FILE))
+    known = {key.rpartition("/")[0] for key in numbers}
+    for cases, compute in (
+        (LAYER_CASES, layer_numbers),
+        ([*FAMILIES, *MORE_FAMILIES], model_numbers),
+    ):
         for case in cases:
+            if case_id(case) in known:
+                continue
             for key, value in compute(case).items():
                 numbers[f"{case_id(case)}/{key}"] = value.astype("float32")
     np.savez_compressed(FILE, **numbers)

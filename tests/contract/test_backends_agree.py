@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES, QUICK_TO_COMPILE
+from cases import FAMILIES, MORE_FAMILIES, QUICK_TO_COMPILE
 from contract.golden import FILE, LAYER_CASES, case_id, layer_numbers, model_numbers
 
 MODEL_CASES = [
-    case for case in FAMILIES if keras.backend.backend() != "jax" or case.name in QUICK_TO_COMPILE
+    case
+    for case in (*FAMILIES, *MORE_FAMILIES)
+    if keras.backend.backend() != "jax" or case.name in QUICK_TO_COMPILE
 ]
 
 

@@ -11,6 +11,7 @@ from cases import (
     FAMILIES,
     FUNCTIONS,
     MODELS,
+    MORE_FAMILIES,
     OTHER_MODELS,
     SEQUENCE_MODELS,
     SUPER_RESOLUTION_MODELS,
@@ -132,13 +133,13 @@ ALL_CHECKS = [
     (signature_is_that_of_keras_applications, MODELS),
     (outputs_are_probabilities, DIFFERENT),
     (every_size_may_be_unknown, FAMILIES),
-    (keras_file_gives_the_same_outputs, FAMILIES),
+    (keras_file_gives_the_same_outputs, [*FAMILIES, *MORE_FAMILIES]),
     (weights_file_gives_the_same_outputs, FAMILIES),
     (tensorflow_checkpoint_restores_every_weight, FAMILIES),
-    (every_gradient_is_finite, FAMILIES),
-    (training_lowers_the_loss, FAMILIES),
+    (every_gradient_is_finite, [*FAMILIES, *MORE_FAMILIES]),
+    (training_lowers_the_loss, [*FAMILIES, *MORE_FAMILIES]),
     (half_precision_leaves_the_classifier_float32, FAMILIES),
-    (channels_first_equals_channels_last, FAMILIES),
+    (channels_first_equals_channels_last, [*FAMILIES, *MORE_FAMILIES]),
 ]
 # JAX compiles every shape that a model initializes: seconds for a model and check.
 TRAINED_ON_JAX = ("ResNet20", "ResNet1001V2")

@@ -45,6 +45,13 @@ WRONG = {
     "activation_order": NAME,
     "shortcut": NAME,
     "kind": NAME,
+    "attention": NAME,
+    "spatial": NAME,
+    "branches": POSITIVE,
+    "expansion": (0.0, -1, "4", None),
+    "group_width": (0, 2.5, "8", True),
+    "first_reduction": POSITIVE,
+    "width": (0, 2.5, "8", True),
     "strided_conv": NAME,
     "pool_padding": NAME,
     "execution": NAME,
@@ -56,7 +63,8 @@ WRONG = {
         ("normalize_identity", "share_preactivation", "blur_pool", "zero_init_residual"), FLAG
     ),
     **dict.fromkeys(("conv_bias", "space_to_depth", "pool", "preactivated"), FLAG),
-    **dict.fromkeys(("rematerialize", "zero_gamma"), FLAG),
+    **dict.fromkeys(("rematerialize", "zero_gamma", "weight_standardization"), FLAG),
+    **dict.fromkeys(("split_input", "cascade"), FLAG),
     "use_bias": (1, "yes"),
 }
 # Tested where they are made: arguments of Keras, or of layers with tests of their own.
@@ -82,8 +90,10 @@ def test_wrong_argument_is_named(case, argument, value):
 
 COMBINATIONS = {
     "groups_divide_filters": lambda: layers.Convolution(4, groups=3),
-    "strides_or_dilation": lambda: layers.Convolution(4, strides=2, dilation_rate=2),
     "space_to_depth_needs_strides": lambda: layers.Convolution(4, space_to_depth=True),
+    "space_to_depth_of_a_dilation": lambda: layers.Convolution(
+        4, strides=2, dilation_rate=2, space_to_depth=True
+    ),
     "filters_of_a_bottleneck": lambda: layers.BottleneckBlock(6),
     "base_width_too_small": lambda: layers.BottleneckBlock(8, cardinality=2, base_width=4),
     "pooled_over_three": lambda: layers.Shortcut(4, strides=3, kind="pooled"),

@@ -58,6 +58,11 @@ def test_every_family_folds(case):
         {"drop_path_rate": 0.2, "dropout_rate": 0.3, "rematerialize": True},
         {"space_to_depth": True, "norm_epsilon": 0.01},
         {"features": True},
+        {"weight_standardization": True, "block": "bottleneck", "attention": "eca"},
+        {"spatial": "selective", "se_ratio": 0.5, "blur_pool": "average", "stem_pool": "conv3"},
+        {"spatial": "split", "block": "bottleneck", "blur_pool": "average3_before"},
+        {"spatial": "multi_scale", "block": "bottleneck", "final_layer": 8},
+        {"attention": "inner_squeeze_excite", "se_ratio": 0.5, "activation_order": "pre"},
     ],
     ids=lambda options: next(iter(options)),
 )

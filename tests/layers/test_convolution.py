@@ -34,6 +34,8 @@ def reference_convolution(x, layer):
         {"kernel_size": 3, "groups": 2},
         {"kernel_size": 3, "groups": 4, "strides": 2},
         {"kernel_size": 5, "groups": 2, "dilation_rate": 2},
+        {"kernel_size": 3, "strides": 2, "dilation_rate": 2},
+        {"kernel_size": 3, "strides": 2, "dilation_rate": 3, "groups": 2},
     ],
     ids=str,
 )

@@ -43,7 +43,7 @@ def count_module(make, size: int = 224) -> tuple[int, int, int]:
         macs.append(layer.weight.numel() * math.prod(outputs.shape[2:]))
 
     for layer in module.modules():
-        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+        if isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
             layer.register_forward_hook(add)
     module(torch.empty(1, 3, size, size, device="meta"))
     trainable = sum(weight.numel() for weight in module.parameters())
@@ -79,15 +79,12 @@ def has_peer(row: dict[str, str]) -> bool:
 
 def new_row(name: str) -> dict[str, object]:
     """Returns the row of a model that the table lacks."""
-    source = [
-        timm for timm, (ours, options) in timm_names().items() if (ours, options) == (name, {})
-    ]
-    if source:
-        source = f"timm {source[0]}"
-        counts = count_peer(source)
-    else:
+    if name in NETWORKS:
         counts = NETWORKS[name]()
         source = find(name)[0].paper[1:].partition("]")[0].replace(",", "")
+    else:
+        source = "timm " + next(timm for timm, found in timm_names().items() if found == (name, {}))
+        counts = count_peer(source)
     return {"name": name, **dict(zip(COLUMNS, counts, strict=True)), "source": source}
 
 

@@ -10,7 +10,7 @@ from keras_residual import get_model, list_models
 
 
 def test_list_models_matches_patterns_in_any_case():
-    assert list_models("resnext50*") == ["ResNeXt50_32x4d"]
+    assert list_models("resnext50*") == ["ResNeXt50_32x4d", "ResNeXt50D_32x4d"]
     assert list_models("DenseNet1?1") == ["DenseNet121", "DenseNet161"]
     assert list_models("unheard*") == []
     assert len(list_models()) == len(set(list_models()))

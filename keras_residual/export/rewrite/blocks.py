@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_residual.export.rewrite.folding import folded_block_weights, normalized
 from keras_residual.layers.composite import BlockLayer
+from keras_residual.layers.convolution import standardized
 from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.residual_stage import ResidualStage
@@ -42,7 +43,24 @@ def _folded(config):
     changes = {key: value for key, value in _TRAINING_ONLY.items() if key in config}
     if config.get("normalization") == "batch":
         changes["normalization"] = "folded"
+    if config.get("weight_standardization"):
+        changes["weight_standardization"] = False
     return {**config, **changes}
+
+
+def _is_standardized(name: str) -> bool:
+    """Returns whether `weight_standardization` has a meaning for a weight of a block."""
+    return name.endswith("conv.kernel") and not name.startswith("eca.")
+
+
+def _inference_weights(weights, config) -> dict[str, np.ndarray]:
+    """Returns a block's weights as its folded copy has them."""
+    if config.get("weight_standardization"):
+        weights = {
+            name: standardized(value) if _is_standardized(name) else value
+            for name, value in weights.items()
+        }
+    return folded_block_weights(weights, config["norm_epsilon"])
 
 
 def copy_weights(layer, new, *, folded: bool) -> dict[str, bool]:
@@ -55,7 +73,7 @@ def copy_weights(layer, new, *, folded: bool) -> dict[str, bool]:
         return _copy_stage(layer, new, folded)
     weights = {k: keras.ops.convert_to_numpy(v) for k, v in named_weights(layer).items()}
     targets = named_weights(new)
-    values = folded_block_weights(weights, layer.norm_epsilon) if folded else weights
+    values = _inference_weights(weights, layer.get_config()) if folded else weights
     for name, variable in targets.items():
         variable.assign(np.asarray(values[name], np.float32))
     return _paths(layer.name, weights) if folded else {}
@@ -63,15 +81,15 @@ def copy_weights(layer, new, *, folded: bool) -> dict[str, bool]:
 
 def _copy_stage(stage, new, folded):
     config = stage.get_config()
-    epsilons = [config["block"]["config"]["norm_epsilon"]] * stage.depth
+    configs = [config["block"]["config"]] * stage.depth
     for index, name in ((0, "first"), (-1, "last")):
-        epsilons[index] = (config[name] or {}).get("norm_epsilon", epsilons[index])
+        configs[index] = {**configs[index], **(config[name] or {})}
     paths = {}
-    for index, epsilon in enumerate(epsilons):
+    for index, block_config in enumerate(configs):
         weights = stage.get_block_weights(index)
         block = f"{stage.name}/block{index + 1}"
         paths |= _paths(block, weights) if folded else {}
-        values = folded_block_weights(weights, epsilon) if folded else weights
+        values = _inference_weights(weights, block_config) if folded else weights
         new.set_block_weights(index, {k: np.asarray(v, np.float32) for k, v in values.items()})
     return paths
 

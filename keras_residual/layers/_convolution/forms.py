@@ -20,6 +20,12 @@ def convolve(x, kernel, strides: int = 1, dilation_rate: int = 1, groups: int = 
     papers' code and PyTorch; without strides both agree and the framework pads for free.
     """
     kernel_size = tuple(kernel.shape[:-2])
+    if strides > 1 and dilation_rate > 1:
+        window = (slice(None), *[slice(None, None, strides)] * len(kernel_size), slice(None))
+        if dilation_rate % strides == 0:
+            # Then every `strides`-th position is all that is read.
+            return convolve(x[window], kernel, 1, dilation_rate // strides, groups)
+        return convolve(x, kernel, 1, dilation_rate, groups)[window]
     pointwise = all(size == 1 for size in kernel_size)
     mode = "valid" if strides > 1 or pointwise else "same"
     if strides > 1 and not pointwise:

@@ -1,0 +1,82 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.blur_pool import BlurPool
+from keras_residual.layers.composite import SpatialLayer
+from keras_residual.layers.registration import PACKAGE
+
+DOWNSAMPLING = (False, True, "average", "average3", "average3_before")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class AveragePool(SpatialLayer):
+    """Average pooling to `ceil(spatial / strides)`.
+
+    An even window ends at the border of the image; an odd one is padded with zeros that count, as
+    PyTorch's does.
+
+    Args:
+        strides: Positive integer. Defaults to `2`.
+        kernel_size: Positive integer, side of the window. Defaults to `2`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), channels)`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self, strides: int = 2, kernel_size: int = 2, data_format: str | None = None, **kwargs
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.strides = _checks.integer("strides", strides)
+        self.kernel_size = _checks.integer("kernel_size", kernel_size)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        channels, spatial = self.channels_of(input_shape), self.strided(input_shape, self.strides)
+        return self.shape_with(input_shape, spatial=spatial, channels=channels)
+
+    def call(self, inputs):
+        # TensorFlow's and JAX' CPU kernels pool channels_last only.
+        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
+        border, padding = self.kernel_size // 2, "same"
+        if self.kernel_size % 2 and border:
+            x = ops.pad(x, [(0, 0), *[(border, border)] * (len(x.shape) - 2), (0, 0)])
+            padding = "valid"
+        options = {"padding": padding, "data_format": "channels_last"}
+        x = ops.average_pool(x, self.kernel_size, self.strides, **options)
+        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "strides": self.strides,
+            "kernel_size": self.kernel_size,
+        }
+
+
+def downsampler(kind, strides: int, **options):
+    """Returns the layer that reduces the resolution in place of a convolution's strides.
+
+    Args:
+        kind: One of `DOWNSAMPLING`, `False` for the strides themselves.
+        strides: Positive integer.
+        **options: Arguments of the layer.
+
+    Returns:
+        A layer, or `None` where there is nothing to do.
+    """
+    if kind is False or strides == 1:
+        return None
+    if kind is True:
+        return BlurPool(strides, name="blur", **options)
+    return AveragePool(strides, 2 if kind == "average" else 3, name="blur", **options)

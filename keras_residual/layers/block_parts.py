@@ -1,0 +1,81 @@
+"""What a residual block can have in place of a 3×3 convolution, and what scales its channels."""
+
+from keras_residual import _checks
+from keras_residual.layers.composite import fresh_initializer
+from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
+from keras_residual.layers.selective_kernel import SelectiveKernel
+from keras_residual.layers.split_attention import SplitAttention
+from keras_residual.layers.squeeze_excite import SqueezeExcite
+
+# What scales channels: "inner" stands behind the 3×3 convolution and is sized by the block's input.
+ATTENTIONS = ("squeeze_excite", "inner_squeeze_excite", "eca")
+# What stands for a block's 3×3 convolution: its class and what sets the kind apart.
+SPATIAL = {
+    "plain": None,
+    "selective": (SelectiveKernel, {}),
+    "selective_split": (SelectiveKernel, {"split_input": True}),
+    "split": (SplitAttention, {}),
+    "multi_scale": (MultiScaleConvolution, {}),
+}
+
+
+def check_parts(block) -> None:
+    """Raises a ValueError for parts of a `ResidualUnit` that exclude each other."""
+    ratio, kind, spatial = block.se_ratio, block.attention, block.spatial
+    selective = spatial.startswith("selective")
+    if (kind == "eca" and not selective and ratio) or (selective and not ratio):
+        raise ValueError(
+            "`se_ratio` is the inner width of squeeze-and-excitation or of a selective "
+            "convolution, which needs one; ECA has none. Received: "
+            f"se_ratio={ratio}, attention={kind!r}, spatial={spatial!r}"
+        )
+    gated = kind == "eca" or (ratio > 0 and not selective)
+    beside = {"se_ratio": ratio, "spatial": spatial}
+    _checks.effective("attention", kind, "squeeze_excite", gated, "`se_ratio`", **beside)
+    branched, count = spatial != "plain", block.branch_count
+    _checks.effective("branches", count, 2, branched, "a `spatial` with some", spatial=spatial)
+
+
+def make_spatial(block, name: str, options: dict):
+    """Returns the layer of the kind `block.spatial`.
+
+    Args:
+        block: The `ResidualUnit` that it is part of.
+        name: Name of the layer.
+        options: Arguments of the `ConvNorm` that it stands for.
+    """
+    layer_class, more = SPATIAL[block.spatial]
+    if layer_class is SelectiveKernel:
+        more = {**more, "ratio": block.se_ratio, "divisor": block.se_divisor}
+    if layer_class is MultiScaleConvolution:
+        more = {"cascade": block.strides == 1}
+    del options["kernel_size"]
+    return layer_class(branches=block.branch_count, name=name, **more, **options)
+
+
+def without_cascade(convolutions: list, alone: bool) -> None:
+    """Lets parts of a multi-scale convolution see each other only where shapes do not change."""
+    for layer in convolutions:
+        if isinstance(layer, MultiScaleConvolution):
+            layer.cascade = not alone
+
+
+def make_squeeze_excite(block, channels: int | None = None, **options) -> SqueezeExcite:
+    """Returns a block's squeeze-and-excitation, sized by `channels` where they are given."""
+    if channels is not None:
+        width = max(1, round(channels * block.se_ratio / block.se_divisor))
+        options["width"] = width * block.se_divisor
+    arguments = (block.se_ratio, block.se_divisor)
+    return make_attention(block, SqueezeExcite, "squeeze_excite", *arguments, **options)
+
+
+def make_attention(block, layer_class, name: str, *arguments, **options):
+    """Returns a layer that scales channels, with what the block shares."""
+    return layer_class(
+        *arguments,
+        kernel_initializer=fresh_initializer(block.kernel_initializer, len(block.convolutions())),
+        kernel_regularizer=block.kernel_regularizer,
+        name=name,
+        **options,
+        **block.sublayer_options(),
+    )

@@ -1,0 +1,59 @@
+"""What convolutions with several branches share: their options and the attention over branches."""
+
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.average_pool import DOWNSAMPLING
+from keras_residual.layers.composite import BlockLayer
+from keras_residual.layers.sublayers import SublayerRow
+
+
+class BranchedConvolution(SublayerRow, BlockLayer):
+    """Base of the layers that stand for a 3×3 convolution, its normalization and activation."""
+
+    def __init__(
+        self,
+        filters: int,
+        branches: int = 2,
+        strides: int = 1,
+        dilation_rate: int = 1,
+        groups: int = 1,
+        blur_pool=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = _checks.integer("filters", filters)
+        self.branches = _checks.integer("branches", branches)
+        self.strides = _checks.integer("strides", strides)
+        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
+        self.groups = _checks.integer("groups", groups)
+        self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
+
+    def means(self, x):
+        """Returns the mean over all positions, with axes of size 1."""
+        return ops.mean(x, axis=self.spatial_axes(len(x.shape)), keepdims=True)
+
+    def shares(self, logits, groups: int = 1) -> list:
+        """Returns each branch's share of every channel, from logits for all of them.
+
+        Args:
+            logits: `(batch, 1, …, groups · branches · channels / groups)`.
+            groups: How many times the branches follow each other in the channels.
+        """
+        rank, channels = len(logits.shape), logits.shape[self.channel_axis] // self.branches
+        flat = ops.reshape(logits, (-1, groups, self.branches, channels // groups))
+        shares = ops.softmax(flat, axis=2) if self.branches > 1 else ops.sigmoid(flat)
+        shape = [-1] + [1] * (rank - 1)
+        shape[self.channel_axis] = channels
+        return [ops.reshape(shares[:, :, index], shape) for index in range(self.branches)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "branches": self.branches,
+            "strides": self.strides,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+            "blur_pool": self.blur_pool,
+        }

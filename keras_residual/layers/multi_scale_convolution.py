@@ -1,0 +1,122 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.average_pool import AveragePool
+from keras_residual.layers.branches import BranchedConvolution
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MultiScaleConvolution(BranchedConvolution):
+    """3×3 convolutions of parts of the channels, each seeing the output of the one before.
+
+    y_1 = F_1(x_1), y_i = F_i(x_i + y_{i-1}), F = act(norm(conv)), and the last part passes as it
+    is, so that the receptive field grows from part to part. Where the shape changes,
+    `cascade=False` convolves each part by itself and averages the last over 3×3 positions.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        branches: Positive integer that divides `filters`, the scale. Defaults to `2`.
+        strides: Positive integer. Defaults to `1`.
+        dilation_rate: Positive integer. Defaults to `1`.
+        groups: Positive integer, groups of each branch. Defaults to `1`.
+        blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
+        cascade: Whether a part sees the output of the one before; only with `strides=1`. Defaults
+            to `True`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
+        activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `branches` does not divide `filters` and the
+            input channels.
+
+    Example:
+
+    >>> keras.ops.shape(MultiScaleConvolution(8, 4)(keras.ops.ones((1, 6, 6, 8))))
+    (1, 6, 6, 8)
+
+    Reference:
+        - [Gao et al., 2019](https://arxiv.org/abs/1904.01169)
+    """
+
+    def __init__(self, filters: int, branches: int = 2, cascade: bool = True, **kwargs):
+        super().__init__(filters, branches, **kwargs)
+        if self.filters % self.branches:
+            raise ValueError(
+                "`branches` must divide `filters`. "
+                f"Received: branches={self.branches}, filters={self.filters}"
+            )
+        self.cascade = _checks.boolean("cascade", cascade)
+        if self.cascade and self.strides > 1:
+            raise ValueError(
+                "`cascade` needs strides=1, with which a part has the size of the one before. "
+                f"Received: cascade={self.cascade}, strides={self.strides}"
+            )
+        self.add_to_row("parts", [self._part(index) for index in range(max(1, branches - 1))])
+        self.pool = AveragePool(self.strides, 3, name="pool", **self.sublayer_options())
+
+    def _part(self, index):
+        return ConvNorm(
+            self.filters // self.branches,
+            3,
+            self.strides,
+            self.dilation_rate,
+            self.groups,
+            blur_pool=self.blur_pool,
+            name=f"branch{index + 1}",
+            **self.block_options(index),
+        )
+
+    @property
+    def parts(self) -> list[ConvNorm]:
+        """The convolutions in order."""
+        return self.row("parts")
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        if channels % self.branches or (self.cascade and channels != self.filters):
+            needed = f"{self.filters} channels" if self.cascade else "channels it divides"
+            raise ValueError(
+                f"`branches` needs inputs with {needed}. "
+                f"Received: branches={self.branches}, input_shape={input_shape}"
+            )
+        part = self.shape_with(input_shape, channels=channels // self.branches)
+        steps = [(layer, part) for layer in self.parts]
+        if self.branches > 1 and not self.cascade:
+            steps.append((self.pool, part))
+        shape = self.parts[0].compute_output_shape(part)
+        rest = channels // self.branches if self.branches > 1 else 0
+        width = len(self.parts) * (self.filters // self.branches) + rest
+        return steps, self.shape_with(shape, channels=width)
+
+    def call(self, inputs, training=None):
+        parts = ops.split(inputs, self.branches, axis=self.channel_axis)
+        outputs = []
+        for part, layer in zip(parts, self.parts, strict=False):
+            x = part + outputs[-1] if outputs and self.cascade else part
+            outputs.append(layer(x, training=training))
+        if self.branches > 1:
+            outputs.append(parts[-1] if self.cascade else self.pool(parts[-1]))
+        if len(outputs) == 1:
+            return outputs[0]
+        return ops.concatenate(outputs, axis=self.channel_axis)
+
+    def get_config(self):
+        return {**super().get_config(), "cascade": self.cascade}

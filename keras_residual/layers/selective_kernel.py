@@ -1,0 +1,134 @@
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.branches import BranchedConvolution
+from keras_residual.layers.composite import chain
+from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.convolution import Convolution
+from keras_residual.layers.registration import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SelectiveKernel(BranchedConvolution):
+    """3×3 convolutions of growing dilation, of which each channel selects a mixture.
+
+    y = Σ s_i · act(norm(conv_i(x))), where the shares s = softmax(W2 · act(norm(W1 · mean(Σ …))))
+    are one number for each branch and channel.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        branches: Positive integer, branches of dilation 1, 2, …. Defaults to `2`.
+        strides: Positive integer. Defaults to `1`.
+        dilation_rate: Positive integer. Defaults to `1`.
+        groups: Positive integer, groups of each branch. Defaults to `1`.
+        blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
+        ratio: Inner width of the selection as a fraction of `filters`. Defaults to `1/16`.
+        divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
+        split_input: Whether each branch sees its part of the input channels only, as in timm's
+            SK-ResNet-18 and 34. Defaults to `False`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
+            `ConvNorm`. Defaults to `"batch"`.
+        activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `split_input` does not divide the channels.
+
+    Example:
+
+    >>> keras.ops.shape(SelectiveKernel(8, strides=2)(keras.ops.ones((1, 6, 6, 4))))
+    (1, 3, 3, 8)
+
+    Reference:
+        - [Li et al., 2019](https://arxiv.org/abs/1903.06586)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        branches: int = 2,
+        ratio: float = 1 / 16,
+        divisor: int = 1,
+        split_input: bool = False,
+        **kwargs,
+    ):
+        super().__init__(filters, branches, **kwargs)
+        self.ratio = _checks.real("ratio", ratio, 0.0, 1.0, open_start=True)
+        self.divisor = _checks.integer("divisor", divisor)
+        self.split_input = _checks.boolean("split_input", split_input)
+        self.add_to_row("paths", [self._branch(index) for index in range(self.branches)])
+        width = max(1, round(self.filters * self.ratio / self.divisor)) * self.divisor
+        self.reduce = ConvNorm(width, 1, name="reduce", **self.block_options(self.branches))
+        self.select = Convolution(
+            self.filters * self.branches,
+            1,
+            kernel_initializer=self.kernel_initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            name="select",
+            **self.sublayer_options(),
+        )
+
+    def _branch(self, index):
+        return ConvNorm(
+            self.filters,
+            3,
+            self.strides,
+            self.dilation_rate * (index + 1),
+            self.groups,
+            blur_pool=self.blur_pool,
+            name=f"branch{index + 1}",
+            **self.block_options(index),
+        )
+
+    @property
+    def paths(self) -> list[ConvNorm]:
+        """The branches in order."""
+        return self.row("paths")
+
+    def plan(self, input_shape):
+        channels = self.channels_of(input_shape)
+        if self.split_input:
+            if channels % self.branches:
+                raise ValueError(
+                    f"`split_input` needs channels that the {self.branches} branches divide. "
+                    f"Received: split_input={self.split_input}, input_shape={input_shape}"
+                )
+            input_shape = self.shape_with(input_shape, channels=channels // self.branches)
+        steps = [(path, input_shape) for path in self.paths]
+        shape = tuple(self.paths[0].compute_output_shape(input_shape))
+        ones = self.shape_with(shape, spatial=(1,) * (len(shape) - 2), channels=self.filters)
+        return [*steps, *chain([self.reduce, self.select], ones)[0]], shape
+
+    def call(self, inputs, training=None):
+        parts = [inputs] * self.branches
+        if self.split_input:
+            parts = ops.split(inputs, self.branches, axis=self.channel_axis)
+        parts = [
+            path(part, training=training) for path, part in zip(self.paths, parts, strict=True)
+        ]
+        inner = self.reduce(self.means(sum(parts[1:], parts[0])), training=training)
+        shares = self.shares(self.select(inner))
+        parts = [part * share for part, share in zip(parts, shares, strict=True)]
+        return sum(parts[1:], parts[0])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "ratio": self.ratio,
+            "divisor": self.divisor,
+            "split_input": self.split_input,
+        }

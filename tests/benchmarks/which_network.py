@@ -1,0 +1,185 @@
+"""Accuracy against parameters, multiply–accumulates, int8 file size and LiteRT latency: which one?
+
+    python tests/benchmarks/which_network.py [--seconds 2] [--threads 1] [NAME ...]
+
+Accuracies are the published ones of the best weights for 224² whose licence allows every use; the
+files are exported with random weights, which cost the same, and take turns while they are measured.
+Writes `tests/benchmarks/results/which_network.json`, the picture `docs/guide/which_network.png` and
+the table between the marks in `docs/guide/networks.md`.
+"""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import sys
+import tempfile
+
+import keras
+import numpy as np
+from _kept import RESULTS, keep
+
+import keras_residual
+from keras_residual import analysis, export
+from keras_residual.weights import list_sources
+
+SMALL = (
+    "ResNet10T",
+    "ResNet14T",
+    "ResNet18",
+    "ResNet18D",
+    "ResNet26",
+    "RegNetX002",
+    "RegNetX004",
+    "RegNetX008",
+    "RegNetY002",
+    "RegNetY004",
+    "RegNetY008",
+    "SKResNet18",
+    "ResNeSt14D",
+)
+SIZE = 224
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide"
+BEGIN, END = "<!-- which -->\n", "<!-- /which -->"
+# What less of is better, and how it is printed.
+COSTS = {
+    "parameters": ("parameters", lambda value: f"{value / 1e6:.1f} M"),
+    "macs": ("multiply–accumulates", lambda value: f"{value / 1e9:.2f} G"),
+    "int8_bytes": ("int8 file", lambda value: f"{value / 1e6:.1f} MB"),
+    "int8_ms": ("int8 latency", lambda value: f"{value:.1f} ms"),
+    "float_ms": ("float32 latency", lambda value: f"{value:.1f} ms"),
+}
+
+
+def accuracy(name: str) -> tuple[float, str]:
+    """Returns the best published top-1 accuracy at 224² and the tag of those weights."""
+    sources = [
+        source
+        for source in list_sources(name)
+        if source.classes == "imagenet"
+        and source.input_size == SIZE
+        and source.top1
+        and not source.forbids_commerce
+    ]
+    best = max(sources, key=lambda source: source.top1)
+    return best.top1, best.tag
+
+
+def exported(names, directory: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
+    """Writes a float32 and an int8 file of each network."""
+    images = np.random.default_rng(0).normal(size=(4, SIZE, SIZE, 3)).astype(np.float32)
+    files = {}
+    for name in names:
+        model = keras_residual.get_model(name, input_shape=(SIZE, SIZE, 3))
+        folder = directory / name
+        with contextlib.redirect_stdout(sys.stderr):
+            export.export(model, folder, "litert", measure=False)
+            options = {"representative_data": images, "tolerance": 1.0, "measure": False}
+            export.export(model, folder, "litert", "int8", **options)
+        files[name] = {"float": folder / "model.tflite", "int8": folder / "model_int8.tflite"}
+        keras.utils.clear_session()
+    return files
+
+
+def measured(names, seconds: float, threads: int) -> list[dict]:
+    """Returns a row of figures for each network."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = exported(names, pathlib.Path(directory))
+        paths = [str(path) for pair in files.values() for path in pair.values()]
+        timed = export.benchmark(*paths, batch_sizes=(1,), threads=(threads,), seconds=seconds)
+    milliseconds = {row.name: 1e3 * row.median_seconds for row in timed.rows}
+    sizes = {row.name: row.file_bytes for row in timed.rows}
+    rows = []
+    for name, pair in files.items():
+        counted, (top1, tag) = analysis.cost(name), accuracy(name)
+        rows.append(
+            {
+                "name": name,
+                "top1": top1,
+                "weights": tag,
+                "parameters": counted.trainable_parameters,
+                "macs": counted.macs,
+                "int8_bytes": sizes[str(pair["int8"])],
+                "int8_ms": milliseconds[str(pair["int8"])],
+                "float_ms": milliseconds[str(pair["float"])],
+            }
+        )
+    return sorted(rows, key=lambda row: row["int8_ms"])
+
+
+def front(rows: list[dict], cost: str) -> set[str]:
+    """Returns the networks than which none is both at least as accurate and at most as costly."""
+    names = set()
+    best = float("-inf")
+    for row in sorted(rows, key=lambda row: (row[cost], -row["top1"])):
+        if row["top1"] > best:
+            names.add(row["name"])
+            best = row["top1"]
+    return names
+
+
+def table(rows: list[dict]) -> str:
+    """Returns a Markdown table; figures on a Pareto front are bold."""
+    fronts = {cost: front(rows, cost) for cost in COSTS}
+    titles = " | ".join(title for title, _ in COSTS.values())
+    lines = [f"| network | top-1, % | {titles} |", "|---|---:" + "|---:" * len(COSTS) + "|"]
+    for row in rows:
+        cells = []
+        for cost, (_, printed) in COSTS.items():
+            text = printed(row[cost])
+            cells.append(f"**{text}**" if row["name"] in fronts[cost] else text)
+        figure = f"{row['top1']:.2f} ({row['weights']})"
+        lines.append(f"| `{row['name']}` | {figure} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(rows: list[dict], path: pathlib.Path) -> None:
+    """Draws accuracy against each cost with its Pareto front."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shown = ("parameters", "macs", "int8_bytes", "int8_ms")
+    figure, axes = pyplot.subplots(2, 2, figsize=(11, 9), sharey=True, constrained_layout=True)
+    for axis, cost in zip(axes.flat, shown, strict=True):
+        on_front = front(rows, cost)
+        line = sorted((row[cost], row["top1"]) for row in rows if row["name"] in on_front)
+        axis.plot(*zip(*line, strict=True), color="tab:orange", zorder=1)
+        for row in rows:
+            colour = "tab:orange" if row["name"] in on_front else "tab:gray"
+            axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
+            place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 8}
+            axis.annotate(row["name"], (row[cost], row["top1"]), **place)
+        axis.set_xlabel(
+            {"int8_ms": "int8 latency, ms", "int8_bytes": "int8 file, bytes"}.get(cost, cost)
+        )
+        axis.margins(x=0.12)
+        axis.grid(alpha=0.3)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("ImageNet top-1, %")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=SMALL)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--draw", action="store_true", help="from the kept figures")
+    arguments = parser.parse_args()
+    if arguments.draw:
+        rows = json.loads((RESULTS / "which_network.json").read_text())["rows"]
+    else:
+        rows = measured(arguments.names, arguments.seconds, arguments.threads)
+        keep(RESULTS, "which_network", threads=arguments.threads, rows=rows)
+    picture(rows, GUIDE / "which_network.png")
+    page = GUIDE / "networks.md"
+    text = page.read_text(encoding="utf-8")
+    start, stop = text.index(BEGIN) + len(BEGIN), text.index(END)
+    page.write_text(text[:start] + table(rows) + text[stop:], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
