@@ -128,8 +128,8 @@ class BottleneckBlock(ResidualUnit):
         inner = self.filters / self.expansion
         if inner != int(inner):
             raise ValueError(
-                f"`filters` of a bottleneck must be divisible by {self.expansion:g}. "
-                f"Received: filters={self.filters}"
+                "`filters` of a bottleneck must be divisible by `expansion`. "
+                f"Received: filters={self.filters}, expansion={self.expansion:g}"
             )
         group = int(inner) * self.base_width // 64
         if group == 0:
