@@ -452,6 +452,8 @@ def tiny_options(architecture) -> dict:
         options |= {"widths": (8, 8, 16, 16), "group_width": 4}
     if architecture.expansion != 4 or architecture.spatial == "multi_scale":
         options["widths"] = (16, 16, 32, 32)
+    if architecture.spatial == "split" and architecture.cardinality > 1:
+        options["widths"] = (32,) * stages
     if isinstance(architecture.final_layer, int):
         options["final_layer"] = 16
     return options
