@@ -120,7 +120,7 @@ LAYERS = [
             {**UNIT_OPTIONS, "filters": 16, "cardinality": 4, "base_width": 32},
             {"strided_conv": "conv1", "filters": 16, "cardinality": 1, "first_reduction": 2},
             {"expansion": 1, "group_width": 4, "cardinality": 1},
-            {"spatial": "multi_scale", "branches": 4},
+            {"spatial": "multi_scale", "branches": 4, "shake_drop": True},
         ),
     ),
     *(
@@ -269,6 +269,7 @@ LAYERS = [
             {**UNIT_OPTIONS, "kernel_sizes": (5, 3, 3)},
             MORE_UNIT_OPTIONS,
             {"spatial": "selective", "branches": 3, "se_ratio": 0.5},
+            {"shake_drop": True, "activation_order": "pyramid", "shortcut": "pooled_pad"},
         ),
     ),
     LayerCase(
@@ -276,6 +277,12 @@ LAYERS = [
         {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
         (2, 5, 6, 4),
         variant="pre",
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 6, "strides": 2, "activation_order": "pyramid", "shortcut": "pooled_pad"},
+        (2, 5, 6, 4),
+        variant="pyramid",
     ),
     LayerCase(
         "ResidualBlock",
@@ -341,6 +348,14 @@ LAYERS = [
             {"strides": 1, "dilation_rate": 2, "divisor": 2, "blur_pool": "average"},
             {"ratio": 0.25},
         ),
+    ),
+    LayerCase(
+        "ShakeDrop",
+        {"rate": 0.5},
+        (4, 3, 3, 2),
+        settings=({"rate": 0.25, "seed": 3},),
+        random=True,
+        spatial=False,
     ),
     LayerCase(
         "Shortcut",
@@ -435,6 +450,10 @@ _SHAPES = {"ResNet1D": (20, 2)}
 
 def tiny_options(architecture) -> dict:
     """Returns options that make a network tiny and keep what sets it apart."""
+    if getattr(architecture, "activation_order", None) == "pyramid":
+        widths = (4, 5, 6, 7, 8, 9)
+        strides = (1, 1, 2, 1, 2, 1)
+        return {"depths": (1,) * 6, "widths": widths, "stem_width": 4, "stage_strides": strides}
     stages = len(architecture.depths)
     if isinstance(architecture, DenseNetArchitecture):
         depths = (2, 2, *(1,) * (stages - 2))

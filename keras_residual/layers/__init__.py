@@ -21,7 +21,7 @@ from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stem import Stem
-from keras_residual.layers.stochastic_depth import StochasticDepth
+from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
 
 __all__ = [
     "ICNR",
@@ -42,6 +42,7 @@ __all__ = [
     "ResidualLSTM",
     "ResidualStage",
     "SelectiveKernel",
+    "ShakeDrop",
     "Shortcut",
     "SplitAttention",
     "SqueezeExcite",

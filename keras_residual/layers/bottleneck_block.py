@@ -32,8 +32,9 @@ class BottleneckBlock(ResidualUnit):
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
         first_dilation_rate: Dilation of a 3×3 convolution that would take the strides, where it
             differs. Defaults to `None`.
-        activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
-            after the sum, as networks for super-resolution have it. Defaults to `"post"`.
+        activation_order: `"post"` (v1), `"pre"` (v2) `"inner"`: as `"post"`, but with nothing
+            after the sum, as networks for super-resolution have it; or `"pyramid"`: the same with
+            a normalization in front of F (PyramidNet). Defaults to `"post"`.
         shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
             `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
@@ -61,6 +62,8 @@ class BottleneckBlock(ResidualUnit):
             `se_divisor` are then those of its selection); `"split"`, a `SplitAttention`; or
             `"multi_scale"`, a `MultiScaleConvolution`. Defaults to `"plain"`.
         branches: Positive integer, branches of that layer. Defaults to `2`.
+        shake_drop: Whether drop path scales F by random numbers instead, see `ShakeDrop`. Defaults
+            to `False`.
         normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
             `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation or `"prelu"`. Defaults to `"relu"`.

@@ -22,8 +22,9 @@ class ResidualBlock(ResidualUnit):
             strides). Defaults to `1`.
         first_dilation_rate: Dilation of the first convolution where it differs: in the place of
             strides it sees the denser grid, what follows the sparser one. Defaults to `None`.
-        activation_order: `"post"` (v1), `"pre"` (v2) or `"inner"`: as `"post"`, but with nothing
-            after the sum, as networks for super-resolution have it. Defaults to `"post"`.
+        activation_order: `"post"` (v1), `"pre"` (v2) `"inner"`: as `"post"`, but with nothing
+            after the sum, as networks for super-resolution have it; or `"pyramid"`: the same with
+            a normalization in front of F (PyramidNet). Defaults to `"post"`.
         shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
             `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
@@ -50,6 +51,8 @@ class ResidualBlock(ResidualUnit):
             `"selective_split"`, the same with its input split over the branches; `se_ratio` and
             `se_divisor` are then those of its selection. Defaults to `"plain"`.
         branches: Positive integer, branches of that layer. Defaults to `2`.
+        shake_drop: Whether drop path scales F by random numbers instead, see `ShakeDrop`. Defaults
+            to `False`.
         normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
             `ConvNorm`. Defaults to `"batch"`.
         activation: Keras activation or `"prelu"`. Defaults to `"relu"`.

@@ -20,9 +20,9 @@ from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.shortcut import KINDS, Shortcut
-from keras_residual.layers.stochastic_depth import StochasticDepth
+from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
 
-ORDERS = ("post", "pre", "inner")
+ORDERS = ("post", "pre", "inner", "pyramid")
 
 
 class ResidualUnit(BlockLayer):
@@ -52,9 +52,11 @@ class ResidualUnit(BlockLayer):
         attention: str = "squeeze_excite",
         spatial: str = "plain",
         branches: int = 2,
+        shake_drop: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.shake_drop = _checks.boolean("shake_drop", shake_drop)
         self.attention = _checks.choice("attention", attention, ATTENTIONS)
         self.spatial = _checks.choice("spatial", spatial, tuple(SPATIAL))
         # `branches` is a method.
@@ -116,7 +118,9 @@ class ResidualUnit(BlockLayer):
 
     def _make_sublayers(self):
         """Makes the sublayers; a subclass calls it when its own arguments are set."""
-        self.norm1 = self._make_norm("norm1") if self.preactivated else None
+        self.norm1 = None
+        if self.activation_order in ("pre", "pyramid"):
+            self.norm1 = self._make_norm("norm1", self.activation if self.preactivated else None)
         specifications = self.convolutions()
         last = len(specifications) - 1
         self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
@@ -128,15 +132,14 @@ class ResidualUnit(BlockLayer):
         elif self._squeezes and self.attention == "squeeze_excite":
             self.squeeze_excite = make_squeeze_excite(self)
         if self._squeezes_inside and self.preactivated:
-            self.inner_norm = self._make_norm("inner_norm")
+            self.inner_norm = self._make_norm("inner_norm", self.activation)
         self.dropout = None
         if self.dropout_rate:
             self.dropout = keras.layers.Dropout(
                 self.dropout_rate, dtype=self.dtype_policy, name="dropout"
             )
-        self.drop_path = StochasticDepth(
-            self.drop_path_rate, dtype=self.dtype_policy, name="drop_path"
-        )
+        drop_path = ShakeDrop if self.shake_drop else StochasticDepth
+        self.drop_path = drop_path(self.drop_path_rate, dtype=self.dtype_policy, name="drop_path")
         self.shortcut = self._make_shortcut()
         self.prelu = None
         if self.activation_order == "post":
@@ -150,10 +153,10 @@ class ResidualUnit(BlockLayer):
     def _squeezes_inside(self):
         return self._squeezes and self.attention == "inner_squeeze_excite"
 
-    def _make_norm(self, name):
+    def _make_norm(self, name, activation):
         return NormActivation(
             self.normalization,
-            self.activation,
+            activation,
             self.norm_momentum,
             self.norm_epsilon,
             name=name,
@@ -213,8 +216,9 @@ class ResidualUnit(BlockLayer):
     def branches(self, inputs, training=None, drop_path_rate=None) -> tuple:
         """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
         x = shortcut = inputs
-        if self.preactivated:
+        if self.norm1 is not None:
             x = self.norm1(inputs, training=training)
+        if self.preactivated:
             projected = self.shortcut.conv is not None
             shortcut = x if projected or self.share_preactivation else inputs
         for name in self._convs:
@@ -271,4 +275,5 @@ class ResidualUnit(BlockLayer):
             "attention": self.attention,
             "spatial": self.spatial,
             "branches": self.branch_count,
+            "shake_drop": self.shake_drop,
         }

@@ -8,7 +8,8 @@ from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 
-KINDS = ("projection", "strided", "conv3", "pad", "pooled", "identity", "none")
+KINDS = ("projection", "strided", "conv3", "pad", "pooled_pad", "pooled", "identity", "none")
+_PADDED = ("pad", "pooled_pad")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -20,6 +21,8 @@ class Shortcut(BlockLayer):
     - `"conv3"`: a 3×3 convolution in its place where there are strides (SENet-154).
     - `"pad"`: every `strides`-th position, new channels filled with zeros on both sides of the old
       ones (option A; no parameters).
+    - `"pooled_pad"`: the mean of 2×2 positions, new channels filled with zeros behind the old ones
+      (PyramidNet; no parameters).
     - `"pooled"`: average pooling over 2×2, the border left out, then a 1×1 convolution (ResNet-D).
     - `"identity"`: nothing where shapes differ, as `"none"` (RegNetZ).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
@@ -81,9 +84,9 @@ class Shortcut(BlockLayer):
         self.filters = _checks.integer("filters", filters)
         self.strides = _checks.integer("strides", strides)
         self.kind = _checks.choice("kind", kind, KINDS)
-        if self.kind == "pooled" and self.strides > 2:
+        if self.kind in ("pooled", "pooled_pad") and self.strides > 2:
             raise ValueError(
-                '`strides` of a "pooled" shortcut must be 1 or 2. '
+                f'`strides` of a "{self.kind}" shortcut must be 1 or 2. '
                 f"Received: strides={self.strides}, kind={self.kind!r}"
             )
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
@@ -106,9 +109,9 @@ class Shortcut(BlockLayer):
         output_shape = self.shape_with(
             input_shape, spatial=self.strided(input_shape, self.strides), channels=self.filters
         )
-        if self.kind == "pad" and channels > self.filters:
+        if self.kind in _PADDED and channels > self.filters:
             raise ValueError(
-                '`shortcut="pad"` can only add channels. '
+                f'`shortcut="{self.kind}"` can only add channels. '
                 f"Received: filters={self.filters} for an input with {channels} channels"
             )
         if self.is_absent(input_shape) or self.is_identity(input_shape):
@@ -116,7 +119,7 @@ class Shortcut(BlockLayer):
         if self.strides == 1 and channels == self.filters:
             self.norm = self.norm or self.make_norm(channels)
             return chain([self.norm], input_shape)
-        if self.kind == "pad":
+        if self.kind in _PADDED:
             return [], output_shape
         return self._plan_projection(input_shape, output_shape)
 
@@ -155,6 +158,8 @@ class Shortcut(BlockLayer):
             return _normalization.apply(self.norm, inputs, training)
         if self.is_identity(tuple(inputs.shape)):
             return inputs
+        if self.kind == "pooled_pad":
+            return self._pad(self._average(inputs) if self.strides > 1 else inputs)
         return self._pad(self._subsample(inputs))
 
     def _sizes(self, inputs):
@@ -183,7 +188,8 @@ class Shortcut(BlockLayer):
         if missing == 0:
             return inputs
         padding = [(0, 0)] * len(inputs.shape)
-        padding[self.channel_axis] = (missing // 2, missing - missing // 2)
+        before = missing // 2 if self.kind == "pad" else 0
+        padding[self.channel_axis] = (before, missing - before)
         return ops.pad(inputs, padding)
 
     def get_config(self):

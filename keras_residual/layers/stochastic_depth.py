@@ -52,3 +52,45 @@ class StochasticDepth(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ShakeDrop(StochasticDepth):
+    """Scales its input by random numbers, others forward than backward, while training.
+
+    Forward x · (b + α - b·α) and backward b + β - b·β, where b is 1 with probability `1 - rate`,
+    and α is drawn from [-1, 1] and β from [0, 1], all for each sample; at inference x · (1 - rate),
+    the expectation.
+
+    Args:
+        rate: Probability that the input is scaled by α, in `[0, 1)`.
+        seed: Optional integer.
+
+    Call arguments:
+        inputs: `(batch, ...)`, floating point.
+        training: Whether to draw.
+        rate: Optional scalar that takes the place of the layer's rate in this call.
+
+    Returns:
+        Same shape as the inputs.
+
+    Raises:
+        ValueError: If `rate` is not in `[0, 1)`.
+
+    Reference:
+        - [Yamada et al., 2019](https://arxiv.org/abs/1802.02375), their level "image"
+    """
+
+    def call(self, inputs, training=None, rate=None):
+        if rate is None and self.rate == 0.0:
+            return inputs
+        keep = 1.0 - ops.cast(self.rate if rate is None else rate, "float32")
+        if not training:
+            return inputs * ops.cast(keep, inputs.dtype)
+        shape = (ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1)
+        drawn = keras.random.uniform((3, *shape), dtype="float32", seed=self.seed_generator)
+        kept = ops.cast(drawn[0] < keep, "float32")
+        forward = ops.cast(kept + (1.0 - kept) * (2.0 * drawn[1] - 1.0), inputs.dtype)
+        backward = ops.cast(kept + (1.0 - kept) * drawn[2], inputs.dtype)
+        # The value of the first product with the gradient of the second.
+        return inputs * backward + ops.stop_gradient(inputs * (forward - backward))

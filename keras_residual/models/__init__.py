@@ -8,6 +8,7 @@ from keras_residual.models import (  # noqa: F401
     branched,
     densenet,
     gnmt,
+    pyramidnet,
     regnet,
     residual_rnn,
     resnet,

@@ -68,10 +68,11 @@ def ResNet(
             `"blur"`, `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
-        activation_order: `"post"` (v1, v1.5), `"pre"` (v2) or `"inner"`: as `"post"` without the
-            activations after the sums. Defaults to `"post"`.
-        shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled"`, `"identity"` or
-            `"none"`, see `layers.Shortcut`. Defaults to `"projection"`.
+        activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: as `"post"` without the
+            activations after the sums, or `"pyramid"`: the same with a normalization in front of
+            each block and of the head (PyramidNet). Defaults to `"post"`.
+        shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled_pad"`, `"pooled"`,
+            `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to `"projection"`.
         strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
         strided_block: `"first"` or `"last"` block of a stage takes the strides. With `"last"` (the
             v2 networks of keras.applications) the strides default to 2, …, 2, 1, the shortcut of
@@ -96,6 +97,7 @@ def ResNet(
         se_ratio: Inner width of squeeze-and-excitation as a fraction of the channels; `0` for none.
         se_divisor: The inner width is rounded to a multiple of it.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
+        shake_drop: Whether drop path scales by random numbers instead, see `layers.ShakeDrop`.
         dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
         blur_pool: Whether max pooling, strided convolutions behind the stem's and projections
             downsample by a blur; all shortcuts but `"projection"` stay what they are. `"average"`,

@@ -49,6 +49,12 @@ REQUIREMENTS = (
         ("activation_order", "normalization", "shortcut"),
         _normalizes_identity,
     ),
+    Requirement(
+        "shake_drop",
+        "`drop_path_rate`",
+        ("drop_path_rate",),
+        lambda options, _: options.drop_path_rate > 0,
+    ),
     Requirement("strided_conv", "strides in a stage", ("depths", "stage_strides"), _strided),
     Requirement("strided_block", "strides in a stage", ("depths", "stage_strides"), _strided),
     Requirement(
@@ -74,6 +80,7 @@ BLOCK_OPTIONS = (
     "attention",
     "spatial",
     "branches",
+    "shake_drop",
 )
 OF_BOTTLENECKS = {
     "cardinality": 1,
@@ -112,6 +119,7 @@ class ResNetArchitecture(ImageArchitecture):
     se_ratio: float = 0.0
     se_divisor: int = 1
     drop_path_rate: float = 0.0
+    shake_drop: bool = False
     stage_strides: tuple[int, ...] | None = None
     zero_init_residual: bool = False
     conv_bias: bool = False
@@ -131,7 +139,9 @@ class ResNetArchitecture(ImageArchitecture):
         self._check()
         shared = self.layer_options(dtype, data_format)
         preactivated = self.activation_order == "pre"
-        stem = self.make_stem(preactivated, shared, conv_bias=self.conv_bias)
+        # The first unit of a pyramid begins with a normalization of its own.
+        stem_options = {**shared, "activation": None} if self._pyramid else shared
+        stem = self.make_stem(preactivated, stem_options, conv_bias=self.conv_bias)
         layers, features = [stem], {}
         strides, dilation = stem.total_strides, 1
         limit = self.largest_stride(strides, self.stage_strides_or_default())
@@ -148,13 +158,17 @@ class ResNetArchitecture(ImageArchitecture):
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
         return Body(layers, features, strides)
 
+    @property
+    def _pyramid(self):
+        return self.activation_order == "pyramid"
+
     def _final_layer(self, dtype, data_format, shared):
         """Returns what stands between the last stage and the head, `None` for nothing."""
         if self.final_layer == "activation":
             activation = checked_activation(self.activation)
             return keras.layers.Activation(activation, dtype=dtype, name="final_activation")
         if self.final_layer == "norm":
-            if self.activation_order != "pre":
+            if self.activation_order != "pre" and not self._pyramid:
                 return None
             return NormActivation(name="final_norm", **self.norm_options(dtype, data_format))
         if isinstance(self.final_layer, str):

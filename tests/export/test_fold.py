@@ -56,6 +56,7 @@ def test_every_family_folds(case):
         {"normalize_identity": True, "data_format": "channels_first", "input_shape": (3, 16, 16)},
         {"strided_block": "last", "activation_order": "pre", "conv_bias": True},
         {"drop_path_rate": 0.2, "dropout_rate": 0.3, "rematerialize": True},
+        {"drop_path_rate": 0.4, "shake_drop": True, "activation_order": "pyramid"},
         {"space_to_depth": True, "norm_epsilon": 0.01},
         {"features": True},
         {"weight_standardization": True, "block": "bottleneck", "attention": "eca"},

@@ -4,10 +4,16 @@ import keras
 import numpy as np
 import pytest
 from layers import reference
-from support import ramp, run, set_sequential_weights, to_numpy
+from support import gradients, ramp, run, set_sequential_weights, to_numpy
 
 from keras_residual import layers
-from keras_residual.layers import NormActivation, ResidualBlock, SqueezeExcite, StochasticDepth
+from keras_residual.layers import (
+    NormActivation,
+    ResidualBlock,
+    ShakeDrop,
+    SqueezeExcite,
+    StochasticDepth,
+)
 
 
 def test_stochastic_depth_drops_whole_samples_and_keeps_the_expectation():
@@ -31,6 +37,25 @@ def test_stochastic_depth_repeats_its_seed():
     first, again, other = (run(StochasticDepth(0.5, seed), x, training=True) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_shake_drop_scales_forward_otherwise_than_backward():
+    """Yamada et al. 2019: b + α - b·α forward, b + β - b·β backward, one draw a sample."""
+    x = 1 + np.abs(ramp(4000, 2, 2))
+    outputs, found = gradients(ShakeDrop(0.5, seed=1), x)
+    factors = (outputs / x).reshape(4000, -1)
+    np.testing.assert_allclose(factors.min(1), factors.max(1), atol=1e-5)
+    forward = factors[:, 0]
+    backward = (found["inputs"] / ramp(*x.shape, offset=0.3)).reshape(4000, -1)[:, 0]
+    kept = np.isclose(forward, 1, atol=1e-5)
+    assert abs(kept.mean() - 0.5) < 0.03  # four standard deviations
+    np.testing.assert_allclose(backward[kept], 1, atol=1e-4)
+    alpha, beta = forward[~kept], backward[~kept]
+    assert -1.001 < alpha.min() < -0.9 and 0.9 < alpha.max() < 1.001
+    assert -0.001 < beta.min() < 0.1 and 0.9 < beta.max() < 1.001
+    assert abs(np.corrcoef(alpha, beta)[0, 1]) < 0.1
+    np.testing.assert_allclose(run(ShakeDrop(0.5), x), 0.5 * x, rtol=1e-6)
+    np.testing.assert_array_equal(run(ShakeDrop(0.0), x, training=True), x)
 
 
 @pytest.mark.parametrize("sizes", [(6,), (6, 5), (3, 4, 5)], ids=str)

@@ -87,6 +87,31 @@ def small(depth, factor=1, *, first=16, preactivated=False, widths=(16, 32, 64),
     )
 
 
+def pyramid(depth, growth, bottleneck=False):
+    """Han et al. 2017: every block is wider; shortcuts are padded; units begin and end in norms."""
+    blocks = (depth - 2) // (9 if bottleneck else 6)
+    tally = Tally(32)
+    tally.conv_norm(3, 16, 3)
+    inputs, width = 16, 16.0
+    for block in range(3 * blocks):
+        width += growth / (3 * blocks)
+        inner = round(width)
+        outputs = 4 * inner if bottleneck else inner
+        stride = 2 if block in (blocks, 2 * blocks) else 1
+        tally.norm(inputs)
+        if bottleneck:
+            tally.conv_norm(inputs, inner, 1)
+            tally.conv_norm(inner, inner, 3, stride)
+            tally.conv_norm(inner, outputs, 1)
+        else:
+            tally.conv_norm(inputs, inner, 3, stride)
+            tally.conv_norm(inner, outputs, 3)
+        inputs = outputs
+    tally.norm(inputs)
+    tally.dense(inputs, 10)
+    return tally.counts()
+
+
 def densely_connected(size, first, depths, growth, classes, *, small_stem=False):
     """DenseNet-BC: 1×1 convolutions of 4 growth rates, transitions that halve the channels."""
     tally = Tally(size)
@@ -247,6 +272,12 @@ NETWORKS = {
     "DenseNetBC100_12": lambda: densely_connected(32, 24, (16,) * 3, 12, 10, small_stem=True),
     "DenseNetBC190_40": lambda: densely_connected(32, 80, (31,) * 3, 40, 10, small_stem=True),
     "ResNet1D": time_series,
+    "PyramidNet110_48": lambda: pyramid(110, 48),
+    "PyramidNet110_84": lambda: pyramid(110, 84),
+    "PyramidNet110_270": lambda: pyramid(110, 270),
+    "PyramidNet164_270": lambda: pyramid(164, 270, bottleneck=True),
+    "PyramidNet200_240": lambda: pyramid(200, 240, bottleneck=True),
+    "PyramidNet272_200": lambda: pyramid(272, 200, bottleneck=True),
     "VDSR": interpolated,
     "SRResNet": lambda: shuffled(16, 64, normalized=True),
     "EDSR": lambda: shuffled(16, 64),

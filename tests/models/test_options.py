@@ -67,8 +67,10 @@ OPTIONS = {
         **SHARED,
         "block": [("basic", {})],
         "widths": [((8, 4), {})],
-        "activation_order": [("pre", {})],
-        "shortcut": [(kind, {}) for kind in ("pad", "pooled", "none", "conv3", "identity")]
+        "activation_order": [("pre", {}), ("pyramid", {})],
+        "shortcut": [
+            (kind, {}) for kind in ("pad", "pooled_pad", "pooled", "none", "conv3", "identity")
+        ]
         + [("strided", {"blur_pool": True})],
         "strided_conv": [("conv1", {})],
         "strided_block": [("last", {}), ("last", PRE)],
@@ -97,6 +99,7 @@ OPTIONS = {
         "se_ratio": [(0.25, {}), (0.25, PRE)],
         "se_divisor": [(3, {"se_ratio": 0.25})],
         "drop_path_rate": [(0.5, {})],
+        "shake_drop": [(True, {"drop_path_rate": 0.5})],
         "stage_strides": [((1, 3), {})],
         "zero_init_residual": [(True, {}), (True, PRE)],
         "conv_bias": [(True, PRE)],
@@ -234,6 +237,7 @@ WRONG = {
         "se_ratio": (-0.5, 1.5, "half", None),
         "se_divisor": POSITIVE,
         "drop_path_rate": RATE,
+        "shake_drop": FLAG,
         "stage_strides": (2, "22", (), (1,), (1, 0)),
         "zero_init_residual": FLAG,
         "conv_bias": FLAG,

@@ -25,7 +25,7 @@ _TRAINING_ONLY = {
 def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
     """Returns the configuration of a layer's copy."""
     config = layer.get_config()
-    changes = {key: value for key, value in _TRAINING_ONLY.items() if key in config}
+    changes = _training_only(config)
     config |= changes if folded else {}
     if isinstance(layer, ResidualStage):
         if unrolled:
@@ -39,8 +39,19 @@ def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
     return _folded(config) if folded else config
 
 
+def _training_only(config) -> dict:
+    # The rates of ShakeDrop scale at inference too.
+    block = config.get("block") or config
+    kept = (
+        ("drop_path_rate", "drop_path_rates")
+        if block.get("config", block).get("shake_drop")
+        else ()
+    )
+    return {k: value for k, value in _TRAINING_ONLY.items() if k in config and k not in kept}
+
+
 def _folded(config):
-    changes = {key: value for key, value in _TRAINING_ONLY.items() if key in config}
+    changes = _training_only(config)
     if config.get("normalization") == "batch":
         changes["normalization"] = "folded"
     if config.get("weight_standardization"):
