@@ -19,6 +19,9 @@ import keras
 import numpy as np
 from _kept import RESULTS, keep
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import tables
+
 import keras_residual
 from keras_residual import analysis, export
 from keras_residual.weights import list_sources
@@ -40,7 +43,6 @@ SMALL = (
 )
 SIZE = 224
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide"
-BEGIN, END = "<!-- which -->\n", "<!-- /which -->"
 # What less of is better, and how it is printed.
 COSTS = {
     "parameters": ("parameters", lambda value: f"{value / 1e6:.1f} M"),
@@ -175,10 +177,7 @@ def main() -> None:
         rows = measured(arguments.names, arguments.seconds, arguments.threads)
         keep(RESULTS, "which_network", threads=arguments.threads, rows=rows)
     picture(rows, GUIDE / "which_network.png")
-    page = GUIDE / "networks.md"
-    text = page.read_text(encoding="utf-8")
-    start, stop = text.index(BEGIN) + len(BEGIN), text.index(END)
-    page.write_text(text[:start] + table(rows) + text[stop:], encoding="utf-8")
+    tables.write(GUIDE / "networks.md", "which", table(rows))
 
 
 if __name__ == "__main__":

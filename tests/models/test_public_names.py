@@ -72,9 +72,8 @@ def instructions():
 
 
 def test_a_network_added_by_the_guide_is_there(tmp_path):
-    for name in ("keras_residual", "tests"):
+    for name in ("keras_residual", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "README.md", tmp_path)
     for path, table, line in instructions():
         text = (tmp_path / path).read_text(encoding="utf-8")
         start = re.search(rf"^{table} = [({{]\n", text, re.M).end()
@@ -91,7 +90,7 @@ def test_a_network_added_by_the_guide_is_there(tmp_path):
         "keras_residual/__init__.pyi",
         "keras_residual/models/__init__.pyi",
         "keras_residual/cli/models.json",
-        "README.md",
+        "docs/models.md",
     ):
         assert "ResNet62" in (tmp_path / path).read_text(encoding="utf-8"), path
     counts = (tmp_path / "tests/models/golden_counts.csv").read_text(encoding="utf-8")
