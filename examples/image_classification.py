@@ -13,7 +13,7 @@ Half a minute on 2 cores. After each epoch's accuracy it prints:
 """
 
 import argparse
-import math
+import dataclasses
 
 import keras
 
@@ -25,23 +25,14 @@ def train(model="ResNet20", dataset="digits", epochs=20, batch_size=64, seed=0, 
     """Returns the trained network, the dataset and the history."""
     keras.utils.set_random_seed(seed)
     images = data.load(dataset)
-    network = keras_residual.get_model(
-        model, input_shape=images.image_shape, classes=images.num_classes
-    )
-
-    def batches(epoch):
-        return data.pipeline(
-            images.train, batch_size=batch_size, training=True, seed=seed, epoch=epoch, repeat=True
-        )
-
+    network = keras_residual.model_for(model, images)
     history = training.fit(
         network,
-        (batches, data.pipeline(images.test)),
-        "quick",
+        images,
+        dataclasses.replace(training.recipes["quick"], batch_size=batch_size),
         output or f"runs/image_classification-{model}",
         epochs=epochs,
-        settings={"dataset": dataset, "seed": seed},
-        steps_per_epoch=math.ceil(len(images.train) / batch_size),
+        seed=seed,
     )
     return network, images, history
 

@@ -26,7 +26,7 @@ import re
 import keras
 import numpy as np
 
-from keras_residual import ResidualLSTMTagger
+from keras_residual import ResidualLSTMTagger, training
 
 STACKS = {"2 plain": (2, False), "8 plain": (8, False), "8 residual": (8, True)}
 PARTS = re.compile(r"^penn\['(\w+)'\] = \"\"\"(.*?)\"\"\"", re.DOTALL | re.MULTILINE)
@@ -70,6 +70,7 @@ def perplexity(train, valid, vocabulary, num_layers, residual, epochs, units, se
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3, clipnorm=1.0), loss)
+    training.build(model, train[0][:1], train[1][:1])
     history = model.fit(*train, validation_data=valid, batch_size=64, epochs=epochs, verbose=0)
     return np.exp(history.history["val_loss"]).tolist()
 

@@ -27,7 +27,7 @@ import importlib.metadata
 import keras
 import numpy as np
 
-from keras_residual import ResidualLSTMTagger
+from keras_residual import ResidualLSTMTagger, training
 
 FILES = ("data/web.conllu", "data/wiki.conllu")
 
@@ -87,6 +87,7 @@ def train(tokens, labels, vocabulary, classes, num_layers, residual, epochs, uni
         # Weighted metrics leave masked words out.
         weighted_metrics=["accuracy"],
     )
+    training.build(model, tokens[:1], labels[:1])
     border = len(tokens) * 9 // 10
     history = model.fit(
         tokens[:border],

@@ -13,6 +13,7 @@ import argparse
 import keras
 
 import keras_residual
+from keras_residual import training
 
 
 class PrintLoss(keras.callbacks.Callback):
@@ -43,6 +44,7 @@ def train(steps=200, batch_size=32, model="ResNet1001V2", **options):
         0.01, steps, warmup_target=0.1, warmup_steps=steps // 10
     )
     network.compile(keras.optimizers.SGD(schedule, momentum=0.9), "sparse_categorical_crossentropy")
+    training.build(network, *next(iter(batches)))
     log = PrintLoss()
     network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[log])
     return log.losses

@@ -30,7 +30,7 @@ import re
 import keras
 import numpy as np
 
-from keras_residual import GNMT
+from keras_residual import GNMT, training
 
 STACKS = {"2 plain": (2, False), "8 plain": (8, False), "8 residual": (8, True)}
 # Format directives, markup and lines of several sentences have rules of their own.
@@ -87,6 +87,7 @@ def train(data, held_out, vocabulary, num_layers, residual, units, epochs, seed=
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3, clipnorm=1.0), loss)
+    training.build(model, *keras.tree.map_structure(lambda part: part[:1], tuple(data)))
     history = model.fit(*data, validation_data=held_out, batch_size=64, epochs=epochs, verbose=0)
     return model, np.exp(history.history["val_loss"]).tolist()
 

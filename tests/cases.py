@@ -512,7 +512,14 @@ SEQUENCE_MODELS = (
 )
 # From images to larger images.
 SUPER_RESOLUTION_MODELS = ("EDSR", "EDSRLarge", "SRResNet", "VDSR")
-FUNCTIONS = ("get_model", "list_models", *SEQUENCE_MODELS, *SUPER_RESOLUTION_MODELS)
+FUNCTIONS = (
+    "get_model",
+    "list_models",
+    "model_for",
+    "pretrained_classifier",
+    *SEQUENCE_MODELS,
+    *SUPER_RESOLUTION_MODELS,
+)
 _TINY_LSTM = {"classes": 3, "units": 4, "num_layers": 3}
 _TINY_IMAGES = {"scale": 2, "filters": 4, "input_shape": (6, 6, 3)}
 # Tiny members of the models that are not called as those of `MODELS`.

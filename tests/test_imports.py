@@ -17,12 +17,14 @@ USERS = [
     *(Path(__file__).parents[1] / "examples").glob("*.py"),
 ]
 UPPER = {"models", "layers"}
-# What each room may import of the others; `models` loads weights lazily, inside a factory.
+# What each room may import of the others; `models` loads weights lazily, inside a
+# factory, and what `model_for` asks of a dataset.
 ALLOWED = {
     "layers": set(),
     "_checks": set(),
     "_files": set(),
     "_description": set(),
+    "_locks": set(),
     "_randomness": set(),
     "models": {"layers"},
     **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
@@ -31,10 +33,10 @@ ALLOWED = {
     # A search runs the whole line, from data to files.
     "tuning": UPPER | {"analysis", "data", "export", "training"},
 }
-LAZY = {"models": {"weights"}}
-# Open to every room, and built on the standard library and NumPy alone.
-COMMON = {"_checks", "_description", "_files", "_randomness"}
-LIGHT = {*sys.stdlib_module_names, "numpy"}
+LAZY = {"models": {"data", "weights"}}
+# Open to every room, and built on the standard library, NumPy and filelock alone.
+COMMON = {"_checks", "_description", "_files", "_locks", "_randomness"}
+LIGHT = {*sys.stdlib_module_names, "filelock", "numpy"}
 OPTIONAL = {
     "tensorflow_datasets",
     "keras_tuner",

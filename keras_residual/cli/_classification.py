@@ -99,7 +99,7 @@ def _network_and_recipe(options):
     """Returns the network's name and options, and the recipe's name and the recipe."""
     name, changed, recipe_name = options.model, {}, options.recipe
     recipe_name = recipe_name or ("fine_tune" if options.weights else "quick")
-    recipe = _recipes.find(recipe_name)
+    recipe = training.find_recipe(recipe_name)
     if name.endswith(".json"):
         winner = _winner.read(Path(name))
         if options.recipe is None:
@@ -170,8 +170,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         "next": [command(*words) for words in following],
     }
     _results.write(output / "result.json", result)
-    files = ", ".join(["result.json", *pictures, "log.csv", "checkpoint.keras"])
-    _say(f"{output / 'model.keras'}; beside it {files}")
+    _say(_results.files_in(output, pictures))
     _say(f"{human_minutes(time.perf_counter() - started)} in all")
     if export:
         _export(planned)

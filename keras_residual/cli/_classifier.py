@@ -1,6 +1,5 @@
 """From a dataset and a model's name to what `training.fit` takes."""
 
-import math
 from dataclasses import dataclass
 
 import keras
@@ -25,31 +24,6 @@ class Batches:
 
     data: tuple
     steps_per_epoch: int
-
-
-def batches(
-    dataset: data.Dataset,
-    batch_size: int,
-    augmentation: str,
-    seed: int,
-    image_size: tuple[int, int] | None,
-) -> Batches:
-    """Returns training batches, keyed by seed and epoch, and those of the held-out images."""
-
-    def train(epoch):
-        return data.pipeline(
-            dataset.train,
-            batch_size=batch_size,
-            training=True,
-            augmentation=augmentation,
-            image_size=image_size,
-            seed=seed,
-            epoch=epoch,
-            repeat=True,
-        )
-
-    held_out = held_out_batches(dataset, batch_size, image_size, augmentation)
-    return Batches((train, held_out), math.ceil(len(dataset.train) / batch_size))
 
 
 def held_out_batches(
@@ -105,15 +79,8 @@ def make_classifier(
         return keras_residual.models.pretrained_classifier(
             name, weights, dataset.num_classes, shape, scaling=scaling, dtype=dtype, **options
         )
-    images = keras.Input((*image_size, dataset.image_shape[-1]), name="image")
-    mean, std = data.channel_statistics(dataset.train)
-    standardized = keras.layers.Normalization(
-        mean=mean.tolist(), variance=(std**2).clip(1e-12).tolist(), name="standardize"
-    )(images)
     try:
-        return keras_residual.get_model(
-            name, input_tensor=standardized, classes=dataset.num_classes, dtype=dtype, **options
-        )
+        return keras_residual.model_for(name, dataset, image_size, dtype, **options)
     except ValueError as error:
         if "input_shape" in str(error) and max(image_size) < _SMALLEST_IMAGENET_SIZE:
             raise ValueError(

@@ -66,6 +66,11 @@ def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray
             f"The model takes inputs of {shape}; the images of {source.name} are "
             f"{source.image_shape}."
         )
+    if len(model.output_shape) != 2 or model.output_shape[-1] != source.num_classes:
+        raise ValueError(
+            f"The model puts out {tuple(model.output_shape[1:])}; {source.name} has "
+            f"{source.num_classes} classes."
+        )
     size = None if None in shape[:2] else shape[:2]
     batches = data.pipeline(source.test, batch_size=128, image_size=size).as_numpy_iterator()
     images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))

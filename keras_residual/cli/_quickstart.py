@@ -59,15 +59,10 @@ class Quickstart:
 
     def train(self, resume: bool) -> dict[str, list[float]]:
         """Trains the network with a progress bar and returns the history."""
+        batches = self.dataset.batches(seed=self.seed, **self.recipe.batch_options())
         return _session.run(
             self.model,
-            _classifier.batches(
-                self.dataset,
-                self.recipe.batch_size,
-                self.recipe.augmentation,
-                self.seed,
-                self.size,
-            ),
+            _classifier.Batches(batches, len(batches[0])),
             self.recipe,
             self.output,
             resume,

@@ -1,16 +1,9 @@
-"""A recipe by its name, and what the command line changes in it."""
+"""What the command line changes in a recipe."""
 
 import dataclasses
 import json
 
 from keras_residual import training
-
-
-def find(name: str) -> training.Recipe:
-    """Returns the recipe of that name."""
-    if name not in training.recipes:
-        raise ValueError(f"Unknown recipe: {name!r}. Accepted: {', '.join(training.recipes)}.")
-    return training.recipes[name]
 
 
 def changed(recipe: training.Recipe, changes: list[str]) -> training.Recipe:
@@ -29,4 +22,6 @@ def _value(text):
         value = json.loads(text)
     except json.JSONDecodeError:
         return text
+    except RecursionError as error:
+        raise ValueError("`--set` takes no value that is nested so deeply.") from error
     return tuple(value) if isinstance(value, list) else value

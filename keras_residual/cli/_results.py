@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,6 +14,13 @@ from keras_residual import _description
 from keras_residual._files import replacing, write_text
 
 _PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def files_in(output: Path, pictures: Sequence[str] = ()) -> str:
+    """Returns a line that names the files of a training that are there."""
+    names = ("model.keras", "result.json", *pictures, "log.csv", "checkpoint.keras")
+    there = [name for name in names if (output / name).exists()]
+    return f"{output}/ holds {', '.join(there)}"
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 import keras_residual
 from keras_residual import analysis, data, training
-from keras_residual.cli import _session
+from keras_residual.cli import _results, _session
 from keras_residual.cli._classifier import Batches
 from keras_residual.cli._terminal import console, print_next, quiet, refusing
 
@@ -83,8 +83,7 @@ def train(
         for name, bicubic, found in compared(network, held_out):
             line = f"{name}: bicubic {bicubic:.2f} dB, {network.name} {found:.2f} dB"
             console.print(line, markup=False, soft_wrap=True)
-    files = f"{output / 'model.keras'}, log.csv and checkpoint.keras beside it"
-    console.print(files, markup=False, soft_wrap=True)
+    console.print(_results.files_in(output), markup=False, soft_wrap=True)
     print_next("upscale", "PICTURE", "--model", output / "model.keras")
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import pathlib
 import shlex
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -16,6 +18,7 @@ REFUSED, INTERRUPTED = 2, 130
 # What `keras.utils.set_random_seed` takes.
 LARGEST_SEED = 2**32 - 1
 console = Console(highlight=False, emoji=False)
+_PACKAGE = pathlib.Path(__file__).parents[1]
 _errors = Console(stderr=True, highlight=False, emoji=False)
 
 
@@ -43,6 +46,8 @@ def refusing() -> Iterator[None]:
 def quiet(*expected: type[BaseException]) -> Iterator[None]:
     """Holds back what native libraries write to standard error, unless the block crashes.
 
+    Warnings of this package are shown, one line each.
+
     Args:
         *expected: Exceptions that are no crash, beside those of wrong arguments and interruptions.
     """
@@ -52,7 +57,8 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            with _own_warnings_shown(stderr):
+                yield
         except (ValueError, OSError, ImportError, KeyboardInterrupt, typer.Exit, *expected):
             raise
         except BaseException:
@@ -63,6 +69,24 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextlib.contextmanager
+def _own_warnings_shown(stderr: int) -> Iterator[None]:
+    """Prints this package's warnings to a file descriptor, or to where a bar has put stderr."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if not pathlib.Path(filename).is_relative_to(_PACKAGE):
+            return others(message, category, filename, lineno, file, line)
+        text = f"[bold yellow]Warning:[/] {escape(' '.join(str(message).split()))}"
+        if sys.stderr is not sys.__stderr__:
+            return _errors.print(text, soft_wrap=True)
+        with os.fdopen(os.dup(stderr), "w", encoding="utf-8") as terminal:
+            return Console(file=terminal, highlight=False, emoji=False).print(text, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def command(*words: object) -> str:

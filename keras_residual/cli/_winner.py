@@ -35,8 +35,10 @@ def read(path: Path) -> Winner:
         content = json.loads(path.read_text(encoding="utf-8"))
         options = {name: _tuples(value) for name, value in content["options"].items()}
         recipe = {name: _tuples(value) for name, value in content["recipe"].items()}
+        if not isinstance(content["model"], str):
+            raise TypeError("`model` must be a name")
         return Winner(content["model"], options, training.Recipe(**recipe))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is no best.json of `keras-residual tune` ({type(error).__name__}: {error})."
         ) from error

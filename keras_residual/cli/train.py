@@ -38,8 +38,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="quick, one_cycle, modern, he2015, ...; a wrong name lists all. "
-            "Default: quick, fine_tune with --weights, or that of best.json."
+            help="quick, one_cycle, modern, he2015, ...; a wrong name is answered by "
+            "the nearest. Default: quick, fine_tune with --weights, or that of best.json."
         ),
     ] = None,
     changes: Annotated[

@@ -6,9 +6,10 @@ from keras_residual.training.layerwise import LayerwiseAdamW, LayerwiseLamb, Lay
 from keras_residual.training.losses import Accuracy, CrossEntropy
 from keras_residual.training.objective import Objective, objective
 from keras_residual.training.recipe import Recipe
-from keras_residual.training.recipes import recipes
+from keras_residual.training.recipes import find_recipe, recipes
 from keras_residual.training.resume import finished_epochs
 from keras_residual.training.schedules import OneCycle, Steps
+from keras_residual.training.variables import build
 
 __all__ = [
     "Accuracy",
@@ -21,6 +22,8 @@ __all__ = [
     "OneCycle",
     "Recipe",
     "Steps",
+    "build",
+    "find_recipe",
     "finished_epochs",
     "fit",
     "objective",

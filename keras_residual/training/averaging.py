@@ -1,15 +1,23 @@
 """Averaged weights in evaluation, with statistics of normalizations that belong to them."""
 
 import itertools
+import math
 from collections.abc import Callable
 
 import keras
 import numpy as np
 
+from keras_residual.training.replicas import batch_normalizations, replicas_of
 from keras_residual.training.steps import compile_steps, makes_batches_in_step
 
-# With a momentum of 0.9, half a percent is left of what the statistics were before.
-_BATCHES = 50
+# A forward pass takes a third of a step: a quarter of the batches is a twelfth of an epoch.
+_SHARE = 4
+_FEWEST_EXAMPLES, _MOST_BATCHES = 256, 20
+# Where normalizations differ in momentum: with 0.9, half a percent is left of older statistics.
+_BATCHES_WITHOUT_CORRECTION = 50
+_STATISTICS = ("moving_mean", "moving_variance")
+# Batches up to this size together are kept, so that they are read and prepared once.
+_KEPT_BYTES = 2**28
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -17,18 +25,20 @@ class AveragedWeights(keras.callbacks.Callback):
 
     The moving statistics of batch normalization follow the weights of the last steps, not the
     average of many. So some training batches are run through the averaged model first, as in
-    stochastic weight averaging. Afterwards everything is as it was, bit for bit.
+    stochastic weight averaging: the statistics start at 0 and are corrected for that start, as Adam
+    corrects its averages. Afterwards everything is as it was, bit for bit.
 
     Args:
         train: The training batches given to `fit`.
+        steps: Number of batches in an epoch.
 
     Reference:
         - [Izmailov et al., 2018](https://arxiv.org/abs/1803.05407), section 3.1
     """
 
-    def __init__(self, train: object):
+    def __init__(self, train: object, steps: int):
         super().__init__()
-        self.train = train
+        self.train, self.steps = train, steps
         self._forward = None
 
     def put_in_place(self) -> None:
@@ -38,8 +48,8 @@ class AveragedWeights(keras.callbacks.Callback):
         self._before = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in variables]
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self._forward is None:
-            self._forward = _forward(self.model, self.train)
-        self._forward()
+            self._forward = _forward(self.model, self.train, self.steps)
+        _estimate_statistics(self.model, self._forward)
 
     def on_test_begin(self, logs=None):
         self.put_in_place()
@@ -49,18 +59,110 @@ class AveragedWeights(keras.callbacks.Callback):
             variable.assign(value)
 
 
-def _forward(model, train) -> Callable[[], None]:
-    """Returns what runs some training batches through the model, as training does."""
+def _estimate_statistics(model, forward: Callable[[int | None], int]) -> None:
+    """Runs batches through the model and leaves it with their statistics."""
+    momenta = {norm.momentum for norm in batch_normalizations(model)}
+    if not momenta:
+        return
+    if len(momenta) > 1:
+        forward(_BATCHES_WITHOUT_CORRECTION)
+        return
+    moving = [v for v in model.non_trainable_variables if v.path.endswith(_STATISTICS)]
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in moving]
+    for variable in moving:
+        variable.assign(keras.ops.zeros_like(variable))
+    count = forward(None)
+    weight = 1 - momenta.pop() ** count
+    for variable, value in zip(moving, before, strict=True):
+        moved = np.array(keras.ops.convert_to_numpy(variable))
+        # What is frozen has not moved, and neither has anything without a batch.
+        variable.assign(moved / weight if count and moved.any() else value)
+
+
+def _number_of_batches(size: int, steps: int) -> int:
+    """How many batches of a size matter, of an epoch of so many steps."""
+    enough = max(math.ceil(_FEWEST_EXAMPLES / size), steps // _SHARE)
+    return min(enough, _MOST_BATCHES, steps)
+
+
+def _forward(model, train, steps) -> Callable[[int | None], int]:
+    """Returns what runs training batches through the model, as training does.
+
+    It takes how many, `None` for as many as matter, and returns how many there were.
+    """
     if makes_batches_in_step(train):
         run, order = compile_steps(model, train, "forward"), train.order(0)[0]
-        order = order[np.arange(_BATCHES) % len(order)]
-        return lambda: run(order, 0)
 
-    def forward():
-        batches = train(0) if callable(train) else train
-        # What can be read only once must not be read here.
-        if iter(batches) is not batches:
-            for inputs, *_ in itertools.islice(batches, _BATCHES):
-                model(inputs, training=True)
+        def in_step(count):
+            count = count or _number_of_batches(order.shape[1], steps)
+            run(order[np.arange(count) % len(order)], 0)
+            return count
 
-    return forward
+        return in_step
+    call, kept = _compiled(model), []
+
+    def streamed(count):
+        done = 0
+        for inputs in itertools.chain(list(kept), _inputs(train, len(kept))):
+            count = count or _number_of_batches(_batch_size(inputs), steps)
+            call(inputs)
+            done += 1
+            if done == len(kept) + 1 and _bytes([*kept, inputs]) <= _KEPT_BYTES:
+                kept.append(inputs)
+            if done == count:
+                break
+        return done
+
+    return streamed
+
+
+def _inputs(train, first):
+    """The inputs of the batches from number `first` on; none of what can be read only once."""
+    batches = train(0) if callable(train) else train
+    if iter(batches) is batches and not callable(train):
+        return
+    for inputs, *_ in itertools.islice(batches, first, None):
+        yield inputs
+
+
+def _batch_size(inputs) -> int:
+    return int(keras.tree.flatten(inputs)[0].shape[0])
+
+
+def _bytes(inputs) -> int:
+    return 4 * sum(math.prod(part.shape) for part in keras.tree.flatten(inputs))
+
+
+def _compiled(model) -> Callable:
+    """Returns a function of inputs that moves the statistics, compiled where that is possible."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow" and replicas_of(model) == 1:
+        import tensorflow as tf
+
+        return tf.function(
+            lambda inputs: model(inputs, training=True), autograph=False, reduce_retracing=True
+        )
+    if backend == "jax":
+        import jax
+
+        @jax.jit
+        def statistics(weights, others, inputs):
+            return model.stateless_call(weights, others, inputs, training=True)[1]
+
+        def call(inputs):
+            others = model.non_trainable_variables
+            values = [[v.value for v in part] for part in (model.trainable_variables, others)]
+            for variable, value in zip(others, statistics(*values, inputs), strict=True):
+                variable.assign(value)
+
+        return call
+
+    def eager(inputs):
+        if backend != "torch":
+            return model(inputs, training=True)
+        import torch
+
+        with torch.no_grad():
+            return model(inputs, training=True)
+
+    return eager

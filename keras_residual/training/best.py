@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_residual._files import replacing
-from keras_residual.training.checkpoint import Progress
+from keras_residual.training.progress import Progress
 
 BEST = "best.weights.h5"
 MONITOR = "val_loss"

@@ -1,38 +1,19 @@
 """A checkpoint: model, optimizer, random states and history in one `.keras` file."""
 
-import json
 import os
 import warnings
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_residual._files import replacing
-
-_MEMBER = "training.json"
+from keras_residual.training.progress import Progress, checked_progress, read_member, write_member
 
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged or belongs to another training; one line says which."""
-
-
-@dataclass
-class Progress:
-    """What has been done of a training.
-
-    Attributes:
-        settings: What identifies the training; a resumed one must have the same.
-        rows: The log of each finished epoch.
-        random_states: The states of the model's random number generators.
-        torch_state: The state of PyTorch's, from which Keras draws dropout there.
-    """
-
-    settings: dict
-    rows: list[dict[str, float]] = field(default_factory=list)
-    random_states: list[list[int]] = field(default_factory=list)
-    torch_state: list[int] = field(default_factory=list)
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
@@ -46,7 +27,7 @@ def save(path: Path, model: keras.Model, progress: Progress) -> None:
     with replacing(path) as partial:
         model.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps(vars(progress)))
+            write_member(archive, progress)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         if path.exists():
@@ -58,8 +39,12 @@ def before(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def find(path: Path) -> tuple[Path, Progress] | None:
+def find(path: Path, model: keras.Model | None = None) -> tuple[Path, Progress] | None:
     """Returns the last readable checkpoint with its progress, or `None` if there is no file.
+
+    Args:
+        path: Where the newest is.
+        model: The model that is to go on, for what only it can tell.
 
     Raises:
         CheckpointError: If none is readable; it speaks of the newest.
@@ -70,6 +55,8 @@ def find(path: Path) -> tuple[Path, Progress] | None:
             continue
         try:
             progress = read_progress(candidate)
+            if model is not None:
+                _check_random_states(candidate, model, progress)
         except CheckpointError as error:
             failed = failed or error
             continue
@@ -91,29 +78,56 @@ def read_progress(path: Path) -> Progress:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
-            return Progress(**json.loads(archive.read(_MEMBER)))
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint of a training or is damaged ({_first_line(error)}). "
-            "Start anew, without resuming, to replace it."
-        ) from error
+            return checked_progress(read_member(archive))
+    # Damaged bytes make zipfile and its decompressors raise several kinds of exception.
+    except (OSError, KeyError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
 
 
 def restore(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Brings a compiled model and its optimizer to the state of the checkpoint."""
+    """Brings a compiled model and its optimizer to the state of the checkpoint.
+
+    Raises:
+        CheckpointError: If that belongs to another model; then the model is as it was.
+    """
     model.optimizer.build(model.trainable_variables)
+    earlier = [(variable, np.array(_numbers(variable))) for variable in model.variables]
     try:
         # Keras only warns of layers that the file does not have.
         with warnings.catch_warnings(action="error", category=UserWarning):
             model.load_weights(path)
-        for state, value in zip(_random_states(model), progress.random_states, strict=True):
-            state.assign(value)
-        _set_torch_state(progress.torch_state)
     except (ValueError, OSError, KeyError, UserWarning) as error:
+        for variable, value in earlier:
+            variable.assign(value)
         raise CheckpointError(
             f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
             "Choose another output, or start anew, without resuming."
         ) from error
+    for state, value in zip(_random_states(model), progress.random_states, strict=True):
+        state.assign(value)
+    _set_torch_state(progress.torch_state)
+
+
+def _check_random_states(path, model, progress):
+    """Raises if the states do not belong to the generators of the model."""
+    expected = [tuple(state.shape) for state in _random_states(model)]
+    found = [np.shape(state) for state in progress.random_states]
+    if found != expected:
+        raise _damaged(path, f"random states of shapes {found}, where {expected} belong")
+    for state, value in zip(_random_states(model), progress.random_states, strict=True):
+        largest = np.iinfo(keras.backend.standardize_dtype(state.dtype)).max
+        if max(value, default=0) > largest:
+            raise _damaged(path, f"a random state of {max(value)}, more than {largest}")
+    ours = len(_torch_state())
+    if ours and progress.torch_state and len(progress.torch_state) != ours:
+        raise _damaged(path, f"PyTorch's state has {len(progress.torch_state)} bytes, not {ours}")
+
+
+def _damaged(path, reason) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is no checkpoint of a training or is damaged ({_first_line(reason)}). "
+        "Start anew, without resuming, to replace it."
+    )
 
 
 def _random_states(model):
@@ -140,5 +154,5 @@ def _numbers(variable):
     return keras.ops.convert_to_numpy(variable)
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _first_line(reason: object) -> str:
+    return next(iter(str(reason).strip().splitlines()), type(reason).__name__)

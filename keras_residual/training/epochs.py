@@ -7,6 +7,8 @@ import keras
 from keras_residual.training.loop import fit_in_step
 from keras_residual.training.replicas import statistics_over_all
 from keras_residual.training.steps import makes_batches_in_step
+from keras_residual.training.targets import example_batch
+from keras_residual.training.variables import build
 
 
 def run_epochs(
@@ -29,6 +31,7 @@ def run_epochs(
         steps_per_call: Steps in one call where batches are made in the step.
     """
     (train, validation), (done, epochs, steps) = data, span
+    train = _make_variables(model, train)
     if makes_batches_in_step(train):
         with statistics_over_all(model, getattr(train, "batch_size", None)):
             fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
@@ -44,3 +47,14 @@ def run_epochs(
         callbacks=callbacks,
         verbose=verbose,
     )
+
+
+def _make_variables(model, train):
+    """Makes the variables of optimizer and metrics, and returns the batches to go on with."""
+    if keras.backend.backend() != "tensorflow" and not makes_batches_in_step(train):
+        # Keras makes them beforehand, or has no use for that.
+        return train
+    batch, train = example_batch(train)
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        build(model, *batch)
+    return train

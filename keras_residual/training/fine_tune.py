@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import keras
 
-from keras_residual.training import checkpoint, depth, freezing, frozen, phases
+from keras_residual.training import depth, freezing, frozen, phases
 from keras_residual.training import resume as resuming
 from keras_residual.training.best import BestEpoch
 from keras_residual.training.epochs import run_epochs
 from keras_residual.training.journal import Journal
 from keras_residual.training.kept_batches import kept_batches
+from keras_residual.training.progress import Progress
 from keras_residual.training.replicas import is_chief
 from keras_residual.training.run import Run
 
@@ -60,7 +61,7 @@ class _FineTuning:
             best.put_in_place()
         return progress.rows
 
-    def _begin(self) -> checkpoint.Progress:
+    def _begin(self) -> Progress:
         """Compiles for the phase that a checkpoint was written in, and reads the checkpoint."""
         run = self.run
         done = resuming.finished_epochs(run.output) if run.resume else 0

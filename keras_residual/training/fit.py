@@ -1,5 +1,6 @@
 """Training that goes on where it was interrupted."""
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ import keras
 from keras_residual import _checks
 from keras_residual._description import described, write_into
 from keras_residual._files import replacing
+from keras_residual._locks import claimed
 from keras_residual.training import resume as resuming
 from keras_residual.training.averaging import AveragedWeights
 from keras_residual.training.class_weights import weights_of_classes
@@ -102,6 +104,7 @@ def fit(
 
     Raises:
         CheckpointError: If `output` holds a damaged checkpoint or that of another training.
+        FolderInUseError: If another process writes to `output`.
         FloatingPointError: If the loss becomes NaN or infinite; the last good checkpoint is kept.
         ValueError: If an argument is none of the accepted, or no loss follows from the labels.
 
@@ -137,9 +140,10 @@ def fit(
         steps_per_call=steps_per_call,
         checkpoint_seconds=checkpoint_seconds,
     )
-    rows = (run_in_phases if recipe.in_phases else _run_whole)(run)
-    if is_chief(model):
-        _save_without_optimizer(model, run.output / MODEL)
+    with claimed(run.output) if is_chief(model) else contextlib.nullcontext():
+        rows = (run_in_phases if recipe.in_phases else _run_whole)(run)
+        if is_chief(model):
+            _save_without_optimizer(model, run.output / MODEL)
     names = [name for name in columns(rows) if name != "epoch"]
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
 
@@ -150,11 +154,10 @@ def _run_whole(run: Run) -> list[dict]:
     with scope_of(model):
         optimizer = recipe.make_optimizer(run.steps * run.epochs)
         model.compile(optimizer, run.loss, metrics=run.metrics, jit_compile=run.jit_compile)
-        # Made inside the first step, its variables have the step traced a second time.
         model.optimizer.build(model.trainable_variables)
         progress = resuming.start(model, run.output, run.identity, run.resume)
     journal = Journal(run.output, progress, run.checkpoint_seconds, is_chief(model))
-    average = AveragedWeights(run.inputs.train) if recipe.ema else None
+    average = AveragedWeights(run.inputs.train, run.steps) if recipe.ema else None
     callbacks = [*([average] if average else []), *run.callbacks, journal]
     span = (len(progress.rows), run.epochs, run.steps)
     if span[0] < span[1]:

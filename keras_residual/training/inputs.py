@@ -10,6 +10,7 @@ from keras_residual import _checks
 from keras_residual.training.arrays import array_batches, is_array
 from keras_residual.training.heads import head_of
 from keras_residual.training.recipe import Recipe
+from keras_residual.training.steps import makes_batches_in_step
 from keras_residual.training.targets import first_targets, kind_of_targets
 
 
@@ -43,11 +44,17 @@ class Inputs:
         if self.kind is None:
             targets, self.train = first_targets(self.train)
             self.kind = kind_of_targets(targets, head)
-        if self.classes is not None and self.kind != "regression" and head.units < self.classes:
-            raise ValueError(
-                f"`model` must have a unit for each of {self.classes} classes. Received: {head}"
-            )
+        _check_units(head, self.kind, self.classes)
         return self.kind
+
+
+def _check_units(head, kind, classes):
+    """Raises for an output that does not have the units that a dataset needs."""
+    if classes is None or head.units == classes:
+        return
+    if kind != "classes" or head.units < classes:
+        what = {"multi_label": "labels", "regression": "numbers"}.get(kind, "classes")
+        raise ValueError(f"`model` must have a unit for each of {classes} {what}. Received: {head}")
 
 
 def read(model: keras.Model, data: object, recipe: Recipe, seed: int) -> Inputs:
@@ -68,7 +75,27 @@ def read(model: keras.Model, data: object, recipe: Recipe, seed: int) -> Inputs:
         train = array_batches(train, recipe.batch_size, seed)
         if _is_pair_of_arrays(validation):
             validation = array_batches(validation, recipe.batch_size, training=False)
+    for batches in (train, validation):
+        _check_batch_size(model, batches)
     return Inputs(train, validation, {"seed": seed} if in_arrays else {})
+
+
+def _check_batch_size(model, batches):
+    """Raises for batches of which the last is smaller than a model of one batch size takes."""
+    shape = getattr(model, "input_shape", ())
+    size = shape[0] if isinstance(shape, tuple) and shape else None
+    if not isinstance(size, int):
+        return
+    if makes_batches_in_step(batches):
+        found = [order.shape[1] for order in batches.order(0)]
+    else:
+        specs = keras.tree.flatten(getattr(batches, "element_spec", ()))
+        found = [spec.shape[0] for spec in specs if getattr(spec, "shape", None)]
+    if any(count != size for count in found):
+        raise ValueError(
+            f"`data` must hold batches of {size} examples each, as the model takes: make them by "
+            f"`batch({size}, drop_remainder=True)`. Received: model.input_shape={shape}"
+        )
 
 
 def number_of_steps(train: Iterable | Callable, steps_per_epoch: int | None) -> int:
@@ -93,6 +120,8 @@ def _of_dataset(model, dataset, recipe, seed):
     if size is not None:
         options["image_size"] = size
     train, validation = dataset.batches(seed=seed, **options)
+    for batches in (train, validation):
+        _check_batch_size(model, batches)
     settings = {"dataset": dataset.name, "seed": seed}
     names = tuple(dataset.class_names)
     return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes, names)

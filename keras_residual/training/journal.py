@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_residual._files import write_text
 from keras_residual.training import checkpoint
+from keras_residual.training.progress import Progress
 
 CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
 # Share of the time that may go into writing checkpoints.
@@ -41,7 +42,7 @@ class Journal(keras.callbacks.Callback):
     def __init__(
         self,
         output: Path,
-        progress: checkpoint.Progress,
+        progress: Progress,
         seconds: float | None = None,
         writes: bool = True,
         whole: keras.Model | None = None,

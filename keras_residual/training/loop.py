@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from keras_residual.layers._loops.backends import on_accelerator
-from keras_residual.training.replicas import scope_of, strategy_of
 from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
 # Often enough for a progress bar, where a call costs nothing to start.
@@ -39,7 +38,6 @@ def fit_in_step(
         steps=len(train),
         model=model,
     )
-    _build(model, train)
     steps_per_call = steps_per_call or _default_steps_per_call(len(train))
     run = compile_steps(model, train, "train")
     evaluate = _evaluation(model, validation, calls)
@@ -63,24 +61,6 @@ def _default_steps_per_call(steps):
     # XLA compiles every other length of a call anew.
     equal = [calls for calls in range(fewest, 2 * fewest + 1) if steps % calls == 0]
     return math.ceil(steps / (equal or [fewest])[0])
-
-
-def _build(model, train):
-    """Builds the metrics by one step of evaluation, and the optimizer."""
-    index = train.order(0)[0][0]
-    inputs, targets = train.make(
-        tuple(keras.ops.convert_to_tensor(array) for array in train.arrays),
-        keras.ops.convert_to_tensor(index),
-        keras.ops.convert_to_tensor(0, dtype="int32"),
-    )
-    strategy = strategy_of(model)
-    with scope_of(model):
-        if strategy is None:
-            model.test_on_batch(inputs, targets)
-        else:
-            # The method of Keras fails to gather what several workers return.
-            strategy.run(model.test_step, ((inputs, targets),))
-        model.optimizer.build(model.trainable_variables)
 
 
 def _epoch(model, run, orders, epoch, steps_per_call, calls):

@@ -10,6 +10,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.training import losses, schedules
 from keras_residual.training.layerwise import LAYERWISE, WITHOUT_DECAY
+from keras_residual.training.updates import fuse_updates
 
 _OPTIMIZERS = ("sgd", "adamw", "lamb")
 _SCHEDULES = ("cosine", "steps", "one_cycle")
@@ -140,8 +141,17 @@ class Recipe:
         _checks.real("drop_factor", self.drop_factor, 0, 1)
         _checks.real("rand_augment", self.rand_augment, 0, 10)
         _checks.real("test_crop", self.test_crop, 0.01, 1)
-        for fraction in self.drops:
-            _checks.real("drops", fraction, 0, 1)
+        object.__setattr__(self, "drops", _fractions("drops", self.drops))
+        if not isinstance(self.augmentation, str):
+            raise ValueError(
+                "`augmentation` must be the name of one; layers and functions are given to "
+                f"`Dataset.batches`. Received: augmentation={self.augmentation!r}"
+            )
+        if not isinstance(self.model, dict) or not all(isinstance(key, str) for key in self.model):
+            raise ValueError(
+                "`model` must hold options of the network by name, such as {'dropout_rate': 0.3}. "
+                f"Received: model={self.model!r}"
+            )
         for name in ("image_size", "test_image_size"):
             if getattr(self, name) is not None:
                 _checks.integer(name, getattr(self, name))
@@ -207,6 +217,7 @@ class Recipe:
             make = {"adamw": keras.optimizers.AdamW, "lamb": keras.optimizers.Lamb}[self.optimizer]
             made = make(rates, weight_decay=self.weight_decay, **average)
         made.exclude_from_weight_decay(var_names=[WITHOUT_DECAY])
+        fuse_updates(made, [WITHOUT_DECAY])
         return made
 
     def batch_options(self) -> dict[str, Any]:
@@ -217,3 +228,17 @@ class Recipe:
         """Returns what must stay the same for a training to go on, as JSON reads it back."""
         settings = {key: value for key, value in asdict(self).items() if key not in _FREE}
         return {**settings, "drops": list(self.drops)}
+
+
+def _fractions(name: str, value: object) -> tuple[float, ...]:
+    """Returns `value` as a tuple of ascending numbers in [0, 1], or raises if it is none."""
+    ascending = isinstance(value, (list, tuple)) and all(
+        isinstance(item, (int, float)) and not isinstance(item, bool) and 0 <= item <= 1
+        for item in value
+    )
+    if not ascending or list(value) != sorted(value):
+        raise ValueError(
+            f"`{name}` must be a sequence of ascending fractions in [0, 1]. Received: "
+            f"{name}={value!r}"
+        )
+    return tuple(value)

@@ -153,7 +153,19 @@ recipes: dict[str, Recipe] = {
 
 
 def find_recipe(recipe: Recipe | str) -> Recipe:
-    """Returns a recipe as it is, or the one of that name."""
+    """Returns a recipe as it is, or the one of that name.
+
+    Args:
+        recipe: A `Recipe` or the name of one of `recipes`.
+
+    Raises:
+        ValueError: If there is none of that name; the message names the nearest ones.
+
+    Example:
+
+    >>> find_recipe("he2015").epochs
+    164
+    """
     if isinstance(recipe, Recipe):
         return recipe
     return recipes[_checks.known("recipe", recipe, recipes)]

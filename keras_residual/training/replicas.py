@@ -17,6 +17,11 @@ def scope_of(model: keras.Model):
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
+def replicas_of(model: keras.Model) -> int:
+    """Returns how many devices each have a share of a batch under `tf.distribute`."""
+    return getattr(strategy_of(model), "num_replicas_in_sync", 1)
+
+
 def is_chief(model: keras.Model) -> bool:
     """Whether this process is the one of several that writes files."""
     cluster = getattr(strategy_of(model), "cluster_resolver", None)
@@ -30,7 +35,7 @@ def statistics_over_all(model: keras.Model, batch_size: int | None) -> Iterator[
     Raises:
         ValueError: If `batch_size` is not divisible by the number of replicas.
     """
-    replicas = getattr(strategy_of(model), "num_replicas_in_sync", 1)
+    replicas = replicas_of(model)
     if batch_size is not None and batch_size % replicas:
         raise ValueError(
             f"`batch_size` must be divisible by the number of replicas, {replicas}. "

@@ -8,10 +8,11 @@ import keras
 from keras_residual.training import checkpoint
 from keras_residual.training.best import BEST
 from keras_residual.training.journal import CHECKPOINT, LOG, MODEL
+from keras_residual.training.progress import Progress
 from keras_residual.training.recipe import Recipe
 
 
-def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> checkpoint.Progress:
+def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> Progress:
     """Returns the progress of the training in `output`, with the model brought to its state.
 
     Args:
@@ -24,12 +25,12 @@ def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> che
         CheckpointError: If the folder holds a damaged checkpoint or that of another training.
     """
     path = output / CHECKPOINT
-    found = checkpoint.find(path) if resume else None
+    found = checkpoint.find(path, model) if resume else None
     if found is None:
         output.mkdir(parents=True, exist_ok=True)
         for old in (path, checkpoint.before(path), *(output / name for name in (LOG, MODEL, BEST))):
             old.unlink(missing_ok=True)
-        return checkpoint.Progress(settings)
+        return Progress(settings)
     path, progress = found
     earlier = {**Recipe().identity(), **progress.settings}
     other = [key for key in settings if earlier.get(key) != settings[key]]

@@ -139,16 +139,44 @@ def first_targets(train: Iterable | Callable) -> tuple[np.ndarray, Any]:
 
     Data that can be read only once comes back with what was read put in front again.
     """
+    batches, train = first_batches(train)
+    found = []
+    for batch in itertools.islice(batches, _BATCHES):
+        found.append(_labels(batch))
+        # Whole numbers say enough.
+        if found[-1].dtype.kind in "iu":
+            break
+    if not found:
+        raise ValueError("`data` must hold at least one training batch. Received: none")
+    return np.concatenate(found), train
+
+
+def first_batches(train: Iterable | Callable) -> tuple[Iterable, Any]:
+    """Returns batches to look at, and the training data to go on with afterwards."""
     if makes_batches_in_step(train):
-        return _labels_of(_made_in_step(train)), train
+        return _made_in_step(train), train
     batches = train(0) if callable(train) else train
     if isinstance(batches, keras.utils.PyDataset):
-        return _labels_of(batches[index] for index in range(len(batches))), train
+        return (batches[index] for index in range(len(batches))), train
     if iter(batches) is not batches or callable(train):
-        return _labels_of(batches), train
+        return batches, train
     read = []
-    targets = _labels_of(_remembered(batches, read))
-    return targets, _chained(read, batches)
+    return _remembered(batches, read), _chained(read, batches)
+
+
+def example_batch(train: Iterable | Callable) -> tuple[Any, Any]:
+    """Returns a batch of the right shapes, or `None`, and the training data to go on with."""
+    batches, train = first_batches(train)
+    specs = keras.tree.flatten(getattr(batches, "element_spec", None))
+    shapes = [getattr(spec, "shape", None) for spec in specs]
+    if all(shape is not None and shape.rank and None not in shape[1:] for shape in shapes):
+        # Without waiting for the first images to be read.
+        return keras.tree.map_structure(_zeros, batches.element_spec), train
+    return next(iter(batches), None), train
+
+
+def _zeros(spec):
+    return keras.ops.zeros((spec.shape[0] or 1, *spec.shape[1:]), spec.dtype.name)
 
 
 def _remembered(batches, read: list):
@@ -168,18 +196,6 @@ def _made_in_step(train):
     epoch = keras.ops.convert_to_tensor(0, dtype="int32")
     for index in train.order(0)[0]:
         yield train.make(arrays, keras.ops.convert_to_tensor(index), epoch)
-
-
-def _labels_of(batches) -> np.ndarray:
-    """Returns the labels of the first batches, of one where whole numbers say enough."""
-    found = []
-    for batch in itertools.islice(batches, _BATCHES):
-        found.append(_labels(batch))
-        if found[-1].dtype.kind in "iu":
-            break
-    if not found:
-        raise ValueError("`data` must hold at least one training batch. Received: none")
-    return np.concatenate(found)
 
 
 def _labels(batch) -> np.ndarray:

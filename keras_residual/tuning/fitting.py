@@ -87,6 +87,8 @@ def fit(
         options = {"batch_size": recipe.batch_size, **options}
     if not is_own_compilation(model):
         compile_by(model, recipe, _steps(x, y, options) * max(1, epochs))
+    if y is not None:
+        training.build(model, x[:1], y[:1])
     return model.fit(x, y, epochs=epochs, callbacks=callbacks, **options).history
 
 

@@ -13,7 +13,7 @@ import keras
 import keras_tuner
 
 from keras_residual import _checks, data
-from keras_residual.training import Recipe, recipes
+from keras_residual.training import Recipe, find_recipe
 from keras_residual.tuning import fitting
 from keras_residual.tuning.accepted import check_value
 from keras_residual.tuning.budget import Budget, Cost
@@ -57,8 +57,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def __init__(self, input_shape, classes, knobs, recipe, budget: Budget, settings: Mapping):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
-        if not isinstance(recipe, Recipe):
-            recipe = recipes[_checks.known("recipe", recipe, recipes)]
+        recipe = find_recipe(recipe)
         self.base_recipe, self.budget = recipe, budget
         self.tradeoff: tuple[str, ...] = ()
         self.latencies = Latencies(quantization=self.quantization)

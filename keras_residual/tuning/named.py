@@ -11,6 +11,7 @@ from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.assembly import checked_input_shape
+from keras_residual.models.for_dataset import standardized
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import int8_file_size
@@ -162,12 +163,10 @@ class NamedHyperNetwork(HyperNetwork):
         return self.base_name
 
     def network(self, options: dict) -> keras.Model:
-        inputs = keras.Input(self.input_shape, name="image")
-        x = inputs
-        if self.standardization is not None:
-            mean, std = self.standardization
-            variance = [max(value**2, 1e-12) for value in std]
-            x = keras.layers.Normalization(mean=mean, variance=variance, name="standardize")(x)
+        if self.standardization is None:
+            x = keras.Input(self.input_shape, name="image")
+        else:
+            x = standardized(self.input_shape, *self.standardization)
         return get_model(self.base_name, input_tensor=x, classes=self.classes, **_tuples(options))
 
     def _for_each_stage(self, knobs, architecture):

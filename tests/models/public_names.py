@@ -23,6 +23,10 @@ def _models_stub() -> str:
         f"from {models.get_model.__module__} import {name} as {name}"
         for name in ("Factory", "UpscalerFactory", "get_model", "list_models")
     ]
+    lines += [
+        f"from {getattr(models, name).__module__} import {name} as {name}"
+        for name in ("model_for", "pretrained_classifier")
+    ]
     lines += [f"{name}: {_TYPES[variant.kind]}" for name, variant in sorted(VARIANTS.items())]
     return "\n".join([_HEADER, *lines, "", f"__all__ = {models.__all__}", ""])
 

@@ -13,10 +13,17 @@ from keras_residual import training
 EPOCHS, STEPS = 4, 3
 
 
-def residual_model(**options):
+def residual_model(classes=3, **options):
     keras.utils.set_random_seed(0)
     return keras_residual.ResNet(
-        "basic", (1,), (4,), stem="conv3", stem_width=4, input_shape=(8, 8, 1), classes=3, **options
+        "basic",
+        (1,),
+        (4,),
+        stem="conv3",
+        stem_width=4,
+        input_shape=(8, 8, 1),
+        classes=classes,
+        **options,
     )
 
 

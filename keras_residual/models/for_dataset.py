@@ -1,0 +1,97 @@
+"""A network for the examples and labels of a dataset."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_residual import _checks
+from keras_residual.models.registry import get_model
+
+_DECIDED = ("classes", "input_shape", "input_tensor", "include_top", "pooling", "features")
+_IMAGENET_SIZE = (224, 224)
+# What the last activation is for each kind of labels; softmax is the factories' own default.
+_ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
+
+
+def model_for(
+    name: str,
+    dataset: Any,
+    image_size: int | Sequence[int] | None = None,
+    dtype: Any = None,
+    **options,
+) -> keras.Model:
+    """Returns a network made for a dataset: its channels, its size, its classes.
+
+    The network takes pixels in [0, 1], as the batches of `training.fit` have them, and standardizes
+    them itself by the mean and the deviation of the training images, so that its file needs nothing
+    beside. The output has a unit for each class with softmax, for each label with sigmoid, or for
+    each number without an activation. This is the network that `keras-residual train` trains.
+
+    Args:
+        name: Name of the network, as `get_model` takes it.
+        dataset: A `data.Dataset`.
+        image_size: Integer or `(height, width)` of the images that it takes. Defaults to their own,
+            or 224 where they differ in size.
+        dtype: Dtype policy of the network.
+        **options: More arguments of the network.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If there is no such network, or it does not take such images.
+
+    Example:
+
+    >>> digits = keras_residual.data.load("digits")
+    >>> model_for("resnet8", digits).input_shape
+    (None, 8, 8, 1)
+    """
+    _check_options(options)
+    *own, channels = dataset.image_shape
+    mean, deviation = _statistics(dataset)
+    inputs = standardized((*_size(image_size, own), channels), mean, deviation)
+    kind = getattr(dataset, "label_kind", "classes")
+    if kind in _ACTIVATIONS:
+        options.setdefault("classifier_activation", _ACTIVATIONS[kind])
+    return get_model(name, input_tensor=inputs, classes=dataset.num_classes, dtype=dtype, **options)
+
+
+def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequence[float]):
+    """Returns inputs of a shape, less a mean and divided by a deviation for each channel."""
+    inputs = keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
+    # A channel that never changes stays at 0.
+    variance = [max(float(value) ** 2, 1e-12) for value in deviation]
+    layer = keras.layers.Normalization(
+        mean=[float(value) for value in mean], variance=variance, name="standardize"
+    )
+    return layer(inputs)
+
+
+def _check_options(options):
+    """Raises for options that the dataset decides."""
+    for option in options:
+        if option in _DECIDED:
+            raise ValueError(f"`{option}` follows from the dataset and must be left out.")
+
+
+def _statistics(dataset):
+    from keras_residual.data.statistics import channel_statistics
+
+    return channel_statistics(dataset.train)
+
+
+def _size(image_size, own) -> tuple[int, ...]:
+    """The size asked for, the images' own, or 224."""
+    if image_size is None:
+        return _IMAGENET_SIZE if len(own) == 2 and None in own else tuple(own)
+    if isinstance(image_size, int):
+        return (_checks.integer("image_size", image_size),) * len(own)
+    size = _checks.integers("image_size", image_size)
+    if len(size) != len(own):
+        raise ValueError(
+            f"`image_size` must be an integer or {len(own)} of them. "
+            f"Received: image_size={image_size!r}"
+        )
+    return size
