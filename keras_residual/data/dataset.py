@@ -56,6 +56,9 @@ class Dataset:
     def __str__(self) -> str:
         size = " x ".join("?" if side is None else str(side) for side in self.image_shape)
         kind = {"classes": "classes", "multi_label": "labels", "regression": "numbers each"}
+        kind["text"] = "characters"
+        if self.train.rate:
+            size = f"{self.image_shape[0] / self.train.rate:.3g} s at {self.train.rate:,} Hz"
         left_out = f", {len(self.left_out):,} damaged left out" if self.left_out else ""
         return (
             f"{self.name}: {len(self.train):,} training and {len(self.test):,} held-out "
@@ -64,12 +67,14 @@ class Dataset:
 
     @property
     def examples(self) -> str:
-        """What the examples are: `"images"` or `"series"`."""
+        """What the examples are: `"images"`, `"series"` or `"recordings"`."""
+        if self.train.rate:
+            return "recordings"
         return "images" if len(self.image_shape) == 3 else "series"
 
     @property
     def label_kind(self) -> str:
-        """What the labels are: `"classes"`, `"multi_label"` or `"regression"`."""
+        """What the labels are: `"classes"`, `"multi_label"`, `"regression"` or `"text"`."""
         return self.train.label_kind
 
     @property

@@ -39,6 +39,12 @@ DRAWS = {
     "light": range(640, 642),
     # Two for each of the steps that users give.
     "functions": range(1024, 1088),
+    "time_shift": range(1088, 1089),
+    # The key of a recording, and what is drawn from it for each sample.
+    "noise": range(1089, 1091),
+    "noise_strength": range(1091, 1092),
+    # Width and place of two stretches of time and of two bands of frequencies.
+    "spec_augment": range(1092, 1100),
 }
 
 

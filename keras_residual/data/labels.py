@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_residual.data.errors import DatasetError
 
-KINDS = ("classes", "multi_label", "regression")
+KINDS = ("classes", "multi_label", "regression", "text")
 _TOLERANCE = 1e-3
 
 
@@ -45,6 +45,8 @@ def check_labels(
         raise DatasetError(f"{where}: `{name}` must be finite; it holds NaN or infinity.")
     if kind == "auto":
         kind = _kind(y, f"{where}: `{name}`", received)
+    if kind == "text":
+        raise DatasetError(f"{where}: transcripts belong to recordings. {received}")
     made = {"classes": _classes, "multi_label": _several, "regression": _numbers}
     return made[kind](y, f"{where}: `{name}`", received), kind
 
@@ -109,6 +111,8 @@ def strata(y: np.ndarray, kind: str) -> np.ndarray:
     """
     if kind == "classes":
         return y
+    if kind == "text":
+        return np.zeros(len(y), np.int32)
     if kind == "regression":
         ranks = np.argsort(np.argsort(y[:, 0], kind="stable"), kind="stable")
         return ranks * min(max(len(y) // 10, 1), 10) // len(y)

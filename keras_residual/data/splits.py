@@ -38,9 +38,12 @@ class Split(abc.ABC):
         scale: The pixel value that becomes 1.0 in a pipeline.
         augmentation: What `augmentation="auto"` means for these images.
         label_kind: `"classes"` with `(n,)` int32 labels, `"multi_label"` with `(n, labels)` 0 and
-            1, or `"regression"` with `(n, numbers)`, both float32.
+            1, or `"regression"` with `(n, numbers)`, both float32; `"text"` with `(n, longest)`
+            int32 numbers of characters and -1 after the end.
         groups: `(n,)` names of what must not be divided, such as the persons in the pictures, or
             `None`.
+        lengths: `(n,)` int32, the samples of each recording before its padding, or `None`.
+        rate: Samples a second of recordings, or `None`.
     """
 
     image_shape: tuple[int | None, ...]
@@ -49,6 +52,8 @@ class Split(abc.ABC):
     augmentation: str = "cifar"
     label_kind: str = "classes"
     groups: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    rate: int | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -94,7 +99,8 @@ class Split(abc.ABC):
 
     def _labels_of(self, index: np.ndarray) -> dict:
         """The fields of a part that belong to its labels."""
-        return {"y": self.y[index], "groups": None if self.groups is None else self.groups[index]}
+        values = {"y": self.y, "groups": self.groups, "lengths": self.lengths}
+        return {name: None if of is None else of[index] for name, of in values.items()}
 
     def order(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.Tensor":
         """The indices of the examples in the order of `epoch`, or as stored."""

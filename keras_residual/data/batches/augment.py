@@ -1,4 +1,4 @@
-"""Augmentation of small images as pure functions on batches.
+"""Augmentation of small images and of sound as pure functions on batches.
 
 Every random number is a hash of `(seed, epoch, index)`, see `keyed`. The functions take NumPy
 arrays, TensorFlow tensors (also inside the `map` of a `tf.data` pipeline, under any backend) and
@@ -7,6 +7,7 @@ the tensors of the active Keras backend (also inside a compiled step), and answe
 
 from typing import Any
 
+from keras_residual.data.batches.sound import add_noise, audio, spec_augment, time_shift
 from keras_residual.data.keyed import DRAWS, namespace, random_integers, repeated, shuffled
 
 Tensor = Any
@@ -15,6 +16,8 @@ Tensor = Any
 _LIGHT = 0.2
 
 __all__ = [
+    "add_noise",
+    "audio",
     "cifar",
     "cifar_cutout",
     "crop_flip",
@@ -24,6 +27,8 @@ __all__ = [
     "repeated",
     "shift",
     "shuffled",
+    "spec_augment",
+    "time_shift",
 ]
 
 

@@ -8,7 +8,8 @@ from keras_residual.data.batches.functions import Steps, steps_of
 from keras_residual.data.batches.randaugment import STRONGEST
 from keras_residual.data.splits import ArraySplit, Split
 
-NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet", "photo")
+_OF_SERIES = ("audio", "spec_augment")
+NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet", "photo", *_OF_SERIES)
 # Those that crop a window of any size, and the least share of the area that it has.
 _CROPS = {"imagenet": 0.08, "photo": 0.5}
 
@@ -28,6 +29,8 @@ class Augmentation:
             `"photo"`, the same with at least half of the area, and brightness and contrast changed
             by up to a fifth, for networks that know photographs already; digits and letters, whose
             `"auto"` is `"shift"`, are not mirrored;
+            `"audio"`, recordings shifted in time, with some noise;
+            `"spec_augment"`, spectrograms with stretches of time and of frequencies masked;
             `"auto"`, what suits the split: `"shift"` for digits and other small images of one
             channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64;
             or a preprocessing layer of Keras, a function of `image`, of `image` and `seed` or of
@@ -104,6 +107,11 @@ class Augmentation:
         _checks.integer("repeats", self.repeats, maximum=(2**31 - 1) // len(split))
         if len(split.image_shape) != 3:
             _check_for_series(self)
+        elif self.kind in _OF_SERIES:
+            raise ValueError(
+                f"`augmentation` {self.kind!r} is for recordings and spectrograms, not for images. "
+                f"Received: augmentation={self.kind!r}"
+            )
         if self.rand_augment:
             _check_for_rand_augment(split)
         return replace(self, kind=split.augmentation) if self.kind == "auto" else self
@@ -133,7 +141,8 @@ def _check_for_series(augmentation: Augmentation) -> None:
     fields = {"augmentation": augmentation.kind, "mixup": augmentation.mixup}
     fields |= {"cutmix": augmentation.cutmix, "rand_augment": augmentation.rand_augment}
     for name, value in fields.items():
-        if value and value not in ("auto", "none") and not isinstance(value, Steps):
+        usual = isinstance(value, Steps) or value in ("auto", "none", *_OF_SERIES)
+        if value and not usual:
             raise ValueError(f"`{name}` is for images, not for series. Received: {name}={value!r}")
 
 

@@ -23,6 +23,8 @@ _BATCHED = {
     "cifar": augment.cifar,
     "cifar_cutout": augment.cifar_cutout,
     "photo": augment.light,
+    "audio": augment.audio,
+    "spec_augment": augment.spec_augment,
 }
 _GREY = 0.5
 

@@ -1,6 +1,7 @@
 """Datasets from folders of images, one folder a class."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +20,48 @@ ACCEPTED_FOLDER = (
 )
 _HELD_OUT_FOLDERS = ("test", "val", "validation", "valid")
 SUFFIXES = (".png", ".jpg", ".jpeg")
-_FOREIGN_SUFFIXES = {".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"}
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The image files of each class, in sorted order."""
+@dataclass(frozen=True)
+class Files:
+    """A kind of files in folders by class.
+
+    Attributes:
+        noun: What they are.
+        suffixes: How their names end.
+        foreign: How names of files end that are of this kind but cannot be read.
+    """
+
+    noun: str
+    suffixes: tuple[str, ...]
+    foreign: set[str]
+
+
+_PICTURES = Files(
+    "images",
+    SUFFIXES,
+    {".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"},
+)
+
+
+def _classes(folder: Path, kind: Files) -> dict[str, list[Path]]:
+    """The files of each class, in sorted order."""
     classes = {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         if place.name.startswith("."):
             continue
         files = files_below(place)
-        foreign = [path for path in files if path.suffix.lower() in _FOREIGN_SUFFIXES]
+        foreign = [path for path in files if path.suffix.lower() in kind.foreign]
         if foreign:
-            raise DatasetError(f"{foreign[0]} is not a PNG or JPEG image: convert it or remove it.")
-        classes[place.name] = [path for path in files if path.suffix.lower() in SUFFIXES]
+            accepted = ", ".join(suffix[1:].upper() for suffix in kind.suffixes)
+            raise DatasetError(
+                f"{foreign[0]} is not of the formats that are read, {accepted}: convert it or "
+                "remove it."
+            )
+        classes[place.name] = [path for path in files if path.suffix.lower() in kind.suffixes]
         if not classes[place.name]:
             raise DatasetError(
-                f"{place} holds no images: add some or remove it. Accepted: {ACCEPTED_FOLDER}."
+                f"{place} holds no {kind.noun}: add some or remove it. Accepted: {ACCEPTED_FOLDER}."
             )
     return classes
 
@@ -46,12 +72,14 @@ def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Pa
     return files, np.array(labels, np.int32)
 
 
-def _parts(folder: Path, options: Options) -> tuple[list, list[str]]:
+def parts_of_folder(
+    folder: Path, options: Options, kind: Files = _PICTURES
+) -> tuple[list, list[str]]:
     """Training and held-out files with labels, and the class names."""
     there = [folder / name for name in _HELD_OUT_FOLDERS if (folder / name).is_dir()]
     is_divided = (folder / "train").is_dir()
     place = folder / "train" if is_divided else folder
-    classes = _classes(place)
+    classes = _classes(place, kind)
     if len(classes) < 2:
         raise DatasetError(
             f"{place} must hold at least 2 class folders. Received: "
@@ -63,7 +91,7 @@ def _parts(folder: Path, options: Options) -> tuple[list, list[str]]:
         if there[1:]:
             unused = ", ".join(str(other) for other in there[1:])
             warnings.warn(f"{unused}: not used, as {there[0]} is held out.", stacklevel=4)
-        test_classes = _classes(there[0])
+        test_classes = _classes(there[0], kind)
         unknown = sorted(set(test_classes) - set(classes))
         if unknown or not test_classes:
             raise DatasetError(
@@ -75,11 +103,11 @@ def _parts(folder: Path, options: Options) -> tuple[list, list[str]]:
         return _with_groups([(files, labels), held_out], groups), names
     groups = _groups(files, options)
     if groups is None:
-        _check_divisible(classes, place)
+        _check_divisible(classes, place, kind)
     try:
         parts = divided(labels, "classes", options.test_fraction, options.seed, groups)
     except ValueError as error:
-        raise DatasetError(f"{folder} holds too few images to divide: {error}") from error
+        raise DatasetError(f"{folder} holds too few {kind.noun} to divide: {error}") from error
     taken = [([files[i] for i in part], labels[part]) for part in parts]
     return _with_groups(taken, [None if groups is None else groups[part] for part in parts]), names
 
@@ -91,12 +119,12 @@ def _with_groups(parts, groups):
     ]
 
 
-def _check_divisible(classes, place):
+def _check_divisible(classes, place, kind):
     for name, files in classes.items():
         if len(files) < 2:
             raise DatasetError(
-                f"{place / name} holds too few images, 1, to hold one out: add more, remove the "
-                "class, or give train/ and test/ folders."
+                f"{place / name} holds too few {kind.noun}, 1, to hold one out: add more, "
+                "remove the class, or give train/ and test/ folders."
             )
 
 
@@ -129,7 +157,7 @@ def from_folder(folder: Path, options: Options | None = None) -> Dataset:
     """
     options = options or Options()
     try:
-        parts, names = _parts(folder, options)
+        parts, names = parts_of_folder(folder, options)
         (train, test), left_out = picture_splits(folder.name, parts, options)
     except OSError as error:
         raise DatasetError(f"{error.filename} cannot be read ({error.strerror}).") from error

@@ -14,12 +14,6 @@ from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.picture_files import picture_splits
 
 
-def from_csv(path: Path, options: Options | None = None) -> Dataset:
-    """A dataset of a CSV file that names pictures and their labels, see `load`."""
-    options = options or Options()
-    return from_table(tables.read_table(path, options), path.stem, options)
-
-
 def from_frame(frame: object, options: Options | None = None) -> Dataset:
     """A dataset of a data frame that names pictures and their labels, see `load`."""
     options = options or Options()

@@ -7,19 +7,28 @@ from typing import Any
 
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
+from keras_residual.data.pictures.files import files_below
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.arrays import from_tuple
 from keras_residual.data.sources.digits import digits
 from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
-from keras_residual.data.sources.labelled_pictures import from_csv, from_frame, from_two_tables
+from keras_residual.data.sources.folder import SUFFIXES as PICTURES
+from keras_residual.data.sources.labelled_pictures import from_frame, from_table, from_two_tables
 from keras_residual.data.sources.mnist_files import (
     ACCEPTED_MNIST,
     from_mnist_files,
     has_mnist_files,
 )
-from keras_residual.data.sources.npz import ACCEPTED_NPZ, from_npz
+from keras_residual.data.sources.npz import ACCEPTED_NPZ, from_npz, names_in
 from keras_residual.data.sources.options import Options, with_options_of
+from keras_residual.data.sources.sound_files import (
+    SUFFIXES,
+    from_sound_folder,
+    from_sound_npz,
+    from_sound_table,
+    names_sound_files,
+)
 from keras_residual.data.sources.tfds import from_builder, from_tfds
 from keras_residual.data.sources.ts_files import ACCEPTED_TS, from_ts, ts_files
 
@@ -47,11 +56,14 @@ def _from_path_or_name(
     name = os.fspath(source)
     path = Path(name).expanduser()
     if path.suffix == ".npz":
+        inside = names_in(path)
+        if {"audio", "offsets"} <= set(inside):
+            return from_sound_npz(path, inside, options)
         return from_npz(path, options=options)
     if path.is_dir():
         return _from_folder(path, options)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        return from_csv(path, options)
+        return _from_csv(path, options)
     if path.is_file() and path.suffix.lower() == ".ts":
         return from_ts(path, options)
     if path.is_file():
@@ -63,7 +75,7 @@ def _from_path_or_name(
     for place in places:
         if place.is_file():
             return from_npz(place, name, options)
-    return from_tfds(name, data_dir, options.test_fraction, places)
+    return from_tfds(name, data_dir, options, places)
 
 
 def _from_folder(folder: Path, options: Options) -> Dataset:
@@ -78,8 +90,27 @@ def _from_folder(folder: Path, options: Options) -> Dataset:
     found = sorted(folder.glob("*.csv"))
     # A table beside folders by class may be about anything.
     if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
-        return from_csv(found[0], options)
+        return _from_csv(found[0], options)
+    if _holds_sound(folder):
+        return from_sound_folder(folder, options)
     return from_folder(folder, options)
+
+
+def _from_csv(path: Path, options: Options) -> Dataset:
+    table = tables.read_table(path, options)
+    made = from_sound_table if names_sound_files(table) else from_table
+    return made(table, path.stem, options)
+
+
+def _holds_sound(folder: Path) -> bool:
+    """Whether the first class of a folder holds sound files and no pictures."""
+    places = [folder / "train" if (folder / "train").is_dir() else folder]
+    for place in places:
+        for inner in sorted(path for path in place.iterdir() if path.is_dir()):
+            found = {path.suffix.lower() for path in files_below(inner)}
+            if found & {*SUFFIXES, *PICTURES}:
+                return not found & set(PICTURES)
+    return False
 
 
 def load(
@@ -94,6 +125,8 @@ def load(
     labels: str | Sequence[str] | None = None,
     group: str | Callable | None = None,
     folder: str | os.PathLike | None = None,
+    rate: int | None = None,
+    seconds: float | None = None,
     damaged: str = "raise",
     max_bytes: int = 2**31,
     max_pixels: int = LARGEST_PICTURE,
@@ -117,6 +150,9 @@ def load(
               too;
             - the path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, or `x`, `y`,
               and optionally `label_names` and `groups`; pickled objects in it are refused;
+            - sound files in folders by class as pictures are, or named by a CSV file with a column
+              of classes, or of transcripts (`text`, `transcript`, or what `labels` names with
+              `label_kind="text"`); or an `.npz` file with `audio`, `offsets`, labels and `rate`;
             - the path of a `NAME_TRAIN.ts` file of the UCR and UEA archives, or its folder;
             - the path of a folder with the four files of MNIST or of a dataset in its format, such
               as Debian's `/usr/share/datasets/fashion-mnist`;
@@ -133,13 +169,15 @@ def load(
         seed: Integer, decides which examples these are.
         examples: What arrays hold: `"images"`, `"series"`, or `"auto"`, by which two axes are
             series and more are images.
-        label_kind: `"classes"`, `"multi_label"`, `"regression"`, or `"auto"` to tell it from the
-            labels; an error says where they could be of two kinds.
+        label_kind: `"classes"`, `"multi_label"`, `"regression"`, `"text"`, or `"auto"` to tell it
+            from the labels; an error says where they could be of two kinds.
         files: Column of a table with the file names. Defaults to the one that looks like it.
         labels: Column or columns of a table with the labels. Defaults to all others.
         group: Column of a table, or for folders a function of a file's path, that tells what must
             not be divided, such as the person in a picture.
         folder: Where the files of a table are. Defaults to its own folder.
+        rate: Samples a second, of recordings that do not tell it; others must have it.
+        seconds: Length to which recordings are cut, or padded with 0. Defaults to the longest.
         damaged: What to do about damaged pictures: `"raise"`, which names them all, or
             `"leave_out"`, which warns and counts them in the dataset's `left_out`.
         max_bytes: Most bytes that the arrays of a file may take; no more are read.
@@ -169,6 +207,8 @@ def load(
         labels=labels,
         group=group,
         folder=folder,
+        rate=rate,
+        seconds=seconds,
         damaged=damaged,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
@@ -184,7 +224,7 @@ def load(
     if isinstance(source, str | os.PathLike) and source != "":
         return _from_path_or_name(source, data_dir, options)
     if hasattr(source, "download_and_prepare"):
-        return from_builder(source, options.test_fraction)
+        return from_builder(source, options)
     if tables.is_frame(source):
         return from_frame(source, options)
     raise DatasetError(f"Unknown kind of dataset: {source!r}. Accepted: {ACCEPTED}.")

@@ -1,6 +1,7 @@
 """Datasets from `.npz` files, whose headers are looked at before their numbers are read."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,17 @@ def from_npz(path: Path, name: str | None = None, options: Options | None = None
     )
 
 
+def names_in(path: Path) -> list[str]:
+    """The names of the arrays in a file; none if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [item.removesuffix(".npy") for item in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return []
+
+
 def read_npz(
-    path: Path, names: tuple[str, ...], max_bytes: int, accepted: str
+    path: Path, names: Sequence[str], max_bytes: int, accepted: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Returns those of the named arrays that a file holds, and the names of all.
 

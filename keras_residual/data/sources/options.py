@@ -8,7 +8,7 @@ from keras_residual import _checks
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 
 EXAMPLES = ("auto", "images", "series")
-LABELS = ("auto", "classes", "multi_label", "regression")
+LABELS = ("auto", "classes", "multi_label", "regression", "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Options:
         labels: Columns of a table with the labels.
         group: Column of a table, or a function of a file's path, that tells what stays together.
         folder: Where the files of a table are.
+        rate: Samples a second of recordings that do not tell it.
+        seconds: Length of recordings.
         damaged: `"raise"` or `"leave_out"`.
         max_bytes: Most bytes of the arrays in a file.
         max_pixels: Most pixels of a picture.
@@ -37,6 +39,8 @@ class Options:
     labels: str | Sequence[str] | None = None
     group: str | Callable | None = None
     folder: object = None
+    rate: int | None = None
+    seconds: float | None = None
     damaged: str = "raise"
     max_bytes: int = 2**31
     max_pixels: int = LARGEST_PICTURE
@@ -47,6 +51,10 @@ class Options:
         _checks.choice("examples", self.examples, EXAMPLES)
         _checks.choice("label_kind", self.label_kind, LABELS)
         _checks.choice("damaged", self.damaged, ("raise", "leave_out"))
+        if self.rate is not None:
+            _checks.integer("rate", self.rate)
+        if self.seconds is not None:
+            _checks.real("seconds", self.seconds, 0, 1e6, open_start=True)
         _checks.integer("max_bytes", self.max_bytes, maximum=2**63)
         _checks.integer("max_pixels", self.max_pixels)
 
@@ -71,7 +79,8 @@ def with_options_of(source: str, options: Options) -> tuple[str, Options]:
 def _read(name: str, value: str) -> object:
     if name == "labels" and "+" in value:
         return tuple(value.split("+"))
-    kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}.get(name, str)
+    kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}
+    kind = {**kind, "rate": int, "seconds": float}.get(name, str)
     try:
         return kind(value)
     except ValueError as error:

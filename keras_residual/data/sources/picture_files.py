@@ -1,6 +1,5 @@
 """Splits of picture files: decoded when they are needed, or at once where memory allows."""
 
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from keras_residual.data.pictures.headers import (
     read_header,
     upright,
 )
+from keras_residual.data.sources.damage import tell_of_damaged
 from keras_residual.data.sources.options import Options
 from keras_residual.data.splits import ArraySplit, Split, default_augmentation
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # A few seconds of decoding: below this every image is read when the dataset is loaded.
 _READ_AT_LOAD_BYTES = 2**28
 _IN_MEMORY_BYTES = 2**30
-_NAMED = 100
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -129,7 +128,7 @@ def picture_splits(
     paths = [path for files, _ in parts for path in files]
     shapes, images, errors = _look_at(paths, options)
     if errors:
-        _tell(errors, len(paths), options.damaged)
+        tell_of_damaged(errors, len(paths), options.damaged, "pictures")
     whole = np.array([str(path) not in errors for path in paths])
     channels = 1 if all(shape[2] <= 2 for shape in shapes) else 3
     sizes = {shape[:2] for shape in shapes}
@@ -188,20 +187,3 @@ def _look_at(paths: list[Path], options: Options) -> tuple[set, dict | None, dic
             else:
                 images.clear()
     return shapes, images if every else None, errors
-
-
-def _tell(errors: dict[str, str], count: int, damaged: str) -> None:
-    """Raises, or warns that damaged files were left out, and names them."""
-    names = list(errors)
-    several = f"{len(names)} of {count} pictures cannot be used: {', '.join(names[:_NAMED])}"
-    if len(names) > _NAMED:
-        several += f" and {len(names) - _NAMED} more"
-    if damaged == "raise":
-        first = errors[names[0]]
-        raise DatasetError(
-            (first if len(names) == 1 else f"{several} ({first})")
-            + " Mend or remove what is damaged, or leave it out by damaged='leave_out'."
-        )
-    if len(names) == count:
-        raise DatasetError(f"{several}.")
-    warnings.warn(f"{several}. They were left out.", stacklevel=4)

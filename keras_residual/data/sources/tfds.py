@@ -18,6 +18,13 @@ from keras_residual.data import keyed
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import from_arrays
+from keras_residual.data.sources.options import Options
+from keras_residual.data.sources.recordings import (
+    Labels,
+    check_rate,
+    checked_samples,
+    from_recordings,
+)
 from keras_residual.data.splits import Split, default_augmentation
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 _IN_MEMORY_BYTES = 2**30
 _SHUFFLE_BUFFER = 16_384
 _PROBE_SECONDS = 2.0
-_ACCEPTED = "a dataset with an image and a class label (`supervised_keys`)"
+_ACCEPTED = "a dataset with an image or a recording and a class label (`supervised_keys`)"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -145,9 +152,10 @@ def _keys(builder: Any) -> tuple[str, str]:
     features = dict(builder.info.features.items())
     keys = builder.info.supervised_keys or ()
     kinds = [type(features[key]) for key in keys if key in features]
-    if kinds != [tfds.features.Image, tfds.features.ClassLabel]:
+    inputs = (tfds.features.Image, tfds.features.Audio)
+    if len(kinds) != 2 or kinds[0] not in inputs or kinds[1] is not tfds.features.ClassLabel:
         raise DatasetError(
-            f"TFDS dataset {builder.name!r} is no image classification: {_ACCEPTED} is accepted. "
+            f"TFDS dataset {builder.name!r} is no classification: {_ACCEPTED} is accepted. "
             f"Received: features {', '.join(features)}"
         )
     return keys
@@ -227,15 +235,34 @@ def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
 
-def from_builder(builder: Any, test_fraction: float, hint: str = "") -> Dataset:
+def _recordings(builder, splits, class_names, options: Options) -> Dataset:
+    """A dataset of recordings, as `spoken_digit` and `speech_commands` are."""
+    where = f"TFDS dataset {builder.name!r}"
+    audio = builder.info.features[_keys(builder)[0]]
+    recordings, labels, parts = [], [], []
+    for split in splits:
+        start = len(recordings)
+        for samples, label in builder.as_dataset(
+            split=split, as_supervised=True
+        ).as_numpy_iterator():
+            name = f"{where}, recording {len(recordings)},"
+            recordings.append(checked_samples(samples, name))
+            labels.append(label)
+        parts.append(np.arange(start, len(recordings)))
+    rate = check_rate(audio.sample_rate, options, where)
+    kept = Labels(np.array(labels, np.int32), "classes", class_names)
+    return from_recordings(builder.name, where, recordings, rate, kept, options, tuple(parts))
+
+
+def from_builder(builder: Any, options: Options, hint: str = "") -> Dataset:
     """A dataset of a TFDS builder, downloaded and prepared if it is not yet.
 
     Images of one size up to 1 GiB are read into memory, others streamed.
 
     Args:
         builder: A `tfds.core.DatasetBuilder`.
-        test_fraction: Number in (0, 1), the held-out share where there is neither a test nor a
-            validation split.
+        options: How to load: the held-out share where there is neither a test nor a validation
+            split, and what belongs to recordings.
         hint: What to do where it cannot be downloaded.
 
     Raises:
@@ -249,10 +276,12 @@ def from_builder(builder: Any, test_fraction: float, hint: str = "") -> Dataset:
     class_names = label.names or [str(number) for number in range(label.num_classes)]
     where = f"TFDS dataset {builder.name!r}"
     try:
-        splits = _splits(builder, test_fraction)
+        splits = _splits(builder, options.test_fraction)
         counts = [int(builder.as_dataset(split=split).cardinality()) for split in splits]
         if not all(counts):
             raise DatasetError(f"{where} has an empty split. Received: {splits} of {counts}")
+        if hasattr(image, "sample_rate"):
+            return _recordings(builder, splits, tuple(class_names), options)
         if None not in image.shape and sum(counts) * np.prod(image.shape) <= _IN_MEMORY_BYTES:
             arrays = [array for split in splits for array in _arrays(builder, split)]
             return from_arrays(*arrays, class_names, name=builder.name, where=where)
@@ -272,15 +301,13 @@ def from_builder(builder: Any, test_fraction: float, hint: str = "") -> Dataset:
     return Dataset(builder.name, train, test, tuple(class_names))
 
 
-def from_tfds(
-    name: str, data_dir: Path | None, test_fraction: float, places: list[Path]
-) -> Dataset:
+def from_tfds(name: str, data_dir: Path | None, options: Options, places: list[Path]) -> Dataset:
     """A dataset by its TFDS name, e.g. `"cifar10"` or `"svhn_cropped"`.
 
     Args:
         name: TFDS's name, with configuration and version where wanted.
         data_dir: Where TFDS keeps prepared data. Defaults to TFDS's own place.
-        test_fraction: See `from_builder`.
+        options: See `from_builder`.
         places: The `.npz` files that would have been taken instead.
     """
     npz = " or ".join(str(place) for place in places)
@@ -305,4 +332,4 @@ def from_tfds(
         f"\"import tensorflow_datasets as t; t.load('{name}')\" where there is a network and copy "
         f"that folder."
     )
-    return from_builder(builder, test_fraction, hint)
+    return from_builder(builder, options, hint)

@@ -1,0 +1,168 @@
+"""Recordings of sound as a dataset: padded to one length, with classes or transcripts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.dividing import divided
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.sources.options import Options
+from keras_residual.data.splits import ArraySplit
+
+# The value of an int16 sample that is full scale.
+FULL_SCALE = 2**15
+# Beyond the end of a transcript: no character has this number.
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What recordings are labelled with.
+
+    Attributes:
+        y: Labels in the form that splits have.
+        kind: Their kind.
+        names: A name for each class or character.
+        groups: What must not be divided, such as the speaker, or `None`.
+    """
+
+    y: np.ndarray
+    kind: str
+    names: tuple[str, ...]
+    groups: np.ndarray | None = None
+
+
+def checked_samples(samples: object, where: str) -> np.ndarray:
+    """Returns the samples of a recording, `(n,)` int16, or float32 in about [-1, 1].
+
+    Raises:
+        DatasetError: If there are none, or several channels, or numbers that are no samples.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim == 2 and samples.shape[1] == 1:
+        samples = samples[:, 0]
+    if samples.ndim != 1:
+        raise DatasetError(
+            f"{where} has {samples.shape[-1]} channels: make it mono, by their mean or by one of "
+            "them."
+        )
+    if not len(samples):
+        raise DatasetError(f"{where} is empty: it holds no samples.")
+    if samples.dtype.kind == "f":
+        if not np.isfinite(samples).all():
+            raise DatasetError(f"{where} holds samples that are NaN or infinite.")
+        return samples.astype(np.float32, copy=False)
+    if samples.dtype.kind not in "iu" or samples.min() < -FULL_SCALE or samples.max() >= FULL_SCALE:
+        raise DatasetError(
+            f"{where} must hold samples in int16 or floating point. Received: {samples.dtype}"
+        )
+    return samples.astype(np.int16, copy=False)
+
+
+def check_rate(rate: object, options: Options, where: str) -> int:
+    """Returns the sampling rate, of the source or of the options, which must not differ.
+
+    Raises:
+        DatasetError: If it is not known or differs.
+    """
+    if rate is None and options.rate is None:
+        raise DatasetError(f"{where} does not tell its sampling rate: say it by `rate`.")
+    if rate is not None and options.rate is not None and int(rate) != options.rate:
+        raise DatasetError(
+            f"{where} has {int(rate):,} samples a second, not rate={options.rate:,}: resample it."
+        )
+    return int(options.rate if rate is None else rate)
+
+
+def transcripts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns transcripts as numbers of characters, padded with -1, and the characters.
+
+    Args:
+        texts: The transcripts, none of them empty.
+    """
+    characters = sorted(set("".join(texts)))
+    numbers = {character: number for number, character in enumerate(characters)}
+    y = np.full((len(texts), max(map(len, texts))), PADDING, np.int32)
+    for row, text in zip(y, texts, strict=True):
+        row[: len(text)] = [numbers[character] for character in text]
+    return y, tuple(characters)
+
+
+def from_recordings(
+    name: str,
+    where: str,
+    recordings: Sequence[np.ndarray],
+    rate: int,
+    labels: Labels,
+    options: Options,
+    parts: tuple[np.ndarray, np.ndarray] | None = None,
+    left_out: tuple[str, ...] = (),
+) -> Dataset:
+    """A dataset of recordings, each padded with 0 at its end or cut to `options.seconds`.
+
+    Args:
+        name: Name of the dataset.
+        where: What errors call the source.
+        recordings: Samples, checked.
+        rate: Samples a second.
+        labels: Their labels.
+        options: How to load.
+        parts: The numbers of the training and of the held-out recordings. Defaults to a division by
+            classes and groups.
+        left_out: Damaged files that were left out.
+
+    Raises:
+        DatasetError: If they cannot be divided or take more memory than allowed.
+    """
+    if labels.kind == "classes" and len(labels.names) < 2:
+        raise DatasetError(f"{where}: at least 2 classes are needed. Received: {labels.names}")
+    if parts is None:
+        parts = _divided(where, labels, options)
+    longest = max(map(len, recordings))
+    length = longest if options.seconds is None else max(1, round(options.seconds * rate))
+    floating = any(samples.dtype == np.float32 for samples in recordings)
+    needed = len(recordings) * length * (4 if floating else 2)
+    if needed > options.max_bytes:
+        raise DatasetError(
+            f"{where}: {len(recordings):,} recordings padded to {length / rate:.3g} seconds take "
+            f"{needed:,} bytes, more than max_bytes={options.max_bytes:,}: cut them by `seconds` "
+            "or raise `max_bytes`."
+        )
+    splits = []
+    for part in parts:
+        x, lengths = _padded([recordings[index] for index in part], length, floating)
+        splits.append(
+            ArraySplit(
+                x=x,
+                y=labels.y[part],
+                image_shape=(length, 1),
+                scale=1.0 if floating else float(FULL_SCALE),
+                augmentation="audio",
+                label_kind=labels.kind,
+                groups=None if labels.groups is None else labels.groups[part],
+                lengths=lengths,
+                rate=rate,
+            )
+        )
+    return Dataset(name, *splits, labels.names, left_out)
+
+
+def _divided(where, labels, options):
+    try:
+        return divided(labels.y, labels.kind, options.test_fraction, options.seed, labels.groups)
+    except ValueError as error:
+        raise DatasetError(f"{where} cannot be divided: {error}") from error
+
+
+def _padded(recordings, length, floating) -> tuple[np.ndarray, np.ndarray]:
+    x = np.zeros((len(recordings), length, 1), np.float32 if floating else np.int16)
+    lengths = np.zeros(len(recordings), np.int32)
+    for row, samples in enumerate(recordings):
+        if floating and samples.dtype == np.int16:
+            samples = samples / np.float32(FULL_SCALE)
+        samples = samples[:length]
+        x[row, : len(samples), 0] = samples
+        lengths[row] = len(samples)
+    return x, lengths

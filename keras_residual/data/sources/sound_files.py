@@ -1,0 +1,206 @@
+"""Datasets of sound files: folders by class, tables with classes or transcripts, `.npz`."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.sources import tables
+from keras_residual.data.sources.damage import tell_of_damaged
+from keras_residual.data.sources.folder import Files, parts_of_folder
+from keras_residual.data.sources.npz import read_npz
+from keras_residual.data.sources.options import Options
+from keras_residual.data.sources.recordings import (
+    Labels,
+    check_rate,
+    checked_samples,
+    from_recordings,
+    transcripts,
+)
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+SOUND_FILES = Files("recordings", SUFFIXES, {".mp3", ".m4a", ".aac", ".wma", ".opus", ".webm"})
+ACCEPTED_NPZ = "an .npz file with audio (samples of all), offsets (n + 1), labels and rate"
+_TEXT_COLUMNS = ("text", "transcript", "transcription", "sentence")
+_LABEL_NAMES = ("y", "label", "labels", "digit", "word", *_TEXT_COLUMNS)
+_WHOLE_NUMBERS = ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM")
+
+
+def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]:
+    """Returns the samples of a sound file, int16 or float32, and its sampling rate.
+
+    Raises:
+        DatasetError: If it is damaged, empty, stereo or not finite.
+        ImportError: If soundfile is not installed.
+    """
+    try:
+        import soundfile
+    except ImportError as error:
+        raise ImportError('Sound files need: pip install "keras-residual[audio]"') from error
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.frames * file.channels * 4 > max_bytes:
+                raise DatasetError(
+                    f"{path} says that it holds {file.frames:,} samples, more than "
+                    f"max_bytes={max_bytes:,} allows."
+                )
+            kind = "int16" if file.subtype in _WHOLE_NUMBERS else "float32"
+            samples, rate = file.read(dtype=kind), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise DatasetError(f"{path} is damaged or no WAV, FLAC or OGG file.") from error
+    return checked_samples(samples, str(path)), rate
+
+
+def _read(paths: Sequence[Path], options: Options) -> tuple[list, int, np.ndarray, tuple]:
+    """The recordings that are whole, their rate, their places, and the damaged files."""
+
+    def read(path: Path) -> tuple:
+        try:
+            return *read_recording(path, options.max_bytes), None
+        except DatasetError as error:
+            return None, None, str(error)
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(read, paths))
+    rates = Counter(rate for _, rate, _ in found if rate is not None)
+    wanted = options.rate or (rates.most_common(1)[0][0] if rates else None)
+    errors = {}
+    for path, (_, rate, error) in zip(paths, found, strict=True):
+        if error is None and rate != wanted:
+            error = (
+                f"{path} has {rate:,} samples a second where {wanted:,} are expected: resample it."
+            )
+        if error is not None:
+            errors[str(path)] = error
+    if errors:
+        tell_of_damaged(errors, len(paths), options.damaged, "recordings")
+    whole = [place for place, path in enumerate(paths) if str(path) not in errors]
+    return [found[place][0] for place in whole], wanted, np.array(whole, int), tuple(errors)
+
+
+def _dataset(name, where, paths, labels: Labels, options, parts=None) -> Dataset:
+    recordings, rate, whole, left_out = _read(paths, options)
+    place = np.full(len(paths), -1)
+    place[whole] = np.arange(len(whole))
+    if parts is not None:
+        parts = tuple(place[part][place[part] >= 0] for part in parts)
+    kept = Labels(
+        labels.y[whole],
+        labels.kind,
+        labels.names,
+        None if labels.groups is None else labels.groups[whole],
+    )
+    return from_recordings(name, where, recordings, rate, kept, options, parts, left_out)
+
+
+def from_sound_folder(folder: Path, options: Options) -> Dataset:
+    """A dataset of sound files by class, divided as a folder of pictures is."""
+    parts, names = parts_of_folder(folder, options, SOUND_FILES)
+    paths = [path for files, _ in parts for path in files]
+    y, groups = (
+        None if parts[0][1][key] is None else np.concatenate([fields[key] for _, fields in parts])
+        for key in ("y", "groups")
+    )
+    boundary = len(parts[0][0])
+    rows = np.arange(boundary), np.arange(boundary, len(paths))
+    labels = Labels(y, "classes", tuple(names), groups)
+    return _dataset(folder.name, str(folder), paths, labels, options, rows)
+
+
+def names_sound_files(table: tables.Table) -> bool:
+    """Whether a table's first row names a sound file."""
+    return any(cells[0].lower().endswith(SUFFIXES) for cells in table.columns.values())
+
+
+def from_sound_table(table: tables.Table, name: str, options: Options) -> Dataset:
+    """A dataset of a table of sound files with classes, numbers or transcripts."""
+    files = tables.file_column(table, options, SUFFIXES)
+    group, split = tables.group_and_split_columns(table, options)
+    text = options.labels or next(
+        (column for column in table.columns if column.lower() in _TEXT_COLUMNS), None
+    )
+    told = options.label_kind == "text"
+    usual = isinstance(text, str) and text.lower() in _TEXT_COLUMNS
+    if isinstance(text, str) and (told or (usual and options.label_kind == "auto")):
+        y, names = _transcripts_of(table, files, text)
+        kind = "text"
+    elif told:
+        raise DatasetError(f"{table.where}: say by `labels` which column has the transcripts.")
+    else:
+        y, kind, names = tables.labels_of(table, (files, group, split), files, options)
+    paths = tables.find_files(table, files, SUFFIXES)
+    groups = None if group is None else np.array(table.columns[group])
+    parts = None if split is None else tables.parts_by_column(table, split)
+    return _dataset(name, table.where, paths, Labels(y, kind, names, groups), options, parts)
+
+
+def _transcripts_of(table, files, column):
+    cells = table.column(column, "labels")
+    if empty := [table.columns[files][row] for row, cell in enumerate(cells) if not cell]:
+        raise DatasetError(
+            f"{table.where}: column {column!r} has no transcript for {len(empty)} files, such as "
+            f"{empty[0]}: fill it in or remove the rows."
+        )
+    return transcripts(cells)
+
+
+def from_sound_npz(path: Path, inside: Sequence[str], options: Options) -> Dataset:
+    """A dataset of an `.npz` file with the samples of all recordings one after the other.
+
+    It holds `audio` (int16 or floating point), `offsets` (n + 1 integers, where each begins and the
+    last ends), labels (`y`, `label`, `digit`, `text` or what `options.labels` names), `rate` unless
+    `options.rate` says it, and whatever `options.group` names.
+    """
+    label = options.labels or next((name for name in _LABEL_NAMES if name in inside), None)
+    group = options.group if isinstance(options.group, str) else None
+    names = ["audio", "offsets", "rate", label, group, "label_names"]
+    arrays, _ = read_npz(path, [name for name in names if name], options.max_bytes, ACCEPTED_NPZ)
+    for name, argument in ((label, "labels"), (group, "group")):
+        if name is not None and name not in arrays:
+            raise DatasetError(f"{path} has no {name!r} for `{argument}`: {', '.join(inside)}")
+    if label is None:
+        raise DatasetError(
+            f"{path}: say by `labels` which array has the labels: {', '.join(inside)}"
+        )
+    recordings = _cut(path, arrays["audio"], arrays["offsets"])
+    rate = check_rate(arrays["rate"].reshape(-1)[0] if "rate" in arrays else None, options, path)
+    y, kind, label_names = _labels(path, arrays[label], label, len(recordings), options)
+    groups = arrays[group] if group else None
+    if groups is not None and groups.shape != (len(recordings),):
+        raise DatasetError(f"{path}: {group!r} must hold one value for each recording.")
+    labels = Labels(y, kind, label_names, groups)
+    return from_recordings(path.stem, str(path), recordings, rate, labels, options)
+
+
+def _labels(path, values, name, count, options):
+    if values.shape[:1] != (count,) or values.ndim != 1:
+        raise DatasetError(f"{path}: {name!r} must hold one label for each of {count} recordings.")
+    if options.label_kind == "text" or (name in _TEXT_COLUMNS and options.label_kind == "auto"):
+        texts = [str(value) for value in values]
+        if "" in texts:
+            raise DatasetError(f"{path}: {name!r} holds empty transcripts.")
+        y, names = transcripts(texts)
+        return y, "text", names
+    column = tables.Table({name: [str(value) for value in values]}, str(path), path.parent)
+    return tables.labels_of(column, (), name, options)
+
+
+def _cut(path, audio, offsets) -> list[np.ndarray]:
+    whole = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1
+    if audio.ndim != 1 or not whole or offsets[0] < 0 or offsets[-1] > len(audio):
+        raise DatasetError(
+            f"{path}: `audio` must be (samples,) and `offsets` n + 1 integers within it. Received: "
+            f"shapes {audio.shape} and {offsets.shape}"
+        )
+    ends = offsets.astype(np.int64)
+    if (np.diff(ends) < 0).any():
+        raise DatasetError(f"{path}: `offsets` must not decrease.")
+    return [
+        checked_samples(audio[start:stop], f"{path}, recording {number},")
+        for number, (start, stop) in enumerate(itertools.pairwise(ends))
+    ]
