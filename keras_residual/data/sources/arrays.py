@@ -221,7 +221,9 @@ def from_tuple(
         encoded, _, words = _encoded(source[1], source[1], where)
         y, kind = check_labels("y", encoded, len(x), where, options.label_kind)
         try:
-            rest, held_out = divided(y, kind, options.test_fraction, options.seed, groups)
+            rest, held_out = divided(
+                y, kind, options.test_fraction, options.seed, groups, options.held_out
+            )
         except ValueError as error:
             raise DatasetError(f"{where}: {error}") from error
         if groups is not None:

@@ -105,7 +105,9 @@ def parts_of_folder(
     if groups is None:
         _check_divisible(classes, place, kind)
     try:
-        parts = divided(labels, "classes", options.test_fraction, options.seed, groups)
+        parts = divided(
+            labels, "classes", options.test_fraction, options.seed, groups, options.held_out
+        )
     except ValueError as error:
         raise DatasetError(f"{folder} holds too few {kind.noun} to divide: {error}") from error
     taken = [([files[i] for i in part], labels[part]) for part in parts]

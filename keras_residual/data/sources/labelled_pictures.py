@@ -83,7 +83,7 @@ def _parts(table, split, y, kind, names, groups, options):
                 "test."
             )
     try:
-        return divided(y, kind, options.test_fraction, options.seed, groups)
+        return divided(y, kind, options.test_fraction, options.seed, groups, options.held_out)
     except ValueError as error:
         raise DatasetError(f"{table.where} cannot be divided: {error}") from error
 

@@ -124,6 +124,7 @@ def load(
     files: str | None = None,
     labels: str | Sequence[str] | None = None,
     group: str | Callable | None = None,
+    held_out: Sequence | str | None = None,
     folder: str | os.PathLike | None = None,
     rate: int | None = None,
     seconds: float | None = None,
@@ -175,6 +176,8 @@ def load(
         labels: Column or columns of a table with the labels. Defaults to all others.
         group: Column of a table, or for folders a function of a file's path, that tells what must
             not be divided, such as the person in a picture.
+        held_out: Names of the groups that become the test part, such as one person, in place of
+            `test_fraction`.
         folder: Where the files of a table are. Defaults to its own folder.
         rate: Samples a second, of recordings that do not tell it; others must have it.
         seconds: Length to which recordings are cut, or padded with 0. Defaults to the longest.
@@ -206,6 +209,7 @@ def load(
         files=files,
         labels=labels,
         group=group,
+        held_out=held_out,
         folder=folder,
         rate=rate,
         seconds=seconds,

@@ -23,6 +23,7 @@ class Options:
         files: Column of a table with the files' names.
         labels: Columns of a table with the labels.
         group: Column of a table, or a function of a file's path, that tells what stays together.
+        held_out: Names of the groups to hold out, in place of a share.
         folder: Where the files of a table are.
         rate: Samples a second of recordings that do not tell it.
         seconds: Length of recordings.
@@ -38,6 +39,7 @@ class Options:
     files: str | None = None
     labels: str | Sequence[str] | None = None
     group: str | Callable | None = None
+    held_out: Sequence | str | None = None
     folder: object = None
     rate: int | None = None
     seconds: float | None = None
@@ -77,7 +79,7 @@ def with_options_of(source: str, options: Options) -> tuple[str, Options]:
 
 
 def _read(name: str, value: str) -> object:
-    if name == "labels" and "+" in value:
+    if name in ("labels", "held_out") and "+" in value:
         return tuple(value.split("+"))
     kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}
     kind = {**kind, "rate": int, "seconds": float}.get(name, str)

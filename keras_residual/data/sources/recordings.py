@@ -151,7 +151,14 @@ def from_recordings(
 
 def _divided(where, labels, options):
     try:
-        return divided(labels.y, labels.kind, options.test_fraction, options.seed, labels.groups)
+        return divided(
+            labels.y,
+            labels.kind,
+            options.test_fraction,
+            options.seed,
+            labels.groups,
+            options.held_out,
+        )
     except ValueError as error:
         raise DatasetError(f"{where} cannot be divided: {error}") from error
 
