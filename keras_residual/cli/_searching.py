@@ -12,7 +12,7 @@ from rich.table import Table
 from keras_residual import tuning
 from keras_residual.cli._terminal import bold, command, console
 
-_FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12"}
+_FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12", "regnet": "RegNetX002"}
 
 
 def space(model, source, recipe, bounds, constant_macs, knobs):
@@ -23,6 +23,8 @@ def space(model, source, recipe, bounds, constant_macs, knobs):
     arguments = (source.image_shape, source.num_classes, base, recipe)
     if base.lower().startswith("densenet"):
         return tuning.HyperDenseNet(*arguments, **bounds, **knobs)
+    if base.lower().startswith("regnet"):
+        return tuning.HyperRegNet(*arguments, **bounds, **knobs)
     return tuning.HyperResNet(*arguments, **bounds, constant_macs=constant_macs, **knobs)
 
 

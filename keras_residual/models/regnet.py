@@ -88,15 +88,30 @@ def regnet(depth, w0, wa, wm, group_width, ratio=1, rounded_down=False, **option
     }
 
 
+# The parameters of each network by its name, for searches around it.
+PARAMETERS: dict[str, dict[str, object]] = {}
+
+
+def _named(
+    name, paper, summary, depth, w0, wa, wm, group_width, *, aliases=(), further=(), **options
+):
+    """Returns a row; `further` are parameters that a network of the plain kind lacks."""
+    parameters = {"depth": depth, "w0": w0, "wa": wa, "wm": wm, "group_width": group_width}
+    PARAMETERS[name] = {**parameters, **dict(further)}
+    return row(name, paper, summary, aliases=aliases, **regnet(**PARAMETERS[name], **options))
+
+
 def _row(kind, size, *parameters):
     torchvision = _TORCHVISION.get(kind + size)
     more = _SE if kind == "Y" else {}
-    return row(
+    return _named(
         f"RegNet{kind}{size}",
         RADOSAVOVIC_2020,
         f"RegNet{kind} {size.removesuffix('_TV')}00MF.",
+        *parameters,
         aliases=[f"regnet_{torchvision}"] if torchvision else (),
-        **regnet(*parameters, rounded_down=size.endswith("_TV"), **more),
+        further={"rounded_down": True} if size.endswith("_TV") else {},
+        **more,
     )
 
 
@@ -131,35 +146,67 @@ TABLE = (
     _row("Y", "640", 20, 352, 147.48, 2.4, 328),
     _row("Y", "1280", 27, 456, 160.83, 2.52, 264),
     _row("Y", "2560", 27, 640, 230.83, 2.53, 373),
-    row(
+    _named(
         "RegNetV040",
         RADOSAVOVIC_2020,
         "RegNetV 4000MF: RegNetY with pre-activation, by timm.",
-        **regnet(22, 96, 31.41, 2.24, 64, **PREACTIVATED),
+        22,
+        96,
+        31.41,
+        2.24,
+        64,
+        **PREACTIVATED,
     ),
-    row(
+    _named(
         "RegNetV064",
         RADOSAVOVIC_2020,
         "RegNetV 6400MF: RegNetY with pre-activation, by timm.",
-        **regnet(25, 112, 33.22, 2.27, 72, **PREACTIVATED, shortcut="pooled"),
+        25,
+        112,
+        33.22,
+        2.27,
+        72,
+        **PREACTIVATED,
+        shortcut="pooled",
     ),
-    row(
+    _named(
         "RegNetZ005",
         DOLLAR_2021,
         "RegNetZ 500MF: four times as wide inside its blocks.",
-        **regnet(21, 16, 10.7, 2.51, 4, 4, **INVERTED, final_layer=1024),
+        21,
+        16,
+        10.7,
+        2.51,
+        4,
+        further={"ratio": 4},
+        **INVERTED,
+        final_layer=1024,
     ),
-    row(
+    _named(
         "RegNetZ040",
         DOLLAR_2021,
         "RegNetZ 4000MF: four times as wide inside its blocks.",
-        **regnet(28, 48, 14.5, 2.226, 8, 4, **INVERTED, final_layer="activation"),
+        28,
+        48,
+        14.5,
+        2.226,
+        8,
+        further={"ratio": 4},
+        **INVERTED,
+        final_layer="activation",
     ),
-    row(
+    _named(
         "RegNetZ040H",
         DOLLAR_2021,
         "RegNetZ 4000MF with a last 1×1 convolution.",
-        **regnet(28, 48, 14.5, 2.226, 8, 4, **INVERTED, final_layer=1536),
+        28,
+        48,
+        14.5,
+        2.226,
+        8,
+        further={"ratio": 4},
+        **INVERTED,
+        final_layer=1536,
     ),
 )
 globals().update(factories(TABLE, ResNetArchitecture, "ResNet", (224, 224, 3), 1000))

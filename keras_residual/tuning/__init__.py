@@ -10,6 +10,7 @@ except ImportError as error:
 from keras_residual.tuning.distributed import Cluster, read_secret
 from keras_residual.tuning.errors import EmptySpaceError, SearchError
 from keras_residual.tuning.hyper_densenet import HyperDenseNet
+from keras_residual.tuning.hyper_regnet import HyperRegNet
 from keras_residual.tuning.hyper_residual_lstm import HyperResidualLSTM
 from keras_residual.tuning.hyper_resnet import HyperResNet
 from keras_residual.tuning.hyper_resnet_1d import HyperResNet1D
@@ -32,6 +33,7 @@ __all__ = [
     "Evolution",
     "GridSearch",
     "HyperDenseNet",
+    "HyperRegNet",
     "HyperResNet",
     "HyperResNet1D",
     "HyperResidualLSTM",

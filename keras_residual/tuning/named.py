@@ -149,7 +149,7 @@ class NamedHyperNetwork(HyperNetwork):
 
     def convolutions(self, options: dict) -> int:
         """Returns the number of convolutions and dense layers."""
-        stem = {"none": 0, "deep": 3}.get(options["stem"], 1)
+        stem = {"none": 0, "deep": 3, "tiered": 3}.get(options["stem"], 1)
         return stem + 1
 
     def strides(self, options: dict) -> int:

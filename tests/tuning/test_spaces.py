@@ -23,6 +23,18 @@ DEFAULTS = {
         tuning.HyperDenseNet(IMAGE, 10),
         {"input_shape": IMAGE, "classes": 10},
     ),
+    "RegNetX002": (
+        tuning.HyperRegNet((64, 64, 3), 10),
+        {"input_shape": (64, 64, 3), "classes": 10},
+    ),
+    "RegNetY008_TV": (
+        tuning.HyperRegNet((64, 64, 3), 10, base="regnet_y_800mf"),
+        {"input_shape": (64, 64, 3), "classes": 10},
+    ),
+    "RegNetZ005": (
+        tuning.HyperRegNet((64, 64, 3), 10, base="RegNetZ005"),
+        {"input_shape": (64, 64, 3), "classes": 10},
+    ),
     "ResNet1D": (tuning.HyperResNet1D(SERIES, 3), {"input_shape": SERIES, "classes": 3}),
     "ResidualLSTMClassifier": (
         tuning.HyperResidualLSTM(SERIES, 3),
@@ -78,11 +90,22 @@ SPACES = {
     "densenet": lambda: tuning.HyperDenseNet(
         (8, 8, 1), 10, max_parameters=20_000, depth=[1, 2, 4], growth_rate=[4, 8, 16]
     ),
+    "regnet": lambda: tuning.HyperRegNet(
+        (32, 32, 3), 10, max_parameters=300_000, max_macs=30_000_000, group_width=[4, 8], w0=[8, 16]
+    ),
     "series": lambda: tuning.HyperResNet1D(SERIES, 3, max_parameters=300_000, max_macs=3_000_000),
     "lstm": lambda: tuning.HyperResidualLSTM(SERIES, 3, max_parameters=50_000),
     "words": lambda: tuning.HyperResidualLSTM((24,), 3, 100, max_macs=2_000_000),
 }
-DRAWS = {"resnet": 50, "resnext": 15, "densenet": 25, "series": 30, "lstm": 100, "words": 80}
+DRAWS = {
+    "resnet": 50,
+    "resnext": 15,
+    "densenet": 25,
+    "regnet": 25,
+    "series": 30,
+    "lstm": 100,
+    "words": 80,
+}
 
 
 @pytest.mark.slow
