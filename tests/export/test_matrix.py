@@ -4,6 +4,7 @@ import re
 
 import keras
 import pytest
+from cases import MORE_FAMILIES
 from export.matrix import BEGIN, BOUNDS, COLUMNS, END, IMPOSSIBLE, MAKERS, README, make, run
 
 from keras_residual import export
@@ -36,6 +37,26 @@ def test_family_in_format(family, format, quantization, tmp_path):
     assert row.verification.relative <= BOUNDS[quantization]
     foreign = [name for name in row.operations if name.startswith(("Flex", "CUSTOM"))]
     assert not foreign
+
+
+FURTHER_COLUMNS = (("litert", None), ("litert", "int8"), ("onnx", None))
+
+
+def _further():
+    for index, case in enumerate(MORE_FAMILIES):
+        for number, column in enumerate(FURTHER_COLUMNS):
+            quick = index % 3 == 0 and number == index // 3
+            marks = () if quick else (pytest.mark.slow,)
+            name = "-".join(map(str, (case.name, *column)))
+            yield pytest.param(case, *column, id=name, marks=marks)
+
+
+@pytest.mark.parametrize(("case", "format", "quantization"), list(_further()))
+def test_further_family_in_format(case, format, quantization, tmp_path):
+    keras.utils.set_random_seed(1)
+    row = run(case.make(), format, quantization, tmp_path)
+    assert row.verification.relative <= BOUNDS[quantization]
+    assert not [name for name in row.operations if name.startswith(("Flex", "CUSTOM"))]
 
 
 def test_diagonal_reaches_every_column():
