@@ -131,7 +131,7 @@ class ResidualUnit(BlockLayer):
             self.eca = make_attention(self, EfficientChannelAttention, "eca")
         elif self._squeezes and self.attention == "squeeze_excite":
             self.squeeze_excite = make_squeeze_excite(self)
-        if self._squeezes_inside and self.preactivated:
+        if self._squeezes_inside and self.preactivated and self.spatial == "plain":
             self.inner_norm = self._make_norm("inner_norm", self.activation)
         self.dropout = None
         if self.dropout_rate:
@@ -197,7 +197,9 @@ class ResidualUnit(BlockLayer):
     def plan(self, input_shape):
         if self.squeeze_excite is None and self._squeezes_inside:
             channels = self.channels_of(input_shape)
-            self.squeeze_excite = make_squeeze_excite(self, channels, activation=self.activation)
+            # A gate has no activation with weights of its own.
+            activation = "relu" if self.activation == "prelu" else self.activation
+            self.squeeze_excite = make_squeeze_excite(self, channels, activation=activation)
         self.shortcut.plan(input_shape)
         *convs, last = [getattr(self, name) for name in self._convs]
         without_cascade(convs, not self.shortcut.is_identity(input_shape))
