@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_residual.cli.benchmark import benchmark
+from keras_residual.cli.checks import checks
 from keras_residual.cli.evaluate import evaluate
 from keras_residual.cli.export import export
 from keras_residual.cli.inspect import inspect
@@ -21,13 +22,13 @@ app = typer.Typer(
     name="keras-residual",
     help="Residual networks in Keras 3: built, trained, searched and exported.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("quickstart")(quickstart)
 app.command("list")(list_models)
 app.command("summary")(summary)
+app.command("checks")(checks)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("predict")(predict)
