@@ -11,7 +11,7 @@ PATH = pathlib.Path(keras_residual.__file__).parent / "cli" / "models.json"
 
 def test_catalogue_says_what_the_readme_says():
     """A test recounts the README's table. Mend this one by `python tests/write_tables.py`."""
-    text = (PATH.parents[2] / "README.md").read_text(encoding="utf-8")
+    text = (PATH.parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     rows = re.findall(
         r"^\| `(\w+)` \| [\d,]+ \| ([\d,]+) \| ([\d.]+) G \| (\S+) \| (.+) \|$", text, re.M
     )

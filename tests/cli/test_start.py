@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy_and_the_package_still_has_its_names():
         [sys.executable, "-W", "ignore", "-c", HELP], capture_output=True, text=True, check=True
     )
     assert "quickstart" in result.stdout
-    assert result.stdout.splitlines()[-2:] == ["loaded: ", "ResNet8 True"]
+    assert result.stdout.splitlines()[-2:] == ["loaded:", "ResNet8 True"]
 
 
 def test_checks_name_versions_backend_and_extras(run):
