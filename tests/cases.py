@@ -123,18 +123,11 @@ LAYERS = [
             {"spatial": "multi_scale", "branches": 4, "shake_drop": True},
         ),
     ),
-    *(
-        LayerCase(
-            "BottleneckBlock",
-            {"filters": 16, "strides": 2, "spatial": spatial, **more},
-            (2, 5, 6, 4),
-            variant=spatial,
-        )
-        for spatial, more in (
-            ("selective_split", {"se_ratio": 0.5}),
-            ("split", {"blur_pool": "average3"}),
-            ("multi_scale", {}),
-        )
+    LayerCase(
+        "BottleneckBlock",
+        {"filters": 16, "strides": 2, "spatial": "multi_scale"},
+        (2, 5, 6, 4),
+        variant="multi_scale",
     ),
     LayerCase(
         "BottleneckBlock",
@@ -376,12 +369,6 @@ LAYERS = [
         ),
     ),
     LayerCase(
-        "SplitAttention",
-        {"filters": 8, "strides": 2, "branches": 1, "blur_pool": "average3_before"},
-        (2, 5, 6, 4),
-        variant="one branch",
-    ),
-    LayerCase(
         "SqueezeExcite",
         {"ratio": 0.5},
         (2, 5, 6, 4),
@@ -400,9 +387,6 @@ LAYERS = [
             {"pool": False},
             {"preactivated": True, "space_to_depth": True, "blur_pool": True, "conv_bias": True},
         ),
-    ),
-    LayerCase(
-        "Stem", {"filters": 8, "kind": "tiered", "pool": "conv3"}, (2, 9, 8, 3), variant="tiered"
     ),
     LayerCase(
         "StochasticDepth",

@@ -150,10 +150,16 @@ CHECKS_ON_JAX = [
 CHECKS = CHECKS_ON_JAX if keras.backend.backend() == "jax" else ALL_CHECKS
 
 
+def marks(case, check):
+    """Most of what only differs in its rows is slow."""
+    quick = check is not outputs_are_probabilities or case in (*FAMILIES, *MORE_FAMILIES)
+    return [] if quick else [pytest.mark.slow]
+
+
 @pytest.mark.parametrize(
     ("case", "check"),
     [
-        pytest.param(case, check, id=f"{case.name}-{check.__name__}")
+        pytest.param(case, check, id=f"{case.name}-{check.__name__}", marks=marks(case, check))
         for check, cases in CHECKS
         for case in cases
     ],

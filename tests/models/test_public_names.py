@@ -71,6 +71,7 @@ def instructions():
         yield re.fullmatch(r"# (\S+)\n(\w+) = [({]\n    # …\n(.*\n)[)}]\n", text, re.S).groups()
 
 
+@pytest.mark.slow
 def test_a_network_added_by_the_guide_is_there(tmp_path):
     for name in ("keras_residual", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
