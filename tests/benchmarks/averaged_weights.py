@@ -75,7 +75,7 @@ def main():
         f"{seconds[False]:.1f} s an epoch, {seconds[True]:.1f} s with averages: {ratio:.2f} times"
     )
     if arguments.keep:
-        print(keep(pathlib.Path(RESULTS), "averaged_weights", ratio=round(ratio, 3), rows=rows))
+        print(keep(RESULTS, "averaged_weights", ratio=round(ratio, 3), rows=rows))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ model left out, then the median of five more epochs of one step.
 
 import argparse
 import json
-import pathlib
 import statistics
 import subprocess
 import sys
@@ -103,8 +102,8 @@ def main():
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 rows.append(json.loads(done.stdout.splitlines()[-1]))
                 print(rows[-1], flush=True)
-    if arguments.keep:
-        print(keep(pathlib.Path(RESULTS), "first_step", rows=rows))
+                if arguments.keep:
+                    keep(RESULTS, "first_step", rows=rows)
 
 
 if __name__ == "__main__":
