@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_residual._locks import claimed
+from keras_residual.cli import _terminal
 from keras_residual.cli._terminal import quiet
 
 TRAIN = "train --model resnet8 --dataset tiny.npz --batch-size 8 --output run"
