@@ -53,6 +53,19 @@ def _steps(model, weights, preprocessing) -> library_weights.Preprocessing:
         ) from error
 
 
+def load_labels(name: str) -> list[str]:
+    """Returns the class names in a file, one a line, or those of a class list."""
+    path = Path(name)
+    if path.is_file():
+        return path.read_text(encoding="utf-8").splitlines()
+    try:
+        return [label for _, label in library_weights.class_names(name)]
+    except ValueError as error:
+        raise ValueError(
+            f"`--labels` must be a file with a class name a line, or a class list. {error}"
+        ) from error
+
+
 def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool) -> dict:
     """Returns the arguments of `export.export` that come from a dataset.
 

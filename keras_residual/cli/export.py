@@ -57,6 +57,13 @@ def export(
             "server. Default: phone where the scaling of pixels is known.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Class names: a file with one a line, or imagenet. Default: those of the weights "
+            "or the data."
+        ),
+    ] = None,
     outputs: Annotated[
         str | None,
         typer.Option(help="uint8 or float32, what an int8 file for phones puts out."),
@@ -77,6 +84,8 @@ def export(
 
         network, scaling = _export_data.load_model(model, weights, preprocessing)
         chosen = _export_data.load_data(data, network, images, raw=scaling is not None)
+        if labels is not None:
+            chosen["labels"] = _export_data.load_labels(labels)
         output = output or Path("runs") / f"export-{Path(model).stem.lower()}"
         report = library.export(
             network,

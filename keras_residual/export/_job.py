@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._description import Description
 from keras_residual.export._signature import InputSpec
 from keras_residual.export._target import PictureFile
 
@@ -24,8 +25,10 @@ class Job:
         scratch: An empty folder, where a SavedModel of the network is kept once it is written.
         picture: What the network takes if it was made for phones, else `None`.
         is_logits: Whether its softmax is left to the file.
+        mean: What is subtracted from the pixels of a picture.
         preprocessing: Layers before the model, by input.
         included: Whether the network has them inside.
+        description: What is known of the file's inputs and outputs.
         quantization: As in `export`; so are the others.
     """
 
@@ -38,10 +41,12 @@ class Job:
     scratch: Path
     picture: PictureFile | None
     is_logits: bool
+    mean: tuple[float, ...]
     preprocessing: dict[str, keras.layers.Layer]
     included: bool
     quantization: str | None
     integer_io: bool
     opset: int | None
     labels: list[str] | None
+    description: Description | None
     batch_size: int | None

@@ -33,8 +33,8 @@ def stretched(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns a picture in another size as MediaPipe's tasks bring it there on a CPU.
 
     The whole picture is stretched, whatever its proportions. Pixel `i` is the one at position
-    `i * old / new`, bilinear between its neighbours and without antialiasing, rounded to whole
-    levels, halves upwards.
+    `i * old / new`, to a 32nd of a pixel, bilinear between its neighbours and without antialiasing,
+    rounded to whole levels, halves upwards.
     """
     (y0, y1, fy), (x0, x1, fx) = (
         _places(old, new) for old, new in zip(picture.shape[:2], size, strict=True)
@@ -45,8 +45,12 @@ def stretched(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(np.floor(columns + 0.5), 0, WHITE).astype(np.uint8)
 
 
+# OpenCV interpolates between pixels in steps of a 32nd.
+_STEPS = 32
+
+
 def _places(old, new):
-    place = np.arange(new) * old / new
+    place = np.floor(np.arange(new) * old / new * _STEPS + 0.5) / _STEPS
     low = np.floor(place).astype(int)
     return low, np.minimum(low + 1, old - 1), place - low
 

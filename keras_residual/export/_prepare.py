@@ -10,7 +10,7 @@ from keras_residual.export._job import Job
 from keras_residual.export._signature import input_specs, named_outputs, new_inputs, structured
 from keras_residual.export.errors import ExportError
 from keras_residual.export.rewrite.picture import picture_network
-from keras_residual.export.rewrite.quantization_aware import is_quantization_aware
+from keras_residual.export.rewrite.quantization_aware import is_quantization_aware, pixel_range
 from keras_residual.export.rewrite.rewrite import Rewrite
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
@@ -96,7 +96,8 @@ def _phone_job(model, network, request, folder):
         name: picture.pixels.pixels_of("representative_data", request.representative_data[name])
     }
     samples = request.samples(data, size)
-    fields = {"picture": picture, "is_logits": made.is_logits}
+    fields = {"picture": picture, "is_logits": made.is_logits, "mean": made.mean}
+    fields["description"] = request.description_for(picture)
     return replace(_job(model, made.network, request, folder, samples), **fields)
 
 
@@ -111,12 +112,14 @@ def _job(model, network, request, folder, samples):
         scratch=folder,
         picture=None,
         is_logits=False,
+        mean=(),
         preprocessing=request.preprocessing,
         included=request.include_preprocessing,
         quantization=None,
         integer_io=request.integer_io,
         opset=request.opset,
         labels=request.labels,
+        description=request.description_for(None),
         batch_size=request.batch_size,
     )
 
@@ -124,7 +127,9 @@ def _job(model, network, request, folder, samples):
 def ranged(model: keras.Model, job: Job) -> keras.Model:
     """Returns a quantization-aware model in the converter's form with a job's beginning."""
     if job.picture is not None:
-        return picture_network(model, job.picture.scaling, job.batch_size or 1).network
+        network = picture_network(model, job.picture.scaling).network
+        picture = new_inputs(network, 1)
+        return keras.Model(picture, network(pixel_range(*picture.values())), name=model.name)
     return _beginning_with(
         model, job.preprocessing if job.included else {}, job.batch_size, input_specs(model)
     )

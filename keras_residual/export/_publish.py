@@ -7,10 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-
-class FolderInUse(OSError):
-    """Raised when another process writes to the same folder."""
-
+from keras_residual._locks import claimed
 
 WORKSHOP, JOURNAL = ".export.partial", "journal.json"
 
@@ -27,49 +24,29 @@ def published(directory: Path) -> Iterator[Path]:
         directory: The folder, made if it is not there. What has the same name there is replaced.
 
     Raises:
-        FolderInUse: If another export is writing to it.
+        FolderInUseError: If another process is writing to it.
     """
     new = not directory.exists()
-    directory.mkdir(parents=True, exist_ok=True)
-    workshop = directory / WORKSHOP
-    with _locked(directory):
-        finish(directory)
-        try:
-            (workshop / "new").mkdir(parents=True)
-            yield workshop / "new"
-            names = sorted(path.name for path in (workshop / "new").iterdir())
-            (workshop / "draft").write_text(json.dumps(names), encoding="utf-8")
-            os.replace(workshop / "draft", workshop / JOURNAL)
+    try:
+        with claimed(directory):
             finish(directory)
-        except BaseException:
-            if not (workshop / JOURNAL).exists():
-                shutil.rmtree(workshop, ignore_errors=True)
-            if new:
-                with contextlib.suppress(OSError):
-                    directory.rmdir()
-            raise
-
-
-@contextlib.contextmanager
-def _locked(directory):
-    """Keeps a second export out of a folder; the lock ends with the process and leaves no file."""
-    try:
-        import fcntl
-    except ImportError:
-        # Windows cannot lock a folder.
-        yield
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderInUse(
-                f"Another export is writing to {directory}. Wait for it, or choose another folder."
-            ) from error
-        yield
-    finally:
-        os.close(handle)
+            workshop = directory / WORKSHOP
+            try:
+                (workshop / "new").mkdir(parents=True)
+                yield workshop / "new"
+                names = sorted(path.name for path in (workshop / "new").iterdir())
+                (workshop / "draft").write_text(json.dumps(names), encoding="utf-8")
+                os.replace(workshop / "draft", workshop / JOURNAL)
+                finish(directory)
+            except BaseException:
+                if not (workshop / JOURNAL).exists():
+                    shutil.rmtree(workshop, ignore_errors=True)
+                raise
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise
 
 
 def finish(directory: Path) -> None:

@@ -99,7 +99,7 @@ def _batch(argument, specs, item):
     values = item if isinstance(item, dict) else dict.fromkeys(specs, item)
     if isinstance(item, dict) and set(item) >= set(specs):
         values = {name: _with_batch(item[name], spec) for name, spec in specs.items()}
-    elif len(specs) == 1:
+    elif len(specs) == 1 and not isinstance(item, dict):
         values = {name: _with_batch(values[name], spec) for name, spec in specs.items()}
     return arrays_by_name(argument, specs, values)
 

@@ -1,19 +1,19 @@
 """What a LiteRT file for phones takes and gives, and which models become one."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import keras
 
 from keras_residual import weights
-from keras_residual.export._pixels import STANDARDIZE, Pixels, takes_raw_pixels
+from keras_residual._description import Description
+from keras_residual.export._pixels import STANDARDIZE, WHITE, Pixels, takes_raw_pixels
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.rewrite.picture import ends_with_softmax, first_layer
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
 TARGETS = ("phone", "server")
 OUTPUTS = ("uint8", "float32")
-# Of more classes, steps of 1/256 leave most of the best five without a probability.
-MOST_CLASSES_IN_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def picture_file(
     outputs: str | None,
     quantization: str | None,
     integer_io: bool,
+    batch_size: int | None,
 ) -> PictureFile | None:
     """Returns what a model's LiteRT file for phones takes, `None` where it takes what the model
     does.
@@ -64,17 +65,16 @@ def picture_file(
     if target == "server" or (target is None and include_preprocessing is False):
         return _refused("server", outputs)
     found = _scaling(model, inputs, preprocessing, description)
+    if batch_size not in (None, 1):
+        found = f"phones take one picture. Received: batch_size={batch_size}."
     if isinstance(found, str):
         if target == "phone":
             raise ValueError(f'`target="phone"`: {found}')
         return _refused(found, outputs)
     spec = next(iter(inputs.values()))
-    classes = model.outputs[0].shape[-1]
-    many = classes is not None and classes > MOST_CLASSES_IN_BYTES
     softmax = ends_with_softmax(model)
     whole = quantization == "int8" and integer_io
-    default = "uint8" if whole and not (many and softmax) and softmax else "float32"
-    output_type = outputs or default
+    output_type = outputs or "float32"
     if output_type == "uint8" and quantization != "int8":
         raise ValueError(
             f'`outputs="uint8"` needs quantization="int8". Received: quantization={quantization!r}'
@@ -85,11 +85,34 @@ def picture_file(
         scaling=found,
         input_type="uint8" if whole else "float32",
         output_type=output_type,
-        float_softmax=whole and many and softmax and output_type == "float32",
+        float_softmax=whole and softmax and output_type == "float32",
         fit="stretch" if description is None else description.fit,
         crop=1.0 if description is None else description.crop,
         task=_task(model, description),
     )
+
+
+def description_of_file(
+    description: Description | None, picture: PictureFile | None, labels, included: bool
+) -> Description | None:
+    """Returns what goes into a file and what its outputs mean, `None` if nobody said.
+
+    Args:
+        description: That of the model.
+        picture: What the file takes in place of the model's input, if it does.
+        labels: Names of its outputs.
+        included: Whether the file scales pixels 0…255 itself.
+    """
+    if description is None and (picture is None or picture.task == "embedder"):
+        return None
+    found = description or Description(
+        task="segmentation" if picture.task == "segmenter" else "classification"
+    )
+    if labels:
+        found = dataclasses.replace(found, class_names=tuple(labels))
+    if picture is not None or included:
+        found = dataclasses.replace(found, white=WHITE, preprocessing=None)
+    return found
 
 
 def _refused(reason, outputs):
@@ -132,7 +155,7 @@ def layer_of(description, spec: InputSpec):
     """Returns what a description says of the scaling as a layer, `None` if nothing."""
     if description.white is not None:
         return keras.layers.Rescaling(description.white / 255.0, name="scaling")
-    steps = weights.Preprocessing(**description.preprocessing)
+    steps = weights.Preprocessing.from_dict(description.preprocessing)
     return steps.with_channels(spec.shape[-1]).layer(name="preprocessing")
 
 

@@ -5,9 +5,6 @@ as large and slow, or none at all. A model that has a configuration is the same 
 with the same weights, and its files are the same from every backend.
 """
 
-import contextlib
-import importlib
-import json
 import os
 import pickle
 import subprocess
@@ -18,15 +15,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual._description import Description, describe
 from keras_residual.export._signature import named_outputs, rows_of, structured
 from keras_residual.export.errors import ExportError, first_line
 from keras_residual.weights import description_of
 
 _COMPARED = 4
-# What two backends may differ by in float32, as a share of the outputs' length.
-_TOLERANCE = 1e-3
-_ERRORS = {error.__name__: error for error in (ExportError, ValueError, ImportError, OSError)}
+_PROCESS = "keras_residual.export._tensorflow_process"
+ERRORS = {error.__name__: error for error in (ExportError, ValueError, ImportError, OSError)}
 
 
 class NotRebuilt(Exception):
@@ -55,7 +50,7 @@ def export(model: keras.Model, request, arguments: dict, directory: Path, progre
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _write_job(model, request, arguments, folder, directory)
-        command = [sys.executable, "-P", "-m", __name__, str(folder)]
+        command = [sys.executable, "-P", "-m", _PROCESS, str(folder)]
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         with (
@@ -66,15 +61,15 @@ def export(model: keras.Model, request, arguments: dict, directory: Path, progre
         ):
             try:
                 for line in process.stdout:
-                    if line.startswith(_STEP):
-                        progress(line.removeprefix(_STEP).rstrip("\n"))
+                    if line.startswith(STEP):
+                        progress(line.removeprefix(STEP).rstrip("\n"))
             except BaseException:
                 process.kill()
                 raise
         return _result(folder)
 
 
-_STEP = "step: "
+STEP = "step: "
 
 
 def _result(folder):
@@ -86,7 +81,7 @@ def _result(folder):
     if "not_rebuilt" in found:
         raise NotRebuilt(found["not_rebuilt"])
     if "error" in found:
-        raise _ERRORS.get(found["error"], ExportError)(found["message"])
+        raise ERRORS.get(found["error"], ExportError)(found["message"])
     return found["rows"], found["folding"]
 
 
@@ -128,51 +123,3 @@ def _modules(model):
             yield module
         if isinstance(layer, keras.Model):
             yield from _modules(layer)
-
-
-def _rebuilt(folder, job):
-    for name in job.pop("modules"):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    description = job.pop("description")
-    inputs, expected = job.pop("compared"), job.pop("expected")
-    try:
-        model = keras.saving.load_model(folder / "model.keras", compile=False)
-        layers = job["preprocessing"].items()
-        job["preprocessing"] = {
-            name: keras.saving.deserialize_keras_object(layer) for name, layer in layers
-        } or None
-    except Exception as error:
-        raise NotRebuilt(first_line(error)) from error
-    found = named_outputs(model.predict(structured(model, inputs), verbose=0)).values()
-    for ours, theirs in zip(found, expected, strict=True):
-        length = max(float(np.linalg.norm(theirs)), 1e-6)
-        if not np.linalg.norm(np.asarray(ours) - theirs) <= _TOLERANCE * length:
-            raise NotRebuilt("it computes other numbers on TensorFlow")
-    if description is not None:
-        describe(model, Description.from_json(json.loads(json.dumps(description)), "the model"))
-    return model
-
-
-def main(folder: Path) -> None:
-    """Does what a job says and writes the result beside it."""
-    from keras_residual.export.export import export as export_here
-
-    job = pickle.loads((folder / "job").read_bytes())
-    try:
-        model = _rebuilt(folder, job)
-        report = export_here(
-            model, progress=lambda step: print(f"{_STEP}{step}", flush=True), **job
-        )
-        result = {"rows": report.rows, "folding": report.folding}
-    except NotRebuilt as error:
-        result = {"not_rebuilt": str(error)}
-    except tuple(_ERRORS.values()) as error:
-        known = next(name for name, kind in _ERRORS.items() if isinstance(error, kind))
-        result = {"error": known, "message": str(error)}
-    (folder / "result").write_bytes(pickle.dumps(result))
-
-
-if __name__ == "__main__":
-    # The class of the parent's exceptions, not of this module's second self.
-    importlib.import_module("keras_residual.export._tensorflow").main(Path(sys.argv[1]))

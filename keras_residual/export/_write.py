@@ -1,9 +1,11 @@
 """The writer of each format, from a `Job` to a file."""
 
+import dataclasses
 import shutil
 
 import numpy as np
 
+from keras_residual._description import Description
 from keras_residual.export import _prepare
 from keras_residual.export._job import Job
 from keras_residual.export.errors import ExportError
@@ -47,7 +49,10 @@ def litert(job: Job, path) -> tuple:
         litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
     content = path.read_bytes()
     if job.picture is not None and job.picture.input_type == "uint8":
-        content = finish.with_whole_pixels(content)
+        if job.picture.output_type == "uint8":
+            content = finish.with_whole_pixels(content)
+        else:
+            content = finish.with_float_mean(content, job.mean)
     if job.is_logits:
         content = finish.with_softmax(content)
     path.write_bytes(_with_metadata(job, content))
@@ -133,17 +138,17 @@ def _with_metadata(job, content):
 
 
 def _facts(job):
-    if job.picture is None:
-        return None
-    picture = job.picture
-    pixels = {"matrix": picture.pixels.matrix, "mean": picture.pixels.mean}
-    fit = {"fit": picture.fit, "crop": picture.crop, "task": picture.task}
-    return {
-        "name": job.model.name,
-        "pixels": pixels,
-        **fit,
-        "softmax": "float32" if picture.float_softmax else "inside",
-    }
+    """Returns what this package reads from the file again, as few bytes as possible."""
+    facts, picture = {}, job.picture
+    if job.description is not None:
+        # The labels stand in a file of their own.
+        fields = dataclasses.asdict(dataclasses.replace(job.description, class_names=None))
+        usual = dataclasses.asdict(Description())
+        facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
+    if picture is not None:
+        facts |= {"name": job.model.name, "task": picture.task, "fit": picture.fit}
+        facts |= {"crop": picture.crop, "pixels": dataclasses.asdict(picture.pixels)}
+    return facts or None
 
 
 def _described(job, name, spec):

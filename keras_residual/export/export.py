@@ -98,9 +98,10 @@ def export(
             files for phones do, and data are as the model takes them.
         target: `"phone"` or `"server"`, which leaves a LiteRT file's input as the model's. Defaults
             to `None`: `"phone"` where it is possible and `include_preprocessing` is not `False`.
-        outputs: `"uint8"` or `"float32"`, what a LiteRT file for phones puts out. Defaults to
-            uint8 for `"int8"`, and to float32 for floating point and where integers would blur the
-            probabilities of more than 256 classes.
+        outputs: What a LiteRT file for phones puts out: `"float32"`, the default, or `"uint8"` for
+            `"int8"`. With the first an int8 file scales pixels and computes the softmax in floating
+            point, which is faster and keeps small probabilities apart; with the second it has
+            integers throughout, as the Edge TPU needs.
         labels: Names of the outputs, or a file with one a line; packed into LiteRT and ONNX files.
             Defaults to the class names that the model knows.
         batch_size: Positive integer to fix it. Defaults to any, `1` for phones and LSTM models as
@@ -205,7 +206,7 @@ class _Export:
             self.progress(f"Writing {path.name}")
             refused = format.write(job, path)
             row = replace(self._row(job, path), path=self.directory / path.name)
-            rows.append(replace(row, refusals=refused))
+            rows.append(replace(row, refusals=refused, description=job.description))
         return rows, folding
 
     def _row(self, job, path) -> ExportRow:
@@ -263,8 +264,9 @@ class _Export:
                 notes.append(f"The {row.name} is not quantized.")
         if request.picture is not None and request.picture.float_softmax:
             notes.append(
-                "The softmax of the LiteRT file is computed in floating point: in 8 bits it has "
-                f"steps of 1/256, too coarse for {self.model.outputs[0].shape[-1]:,} classes."
+                "The LiteRT file scales pixels and computes the softmax in floating point, which "
+                "is faster on CPUs, and in 8 bits probabilities have steps of 1/256. "
+                'Integers throughout, for the Edge TPU: outputs="uint8".'
             )
         origin = weights.description_of(self.model)
         if origin is not None and origin.licence is not None:
@@ -290,13 +292,13 @@ class _Export:
         place = "inside the artefacts" if self.request.include_preprocessing else "before them"
         lines = []
         for name, layer in self.request.preprocessing.items():
-            settings = {k: v for k, v in layer.get_config().items() if k not in _UNTOLD}
+            settings = {k: v for k, v in layer.get_config().items() if k not in _LEFT_OUT}
             of = f" of {name}" if len(self.model.inputs) > 1 else ""
             lines.append(f"{type(layer).__name__}{of} {place}, {settings}")
         return "; ".join(lines) or "inputs as the model takes them"
 
 
-_UNTOLD = ("name", "trainable", "dtype", "data_format")
+_LEFT_OUT = ("name", "trainable", "dtype", "data_format")
 
 
 def _tensor(name, shape, kind):

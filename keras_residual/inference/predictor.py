@@ -148,12 +148,16 @@ def _from_export(path):
     artefact = export.load(path)
     if len(artefact.inputs) != 1:
         raise ValueError(f"{path} takes several inputs: {', '.join(artefact.inputs)}.")
+
+    def of_pixels(batch):
+        return artefact.predict(np.clip(np.round(batch), 0, 255).astype(np.uint8))
+
     return Predictor(
         str(path),
         tuple(artefact.input_shape[1:]),
         artefact.description,
         None,
-        artefact.predict,
+        artefact.predict if artefact.pixels is None else of_pixels,
         artefact.fixed_batch,
     )
 

@@ -12,5 +12,7 @@ def mirrored(x, axis: int, border: int, repeat_edge: bool):
     window, sides = [slice(None)] * len(x.shape), []
     for side in (slice(skip, skip + border), slice(-border - skip, -skip or None)):
         window[axis] = side
-        sides.append(ops.flip(x[tuple(window)], axis))
+        values = x[tuple(window)]
+        # No delegate of a phone reverses; one value needs no reversing.
+        sides.append(values if border == 1 else ops.flip(values, axis))
     return ops.concatenate([sides[0], x, sides[1]], axis)

@@ -57,6 +57,26 @@ def test_export_by_name(run, tmp_path):
     assert export.load(tmp_path / "out" / "model_float16.tflite").input_shape == (None, 32, 32, 3)
 
 
+def test_files_for_phones_and_their_page(run, tmp_path):
+    """Published weights say how pixels are scaled; npm's package is one of names only."""
+    for name in ("vision_bundle.mjs", "wasm/vision_wasm_internal.js"):
+        for variant in (name, name.replace("internal", "nosimd_internal")):
+            for ending in (variant, variant.replace("internal.js", "internal.wasm")):
+                (tmp_path / "tasks" / ending).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / "tasks" / ending).write_text("")
+    result = run("export resnet8 --weights cifar10 --web --tasks-vision tasks --output out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "web" / "index.html").is_file()
+    assert "http.server --directory out/web" in result.stdout
+    artefact = export.load(tmp_path / "out" / "model.tflite")
+    assert artefact.input_shape == (1, 32, 32, 3) and artefact.labels[3] == "cat"
+    (tmp_path / "names.txt").write_text("\n".join("abcdefghij"))
+    result = run("export resnet8 --weights cifar10 --for server --labels names.txt --output out")
+    assert result.exit_code == 0, result.output
+    artefact = export.load(tmp_path / "out" / "model.tflite")
+    assert artefact.input_shape == (None, 32, 32, 3) and artefact.labels == list("abcdefghij")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -66,6 +86,10 @@ def test_export_by_name(run, tmp_path):
         ("export small.keras --data unheard.npz", "unheard.npz"),
         ("export small.keras --images 10", "`--images` has no effect without `--data`"),
         ("export small.keras --weights imagenet", "`--weights` is for networks given by name"),
+        ("export small.keras --for phone", "nobody said how pixels are scaled"),
+        ("export small.keras --for watch", "`target` must be one of"),
+        ("export small.keras --outputs uint8", "`outputs` is for files for phones"),
+        ("export small.keras --labels absent.txt", "`--labels` must be a file"),
         ("export absent.keras", "absent.keras does not exist"),
         ("export resnot18", "Did you mean"),
         ("export resnet8 --data digits", "the images of digits are (8, 8, 1)"),

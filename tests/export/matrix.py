@@ -1,25 +1,33 @@
 """Every family in every format and quantization: what converts, how close it is.
 
-    python tests/export/matrix.py
+    python tests/export/matrix.py [--phones] [FAMILY ...]
 
-writes the table of the README, from tiny networks with weights by formula, in about ten minutes.
+measures tiny networks with weights by formula, all or some (with `--phones` only their files for
+phones), keeps what it found in `matrix.json`, and writes the tables of docs/guide/export.md, in
+about twenty minutes. Where MediaPipe is at hand (`KERAS_RESIDUAL_MEDIAPIPE_PYTHON`), files for
+phones are run in it on 200 photographs.
 """
 
 import contextlib
 import io
+import json
+import os
 import pathlib
+import sys
 import tempfile
 
 import keras
 import numpy as np
-from cases import FAMILIES
+from cases import FAMILIES, MORE_FAMILIES
 from support import set_sequential_weights
 
 import keras_residual
 from keras_residual import export
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide" / "export.md"
+KEPT = pathlib.Path(__file__).with_name("matrix.json")
 BEGIN, END = "<!-- exports -->\n", "<!-- /exports -->"
+BEGIN_PHONES, END_PHONES = "<!-- phones -->\n", "<!-- /phones -->"
 # Length of the difference as a share of the length of the outputs.
 BOUNDS = {None: 1e-6, "float16": 1e-3, "dynamic": 0.03, "int8": 0.05, "int16x8": 0.02}
 # What a format cannot express, and what the error says.
@@ -45,6 +53,15 @@ MAKERS = {
     "ResidualLSTMTagger": tagger,
     "ResidualLSTMClassifier": classifier_of_tokens,
 }
+
+
+# Files for phones of these are measured, and one format of each is tested.
+MORE = {case.name: case.make for case in MORE_FAMILIES}
+
+
+def keras_model(family):
+    keras.utils.set_random_seed(1)
+    return MORE[family]()
 
 
 def inputs_of(model, count=8):
@@ -90,33 +107,140 @@ def cell(model, format, quantization) -> str:
     return f"{row.verification.relative:.0e}"
 
 
-def table(cells: dict[tuple, str]) -> str:
-    """Returns the rows of the README from cells by family, format and quantization."""
+def is_picture_classifier(model) -> bool:
+    """Returns whether MediaPipe's classifier can take a network at all."""
+    shape, outputs = model.input_shape, model.outputs
+    if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
+        return False
+    return shape[-1] in (1, 3) and len(outputs) == 1 and len(outputs[0].shape) == 2
+
+
+def photographs(count=200):
+    """Pieces of real photographs, of many sizes."""
+    from sklearn.datasets import load_sample_images
+
+    sources, random = load_sample_images().images, np.random.default_rng(0)
+    for index in range(count):
+        source = sources[index % len(sources)]
+        height, width = random.integers(20, 300, 2)
+        top = random.integers(0, source.shape[0] - height)
+        left = random.integers(0, source.shape[1] - width)
+        yield np.ascontiguousarray(source[top : top + height, left : left + width])
+
+
+def phone(model, quantization) -> dict:
+    """Exports a network for phones and returns MediaPipe's answers and the delegates that take it.
+
+    Its output is the share of photographs with Keras' top-1, and the difference in length.
+    """
+    scaling = keras.layers.Rescaling(1 / 255)
+    data, photos = np.stack([_small(photo, model) for photo in photographs(60)]), photographs()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        (row,) = export.export(
+            model, folder, "litert", quantization, data, preprocessing=scaling, measure=False
+        ).rows
+        refusing = sorted({refusal.delegate for refusal in row.refusals})
+        found = {"delegates": [name for name in DELEGATES if name not in refusing]}
+        found["refusals"] = [str(refusal) for refusal in row.refusals]
+        if os.environ.get(export.MEDIAPIPE_PYTHON):
+            checked = export.verify(row.path, model, list(photos), runtime="mediapipe")
+            found |= {"agreement": checked.agreement, "relative": checked.relative}
+    return found
+
+
+DELEGATES = ("xnnpack", "gpu", "nnapi", "edgetpu")
+
+
+def _small(photo, model):
+    from keras_residual.export._pictures import stretched
+
+    pixels = stretched(photo, model.input_shape[1:3]) / np.float32(255)
+    return (
+        pixels if model.input_shape[-1] == 3 else pixels @ np.float32([[0.299], [0.587], [0.114]])
+    )
+
+
+def table(cells: dict) -> str:
+    """Returns the table of all formats from cells by family, format and quantization."""
     titles = {"saved_model": "SavedModel", "litert": "LiteRT", "onnx": "ONNX"}
     heads = [f"{titles[format]} {quantization or 'float32'}" for format, quantization in COLUMNS]
     lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(COLUMNS)]
-    for family in MAKERS:
-        row = ["–" if key in IMPOSSIBLE else cells[key] for key in _keys(family)]
+    for family, entry in cells.items():
+        if "formats" not in entry:
+            continue
+        found = entry["formats"]
+        row = [
+            "–" if (family, *column) in IMPOSSIBLE else found[name_of(column)] for column in COLUMNS
+        ]
         lines.append(f"| `{family}` | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _keys(family):
-    return [(family, *column) for column in COLUMNS]
+def name_of(column) -> str:
+    """Returns a column's key in `matrix.json`."""
+    format, quantization = column
+    return f"{format} {quantization or 'float32'}"
 
 
-def main():
-    cells = {}
-    for family in MAKERS:
-        model = make(family)
-        for key in _keys(family):
-            cells[key] = cell(model, *key[1:])
-            print(*key, cells[key], flush=True)
+def phones_table(cells: dict) -> str:
+    """Returns the table of files for phones."""
+    lines = ["| | MediaPipe float32 | MediaPipe int8 | float32 whole on | int8 whole on |"]
+    lines += ["|---|---:|---:|---|---|"]
+    for family, entry in cells.items():
+        found = entry.get("phones")
+        if found:
+            sides = [found["float32"], found["int8"]]
+            agreements = [f"{side['agreement']:.1%}" for side in sides]
+            whole = [", ".join(side["delegates"]) or "–" for side in sides]
+            lines.append(f"| `{family}` | " + " | ".join([*agreements, *whole]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def measured(family) -> dict:
+    """Returns what is found of one family."""
+    model, cells = make(family), {}
+    for column in COLUMNS:
+        cells[name_of(column)] = cell(model, *column)
+        print(family, *column, cells[name_of(column)], flush=True)
+    return {"formats": cells, **measured_phones(family, model)}
+
+
+def measured_phones(family, model) -> dict:
+    """Returns what is found of a family's files for phones, if there are any."""
+    if not is_picture_classifier(model):
+        return {}
+    found = {kind or "float32": phone(model, kind) for kind in (None, "int8")}
+    print(family, found, flush=True)
+    return {"phones": found}
+
+
+def write_guide(cells) -> None:
+    """Writes both tables into the guide."""
+    text = GUIDE.read_text(encoding="utf-8")
+    places = ((BEGIN, END, table(cells)), (BEGIN_PHONES, END_PHONES, phones_table(cells)))
+    for begin, end, rows in places:
+        start, stop = text.index(begin) + len(begin), text.index(end)
+        text = text[:start] + rows + text[stop:]
+    GUIDE.write_text(text, encoding="utf-8")
+
+
+def main(*families):
+    cells = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    only_phones = "--phones" in families
+    families = [family for family in families if family != "--phones"] or [*MAKERS, *MORE]
+    for family in families:
+        if family in MORE:
+            cells[family] = measured_phones(family, keras_model(family))
+        elif only_phones and family in cells:
+            cells[family] |= measured_phones(family, make(family))
+        else:
+            cells[family] = measured(family)
+        kept = {name: cells[name] for name in (*MAKERS, *MORE) if name in cells}
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         keras.utils.clear_session()
-    text = README.read_text(encoding="utf-8")
-    start, stop = text.index(BEGIN) + len(BEGIN), text.index(END)
-    README.write_text(text[:start] + table(cells) + text[stop:], encoding="utf-8")
+    if set(cells) >= {*MAKERS, *MORE}:
+        write_guide(kept)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

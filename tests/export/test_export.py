@@ -139,6 +139,14 @@ def test_an_artefact_that_computes_something_else_is_not_left(tmp_path):
     ]
 
 
+def test_brackets_and_stars_in_a_folders_name_are_no_pattern(tmp_path):
+    folder = tmp_path / "out {[*]} ü"
+    report = export.export(tiny_model(), folder, "saved_model")
+    assert report.rows[0].verification.worst < 1e-5
+    assert report.rows[0].timing.median_seconds > 0
+    assert export.load(folder / "saved_model").predict(images(2)).shape == (2, 5)
+
+
 def test_an_existing_folder_is_replaced(tmp_path):
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "old").write_text("old")

@@ -51,6 +51,9 @@ def test_onnx_file_has_the_opset_the_names_and_the_labels_asked_for(tmp_path):
     artefact = export.load(row.path)
     assert artefact.labels == LABELS and artefact.input_shape == (None, *SHAPE)
     assert row.verification.worst < 1e-6 and row.operations["Conv"] == 1
+    write(model, tmp_path, "onnx", "dynamic")
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"model.onnx", "model_dynamic.onnx", "card.json", "README.md"}
 
 
 def test_a_batch_size_can_be_fixed(tmp_path):

@@ -1,47 +1,28 @@
 """LiteRT files for phones: pictures in, scaling and labels inside, the same answers."""
 
+import json
 import os
 import pathlib
+import shutil
 
 import keras
 import numpy as np
 import pytest
-from support import set_sequential_weights
+from export.phone_networks import NAMES, RANDOM, RGB, described, network, write
 
 import keras_residual
 from keras_residual import export, layers, weights
-from keras_residual._description import Description, describe
 from keras_residual.export._pictures import cropped, decoded, stretched
 from keras_residual.export._pixels import LUMA, Pixels
 from keras_residual.export._signature import input_specs
 from keras_residual.export._target import layer_of
+from keras_residual.export.proof.clients import node_modules
 from keras_residual.export.rewrite.picture import picture_network
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
 
-RANDOM = np.random.default_rng(0)
-RGB = RANDOM.integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
-NAMES = tuple("abcde")
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
-
-
-def network(channels=3, classes=5, **options):
-    options = {"block": "basic", "depths": (1, 1), "widths": (8, 8), **options}
-    model = keras_residual.ResNet(
-        stem="conv7", stem_width=8, input_shape=(16, 16, channels), classes=classes, **options
-    )
-    set_sequential_weights(model)
-    return model
-
-
-def described(model, **fields):
-    describe(model, Description(class_names=NAMES, **fields))
-    return model
-
-
-def write(model, directory, *arguments, **options):
-    return export.export(model, directory, "litert", *arguments, **{"measure": False, **options})
 
 
 def input_details(path):
@@ -59,9 +40,9 @@ def test_a_described_model_takes_pictures(tmp_path, quantization):
     assert taken["shape"].tolist() == [1, 16, 16, 3]
     whole = quantization == "int8"
     assert taken["dtype"] == (np.uint8 if whole else np.float32)
-    assert given["dtype"] == (np.uint8 if whole else np.float32)
+    assert given["dtype"] == np.float32
     if whole:
-        assert taken["quantization"] == (1.0, 0) and given["quantization"] == (1 / 256, 0)
+        assert taken["quantization"] == (1.0, 0)
     artefact = export.load(row.path)
     assert artefact.labels == list(NAMES)
     as_pixels, as_inputs = artefact.predict(RGB), artefact.predict(RGB / np.float32(255))
@@ -163,24 +144,29 @@ def test_wrong_options_are_named(tmp_path, options, message):
 def test_outputs_by_choice_and_a_softmax_that_keeps_the_order(tmp_path):
     model = described(network(), white=1.0)
     data = RGB / np.float32(255)
-    (row,) = write(model, tmp_path, "int8", data, outputs="float32").rows
-    assert input_details(row.path)[1]["dtype"] == np.float32
+    (row,) = write(model, tmp_path, "int8", data, outputs="uint8").rows
+    taken, given = input_details(row.path)
+    assert taken["dtype"] == given["dtype"] == np.uint8
+    assert taken["quantization"] == (1.0, 0) and given["quantization"] == (1 / 256, 0)
+    assert not {each.delegate for each in row.refusals} & {"edgetpu", "gpu", "nnapi"}
+    assert "DEQUANTIZE" not in row.operations
     many = network(classes=300, include_preprocessing=True)
     report = write(many, tmp_path, "int8", RGB.astype(np.float32))
     taken, given = input_details(report.rows[0].path)
     assert taken["dtype"] == np.uint8 and given["dtype"] == np.float32
-    assert "computed in floating point" in str(report)
+    assert "computes the softmax in floating point" in str(report)
     answers = export.load(report.rows[0].path).predict(RGB)
     np.testing.assert_allclose(answers.sum(-1), 1, atol=1e-4)
     # Steps of 1/256 would leave all of 300 nearly equal classes at zero or one step.
     assert len(np.unique(answers[0])) > 2 and answers.min() > 0
     operations = report.rows[0].operations
-    assert operations["DEQUANTIZE"] == operations["SOFTMAX"] == 1
+    assert operations["DEQUANTIZE"] == 2 and operations["SOFTMAX"] == operations["SUB"] == 1
 
 
 def test_the_card_says_what_the_file_takes(tmp_path):
     model = described(network(), white=1.0, fit="crop", crop=0.875)
-    (row,) = write(model, tmp_path, "int8", RGB / np.float32(255)).rows
+    options = {"outputs": "uint8"}
+    (row,) = write(model, tmp_path, "int8", RGB / np.float32(255), **options).rows
     text = (tmp_path / "README.md").read_text()
     assert "`model_int8.tflite` takes `image`, 1 × 16 × 16 × 3, uint8" in text
     assert "RGB, NHWC, pixels 0…255, its centre, 87.5% of the shorter side" in text
@@ -209,6 +195,10 @@ def test_pictures_are_brought_to_size_as_mediapipe_does():
     assert stretched(ramp, (1, 4))[0, :, 0].tolist() == [0, 15, 30, 45]
     odd = np.array([0, 5, 9], np.uint8)[None, :, None].repeat(3, -1)
     assert stretched(odd, (1, 6))[0, :, 0].tolist() == [0, 3, 5, 7, 9, 9]
+    # 16 / 7 = 2.2857 pixels are taken for 2 9/32 = 2.28125.
+    steep = (np.arange(16) * 17).astype(np.uint8)[None, :, None].repeat(3, -1)
+    assert stretched(steep, (1, 7))[0, 1, 0] == 39 and round(17 * 16 / 7) == 39
+    assert stretched(255 - steep, (1, 7))[0, 3, 0] == round(255 - 17 * 6.84375 + 1e-9)
 
 
 def test_photographs_are_turned_as_their_exif_data_say(tmp_path):
@@ -278,3 +268,56 @@ def test_an_absent_mediapipe_is_named(tmp_path, monkeypatch):
     (row,) = write(model, tmp_path).rows
     with pytest.raises(ImportError, match="no interpreter at"):
         export.verify(row.path, model, [RGB[0]], runtime="mediapipe")
+
+
+def test_a_file_says_what_goes_into_it(tmp_path):
+    model = described(network(), white=1.0, dataset="toys")
+    report = export.export(model, tmp_path, ("litert", "onnx"), measure=False)
+    card = json.loads((tmp_path / "card.json").read_text())
+    for row, white in zip(report.rows, (255.0, 1.0), strict=True):
+        found = export.load(row.path).description
+        assert found.class_names == NAMES and found.white == white and found.dataset == "toys"
+        assert card["artefacts"][row.path.name]["description"]["white"] == white
+    (tmp_path / "card.json").unlink()
+    assert export.load(report.rows[0].path).description.white == 255.0
+    assert export.load(report.rows[1].path).description is None
+
+
+NODE_MODULES = os.environ.get("KERAS_RESIDUAL_NODE_MODULES", "")
+
+
+@pytest.mark.skipif(
+    not (pathlib.Path(NODE_MODULES) / "onnxruntime-web").is_dir() or not shutil.which("node"),
+    reason="no Node, or no onnxruntime-web",
+)
+def test_onnxruntime_web_answers_as_keras(tmp_path):
+    model, data = described(network(), white=1.0), RGB / np.float32(255)
+    (row,) = export.export(model, tmp_path, "onnx", representative_data=data, measure=False).rows
+    checked = export.verify(row.path, model, data, runtime="onnxruntime-web")
+    assert checked.samples == len(RGB) and checked.worst < 1e-5
+
+
+def test_an_absent_onnxruntime_web_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_RESIDUAL_NODE_MODULES", str(tmp_path))
+    with pytest.raises(ImportError, match="npm install onnxruntime-web"):
+        node_modules("onnxruntime-web")
+
+
+def test_a_quantization_aware_model_takes_pictures(tmp_path):
+    model, data = described(network(), white=1.0), RGB / np.float32(255)
+    aware = export.quantization_aware(model, data)
+    (row,) = write(aware, tmp_path, "int8", data).rows
+    taken, given = input_details(row.path)
+    assert taken["dtype"] == np.uint8 and taken["quantization"] == (1.0, 0)
+    assert given["dtype"] == np.float32
+    assert export.load(row.path).labels == list(NAMES)
+    expected = aware.predict(data, verbose=0)
+    assert np.abs(export.load(row.path).predict(RGB) - expected).max() < 0.03
+
+
+def test_a_batch_is_no_picture(tmp_path):
+    model = described(network(), white=1.0)
+    (row,) = write(model, tmp_path, batch_size=3).rows
+    assert export.load(row.path).input_shape == (3, 16, 16, 3)
+    with pytest.raises(ValueError, match="phones take one picture"):
+        write(model, tmp_path, batch_size=3, target="phone")

@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from keras_residual.export import _publish
 
 SCRIPT = """
-import importlib.util, os, pathlib, sys
+import contextlib, importlib.util, os, pathlib, sys, types
+# The journal is the subject; without the lock the program starts at once.
+locks = types.ModuleType("keras_residual._locks")
+locks.claimed = contextlib.contextmanager(lambda folder: (yield folder.mkdir(exist_ok=True)))
+sys.modules |= {"keras_residual": types.ModuleType("keras_residual"), locks.__name__: locks}
 spec = importlib.util.spec_from_file_location("publish", sys.argv[1])
 publish = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(publish)
@@ -91,11 +96,21 @@ def test_the_next_export_finishes_what_a_killed_one_began(tmp_path):
 
 
 def test_a_second_export_to_the_same_folder_is_refused(tmp_path):
+    refused = []
+
+    def second():
+        try:
+            with _publish.published(tmp_path / "out"):
+                pass
+        except OSError as error:
+            refused.append(str(error))
+
     with _publish.published(tmp_path / "out") as new:
         (new / "model.tflite").write_text("first")
-        message = f"Another export is writing to {tmp_path / 'out'}"
-        with pytest.raises(OSError, match=message), _publish.published(tmp_path / "out"):
-            pass
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert len(refused) == 1 and f"{tmp_path / 'out'} is in use" in refused[0]
     assert state(tmp_path / "out") == {"model.tflite": "first"}
 
 

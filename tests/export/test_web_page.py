@@ -13,7 +13,7 @@ import threading
 import keras
 import numpy as np
 import pytest
-from export.test_phone import RGB, described, network, write
+from export.phone_networks import RGB, described, network, write
 
 from keras_residual import export
 from keras_residual.export.web.page import TASKS_VISION

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import shutil
+import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -47,8 +49,8 @@ def write(
     check_installed()
     import onnx
 
-    with _silenced("tf2onnx", "root", "onnxruntime"):
-        plain = path.with_name("float32.onnx")
+    with _silenced("tf2onnx", "root", "onnxruntime"), tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "float32.onnx"
         try:
             if keras.backend.backend() == "tensorflow":
                 _convert_tensorflow(model, plain, opset)
@@ -102,7 +104,7 @@ def _quantize(plain: Path, path: Path, quantization, samples):
     import onnx
 
     if quantization is None:
-        plain.rename(path)
+        shutil.move(plain, path)
         return
     from onnxruntime import quantization as ort
 

@@ -1,6 +1,10 @@
 """TensorFlow SavedModels: written by Keras, run by plain TensorFlow."""
 
+import contextlib
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -74,6 +78,26 @@ def _write_by_keras(model, path):
     model.export(path, format="tf_saved_model", verbose=False, input_signature=signature, **options)
 
 
+@contextlib.contextmanager
+def plain_path(path: Path) -> Iterator[Path]:
+    """Yields a path of a folder that TensorFlow does not take for a pattern.
+
+    It looks for the files of a SavedModel by pattern, in which `[`, `*`, `{` and others of the
+    folder's own name mean something.
+    """
+    if not set(str(path)) & set("*?[]{}\\"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "saved_model"
+        try:
+            link.symlink_to(path.resolve(), target_is_directory=True)
+        except OSError:
+            # Windows allows links to some users only.
+            shutil.copytree(path, link)
+        yield link
+
+
 class SavedModelRuntime:
     """Runs a SavedModel."""
 
@@ -83,7 +107,8 @@ class SavedModelRuntime:
         import tensorflow as tf
 
         try:
-            loaded = tf.saved_model.load(path)
+            with plain_path(path) as plain:
+                loaded = tf.saved_model.load(plain)
             self._serve = loaded.signatures["serving_default"]
         except Exception as error:
             raise ExportError(f"{path} is no readable SavedModel ({first_line(error)}).") from error

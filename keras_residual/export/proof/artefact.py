@@ -1,12 +1,14 @@
 """An exported file or folder, run in its own runtime."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._description import Description
 from keras_residual.export._pixels import Pixels
 from keras_residual.export._signature import InputSpec, arrays_by_name, count_of, rows_of
 from keras_residual.export.errors import ExportError
@@ -24,6 +26,7 @@ class Artefact:
         inputs: Shape and type of each input of the file by name, in order: the model's own, except
             in files of `jax.export`, which sort by name, and in files for phones, which take
             pictures.
+        facts: What this package wrote down in a LiteRT file.
         pixels: How pixels 0…255 become what `predict` takes, for a file that takes pictures; `None`
             for others.
 
@@ -37,8 +40,8 @@ class Artefact:
         self.path, self.format = path, runtime.format
         self._runtime = runtime
         self.inputs = dict(runtime.inputs)
-        self.description = dict(getattr(runtime, "description", {}))
-        self.pixels = _pixels(self.description)
+        self.facts = dict(getattr(runtime, "facts", {}))
+        self.pixels = _pixels(self.facts)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -76,6 +79,20 @@ class Artefact:
         return self._runtime.operations()
 
     @property
+    def description(self) -> Description | None:
+        """What the file's inputs and outputs mean, from the file or the card beside it.
+
+        For a file that takes pictures it is about uint8 pixels 0…255.
+        """
+        found = self.facts.get("description")
+        if found is None:
+            found = _of_card(self.path)
+        if found is None:
+            return None
+        names = found.get("class_names") or self.labels
+        return Description.from_json(json.dumps({**found, "class_names": names}), str(self.path))
+
+    @property
     def predict_shape(self) -> tuple[int | None, ...]:
         """Shape of what `predict` takes: of a file for phones, the model's input."""
         shape = self.input_shape
@@ -94,8 +111,8 @@ class Artefact:
                 "range": [0, 255],
                 "colours": "RGB",
                 "layout": "NHWC",
-                "fit": self.description.get("fit", "stretch"),
-                "crop": self.description.get("crop", 1.0),
+                "fit": self.facts.get("fit", "stretch"),
+                "crop": self.facts.get("crop", 1.0),
             }
         return found
 
@@ -163,8 +180,18 @@ class Artefact:
         return {name: self.pixels.pixels_of(argument, array, spec.type == "uint8")}
 
 
-def _pixels(description) -> Pixels | None:
-    found = description.get("pixels")
+def _of_card(path):
+    """Returns what the card beside a file says of it, `None` if it is not about this file."""
+    try:
+        card = json.loads((path.parent / "card.json").read_text(encoding="utf-8"))
+        entry = card["artefacts"][path.name]
+        return entry["description"] if entry["bytes"] == size_of(path) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _pixels(facts) -> Pixels | None:
+    found = facts.get("pixels")
     if found is None:
         return None
     return Pixels(tuple(map(tuple, found["matrix"])), tuple(found["mean"]))

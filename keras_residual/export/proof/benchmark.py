@@ -17,6 +17,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual._files import replacing
 from keras_residual.export.errors import ExportError
+from keras_residual.export.formats.saved_model import plain_path
 from keras_residual.export.proof.artefact import Artefact, format_of, size_of
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -198,8 +199,13 @@ class _Worker:
         self.source, self.threads = source, threads
 
     def __enter__(self):
+        # TensorFlow takes brackets in a folder's name for a pattern.
+        self._path = contextlib.ExitStack()
+        place = self.source.place
+        if self.source.format == "saved_model":
+            place = str(self._path.enter_context(plain_path(Path(place))))
         # -P: the modules beside the script are none of the runtimes'.
-        command = [sys.executable, "-P", str(_WORKER), self.source.format, self.source.place]
+        command = [sys.executable, "-P", str(_WORKER), self.source.format, place]
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             [*command, str(self.threads)],
@@ -226,6 +232,7 @@ class _Worker:
     def __exit__(self, *_):
         self._process.kill()
         self._process.wait()
+        self._path.close()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()

@@ -80,6 +80,7 @@ def _entry(row: ExportRow) -> dict:
         "sha256": row.sha256,
         "verification": asdict(row.verification),
         **row.tensors,
+        "description": None if row.description is None else asdict(row.description),
         "fits": row.fits,
         "delegates": _delegates(row),
         "operations": row.operations,

@@ -1,7 +1,9 @@
 """Runtimes beside a file's own, in which `verify` runs it where they are installed."""
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,8 @@ import numpy as np
 from keras_residual.export.errors import ExportError
 
 MEDIAPIPE_PYTHON = "KERAS_RESIDUAL_MEDIAPIPE_PYTHON"
+NODE_MODULES = "KERAS_RESIDUAL_NODE_MODULES"
+_WEB_WORKER = Path(__file__).with_name("web_worker.mjs")
 _WORKER = Path(__file__).with_name("mediapipe_worker.py")
 
 
@@ -64,6 +68,56 @@ def run_mediapipe(
             raise ExportError(f"MediaPipe refuses {path.name} ({lines[-1].strip()[:400]}).")
         with np.load(target) as outputs:
             return [outputs[str(i)] for i in range(len(pictures))]
+
+
+def node_modules(package: str) -> Path:
+    """Returns a `node_modules` folder that has a package, or raises an ImportError.
+
+    It is the one in `KERAS_RESIDUAL_NODE_MODULES`, or that of the working directory or a folder
+    above.
+    """
+    named = os.environ.get(NODE_MODULES)
+    above = [place / "node_modules" for place in (Path.cwd(), *Path.cwd().parents)]
+    for place in [Path(named)] if named else above:
+        if (place / package).is_dir():
+            return place.resolve()
+    raise ImportError(
+        f"{package} runs under Node, from a node_modules folder: npm install {package} in the "
+        f"working directory, or its node_modules in {NODE_MODULES}"
+    )
+
+
+def run_onnxruntime_web(path: Path, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Returns the outputs of an ONNX file in onnxruntime-web, WebAssembly under Node."""
+    node, modules = shutil.which("node"), node_modules("onnxruntime-web")
+    if node is None:
+        raise ImportError("onnxruntime-web runs under Node, and there is no `node`.")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = batches[0].items()
+        inputs = {k: {"type": v.dtype.name, "shape": v.shape} for k, v in first}
+        job = {"inputs": inputs, "batches": len(batches)}
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        for index, batch in enumerate(batches):
+            for key, values in batch.items():
+                (folder / f"{index}_{key}.bin").write_bytes(np.ascontiguousarray(values).tobytes())
+        command = [node, _WEB_WORKER, "onnxruntime-web", modules, path.resolve(), folder]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        if done.returncode or not (folder / "outputs.json").exists():
+            lines = [line for line in done.stderr.splitlines() if "Error" in line] or ["no message"]
+            raise ExportError(f"onnxruntime-web cannot run {path.name} ({lines[0].strip()[:300]}).")
+        described = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
+        return {
+            key: np.concatenate(
+                [
+                    np.frombuffer((folder / f"{index}_{key}.out").read_bytes(), spec["type"])
+                    .reshape(spec["shape"])
+                    .copy()
+                    for index in range(len(batches))
+                ]
+            )
+            for key, spec in described.items()
+        }
 
 
 def run_compiled_model(path: Path, batches: list[np.ndarray]) -> list[np.ndarray]:

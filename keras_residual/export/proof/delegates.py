@@ -66,7 +66,7 @@ _REMEDIES = {
     "PADV2": 'a ReLU before the pooling (`activation="relu"`), or `pool_padding="zero"`',
     "dynamic": '`batch_size=1`, or `target="phone"`, and a fixed size of the input',
     "dimensions": "a network of two spatial axes; three have no operations on phones",
-    "integers": 'quantization="int8" for all of the file',
+    "integers": 'quantization="int8", for phones with outputs="uint8",',
     "int16": 'quantization="int8"',
     "WHILE": "`export.lstm`, which writes fused or unrolled loops",
     "version": "the newest runtime in the app, where the delegate reads it",
@@ -180,6 +180,9 @@ def _shape(tensor):
 def _layer(tensor):
     """Returns the path of the layer that made a tensor, from its name in the file."""
     name = (tensor.name or b"").decode(errors="replace").split(";")[0]
+    # Outputs are named by the signature.
+    if name.startswith("StatefulPartitionedCall"):
+        return ""
     parts = [part for part in name.split("/") if part]
     return "/".join(parts[1:-1]) if len(parts) > 2 else name
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keras_residual._description import Description
 from keras_residual.export.proof.benchmark import Timing
 from keras_residual.export.proof.verify import Verification
 from keras_residual.export.rewrite.rewrite import Folding
@@ -22,6 +23,7 @@ class ExportRow:
         sha256: Hash of its content.
         timing: One input on one thread; `None` if that was not asked for.
         tensors: What the file takes and gives, as its card describes it.
+        description: What goes into the file and what its outputs mean, `None` if nobody said.
         refusals: What the delegates of phones do not take of a LiteRT file; `None` for others.
         fits: Accuracy of file and model on photographs brought to the input's size in each way.
     """
@@ -37,6 +39,7 @@ class ExportRow:
     tensors: dict = field(default_factory=dict)
     fits: dict = field(default_factory=dict)
     refusals: tuple | None = None
+    description: Description | None = None
 
 
 @dataclass(frozen=True)

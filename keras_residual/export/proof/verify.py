@@ -14,7 +14,11 @@ from keras_residual.export._samples import fitting
 from keras_residual.export._signature import count_of, input_specs, named_outputs, structured
 from keras_residual.export.errors import ExportError
 from keras_residual.export.proof.artefact import Artefact, load
-from keras_residual.export.proof.clients import run_compiled_model, run_mediapipe
+from keras_residual.export.proof.clients import (
+    run_compiled_model,
+    run_mediapipe,
+    run_onnxruntime_web,
+)
 
 # Two-sided 95 % of the normal distribution.
 _Z = 1.96
@@ -47,7 +51,7 @@ class Verification:
     model_accuracy: float | None = None
 
 
-RUNTIMES = ("compiled_model", "mediapipe")
+RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web")
 
 
 def verify(
@@ -67,7 +71,9 @@ def verify(
             pictures of any sizes: paths, or `(height, width, 3)` arrays of uint8; the model gets
             them stretched to its size as MediaPipe stretches them.
         runtime: `"mediapipe"`, MediaPipe's task for pictures, in a process of its own;
-            `"compiled_model"`, LiteRT's newer interface; or `None`, the file's own runtime.
+            `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"`, WebAssembly under
+            Node, from the `node_modules` in `KERAS_RESIDUAL_NODE_MODULES` or around the working
+            directory; or `None`, the file's own runtime.
         python: For MediaPipe, an interpreter that has it. Defaults to that in the environment
             variable `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or the running one.
 
@@ -93,6 +99,8 @@ def verify(
         arrays = _on_levels(artefact, arrays)
     if runtime == "compiled_model":
         received = _in_compiled_model(artefact, arrays)
+    elif runtime == "onnxruntime-web":
+        received = _in_onnxruntime_web(artefact, arrays)
     else:
         received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
     return _compared(model, arrays, received, classes)
@@ -139,9 +147,19 @@ def _in_mediapipe(artefact, model, data, classes, python):
             pictures = [np.round(picture).astype(np.uint8) for picture in pictures]
     levels = np.stack([stretched(picture, size) for picture in pictures])
     arrays = dict.fromkeys(input_specs(model), artefact.pixels.apply(levels))
-    task = artefact.description.get("task", "classifier")
+    task = artefact.facts.get("task", "classifier")
     received = np.stack(run_mediapipe(artefact.path, task, pictures, python))
     return _compared(model, arrays, received, classes)
+
+
+def _in_onnxruntime_web(artefact, arrays):
+    if artefact.format != "onnx":
+        raise ExportError(f"onnxruntime-web takes ONNX files. Received: {artefact.path.name}")
+    count, size = count_of(arrays), artefact.fixed_batch or 1
+    batches = [batch for batch, _ in artefact.batches(arrays, size)]
+    outputs = run_onnxruntime_web(artefact.path, batches)
+    outputs = {name: values[:count] for name, values in outputs.items()}
+    return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
 
 def _in_compiled_model(artefact, arrays):

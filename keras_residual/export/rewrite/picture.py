@@ -18,11 +18,13 @@ class PictureNetwork:
 
     Attributes:
         network: The functional model.
+        mean: What it subtracts from the pixels of each channel first.
         folded: Whether its scaling went into the first convolution.
         is_logits: Whether its softmax was left out.
     """
 
     network: keras.Model
+    mean: tuple[float, float, float]
     folded: bool
     is_logits: bool
 
@@ -69,7 +71,7 @@ def picture_network(
     if adapted is None and not _is_unit(pixels.matrix):
         x = _pointwise(pixels)(x)
     model = keras.Model(picture, inner(x), name=network.name)
-    return PictureNetwork(model, adapted is not None, softmax is not None)
+    return PictureNetwork(model, pixels.mean, adapted is not None, softmax is not None)
 
 
 def known_scaling(network: keras.Model, pixels: Pixels) -> Pixels:

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_residual._description import describe
 from keras_residual.export._samples import fitting
 from keras_residual.export._signature import count_of, input_specs, new_inputs, structured
 from keras_residual.export.rewrite.fake_quantization import (
@@ -13,6 +14,7 @@ from keras_residual.export.rewrite.fake_quantization import (
 from keras_residual.export.rewrite.graph import graph_of
 from keras_residual.export.rewrite.rewrite import Rewrite
 from keras_residual.layers.composite import opened
+from keras_residual.weights import description_of
 
 __all__ = ["for_converter", "is_quantization_aware", "quantization_aware"]
 
@@ -61,6 +63,7 @@ def quantization_aware(model: keras.Model, representative_data) -> keras.Model:
         flat = keras.models.clone_model(folded, clone_function=lambda layer: layer)
     aware = _with_rounding(Rewrite(fold=True)(flat))
     _calibrate(aware, data)
+    describe(aware, description_of(model))
     return aware
 
 
@@ -171,6 +174,11 @@ def for_converter(model: keras.Model) -> keras.Model:
         if isinstance(layer, keras.layers.Layer) and not isinstance(layer, QuantizedKernel):
             copied.set_weights(layer.get_weights())
     return new
+
+
+def pixel_range(pixels):
+    """Returns pixels 0…255 whose range the converter is told, so that each level is an integer."""
+    return _Range(0.0, 255.0, name="pixels")(pixels)
 
 
 class _Range(keras.layers.Layer):

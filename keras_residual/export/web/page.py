@@ -75,7 +75,7 @@ def web_page(
     """
     if not isinstance(artefact, Artefact):
         artefact = load(artefact)
-    if artefact.pixels is None or artefact.description.get("task") != "classifier":
+    if artefact.pixels is None or artefact.facts.get("task") != "classifier":
         raise ExportError(
             f"{artefact.path} must be a LiteRT file for phones, of a classifier "
             '(`export(…, target="phone")` writes one).'
@@ -99,15 +99,15 @@ def _write_page(artefact, folder, verification):
         (folder / name).write_bytes((own / name).read_bytes())
     shutil.copyfile(artefact.path, folder / "model.tflite")
     _, height, width, _ = artefact.input_shape
-    name = artefact.description.get("name") or artefact.path.stem
+    name = artefact.facts.get("name") or artefact.path.stem
     model = {
         "name": name,
         "file": "model.tflite",
         "width": width,
         "height": height,
         "bytes": artefact.bytes,
-        "fit": artefact.description.get("fit", "stretch"),
-        "crop": artefact.description.get("crop", 1.0),
+        "fit": artefact.facts.get("fit", "stretch"),
+        "crop": artefact.facts.get("crop", 1.0),
         **verification,
     }
     (folder / "model.json").write_text(json.dumps(model), encoding="utf-8")

@@ -1,5 +1,7 @@
 """Changes to converted LiteRT files that the converter has no option for."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_residual.export.errors import ExportError
@@ -32,6 +34,82 @@ def with_whole_pixels(content: bytes) -> bytes:
     if kinds[changed] == codes.CONV_2D:
         _rescale_bias(model, graph, follows[changed], before)
     return packed(model)
+
+
+def with_float_mean(content: bytes, mean: Sequence[float]) -> bytes:
+    """Returns a file whose uint8 input is pixels, and whose mean is subtracted in floating point.
+
+    XNNPACK turns bytes to floating point and back faster than LiteRT's own kernel turns unsigned
+    bytes to signed ones, and the difference is rounded once.
+
+    Args:
+        content: A file of integers that takes uint8.
+        mean: The mean of each channel, if one is subtracted.
+    """
+    module, model = opened(content)
+    codes, graph = module.BuiltinOperator, model.subgraphs[0]
+    first, *follows = _chain(graph, graph.inputs[0])
+    if _code(model, first) != codes.QUANTIZE:
+        return with_whole_pixels(content)
+    count = 0
+    while count < len(follows) and _code(model, follows[count]) in (codes.RESHAPE, codes.SUB):
+        count += 1
+    _set_pixel_scale(graph.tensors[graph.inputs[0]])
+    scaled = [first, *follows[:count]]
+    last = int(scaled[-1].outputs[0])
+    for before, op in zip([None, *scaled], scaled, strict=False):
+        place = _float_tensor(module, graph, graph.tensors[op.outputs[0]])
+        op.outputs = np.array([place], np.int32)
+        if before is not None:
+            op.inputs = np.array([before.outputs[0], *op.inputs[1:]], np.int32)
+        if _code(model, op) == codes.SUB:
+            op.opcodeIndex = _new_code(module, model, codes.SUB)
+            values = np.tile(
+                np.asarray(mean, np.float32), graph.tensors[op.inputs[1]].shape[-1] // 3
+            )
+            op.inputs = np.array([op.inputs[0], _constant(module, model, graph, values)], np.int32)
+    first.opcodeIndex = _new_code(module, model, codes.DEQUANTIZE)
+    first.builtinOptionsType = module.BuiltinOptions.DequantizeOptions
+    first.builtinOptions = module.DequantizeOptionsT()
+    back = module.OperatorT()
+    back.opcodeIndex = _new_code(module, model, codes.QUANTIZE)
+    back.inputs, back.outputs = scaled[-1].outputs, np.array([last], np.int32)
+    back.builtinOptionsType = module.BuiltinOptions.QuantizeOptions
+    back.builtinOptions = module.QuantizeOptionsT()
+    place = max(graph.operators.index(op) for op in scaled) + 1
+    graph.operators.insert(place, back)
+    return packed(model)
+
+
+def _float_tensor(module, graph, like, shape=None):
+    tensor = module.TensorT()
+    tensor.shape = like.shape if shape is None else np.array(shape, np.int32)
+    tensor.shapeSignature = like.shapeSignature if shape is None else None
+    tensor.type, tensor.buffer, tensor.name = module.TensorType.FLOAT32, 0, like.name
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _constant(module, model, graph, values):
+    buffer = module.BufferT()
+    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    place = _float_tensor(module, graph, graph.tensors[graph.inputs[0]], values.shape)
+    graph.tensors[place].buffer, graph.tensors[place].name = len(model.buffers) - 1, b"mean"
+    return place
+
+
+def _new_code(module, model, builtin):
+    code = module.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = builtin
+    code.version = 1
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _set_pixel_scale(tensor):
+    tensor.quantization.scale = np.array([1.0], np.float32)
+    tensor.quantization.zeroPoint = np.array([0], np.int64)
 
 
 def _rescale_bias(model, graph, op, before):
@@ -70,11 +148,10 @@ def with_softmax(content: bytes) -> bytes:
     output.type, output.buffer, output.name = logits.type, 0, logits.name
     logits.name = b"logits"
     graph.tensors.append(output)
-    code, options, op = module.OperatorCodeT(), module.SoftmaxOptionsT(), module.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = module.BuiltinOperator.SOFTMAX
-    code.version, options.beta = 1, 1.0
-    model.operatorCodes.append(code)
-    op.opcodeIndex, op.inputs = len(model.operatorCodes) - 1, np.array([place], np.int32)
+    options, op = module.SoftmaxOptionsT(), module.OperatorT()
+    options.beta = 1.0
+    op.opcodeIndex = _new_code(module, model, module.BuiltinOperator.SOFTMAX)
+    op.inputs = np.array([place], np.int32)
     op.outputs = np.array([len(graph.tensors) - 1], np.int32)
     op.builtinOptionsType, op.builtinOptions = module.BuiltinOptions.SoftmaxOptions, options
     graph.operators.append(op)

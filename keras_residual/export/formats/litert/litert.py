@@ -10,7 +10,7 @@ import numpy as np
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error, first_line
 from keras_residual.export.formats.litert.schema import (
-    file_description,
+    file_facts,
     operation_counts,
     schema,
     vanishing_outputs,
@@ -114,7 +114,7 @@ class LiteRTRuntime:
             for name, details in {**self._inputs, **self._outputs}.items()
             if details["quantization"][0]
         }
-        self.description = file_description(self._content)
+        self.facts = file_facts(self._content)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         interpreter = self._interpreter(tuple(values.shape for values in batch.values()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_residual.export.formats.litert.schema import DESCRIPTION, opened, packed
+from keras_residual.export.formats.litert.schema import FACTS, opened, packed
 
 LABELS_FILE = "labels.txt"
 _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
@@ -60,12 +60,12 @@ def add_metadata(
         labels: Names of what stands along the last axis of the outputs.
         keep_names: Whether what is computed inside keeps its names: a twentieth of a small
             network's file of integers, but quantizers need them.
-        facts: What this package wants to know of the file, for `file_description`.
+        facts: What this package wants to know of the file, for `file_facts`.
     """
     metadata = _metadata(name, description, inputs, outputs, labels)
     entries = {_NAME: metadata}
     if facts:
-        entries[DESCRIPTION] = json.dumps(facts, separators=(",", ":")).encode()
+        entries[FACTS] = json.dumps(facts, separators=(",", ":")).encode()
     content = _with_entries(content, entries, [each.name for each in inputs], outputs, keep_names)
     if not labels:
         return content

@@ -27,17 +27,17 @@ def operation_counts(content: bytes) -> dict[str, int]:
 
 
 # The entry of a file's metadata in which this package keeps what it knows of the file.
-DESCRIPTION = b"keras_residual"
+FACTS = b"keras_residual"
 
 
-def file_description(content: bytes) -> dict:
+def file_facts(content: bytes) -> dict:
     """Returns what this package wrote down of a file, an empty dict if it did not write it."""
     module = schema()
     try:
         model = module.Model.GetRootAs(content, 0)
         for index in range(model.MetadataLength()):
             entry = model.Metadata(index)
-            if entry.Name() == DESCRIPTION:
+            if entry.Name() == FACTS:
                 return json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
     except Exception as error:
         raise ExportError("The file is truncated or no LiteRT file.") from error

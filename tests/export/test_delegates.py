@@ -1,0 +1,91 @@
+"""What delegates of phones refuse, named by operation, layer, reason and remedy."""
+
+import keras
+import numpy as np
+import pytest
+from export.phone_networks import RGB, described, network, write
+
+from keras_residual import export
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
+
+L = keras.layers
+
+
+def refused(model, folder, **options):
+    (row,) = write(model, folder, **options).rows
+    return row, {(each.delegate, each.operation): each for each in row.refusals}
+
+
+def test_a_classifier_for_phones_is_taken_whole(tmp_path):
+    model, data = described(network(), white=1.0), RGB / np.float32(255)
+    row, _ = refused(model, tmp_path)
+    assert {each.delegate for each in row.refusals} == {"edgetpu"}
+    row, found = refused(model, tmp_path, quantization="int8", representative_data=data)
+    assert {delegate for delegate, _ in found} == {"edgetpu"}
+    assert 'outputs="uint8"' in found["edgetpu", "SOFTMAX"].remedy
+    options = {"quantization": "int8", "representative_data": data, "outputs": "uint8"}
+    row, found = refused(model, tmp_path, **options)
+    assert set(found) == {("xnnpack", "SOFTMAX")}
+    assert [str(each) for each in export.lint(row.path)] == [str(each) for each in row.refusals]
+    text = (tmp_path / "README.md").read_text()
+    assert "`model_int8.tflite`, gpu: takes all of it" in text
+    assert 'floating point; quantization="int8", for phones with outputs="uint8"' in text
+
+
+def test_sizes_that_are_not_known_are_named_with_what_avoids_them(tmp_path):
+    _, found = refused(network(), tmp_path)
+    refusal = found["gpu", "CONV_2D"]
+    assert refusal.count > 3 and "only known when it runs" in refusal.reason
+    assert "`batch_size=1`" in refusal.remedy and "conv" in refusal.layer
+    assert ("xnnpack", "CONV_2D") not in found
+
+
+def test_five_dimensions_and_unknown_operations_are_named(tmp_path):
+    x = inputs = keras.Input((4, 6, 6, 2), batch_size=1, name="volume")
+    model = keras.Model(inputs, L.Conv3D(3, 3, name="third")(x))
+    _, found = refused(model, tmp_path, batch_size=1)
+    assert found["nnapi", "CONV_3D"].reason == "not among its operations"
+    reshaped = keras.ops.reshape(inputs, (-1, 2, 2, 6, 6, 2))
+    model = keras.Model(inputs, keras.ops.sum(reshaped + 1.0, axis=-1))
+    _, found = refused(model, tmp_path, batch_size=1)
+    assert "of 6 dimensions, at most 4" in found["gpu", "ADD"].reason
+
+
+def test_padding_with_another_value_is_named(tmp_path):
+    inputs = keras.Input((6, 6, 2), name="image")
+    padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-1.0)
+    _, found = refused(keras.Model(inputs, L.MaxPooling2D(2)(padded)), tmp_path, batch_size=1)
+    assert "ReLU before the pooling" in found["xnnpack", "PADV2"].remedy
+
+
+def test_too_new_versions_are_named(tmp_path):
+    """A file whose ADD says version 4, as one of five dimensions does."""
+    from keras_residual.export.formats.litert.schema import opened, packed
+    from keras_residual.export.proof.delegates import refusals
+
+    (row,) = write(network(), tmp_path, batch_size=1).rows
+    module, model = opened(row.path.read_bytes())
+    for code in model.operatorCodes:
+        if code.builtinCode == module.BuiltinOperator.ADD:
+            code.version = 4
+    reasons = {each.reason for each in refusals(packed(model), ["gpu"])}
+    assert reasons == {"version 4, at most 2"}
+
+
+def test_wrong_arguments_are_named(tmp_path):
+    (tmp_path / "foreign.tflite").write_bytes(b"no file")
+    with pytest.raises(export.ExportError, match="no LiteRT file"):
+        export.lint(tmp_path / "foreign.tflite")
+    with pytest.raises(export.ExportError, match="does not exist"):
+        export.lint(tmp_path / "absent.tflite")
+    with pytest.raises(ValueError, match="`delegates` must be one of"):
+        export.lint(tmp_path / "foreign.tflite", ["tpu"])
+
+
+def test_a_pre_activation_stem_pools_with_operations_that_delegates_have(tmp_path):
+    model = network(activation_order="pre")
+    row, found = refused(model, tmp_path, batch_size=1)
+    assert {delegate for delegate, _ in found} == {"edgetpu"}
+    assert row.operations["MAX_POOL_2D"] == 1 and "REVERSE_V2" not in row.operations
