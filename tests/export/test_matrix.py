@@ -85,7 +85,7 @@ def cells():
 
 def test_guide_has_every_family_and_no_difference_beyond_its_bound():
     found = cells()
-    assert list(found) == [*FAMILIES, *(case.name for case in MORE_FAMILIES)]
+    assert set(FAMILIES) <= set(found) <= {*FAMILIES, *(case.name for case in MORE_FAMILIES)}
     for family in FAMILIES:
         entry = found[family]
         for column in COLUMNS:
