@@ -1,10 +1,10 @@
 """Accuracy against parameters, multiply–accumulates, int8 file size and LiteRT latency: which one?
 
-    python tests/benchmarks/which_network.py [--seconds 2] [--threads 1] [NAME ...]
+    python tests/benchmarks/which_network.py [--counted] [--seconds 2] [--threads 1] [NAME ...]
 
 Accuracies are the published ones of the best weights for 224² whose licence allows every use; the
 files are exported with random weights, which cost the same, and take turns while they are measured.
-Writes `tests/benchmarks/results/which_network.json`, the picture `docs/guide/which_network.png` and
+Writes `tests/benchmarks/results/which_network.json`, the picture `docs/images/which_network.png` and
 the table between the marks in `docs/guide/networks.md`.
 """
 
@@ -40,6 +40,25 @@ SMALL = (
     "RegNetY008",
     "SKResNet18",
     "ResNeSt14D",
+)
+# Counted by default, not measured.
+LARGER = (
+    "ResNet34",
+    "ResNet50",
+    "ResNet50D",
+    "ResNetRS50",
+    "RegNetX016",
+    "RegNetY016",
+    "RegNetY032",
+    "ECAResNetLight",
+    "ECAResNet50T",
+    "SEResNet50",
+    "SKResNeXt50_32x4d",
+    "ResNeSt26D",
+    "ResNeSt50D",
+    "Res2Net50D",
+    "ResNeXt50_32x4d",
+    "DenseNet121",
 )
 SIZE = 224
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide"
@@ -83,8 +102,18 @@ def exported(names, directory: pathlib.Path) -> dict[str, dict[str, pathlib.Path
     return files
 
 
+def counted(names) -> list[dict]:
+    """Returns accuracy, parameters and multiply–accumulates of each network."""
+    rows = []
+    for name in names:
+        cost, (top1, tag) = analysis.cost(name), accuracy(name)
+        row = {"name": name, "top1": top1, "weights": tag}
+        rows.append({**row, "parameters": cost.trainable_parameters, "macs": cost.macs})
+    return sorted(rows, key=lambda row: row["macs"])
+
+
 def measured(names, seconds: float, threads: int) -> list[dict]:
-    """Returns a row of figures for each network."""
+    """Returns a row of all figures for each network."""
     with tempfile.TemporaryDirectory() as directory:
         files = exported(names, pathlib.Path(directory))
         paths = [str(path) for pair in files.values() for path in pair.values()]
@@ -92,20 +121,10 @@ def measured(names, seconds: float, threads: int) -> list[dict]:
     milliseconds = {row.name: 1e3 * row.median_seconds for row in timed.rows}
     sizes = {row.name: row.file_bytes for row in timed.rows}
     rows = []
-    for name, pair in files.items():
-        counted, (top1, tag) = analysis.cost(name), accuracy(name)
-        rows.append(
-            {
-                "name": name,
-                "top1": top1,
-                "weights": tag,
-                "parameters": counted.trainable_parameters,
-                "macs": counted.macs,
-                "int8_bytes": sizes[str(pair["int8"])],
-                "int8_ms": milliseconds[str(pair["int8"])],
-                "float_ms": milliseconds[str(pair["float"])],
-            }
-        )
+    for row in counted(names):
+        plain, int8 = (str(files[row["name"]][kind]) for kind in ("float", "int8"))
+        times = {"int8_ms": milliseconds[int8], "float_ms": milliseconds[plain]}
+        rows.append({**row, "int8_bytes": sizes[int8], **times})
     return sorted(rows, key=lambda row: row["int8_ms"])
 
 
@@ -122,12 +141,13 @@ def front(rows: list[dict], cost: str) -> set[str]:
 
 def table(rows: list[dict]) -> str:
     """Returns a Markdown table; figures on a Pareto front are bold."""
-    fronts = {cost: front(rows, cost) for cost in COSTS}
-    titles = " | ".join(title for title, _ in COSTS.values())
-    lines = [f"| network | top-1, % | {titles} |", "|---|---:" + "|---:" * len(COSTS) + "|"]
+    costs = {cost: shown for cost, shown in COSTS.items() if cost in rows[0]}
+    fronts = {cost: front(rows, cost) for cost in costs}
+    titles = " | ".join(title for title, _ in costs.values())
+    lines = [f"| network | top-1, % | {titles} |", "|---|---:" + "|---:" * len(costs) + "|"]
     for row in rows:
         cells = []
-        for cost, (_, printed) in COSTS.items():
+        for cost, (_, printed) in costs.items():
             text = printed(row[cost])
             cells.append(f"**{text}**" if row["name"] in fronts[cost] else text)
         figure = f"{row['top1']:.2f} ({row['weights']})"
@@ -142,8 +162,15 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = ("parameters", "macs", "int8_bytes", "int8_ms")
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 9), sharey=True, constrained_layout=True)
+    shown = [cost for cost in ("parameters", "macs", "int8_bytes", "int8_ms") if cost in rows[0]]
+    figure, axes = pyplot.subplots(
+        len(shown) // 2,
+        2,
+        figsize=(11, 2.25 * len(shown)),
+        sharey=True,
+        squeeze=False,
+        constrained_layout=True,
+    )
     for axis, cost in zip(axes.flat, shown, strict=True):
         on_front = front(rows, cost)
         line = sorted((row[cost], row["top1"]) for row in rows if row["name"] in on_front)
@@ -166,17 +193,21 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", default=SMALL)
+    parser.add_argument("names", nargs="*")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--counted", action="store_true", help="without exporting and measuring")
     parser.add_argument("--draw", action="store_true", help="from the kept figures")
     arguments = parser.parse_args()
     if arguments.draw:
         rows = json.loads((RESULTS / "which_network.json").read_text())["rows"]
+    elif arguments.counted:
+        rows = counted(arguments.names or (*SMALL, *LARGER))
+        keep(RESULTS, "which_network", rows=rows)
     else:
-        rows = measured(arguments.names, arguments.seconds, arguments.threads)
+        rows = measured(arguments.names or SMALL, arguments.seconds, arguments.threads)
         keep(RESULTS, "which_network", threads=arguments.threads, rows=rows)
-    picture(rows, GUIDE / "which_network.png")
+    picture(rows, GUIDE.parent / "images" / "which_network.png")
     tables.write(GUIDE / "networks.md", "which", table(rows))
 
 
