@@ -4,13 +4,14 @@
 
 Accuracies are the published ones of the best weights for 224² whose licence allows every use; the
 files are exported with random weights, which cost the same, and take turns while they are measured.
-Writes `tests/benchmarks/results/which_network.json`, the picture `docs/images/which_network.png` and
-the table between the marks in `docs/guide/networks.md`.
+Writes `tests/benchmarks/results/which_network.json`, the picture in `docs/images` and the table
+between the marks in `docs/guide/networks.md`.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import pathlib
 import sys
 import tempfile
@@ -155,6 +156,21 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def labelled(rows: list[dict], cost: str, on_front: set[str]) -> list[dict]:
+    """Returns the rows whose names have room, those on the front first."""
+    chosen = []
+    span = math.log(max(row[cost] for row in rows) / min(row[cost] for row in rows))
+    for row in sorted(rows, key=lambda row: (row["name"] not in on_front, -row["top1"])):
+        near = any(
+            abs(math.log(row[cost] / other[cost])) < 0.2 * span
+            and abs(row["top1"] - other["top1"]) < 0.5
+            for other in chosen
+        )
+        if not near:
+            chosen.append(row)
+    return chosen
+
+
 def picture(rows: list[dict], path: pathlib.Path) -> None:
     """Draws accuracy against each cost with its Pareto front."""
     import matplotlib
@@ -171,18 +187,20 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
         squeeze=False,
         constrained_layout=True,
     )
+    titles = {"macs": "multiply–accumulates", "int8_bytes": "int8 file, bytes"}
+    titles["int8_ms"] = "int8 latency, ms"
     for axis, cost in zip(axes.flat, shown, strict=True):
         on_front = front(rows, cost)
         line = sorted((row[cost], row["top1"]) for row in rows if row["name"] in on_front)
         axis.plot(*zip(*line, strict=True), color="tab:orange", zorder=1)
+        axis.set_xscale("log")
         for row in rows:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
+        for row in labelled(rows, cost, on_front):
             place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 8}
             axis.annotate(row["name"], (row[cost], row["top1"]), **place)
-        axis.set_xlabel(
-            {"int8_ms": "int8 latency, ms", "int8_bytes": "int8 file, bytes"}.get(cost, cost)
-        )
+        axis.set_xlabel(titles.get(cost, cost))
         axis.margins(x=0.12)
         axis.grid(alpha=0.3)
     for axis in axes[:, 0]:
