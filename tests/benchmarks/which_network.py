@@ -194,6 +194,7 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
         line = sorted((row[cost], row["top1"]) for row in rows if row["name"] in on_front)
         axis.plot(*zip(*line, strict=True), color="tab:orange", zorder=1)
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(pyplot.NullFormatter())
         for row in rows:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
