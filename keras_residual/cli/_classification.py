@@ -8,7 +8,15 @@ from pathlib import Path
 import keras
 
 from keras_residual import _description, analysis, data, training
-from keras_residual.cli import _classifier, _recipes, _report, _results, _session, _winner
+from keras_residual.cli import (
+    _classifier,
+    _measures,
+    _recipes,
+    _report,
+    _results,
+    _session,
+    _winner,
+)
 from keras_residual.cli._options import Options
 from keras_residual.cli._terminal import (
     command,
@@ -49,7 +57,8 @@ class Plan:
     def batches(self, seed: int) -> _classifier.Batches:
         """Returns the batches of the whole training."""
         made = self.recipe.batch_options()
-        made |= {"image_size": self.size, "test_image_size": self.tested}
+        if self.shown.examples == "images":
+            made |= {"image_size": self.size, "test_image_size": self.tested}
         batches = self.shown.batches(seed=seed, **made)
         return _classifier.Batches(batches, len(batches[0]))
 
@@ -60,6 +69,8 @@ def plan(options: Options) -> Plan:
     name, changed, recipe_name, recipe = _network_and_recipe(options)
     source = data.load(options.dataset)
     shown = source.hold_out(options.hold_out) if options.hold_out else source
+    if source.label_kind == "text":
+        raise ValueError(f"`train` knows no network for transcripts yet. Received: {source}")
     sized = _classifier.size_for_weights if options.weights else _classifier.size_of_images
     size = sized(source, options.image_size or recipe.image_size)
     tested = size
@@ -83,7 +94,9 @@ def _describe(network, source, recipe) -> None:
     """Notes what the network takes and tells apart; the note is saved with it."""
     begun = _description.described(network) or _description.Description()
     cropped = recipe.augmentation in ("auto", "imagenet", "photo")
+    tasks = {"multi_label": "multilabel", "regression": "regression"}
     description = _description.Description(
+        task=tasks.get(source.label_kind, "classification"),
         class_names=source.class_names,
         white=1.0,
         fit="crop",
@@ -140,13 +153,12 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         tensorboard=tensorboard,
         again=same_command(drop="--no-resume"),
         class_weights=class_weights,
+        metric=_measures.METRICS[planned.source.label_kind],
     )
     if of_two_sizes:
         # It has the same layers, and takes and exports images as they are tested.
         _results.save_model(network, output / "model.keras")
-    answers = _answers(planned, history)
-    with refusing():
-        pictures = _report.draw(answers, output, history)
+    outcome, pictures = _outcome(planned, history)
     usual = recipe.test_crop == _classifier.TEST_CROP
     crop = [] if usual else ["--test-crop", recipe.test_crop]
     following = [
@@ -162,9 +174,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         **_chosen(options, recipe, history),
         "seconds": round(sum(history["seconds"])),
         "seconds_in_all": round(time.perf_counter() - started),
-        "test_accuracy": answers.report.accuracy,
-        "report": answers.report.as_dict(),
-        "mistakes": answers.mistakes_as_dicts(),
+        **outcome,
         "pictures": pictures,
         "command": same_command(),
         "next": [command(*words) for words in following],
@@ -196,6 +206,34 @@ def _best(recipe, history) -> int:
     return 1 + min(range(len(losses)), key=losses.__getitem__)
 
 
+def _outcome(planned, history) -> tuple[dict, list[str]]:
+    """Prints how well the model does; returns that for the result, and the pictures drawn."""
+    if planned.source.label_kind == "classes":
+        answers = _answers(planned, history)
+        with refusing():
+            pictures = _report.draw(answers, planned.output, history)
+        report = {"test_accuracy": answers.report.accuracy, "report": answers.report.as_dict()}
+        return {**report, "mistakes": answers.mistakes_as_dicts()}, pictures
+    with refusing(), quiet():
+        measures = _measures.measure(
+            planned.network.predict_on_batch,
+            _held_out(planned).as_numpy_iterator(),
+            planned.source.label_kind,
+            planned.source.class_names,
+        )
+    _say(measures.headline)
+    measures.print_table()
+    return {"report": measures.as_dict()}, []
+
+
+def _held_out(planned):
+    images = planned.source.examples == "images"
+    recipe, size = planned.recipe, planned.tested if images else None
+    return _classifier.held_out_batches(
+        planned.source, recipe.batch_size, size, recipe.augmentation, recipe.test_crop
+    )
+
+
 def _answers(planned, history) -> _report.Answers:
     """Prints how well the model does on the test images, and returns what it said of them."""
     recipe, best = planned.recipe, _best(planned.recipe, history)
@@ -204,9 +242,7 @@ def _answers(planned, history) -> _report.Answers:
         f"after {epochs} epochs"
     )  # fmt: skip
     _say(f"Held-out accuracy {accuracy:.2%} {which}")
-    batches = _classifier.held_out_batches(
-        planned.source, recipe.batch_size, planned.tested, recipe.augmentation, recipe.test_crop
-    )
+    batches = _held_out(planned)
     with refusing(), quiet():
         answers = _report.ask(
             planned.network.predict_on_batch,

@@ -70,7 +70,9 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.done = epoch + 1
-        measures = self._measures(logs[self.metric], logs[f"val_{self.metric}"])
+        # Of several labels Keras calls it binary.
+        name = self.metric if self.metric in logs else f"binary_{self.metric}"
+        measures = self._measures(logs[name], logs[f"val_{name}"])
         self._bar.update(self._task, completed=self.done, measures=measures)
         if not console.is_terminal and (self.done % max(1, self.epochs // 10) == 0):
             console.print(f"epoch {self.done}/{self.epochs}: {measures}", soft_wrap=True)
@@ -78,6 +80,8 @@ class EpochBar(keras.callbacks.Callback):
     def _measures(self, training, held_out):
         if self.metric == "accuracy":
             return f"accuracy {training:.1%}, held-out {held_out:.1%}"
+        if self.metric == "mean_absolute_error":
+            return f"mean absolute error {training:.4g}, held-out {held_out:.4g}"
         return f"PSNR {training:.2f} dB, held-out {held_out:.2f} dB"
 
     def stop(self) -> None:

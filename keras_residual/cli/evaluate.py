@@ -30,7 +30,7 @@ def evaluate(
     """Measure a trained model on the held-out images of a dataset, class by class."""
     with refusing(), quiet():
         from keras_residual import data
-        from keras_residual.cli import _classifier, _model_files, _report
+        from keras_residual.cli import _classifier, _measures, _model_files, _report
 
         if test_crop is None:
             test_crop = _model_files.test_crop_of(model_file)
@@ -38,10 +38,17 @@ def evaluate(
         predict, input_shape = _model_files.load_predictor(model_file)
         source = data.load(dataset)
         _check(input_shape, source)
-        size = None if None in input_shape[:-1] else input_shape[:-1]
+        fixed = source.examples == "images" and None not in input_shape[:-1]
+        size = input_shape[:-1] if fixed else None
         batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
         # Compiled by the first batch, before the clock runs.
         predict(next(batches.as_numpy_iterator())[0])
+        if source.label_kind != "classes":
+            measures = _measures.measure(
+                predict, batches.as_numpy_iterator(), source.label_kind, source.class_names
+            )
+            _print(measures, model_file, source, output)
+            return
         answers = _report.ask(
             predict,
             batches.as_numpy_iterator(),
@@ -84,10 +91,24 @@ def _write(answers, output, model_file, dataset):
     )
 
 
+def _print(measures, model_file, source, output):
+    """Prints what was measured of several labels or numbers, and writes it to a folder."""
+    from keras_residual.cli import _results
+
+    console.print(f"{model_file} on {source}", markup=False, soft_wrap=True)
+    console.print(measures.headline, markup=False, soft_wrap=True)
+    measures.print_table()
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        report = {"model_file": str(model_file), "report": measures.as_dict()}
+        _results.write(output / "report.json", {**report, "command": same_command()})
+
+
 def _check(input_shape, source):
-    if len(input_shape) != 3 or input_shape[-1] not in (None, source.image_shape[-1]):
+    fits = len(input_shape) == len(source.image_shape)
+    if not fits or input_shape[-1] not in (None, source.image_shape[-1]):
         raise ValueError(
-            f"The model takes inputs of {input_shape}; the images of {source.name} are "
+            f"The model takes inputs of {input_shape}; the {source.examples} of {source.name} are "
             f"{source.image_shape}."
         )
 

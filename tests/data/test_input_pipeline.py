@@ -239,3 +239,17 @@ def test_faster_than_ten_trainings_of_resnet20():
     for _ in range(200):
         next(batches)
     assert 200 * 128 / (time.perf_counter() - start) > 10 * 640
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image_size": 2**31},
+        {"image_size": (8, 2**31)},
+        {"image_size": (8, 8, 8)},
+        {"epoch": 2**31},
+    ],
+)
+def test_sizes_that_no_memory_holds_are_named(options):
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
+        data.pipeline(data.load("digits").train, training=True, **options)

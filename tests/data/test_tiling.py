@@ -92,3 +92,12 @@ def test_wrong_argument_is_named(arguments, message):
     options = {"scale": 2, "tile": 10, "overlap": 2, **arguments}
     with pytest.raises(ValueError, match=message):
         upscale(lambda batch: batch.repeat(2, 1).repeat(2, 2), ramp(12, 12, 1), **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scale": 2**31}, {"tile": 2**31}, {"tile": (24, 24, 24)}, {"overlap": -1}]
+)
+def test_sizes_that_no_memory_holds_are_named(options):
+    arguments = {"scale": 1, "tile": 24, "overlap": 8, **options}
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
+        upscale(lambda x: x, ramp(4, 4, 3), **arguments)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _IMAGENET_SIZE = (224, 224)
 _LAST_EPOCH = 2**31 - 1
+# No network takes images as large; a larger side would end in a message of TensorFlow.
+_LARGEST_SIDE = 2**14
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def pipeline(
         drop_remainder=_checks.boolean("drop_remainder", drop_remainder),
         preparation=make_preparation(split, training, augmentation, mean, std, seed),
     )
-    _checks.integer("epoch", epoch, 0)
+    _checks.integer("epoch", epoch, 0, _LAST_EPOCH - 1)
     if _checks.boolean("repeat", repeat) and not training:
         raise ValueError("`repeat` needs training=True. Received: repeat=True, training=False")
     batches_of = _in_memory(split, options) or _one_by_one(split, options)
@@ -161,11 +163,12 @@ def _image_size(image_size: object, split: Split) -> tuple[int, int] | None:
         own = split.image_shape[:2]
         return _IMAGENET_SIZE if None in own else own
     if not isinstance(image_size, Sequence):
-        image_size = (_checks.integer("image_size", image_size),) * 2
+        image_size = (_checks.integer("image_size", image_size, maximum=_LARGEST_SIDE),) * 2
     size = _checks.integers("image_size", image_size)
-    if len(size) != 2:
+    if len(size) != 2 or max(size) > _LARGEST_SIDE:
         raise ValueError(
-            f"`image_size` must be an integer or (height, width). Received: image_size={image_size}"
+            f"`image_size` must be an integer or (height, width), of at most {_LARGEST_SIDE}. "
+            f"Received: image_size={image_size}"
         )
     return size
 

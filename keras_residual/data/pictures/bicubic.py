@@ -7,6 +7,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.data.pictures.files import pillow
 
+_LARGEST_SIDE = 2**16
 # ITU-R BT.601 as in MATLAB's rgb2ycbcr, in which papers measure; black is 16, white 235.
 _LUMINANCE = np.array((65.481, 128.553, 24.966)) / 255
 
@@ -43,7 +44,8 @@ def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
         width: Positive integer.
         height: Positive integer.
     """
-    _checks.integer("width", width), _checks.integer("height", height)
+    for name, side in (("width", width), ("height", height)):
+        _checks.integer(name, side, maximum=_LARGEST_SIDE)
     if height / pixels.shape[0] <= width / pixels.shape[1]:
         return _rows_first(pixels.swapaxes(0, 1), (width, height)).swapaxes(0, 1)
     return _rows_first(pixels, (height, width))

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_residual import _checks
 
+_LARGEST_SCALE, _LARGEST_TILE = 2**6, 2**14
+
 
 def upscale(
     predict: Callable[[np.ndarray], np.ndarray],
@@ -42,9 +44,14 @@ def upscale(
     Raises:
         ValueError: If an argument is out of range, or `predict` enlarges by another scale.
     """
-    scale = _checks.integer("scale", scale)
+    scale = _checks.integer("scale", scale, maximum=_LARGEST_SCALE)
     overlap = _checks.integer("overlap", overlap, 0)
     size = _checks.integers("tile", (tile, tile) if isinstance(tile, int) else tile)
+    if len(size) != 2 or max(size) > _LARGEST_TILE:
+        raise ValueError(
+            f"`tile` must be an integer or (height, width), of at most {_LARGEST_TILE}. "
+            f"Received: tile={tile!r}"
+        )
     if min(size) <= 2 * overlap:
         raise ValueError(
             f"`overlap` must be less than half a tile. Received: overlap={overlap}, tile={tile}"

@@ -1,0 +1,114 @@
+"""How well a model tells several labels or measurements, where there are no classes to confuse."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_residual.cli._terminal import console
+
+# The metric that `training.fit` shows for each kind of labels.
+METRICS = {"classes": "accuracy", "multi_label": "accuracy", "regression": "mean_absolute_error"}
+# Labels in the table.
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What came out for each label or number.
+
+    Attributes:
+        kind: `"multi_label"` or `"regression"`.
+        names: One for each label or number.
+        columns: What was measured, one value for each name.
+        mean: The mean of the first column.
+        count: Number of examples.
+        seconds: Time that the predictions took.
+    """
+
+    kind: str
+    names: Sequence[str]
+    columns: dict[str, list[float]]
+    mean: float
+    count: int
+    seconds: float
+
+    @property
+    def headline(self) -> str:
+        """The mean in words."""
+        if self.kind == "multi_label":
+            return f"Held-out accuracy of a label {self.mean:.2%}"
+        return f"Held-out mean absolute error {self.mean:.4g}"
+
+    def as_dict(self) -> dict:
+        """Returns the measures as JSON knows them."""
+        return {"names": list(self.names), **self.columns, "mean": self.mean, "count": self.count}
+
+    def print_table(self) -> None:
+        """Prints a line for each label or number."""
+        for row, name in enumerate(self.names[:_MOST]):
+            values = ", ".join(
+                f"{column.replace('_', ' ')} {values[row]:.4g}"
+                for column, values in self.columns.items()
+            )
+            console.print(f"{name}: {values}", markup=False, soft_wrap=True)
+
+
+def measure(
+    predict: Callable[[np.ndarray], np.ndarray],
+    batches: Iterable,
+    kind: str,
+    names: Sequence[str],
+) -> Measures:
+    """Returns how well a model tells the labels or numbers of the examples in batches.
+
+    Args:
+        predict: The model.
+        batches: Batches `(inputs, labels)` of NumPy arrays.
+        kind: `"multi_label"` or `"regression"`.
+        names: One for each label or number.
+
+    Raises:
+        ValueError: If the model puts out another number of values.
+    """
+    found, expected, seconds = [], [], 0.0
+    for inputs, labels in batches:
+        started = time.perf_counter()
+        found.append(np.asarray(predict(inputs), np.float64))
+        seconds += time.perf_counter() - started
+        expected.append(labels)
+        if found[-1].shape != labels.shape:
+            raise ValueError(
+                f"The model puts out {found[-1].shape[1:]}; the data has {len(names)} "
+                f"{'labels' if kind == 'multi_label' else 'numbers'} an example."
+            )
+    y, outputs = np.concatenate(expected), np.concatenate(found)
+    columns = (_of_labels if kind == "multi_label" else _of_numbers)(y, outputs)
+    made = {name: [float(value) for value in values] for name, values in columns.items()}
+    mean = float(np.mean(next(iter(made.values()))))
+    return Measures(kind, names, made, mean, len(y), seconds)
+
+
+def _of_labels(y, outputs) -> dict:
+    """Accuracy, precision and recall of each label; outputs are probabilities or logits."""
+    probabilities = outputs.min() >= 0 and outputs.max() <= 1
+    said, true = outputs > (0.5 if probabilities else 0.0), y > 0.5
+    both = (said & true).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return {
+            "accuracy": (said == true).mean(axis=0),
+            "precision": np.nan_to_num(both / said.sum(axis=0)),
+            "recall": np.nan_to_num(both / true.sum(axis=0)),
+        }
+
+
+def _of_numbers(y, outputs) -> dict:
+    """Errors of each number, and the share of its variance that is explained."""
+    errors = outputs - y
+    spread = np.square(y - y.mean(axis=0)).sum(axis=0)
+    return {
+        "mean_absolute_error": abs(errors).mean(axis=0),
+        "root_mean_squared_error": np.sqrt(np.square(errors).mean(axis=0)),
+        "r2": 1 - np.square(errors).sum(axis=0) / np.maximum(spread, 1e-12),
+    }
