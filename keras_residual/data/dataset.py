@@ -67,10 +67,10 @@ class Dataset:
 
     @property
     def examples(self) -> str:
-        """What the examples are: `"images"`, `"series"` or `"recordings"`."""
+        """What the examples are: `"images"`, `"series"`, `"recordings"` or `"clips"`."""
         if self.train.rate:
             return "recordings"
-        return "images" if len(self.image_shape) == 3 else "series"
+        return {3: "images", 4: "clips"}.get(len(self.image_shape), "series")
 
     @property
     def label_kind(self) -> str:

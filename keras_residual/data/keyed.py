@@ -45,6 +45,7 @@ DRAWS = {
     "noise_strength": range(1091, 1092),
     # Width and place of two stretches of time and of two bands of frequencies.
     "spec_augment": range(1092, 1100),
+    "clip_start": range(1100, 1101),
 }
 
 

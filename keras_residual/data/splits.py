@@ -42,8 +42,10 @@ class Split(abc.ABC):
             int32 numbers of characters and -1 after the end.
         groups: `(n,)` names of what must not be divided, such as the persons in the pictures, or
             `None`.
-        lengths: `(n,)` int32, the samples of each recording before its padding, or `None`.
+        lengths: `(n,)` int32, the samples of each recording before its padding, or the frames of
+            each clip; `None` for others.
         rate: Samples a second of recordings, or `None`.
+        stride: Distance of the frames that are taken of a clip.
     """
 
     image_shape: tuple[int | None, ...]
@@ -54,6 +56,7 @@ class Split(abc.ABC):
     groups: np.ndarray | None = None
     lengths: np.ndarray | None = None
     rate: int | None = None
+    stride: int = 1
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -115,7 +118,7 @@ class ArraySplit(Split):
     """Examples in memory.
 
     Attributes:
-        x: `(n, *image_shape)`, uint8, uint16 or float32.
+        x: `(n, *image_shape)`, uint8, uint16 or float32; of clips all frames that are stored.
     """
 
     x: np.ndarray

@@ -105,7 +105,9 @@ class Augmentation:
                 f"Received: classes=None, mixup={self.mixup!r}, cutmix={self.cutmix!r}"
             )
         _checks.integer("repeats", self.repeats, maximum=(2**31 - 1) // len(split))
-        if len(split.image_shape) != 3:
+        if len(split.image_shape) == 4:
+            _check_for_clips(self)
+        elif len(split.image_shape) != 3:
             _check_for_series(self)
         elif self.kind in _OF_SERIES:
             raise ValueError(
@@ -135,6 +137,16 @@ def augmentation_of(
     if isinstance(augmentation, Augmentation):
         return replace(augmentation, **changes)
     return Augmentation(kind=augmentation, **changes)
+
+
+def _check_for_clips(augmentation: Augmentation) -> None:
+    kind = augmentation.kind
+    if kind not in ("auto", "none", "shift", "cifar", "cifar_cutout") or augmentation.rand_augment:
+        raise ValueError(
+            "`augmentation` of clips must be none, shift, cifar or cifar_cutout, without "
+            f"`rand_augment`. Received: augmentation={kind!r}, "
+            f"rand_augment={augmentation.rand_augment!r}"
+        )
 
 
 def _check_for_series(augmentation: Augmentation) -> None:

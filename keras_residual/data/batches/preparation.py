@@ -9,6 +9,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual.data.batches import augment
 from keras_residual.data.batches.augmentation import Augmentation
+from keras_residual.data.batches.clips import Frames, as_clips, as_images
 from keras_residual.data.batches.functions import Steps
 from keras_residual.data.batches.mixing import mix
 from keras_residual.data.batches.pixels import WHITE
@@ -41,6 +42,7 @@ class Preparation:
         augmentation: How to augment and mix, `"auto"` resolved.
         seed: Integer.
         label_kind: What the labels are, see `Split`.
+        frames: Which frames of clips are taken.
     """
 
     scale: float
@@ -50,12 +52,15 @@ class Preparation:
     augmentation: Augmentation
     seed: int
     label_kind: str = "classes"
+    frames: Frames | None = None
 
     def __call__(self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor) -> tuple:
         """Returns `(images, labels)`; the labels are shares of classes if images are mixed."""
         if self.rand_augments:
             images = self.rand_augmented(images, index, epoch)
             return self.of_rand_augmented()(images, labels, index, epoch)
+        if self.frames:
+            images = self.frames(images, self.seed, epoch, index, self.training)
         xp = namespace(images)
         scale, mean, std = (
             xp.array(value, dtype="float32") for value in (self.scale, self.mean, self.std)
@@ -63,7 +68,14 @@ class Preparation:
         images = (xp.array(images, dtype="float32") / scale - mean) / std
         if not self.training:
             return images, labels
-        how = self.augmentation
+        if self.frames:
+            images = as_images(images)
+            images, labels = self._augmented(images, labels, index, epoch)
+            return as_clips(images, self.frames.count), labels
+        return self._augmented(images, labels, index, epoch)
+
+    def _augmented(self, images, labels, index, epoch) -> tuple:
+        xp, how = namespace(images), self.augmentation
         if how.kind in _BATCHED:
             images = _BATCHED[how.kind](images, self.seed, epoch, index)
         if not how.mixes:
@@ -129,7 +141,14 @@ def make_preparation(
         augmentation=used.of_split(split),
         seed=_checks.integer("seed", seed, 0),
         label_kind=split.label_kind,
+        frames=_frames(split),
     )
+
+
+def _frames(split: Split) -> Frames | None:
+    if len(split.image_shape) != 4:
+        return None
+    return Frames(split.image_shape[0], split.stride, split.lengths)
 
 
 def _per_channel(name: str, value: object, default: float, channels: int) -> np.ndarray:

@@ -33,12 +33,26 @@ def check_series(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
     return x, 1.0
 
 
+def _check_clips(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
+    x = np.asarray(x)
+    if x.ndim != 5 or 0 in x.shape:
+        raise DatasetError(
+            f"{where}: `{name}` must hold clips, (n, frames, height, width, channels), none of "
+            f"them 0. Received: shape {x.shape}, dtype {x.dtype}"
+        )
+    # As many images one below the other, for the check of their values.
+    images, scale = check_images(name, x.reshape(len(x), -1, *x.shape[3:]), where)
+    return images.reshape(x.shape), scale
+
+
 def check_examples(
     name: str, x: object, where: str, examples: str
 ) -> tuple[np.ndarray, float, str]:
     """Returns examples in the form that splits have, their scale, and what they are."""
     if examples == "auto":
-        examples = "series" if np.ndim(x) == 2 else "images"
+        examples = {2: "series", 5: "clips"}.get(np.ndim(x), "images")
+    if examples == "clips":
+        return *_check_clips(name, x, where), examples
     check = check_series if examples == "series" else check_images
     return *check(name, x, where), examples
 
@@ -195,11 +209,24 @@ def from_arrays(
         "augmentation": default_augmentation(name, shape),
         "label_kind": kind,
     }
+    if examples == "clips":
+        fields |= {"image_shape": (options.frames, *shape[1:]), "augmentation": "shift"}
+        fields |= {"stride": options.stride}
     train, test = (
-        ArraySplit(x=x, y=y, groups=None if group is None else np.asarray(group), **fields)
+        ArraySplit(
+            x=x,
+            y=y,
+            lengths=_lengths(x, examples),
+            groups=None if group is None else np.asarray(group),
+            **fields,
+        )
         for x, y, group in ((x_train, y_train, groups[0]), (x_test, y_test, groups[1]))
     )
     return Dataset(name, train, test, class_names)
+
+
+def _lengths(x, examples) -> np.ndarray | None:
+    return np.full(len(x), x.shape[1], np.int32) if examples == "clips" else None
 
 
 def from_tuple(

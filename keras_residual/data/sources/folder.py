@@ -44,7 +44,7 @@ _PICTURES = Files(
 )
 
 
-def _classes(folder: Path, kind: Files) -> dict[str, list[Path]]:
+def _classes(folder: Path, kind: Files, by_parent: bool = False) -> dict[str, list[Path]]:
     """The files of each class, in sorted order."""
     classes = {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -58,7 +58,8 @@ def _classes(folder: Path, kind: Files) -> dict[str, list[Path]]:
                 f"{foreign[0]} is not of the formats that are read, {accepted}: convert it or "
                 "remove it."
             )
-        classes[place.name] = [path for path in files if path.suffix.lower() in kind.suffixes]
+        found = [path for path in files if path.suffix.lower() in kind.suffixes]
+        classes[place.name] = sorted({path.parent for path in found}) if by_parent else found
         if not classes[place.name]:
             raise DatasetError(
                 f"{place} holds no {kind.noun}: add some or remove it. Accepted: {ACCEPTED_FOLDER}."
@@ -73,13 +74,13 @@ def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Pa
 
 
 def parts_of_folder(
-    folder: Path, options: Options, kind: Files = _PICTURES
+    folder: Path, options: Options, kind: Files = _PICTURES, by_parent: bool = False
 ) -> tuple[list, list[str]]:
     """Training and held-out files with labels, and the class names."""
     there = [folder / name for name in _HELD_OUT_FOLDERS if (folder / name).is_dir()]
     is_divided = (folder / "train").is_dir()
     place = folder / "train" if is_divided else folder
-    classes = _classes(place, kind)
+    classes = _classes(place, kind, by_parent)
     if len(classes) < 2:
         raise DatasetError(
             f"{place} must hold at least 2 class folders. Received: "
@@ -91,7 +92,7 @@ def parts_of_folder(
         if there[1:]:
             unused = ", ".join(str(other) for other in there[1:])
             warnings.warn(f"{unused}: not used, as {there[0]} is held out.", stacklevel=4)
-        test_classes = _classes(there[0], kind)
+        test_classes = _classes(there[0], kind, by_parent)
         unknown = sorted(set(test_classes) - set(classes))
         if unknown or not test_classes:
             raise DatasetError(

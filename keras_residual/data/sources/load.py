@@ -11,6 +11,8 @@ from keras_residual.data.pictures.files import files_below
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.arrays import from_tuple
+from keras_residual.data.sources.clips import SUFFIXES as VIDEOS
+from keras_residual.data.sources.clips import from_clip_folder
 from keras_residual.data.sources.digits import digits
 from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
 from keras_residual.data.sources.folder import SUFFIXES as PICTURES
@@ -91,7 +93,9 @@ def _from_folder(folder: Path, options: Options) -> Dataset:
     # A table beside folders by class may be about anything.
     if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
         return _from_csv(found[0], options)
-    if _holds_sound(folder):
+    if options.examples == "clips" or _holds(folder, VIDEOS):
+        return from_clip_folder(folder, options)
+    if _holds(folder, SUFFIXES):
         return from_sound_folder(folder, options)
     return from_folder(folder, options)
 
@@ -102,13 +106,13 @@ def _from_csv(path: Path, options: Options) -> Dataset:
     return made(table, path.stem, options)
 
 
-def _holds_sound(folder: Path) -> bool:
-    """Whether the first class of a folder holds sound files and no pictures."""
+def _holds(folder: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether the first class of a folder holds files of a kind and no pictures."""
     places = [folder / "train" if (folder / "train").is_dir() else folder]
     for place in places:
         for inner in sorted(path for path in place.iterdir() if path.is_dir()):
             found = {path.suffix.lower() for path in files_below(inner)}
-            if found & {*SUFFIXES, *PICTURES}:
+            if found & {*suffixes, *PICTURES}:
                 return not found & set(PICTURES)
     return False
 
@@ -128,6 +132,8 @@ def load(
     folder: str | os.PathLike | None = None,
     rate: int | None = None,
     seconds: float | None = None,
+    frames: int = 16,
+    stride: int = 1,
     damaged: str = "raise",
     max_bytes: int = 2**31,
     max_pixels: int = LARGEST_PICTURE,
@@ -168,8 +174,9 @@ def load(
         test_fraction: Number in (0, 1), the share held out from a source that has no test examples
             of its own; every class in proportion, groups undivided.
         seed: Integer, decides which examples these are.
-        examples: What arrays hold: `"images"`, `"series"`, or `"auto"`, by which two axes are
-            series and more are images.
+        examples: What arrays hold: `"images"`, `"series"`, `"clips"`, or `"auto"`, by which two
+            axes are series, three and four images, and five clips. `"clips"` says of a folder that
+            it holds `CLASS/CLIP/FRAME.jpg`; one of videos needs no word.
         label_kind: `"classes"`, `"multi_label"`, `"regression"`, `"text"`, or `"auto"` to tell it
             from the labels; an error says where they could be of two kinds.
         files: Column of a table with the file names. Defaults to the one that looks like it.
@@ -181,6 +188,9 @@ def load(
         folder: Where the files of a table are. Defaults to its own folder.
         rate: Samples a second, of recordings that do not tell it; others must have it.
         seconds: Length to which recordings are cut, or padded with 0. Defaults to the longest.
+        frames: Number of frames taken of a clip, in training at a place drawn by (seed, epoch,
+            clip), else from its middle.
+        stride: Their distance.
         damaged: What to do about damaged pictures: `"raise"`, which names them all, or
             `"leave_out"`, which warns and counts them in the dataset's `left_out`.
         max_bytes: Most bytes that the arrays of a file may take; no more are read.
@@ -213,6 +223,8 @@ def load(
         folder=folder,
         rate=rate,
         seconds=seconds,
+        frames=frames,
+        stride=stride,
         damaged=damaged,
         max_bytes=max_bytes,
         max_pixels=max_pixels,

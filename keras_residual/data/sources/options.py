@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_residual import _checks
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 
-EXAMPLES = ("auto", "images", "series")
+EXAMPLES = ("auto", "images", "series", "clips")
 LABELS = ("auto", "classes", "multi_label", "regression", "text")
 
 
@@ -27,6 +27,8 @@ class Options:
         folder: Where the files of a table are.
         rate: Samples a second of recordings that do not tell it.
         seconds: Length of recordings.
+        frames: Frames that are taken of a clip.
+        stride: Their distance.
         damaged: `"raise"` or `"leave_out"`.
         max_bytes: Most bytes of the arrays in a file.
         max_pixels: Most pixels of a picture.
@@ -43,6 +45,8 @@ class Options:
     folder: object = None
     rate: int | None = None
     seconds: float | None = None
+    frames: int = 16
+    stride: int = 1
     damaged: str = "raise"
     max_bytes: int = 2**31
     max_pixels: int = LARGEST_PICTURE
@@ -53,6 +57,8 @@ class Options:
         _checks.choice("examples", self.examples, EXAMPLES)
         _checks.choice("label_kind", self.label_kind, LABELS)
         _checks.choice("damaged", self.damaged, ("raise", "leave_out"))
+        _checks.integer("frames", self.frames, maximum=2**16)
+        _checks.integer("stride", self.stride, maximum=2**16)
         if self.rate is not None:
             _checks.integer("rate", self.rate)
         if self.seconds is not None:
@@ -82,7 +88,7 @@ def _read(name: str, value: str) -> object:
     if name in ("labels", "held_out") and "+" in value:
         return tuple(value.split("+"))
     kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}
-    kind = {**kind, "rate": int, "seconds": float}.get(name, str)
+    kind = {**kind, "rate": int, "seconds": float, "frames": int, "stride": int}.get(name, str)
     try:
         return kind(value)
     except ValueError as error:

@@ -1,0 +1,126 @@
+"""Clips as datasets: arrays, folders of frames and video files."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual.data.dataset import Dataset
+from keras_residual.data.errors import DatasetError
+from keras_residual.data.pictures.files import files_below
+from keras_residual.data.sources.damage import tell_of_damaged
+from keras_residual.data.sources.folder import SUFFIXES as PICTURES
+from keras_residual.data.sources.folder import Files, parts_of_folder
+from keras_residual.data.sources.options import Options
+from keras_residual.data.sources.picture_files import decode
+from keras_residual.data.splits import ArraySplit
+
+SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+_VIDEOS = Files("videos", SUFFIXES, set())
+_FRAMES = Files("frames", PICTURES, set())
+
+
+def from_clip_folder(folder: Path, options: Options) -> Dataset:
+    """A dataset of `CLASS/CLIP/*.jpg`, frames in the order of their names, or of `CLASS/*.mp4`."""
+    videos = any(path.suffix.lower() in SUFFIXES for path in files_below(folder))
+    parts, names = parts_of_folder(
+        folder, options, _VIDEOS if videos else _FRAMES, by_parent=not videos
+    )
+    places = [place for files, _ in parts for place in files]
+    clips, errors = _read(places, read_video if videos else _read_frames, options)
+    if errors:
+        tell_of_damaged(errors, len(places), options.damaged, "clips")
+    shapes = {clip.shape[1:] for clip in clips if clip is not None}
+    if len(shapes) > 1:
+        shown = ", ".join(f"{height} x {width}" for height, width, _ in sorted(shapes)[:5])
+        raise DatasetError(
+            f"{folder}: frames must be of one size: bring them to one. Received: {shown}"
+        )
+    _check_size([clip for clip in clips if clip is not None], str(folder), options)
+    splits, start = [], 0
+    for files, fields in parts:
+        kept = [n for n in range(len(files)) if clips[start + n] is not None]
+        taken = [clips[start + n] for n in kept]
+        labels = {key: value[kept] for key, value in fields.items() if value is not None}
+        splits.append(split_of_clips(taken, options, **labels))
+        start += len(files)
+    return Dataset(folder.name, *splits, tuple(names), tuple(errors))
+
+
+def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> ArraySplit:
+    """Returns a split of clips `(frames, height, width, channels)` uint8 of several lengths."""
+    longest = max(map(len, clips))
+    # The last frame stands in for those that a shorter clip lacks.
+    x = np.stack([clip[np.minimum(np.arange(longest), len(clip) - 1)] for clip in clips])
+    return ArraySplit(
+        x=x,
+        image_shape=(options.frames, *x.shape[2:]),
+        scale=255.0,
+        augmentation="shift",
+        lengths=np.array([len(clip) for clip in clips], np.int32),
+        stride=options.stride,
+        **fields,
+    )
+
+
+def read_video(path: Path, options: Options) -> np.ndarray:
+    """Returns the frames of a video file, `(frames, height, width, 3)` uint8.
+
+    Raises:
+        DatasetError: If it is damaged, has no frames, or more than `max_bytes` hold.
+        ImportError: If PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError('Video files need: pip install "keras-residual[video]"') from error
+    frames, size = [], 0
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                frames.append(frame.to_ndarray(format="rgb24"))
+                size += frames[-1].nbytes
+                if size > options.max_bytes:
+                    raise DatasetError(
+                        f"{path} holds more than max_bytes={options.max_bytes:,}: cut it."
+                    )
+    except (av.error.FFmpegError, IndexError, OSError) as error:
+        raise DatasetError(f"{path} is damaged or no video ({error}).") from error
+    if not frames:
+        raise DatasetError(f"{path} holds no frames.")
+    return np.stack(frames)
+
+
+def _read_frames(place: Path, options: Options) -> np.ndarray:
+    files = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES)
+    frames = [decode(str(path), 3, options.max_pixels) for path in files]
+    if len({frame.shape for frame in frames}) > 1:
+        raise DatasetError(f"{place} holds frames of several sizes.")
+    return np.stack(frames)
+
+
+def _read(places, read, options) -> tuple[list, dict[str, str]]:
+    def attempt(place):
+        try:
+            return read(place, options), None
+        except DatasetError as error:
+            return None, str(error)
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(attempt, places))
+    errors = {
+        str(place): error
+        for place, (_, error) in zip(places, found, strict=True)
+        if error is not None
+    }
+    return [clip for clip, _ in found], errors
+
+
+def _check_size(clips, where, options) -> None:
+    needed = len(clips) * max(clip.nbytes for clip in clips)
+    if needed > options.max_bytes:
+        raise DatasetError(
+            f"{where}: {len(clips)} clips take {needed:,} bytes, more than "
+            f"max_bytes={options.max_bytes:,}: cut or reduce them, or raise `max_bytes`."
+        )

@@ -1,0 +1,126 @@
+"""Clips: arrays, folders of frames and video files; frames by seed, epoch and clip."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_residual import data
+
+# The value of a pixel is that of its clip and of its frame.
+X = np.zeros((12, 10, 6, 8, 3), np.uint8)
+X += (20 * np.arange(12)[:, None] + np.arange(10)).astype("uint8")[..., None, None, None]
+Y = np.arange(12) % 2
+
+
+def frames_of(clips):
+    """The numbers of the frames in a batch of clips."""
+    return np.rint(np.asarray(clips)[:, :, 0, 0, 0] * 255).astype(int) % 20
+
+
+def test_frames_are_drawn_by_seed_epoch_and_clip():
+    dataset = data.load((X, Y, X, Y), frames=4, stride=2)
+    assert str(dataset).startswith("arrays: 12 training and 12 held-out clips of 4 x 6 x 8 x 3")
+    train, held_out = dataset.batches(4, augmentation="none")
+    clips, _ = held_out.make(held_out.arrays, np.arange(12), 0)
+    np.testing.assert_array_equal(frames_of(clips), [[1, 3, 5, 7]] * 12)
+    drawn = np.stack([frames_of(train.make(train.arrays, np.arange(12), e)[0]) for e in range(20)])
+    assert (np.diff(drawn, axis=2) == 2).all()
+    assert np.bincount(drawn[..., 0].ravel()).min() > 40 and drawn[..., 0].max() == 3
+    part = train.make(train.arrays, np.arange(5, 9), 7)[0]
+    np.testing.assert_array_equal(frames_of(part), drawn[7, 5:9])
+
+
+def test_the_pipeline_gives_what_the_step_makes():
+    split = data.load((X, Y, X, Y), frames=4).train
+    train = data.in_step(split, 4, training=True, seed=3, augmentation="cifar")
+    arrays = tuple(keras.ops.convert_to_tensor(array) for array in train.arrays)
+    index = keras.ops.convert_to_tensor(train.order(2)[0][0])
+    made = keras.ops.convert_to_numpy(train.make(arrays, index, 2)[0])
+    options = {"batch_size": 4, "training": True, "seed": 3, "epoch": 2, "augmentation": "cifar"}
+    piped = next(iter(data.pipeline(split, **options)))[0]
+    assert piped.shape == (4, 4, 6, 8, 3)
+    np.testing.assert_allclose(piped, made, atol=1e-6)
+
+
+def test_all_frames_of_a_clip_are_changed_alike():
+    still = np.random.default_rng(0).integers(0, 256, (6, 1, 8, 8, 3), np.uint8).repeat(5, axis=1)
+    dataset = data.load((still, np.arange(6) % 2, still, np.arange(6) % 2), frames=5)
+    train, _ = dataset.batches(6, augmentation="cifar_cutout", mixup=0.5)
+    clips, labels = train.make(train.arrays, np.arange(6), 1)
+    clips = np.asarray(clips)
+    assert clips.shape == still.shape and labels.shape == (6, 2)
+    np.testing.assert_allclose(clips, clips[:, :1].repeat(5, axis=1), atol=1e-6)
+    assert (abs(clips[:, 0] - still[:, 0] / 255) > 0.01).any()
+
+
+def test_short_clips_end_with_their_last_frame():
+    train = data.in_step(data.load((X, Y, X, Y), frames=12).train, 4)
+    clips, _ = train.make(train.arrays, np.arange(4), 0)
+    np.testing.assert_array_equal(frames_of(clips), [[*range(10), 9, 9]] * 4)
+
+
+def test_folders_of_frames(tmp_path):
+    for name in ("left", "right"):
+        for clip in range(3):
+            place = tmp_path / name / f"clip{clip}"
+            place.mkdir(parents=True)
+            for number in range(4 + clip):
+                image = np.full((6, 8, 3), number, np.uint8)
+                (place / f"{number:03d}.png").write_bytes(tf.io.encode_png(image).numpy())
+    dataset = data.load(tmp_path, examples="clips", frames=3)
+    assert dataset.class_names == ("left", "right") and dataset.image_shape == (3, 6, 8, 3)
+    lengths = np.concatenate([dataset.train.lengths, dataset.test.lengths])
+    assert sorted(lengths) == [4, 4, 5, 5, 6, 6]
+    short = dataset.train.x[dataset.train.lengths == 4][0]
+    assert short[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 3, 3]
+    (tmp_path / "left" / "clip1" / "002.png").write_bytes(b"")
+    with pytest.raises(data.DatasetError, match=r"clip1.002\.png"):
+        data.load(tmp_path, examples="clips", frames=3)
+    (tmp_path / "left" / "clip1" / "002.png").write_bytes(
+        tf.io.encode_png(np.zeros((6, 9, 3), np.uint8)).numpy()
+    )
+    with pytest.raises(data.DatasetError, match="several sizes"):
+        data.load(f"{tmp_path},examples=clips,frames=3")
+
+
+def test_video_files(tmp_path):
+    av = pytest.importorskip("av")
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        for clip in range(3):
+            with av.open(str(tmp_path / name / f"{clip}.mp4"), "w") as container:
+                stream = container.add_stream("mpeg4", rate=10)
+                stream.width = stream.height = 32
+                stream.pix_fmt = "yuv420p"
+                for number in range(5 + clip):
+                    image = np.full((32, 32, 3), 40 * number, np.uint8)
+                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode())
+    dataset = data.load(tmp_path, frames=4)
+    assert sorted([*dataset.train.lengths, *dataset.test.lengths]) == [5, 5, 6, 6, 7, 7]
+    values = dataset.train.x[0, :, 5, 5, 0].astype(int)
+    np.testing.assert_allclose(values[:5], 40 * np.arange(5), atol=6)
+    (tmp_path / "left" / "1.mp4").write_bytes(b"no video")
+    with pytest.raises(data.DatasetError, match=r"1\.mp4 is damaged or no video"):
+        data.load(tmp_path)
+
+
+def test_pyav_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        for clip in range(2):
+            (tmp_path / name / f"{clip}.mp4").write_bytes(b"no video")
+    with pytest.raises(ImportError, match=r"keras-residual\[video\]"):
+        data.load(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"rand_augment": 3.0}, {"augmentation": "imagenet"}])
+def test_what_is_for_images_is_refused(options):
+    split = data.load((X, Y, X, Y)).train
+    with pytest.raises(ValueError, match="`augmentation` of clips must be"):
+        data.in_step(split, training=True, **options)
