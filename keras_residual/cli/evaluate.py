@@ -43,19 +43,22 @@ def evaluate(
         batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
         # Compiled by the first batch, before the clock runs.
         predict(next(batches.as_numpy_iterator())[0])
+        measures = None
         if source.label_kind != "classes":
             measures = _measures.measure(
                 predict, batches.as_numpy_iterator(), source.label_kind, source.class_names
             )
-            _print(measures, model_file, source, output)
-            return
-        answers = _report.ask(
-            predict,
-            batches.as_numpy_iterator(),
-            source.class_names,
-            check=lambda shape: _check_classes(shape, source),
-            files=getattr(source.test, "paths", ()),
-        )
+        else:
+            answers = _report.ask(
+                predict,
+                batches.as_numpy_iterator(),
+                source.class_names,
+                check=lambda shape: _check_classes(shape, source),
+                files=getattr(source.test, "paths", ()),
+            )
+    if measures is not None:
+        _print(measures, model_file, source, output)
+        return
     right, count = int(answers.report.confusion.trace()), len(answers.labels)
     console.print(f"{model_file} on {source}", markup=False, soft_wrap=True)
     console.print(
