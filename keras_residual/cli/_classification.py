@@ -163,7 +163,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
     crop = [] if usual else ["--test-crop", recipe.test_crop]
     following = [
         ("evaluate", output / "model.keras", "--dataset", options.dataset, *crop),
-        ("predict", output, options.dataset),
+        *([("predict", output, options.dataset)] if planned.source.examples == "images" else []),
         ("export", output / "model.keras", "--output", output),
     ]
     result = {

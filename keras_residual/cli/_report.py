@@ -157,7 +157,8 @@ def draw(answers: Answers, folder: Path, history: dict | None = None) -> list[st
         _figures.confusion_matrix(report.confusion, report.class_names, folder / MATRIX)
         drawn.append(MATRIX)
     (folder / MISTAKES).unlink(missing_ok=True)
-    if answers.mistakes:
+    # Series are no pictures.
+    if answers.mistakes and answers.mistakes[0].image.ndim == 3:
         _figures.worst_mistakes(answers.mistakes, report.class_names, folder / MISTAKES)
         drawn.append(MISTAKES)
     if history is not None and {"accuracy", "val_accuracy", "val_loss"} <= set(history):
