@@ -20,6 +20,11 @@ def space(model, source, recipe, bounds, constant_macs, knobs):
     base = _FAMILIES.get(model.lower(), model)
     if None in source.image_shape:
         raise ValueError(f"The images of {source.name} differ in size; `tune` needs equal ones.")
+    if source.examples == "series":
+        if base.lower() != "resnet1d":
+            raise ValueError(f"`tune` knows `--model resnet1d` for series. Received: {model}")
+        shape, classes = source.image_shape, source.num_classes
+        return tuning.HyperResNet1D(shape, classes, recipe, **bounds, **knobs)
     arguments = (source.image_shape, source.num_classes, base, recipe)
     if base.lower().startswith("densenet"):
         return tuning.HyperDenseNet(*arguments, **bounds, **knobs)

@@ -31,7 +31,7 @@ def fit_dataset(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, list[float]]:
-    """Trains on images, augmented as the recipe says, and returns the history.
+    """Trains on images or series, augmented as the recipe says, and returns the history.
 
     Args:
         model: A compiled network.
@@ -43,6 +43,8 @@ def fit_dataset(
         callbacks: Callbacks.
     """
     options = {**recipe.batch_options(), "image_size": size, "test_image_size": None}
+    if dataset.examples != "images":
+        options["image_size"] = None
     batches = dataset.batches(seed=seed, **options)
     if is_own_compilation(model):
         train, held_out = batches

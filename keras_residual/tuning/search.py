@@ -233,12 +233,19 @@ def _arrays(hypermodel, source):
 
 
 def _image_parts(hypermodel, dataset, validation) -> data.Dataset:
-    """Returns the training images in two parts, to train on and to compare by."""
+    """Returns the training examples in two parts, to train on and to compare by."""
     shape, classes = hypermodel.input_shape, hypermodel.classes
+    if dataset.label_kind != "classes":
+        raise ValueError(
+            "`source` must have a class for each example: a search compares accuracies. "
+            f"Received: label_kind={dataset.label_kind!r} in {dataset}"
+        )
     fits = len(shape) == 3 and shape[-1] == dataset.image_shape[-1]
+    if dataset.examples != "images":
+        fits = tuple(shape) == dataset.image_shape
     if not fits or dataset.num_classes > classes:
         raise ValueError(
-            "`source` must hold images that the space takes, with "
+            "`source` must hold examples that the space takes, with "
             f"input_shape={shape} and classes={classes}. Received: {dataset}"
         )
     return dataset.hold_out(validation)

@@ -67,3 +67,21 @@ def test_measures():
     assert numbers.columns["r2"][1] == 1.0 and numbers.mean == 0.5
     with pytest.raises(ValueError, match="an example"):
         _measures.measure(lambda x: y[:, :1], [(None, y)], "regression", ("a", "b"))
+
+
+def test_a_search_compares_classifiers(refused, tmp_path):
+    np.savez(tmp_path / "tiny.npz", x=X, y=SOURCES["multi_label"][1])
+    assert "must have a class for each example" in refused(
+        "tune --model resnet8 --dataset tiny.npz"
+    )
+
+
+@pytest.mark.slow
+def test_tune_with_series(run, tmp_path):
+    np.savez(tmp_path / "tiny.npz", x=SERIES, y=np.arange(48) % 3)
+    found = run(
+        "tune --model resnet1d --dataset tiny.npz,examples=series --max-trials 1 --epochs 1 "
+        "--knob width=4 --knob depth=1 --output search"
+    )
+    assert found.exit_code == 0, found.output + found.stderr
+    assert (tmp_path / "search" / "best.json").exists()
