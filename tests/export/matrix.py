@@ -190,8 +190,10 @@ def phones_table(cells: dict) -> str:
         found = entry.get("phones")
         if found:
             sides = [found["float32"], found["int8"]]
-            agreements = [f"{side['agreement']:.1%}" for side in sides]
-            whole = [", ".join(side["delegates"]) or "–" for side in sides]
+            agreements = [
+                f"{side['agreement']:.1%}" if "delegates" in side else "–" for side in sides
+            ]
+            whole = [", ".join(side.get("delegates", ())) or "–" for side in sides]
             lines.append(f"| `{family}` | " + " | ".join([*agreements, *whole]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -209,7 +211,12 @@ def measured_phones(family, model) -> dict:
     """Returns what is found of a family's files for phones, if there are any."""
     if not is_picture_classifier(model):
         return {}
-    found = {kind or "float32": phone(model, kind) for kind in (None, "int8")}
+    found = {}
+    for kind in (None, "int8"):
+        try:
+            found[kind or "float32"] = phone(model, kind)
+        except export.ExportError as error:
+            found[kind or "float32"] = {"error": str(error)}
     print(family, found, flush=True)
     return {"phones": found}
 

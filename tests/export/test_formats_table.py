@@ -1,5 +1,7 @@
 """What a format is stands in one row; everything else follows it."""
 
+import keras
+import numpy as np
 import pytest
 
 from keras_residual import export
@@ -31,3 +33,15 @@ def test_names_and_suffixes_tell_formats_apart():
 )
 def test_file_names(format, asked, name):
     assert export.FORMATS[format].file_name(asked) == name
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="LiteRT files need TensorFlow")
+def test_a_sum_that_is_zero_throughout_has_no_integers(tmp_path):
+    """XNNPACK would end the process that loads such a file."""
+    x = inputs = keras.Input((8, 8, 2), name="image")
+    x = keras.layers.Conv2D(2, 1, use_bias=False, kernel_initializer="ones")(x)
+    outputs = keras.layers.Conv2D(2, 1)(keras.layers.Subtract(name="nothing")([x, inputs * 2.0]))
+    model = keras.Model(inputs, outputs)
+    data = np.repeat(np.random.default_rng(0).random((8, 8, 8, 1), np.float32), 2, -1)
+    with pytest.raises(export.ExportError, match=r"int8 has no scale for .*nothing"):
+        export.export(model, tmp_path / "new", "litert", "int8", data, measure=False)

@@ -48,22 +48,30 @@ def file_facts(content: bytes) -> dict:
 _LARGEST_RATIO = {"int8": 256, "int16x8": 256 * 256}
 
 
+_PRODUCTS, _SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL"), ("ADD", "SUB")
+
+
 def vanishing_outputs(content: bytes, quantization: str) -> list[str]:
     """Returns the outputs of a quantized file that have no usable scale.
 
     A layer that puts out zero for all representative data gets a range of 1e-6. Runtimes refuse
-    such a file, or compute nonsense once the output is not zero.
+    such a file, end the process that loads it, or compute nonsense once the output is not zero.
     """
     (module, model), found = opened(content), []
     codes, largest = operation_names(module, model), _LARGEST_RATIO[quantization]
     for graph in model.subgraphs:
         for op in graph.operators:
-            if codes[op.opcodeIndex] not in ("CONV_2D", "FULLY_CONNECTED"):
+            kind, output = codes[op.opcodeIndex], graph.tensors[op.outputs[0]]
+            if kind not in (*_PRODUCTS, *_SUMS) or len(op.inputs) < 2:
                 continue
-            source, weight, *_ = (graph.tensors[index] for index in op.inputs)
-            output = graph.tensors[op.outputs[0]]
-            scales = [_scales(tensor) for tensor in (source, weight, output)]
-            if all(scales) and scales[0][0] * max(scales[1]) >= largest * scales[2][0]:
+            first, second, result = (
+                _scales(tensor) for tensor in (*(graph.tensors[i] for i in op.inputs[:2]), output)
+            )
+            if not (first and second and result):
+                continue
+            product = kind in _PRODUCTS
+            scale = first[0] * max(second) if product else max(first[0], second[0])
+            if scale >= largest * result[0]:
                 found.append(output.name.decode().split(";")[0])
     return found
 
