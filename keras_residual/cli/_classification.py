@@ -85,27 +85,9 @@ def plan(options: Options) -> Plan:
         options.scaling,
         **recipe.model | changed,
     )
-    _describe(network, source, recipe)
+    training.describe(network, source, recipe)
     output = options.output or Path("runs") / f"{network.name}-{source.name}"
     return Plan(network, recipe_name, recipe, source, shown, size, tested, output)
-
-
-def _describe(network, source, recipe) -> None:
-    """Notes what the network takes and tells apart; the note is saved with it."""
-    begun = _description.described(network) or _description.Description()
-    cropped = recipe.augmentation in ("auto", "imagenet", "photo")
-    tasks = {"multi_label": "multilabel", "regression": "regression"}
-    description = _description.Description(
-        task=tasks.get(source.label_kind, "classification"),
-        class_names=source.class_names,
-        white=1.0,
-        fit="crop",
-        crop=recipe.test_crop if cropped else 1.0,
-        dataset=source.name,
-        weights=begun.weights,
-        licence=begun.licence,
-    )
-    _description.describe(network, description)
 
 
 def _network_and_recipe(options):

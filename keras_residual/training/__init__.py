@@ -1,6 +1,7 @@
 """Training: recipes as data and a fit that survives a crash."""
 
 from keras_residual.training.checkpoint import CheckpointError
+from keras_residual.training.describing import describe
 from keras_residual.training.fit import fit
 from keras_residual.training.layerwise import LayerwiseAdamW, LayerwiseLamb, LayerwiseSGD
 from keras_residual.training.losses import Accuracy, CrossEntropy
@@ -23,6 +24,7 @@ __all__ = [
     "Recipe",
     "Steps",
     "build",
+    "describe",
     "find_recipe",
     "finished_epochs",
     "fit",

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._description import described, write_into
 from keras_residual._files import replacing
 from keras_residual.training.progress import Progress, checked_progress, read_member, write_member
 
@@ -28,6 +29,8 @@ def save(path: Path, model: keras.Model, progress: Progress) -> None:
         model.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
             write_member(archive, progress)
+        if description := described(model):
+            write_into(partial, description)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         if path.exists():

@@ -16,6 +16,7 @@ from keras_residual._locks import claimed
 from keras_residual.training import resume as resuming
 from keras_residual.training.averaging import AveragedWeights
 from keras_residual.training.class_weights import weights_of_classes
+from keras_residual.training.describing import describe
 from keras_residual.training.epochs import run_epochs
 from keras_residual.training.fine_tune import run_in_phases
 from keras_residual.training.inputs import Inputs, number_of_steps, read
@@ -140,6 +141,8 @@ def fit(
         steps_per_call=steps_per_call,
         checkpoint_seconds=checkpoint_seconds,
     )
+    if hasattr(data, "batches"):
+        describe(model, data, recipe)
     with claimed(run.output) if is_chief(model) else contextlib.nullcontext():
         rows = (run_in_phases if recipe.in_phases else _run_whole)(run)
         if is_chief(model):

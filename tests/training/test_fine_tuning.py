@@ -10,6 +10,7 @@ from training.tiny_training import EndAfter, StopBefore, assert_equal_weights
 
 import keras_residual
 from keras_residual import data, training
+from keras_residual._description import read_from
 from keras_residual.training import depth, frozen, kept_batches, phases
 
 RECIPE = dataclasses.replace(
@@ -242,3 +243,13 @@ def test_factors_must_fit():
     optimizer = training.LayerwiseSGD(0.1, factors=[1.0])
     with pytest.raises(ValueError, match="1 factors for 2 variables"):
         optimizer.build([keras.Variable(np.ones(2)), keras.Variable(np.ones(2))])
+
+
+def test_the_model_says_what_it_takes(tmp_path):
+    model = network()
+    training.fit(model, dataset(), "quick", tmp_path, epochs=1, verbose=0)
+    for name in ("model.keras", "checkpoint.keras"):
+        description = read_from(tmp_path / name)
+        assert description.task == "classification" and description.white == 1.0
+        assert description.class_names == ("0", "1", "2")
+        assert (description.fit, description.crop) == ("crop", 1.0)

@@ -1,0 +1,46 @@
+"""What a model takes and tells apart, as it follows from what it is trained on."""
+
+from dataclasses import replace
+
+import keras
+
+from keras_residual import _description
+from keras_residual.training.recipe import Recipe
+from keras_residual.training.recipes import find_recipe
+
+_TASKS = {"classes": "classification", "multi_label": "multilabel", "regression": "regression"}
+# Evaluation keeps a part of the shorter side with these, and all of it with others.
+_CROPPED = ("imagenet", "photo")
+
+
+def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
+    """Notes what a model's inputs and outputs mean; `fit` saves the note with the model.
+
+    `fit` itself does it where it is given a dataset. Series have no description.
+
+    Args:
+        model: A model for pictures between 0 and 1, as `data.pipeline` makes them.
+        dataset: A dataset of `data.load`.
+        recipe: The recipe, or the name of one.
+
+    Example:
+
+    >>> model = keras_residual.ResNet8(input_shape=(8, 8, 1), classes=10)
+    >>> describe(model, keras_residual.data.load("digits"), "quick")
+    """
+    if len(dataset.image_shape) != 3:
+        return
+    recipe = find_recipe(recipe)
+    kind = dataset.train.augmentation if recipe.augmentation == "auto" else recipe.augmentation
+    before = _description.described(model) or _description.Description()
+    description = replace(
+        before,
+        task=_TASKS[dataset.label_kind],
+        class_names=tuple(dataset.class_names),
+        white=1.0,
+        preprocessing=None,
+        fit="crop",
+        crop=recipe.test_crop if kind in _CROPPED else 1.0,
+        dataset=dataset.name,
+    )
+    _description.describe(model, description)
