@@ -59,22 +59,40 @@ def network(arguments, dataset, pretrained, seed):
     return keras_residual.get_model(arguments.model, input_shape=shape, classes=dataset.num_classes)
 
 
-def train(arguments, dataset, way, epochs):
+def train(arguments, dataset, way, epochs, callbacks=()):
     """Returns the history and the seconds of the processor."""
     pretrained, recipe = WAYS[way]
     model = network(arguments, dataset, pretrained, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         history = training.fit(
-            model, dataset, recipe, folder, epochs=epochs, seed=arguments.seed, verbose=0
-        )
+            model, dataset, recipe, folder,
+            epochs=epochs, seed=arguments.seed, verbose=0, callbacks=callbacks,
+        )  # fmt: skip
         return history, time.process_time() - started
 
 
+class Clock(keras.callbacks.Callback):
+    """The seconds of the processor in each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.process_time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.process_time() - self._began)
+
+
 def epochs_within(arguments, dataset, way, seconds):
-    """Returns how many epochs of a way fit into a time, told from two short trainings."""
-    one, two = (train(arguments, dataset, way, epochs)[1] for epochs in (1, 2))
-    return max(1, round((seconds - one) / max(two - one, 1e-3)) + 1)
+    """Returns how many epochs of a way fit into a time, told from a training of two."""
+    clock = Clock()
+    _, whole = train(arguments, dataset, way, 2, [clock])
+    # The first holds the tracing of the step too.
+    once = whole - 2 * clock.seconds[1]
+    return max(1, round((seconds - once) / clock.seconds[1]))
 
 
 def compare(arguments, dataset):
