@@ -71,8 +71,10 @@ def plan(options: Options) -> Plan:
     shown = source.hold_out(options.hold_out) if options.hold_out else source
     if source.label_kind == "text":
         raise ValueError(f"`train` knows no network for transcripts yet. Received: {source}")
-    sized = _classifier.size_for_weights if options.weights else _classifier.size_of_images
-    size = sized(source, options.image_size or recipe.image_size)
+    side = options.image_size or recipe.image_size
+    size = _classifier.size_of_images(source, side)
+    if options.weights:
+        size = _classifier.size_for_weights(source, name, side)
     tested = size
     if recipe.test_image_size is not None:
         tested = _classifier.size_of_images(source, recipe.test_image_size)

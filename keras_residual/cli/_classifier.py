@@ -6,6 +6,7 @@ import keras
 
 import keras_residual
 from keras_residual import data, training
+from keras_residual import weights as weights_room
 
 _IMAGENET_SIZE = (224, 224)
 TEST_CROP = training.Recipe().test_crop
@@ -54,17 +55,27 @@ def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
     return _IMAGENET_SIZE if None in own else own
 
 
-def size_for_weights(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
-    """Returns the size of images for published weights: the side asked for, or up to 224.
+def size_for_weights(dataset: data.Dataset, name: str, side: int | None) -> tuple[int, int]:
+    """Returns the size of images for a network with published weights.
 
-    Small photographs are enlarged to 1.6 times their shorter side at most: more costs time and
-    brings next to nothing (hands of 100 pixels: 99.4 % at 160).
+    The side asked for, or that on which the weights were published. Smaller photographs are
+    enlarged to 1.6 times their shorter side at most: more costs time and brings next to nothing
+    (hands of 100 pixels: 99.4 % at 160).
     """
-    own = [length for length in dataset.image_shape[:2] if length is not None]
-    if side is None and len(own) == 2:
-        side = max(_SMALLEST_IMAGENET_SIZE, 32 * round(1.6 * min(own) / 32))
-    side = min(side, *_IMAGENET_SIZE) if side is not None else _IMAGENET_SIZE[0]
+    if side is None:
+        side = _published_side(name)
+        own = [length for length in dataset.image_shape[:2] if length is not None]
+        if len(own) == 2 and side > _SMALLEST_IMAGENET_SIZE:
+            side = min(side, max(_SMALLEST_IMAGENET_SIZE, 32 * round(1.6 * min(own) / 32)))
     return side, side
+
+
+def _published_side(name):
+    try:
+        sides = [source.input_size for source in weights_room.list_sources(name)]
+    except ValueError:
+        sides = []
+    return next(filter(None, sides), _IMAGENET_SIZE[0])
 
 
 def make_classifier(
