@@ -96,9 +96,19 @@ def make_classifier(
         return _lstm_classifier(dataset, dtype, options)
     if weights is not None:
         shape = (*image_size, dataset.image_shape[-1])
-        return keras_residual.models.pretrained_classifier(
-            name, weights, dataset.num_classes, shape, scaling=scaling, dtype=dtype, **options
-        )
+        try:
+            return keras_residual.models.pretrained_classifier(
+                name, weights, dataset.num_classes, shape, scaling=scaling, dtype=dtype, **options
+            )
+        except weights_room.WeightsError as error:
+            raise ValueError(f"{error}. `--model` must be the network of `--weights`.") from error
+        except ValueError as error:
+            if "include_preprocessing" not in str(error):
+                raise
+            raise ValueError(
+                f"It is not known how the weights {weights} want pixels scaled: say `--scaling "
+                "caffe`, `tf` or `torch`."
+            ) from error
     try:
         return keras_residual.model_for(name, dataset, image_size, dtype, **options)
     except ValueError as error:

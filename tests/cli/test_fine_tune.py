@@ -88,7 +88,17 @@ def test_weights_that_do_not_fit(refused, photos, tmp_path):
         tmp_path / "other.weights.h5"
     )
     line = refused(f"{TRAIN.replace('cifar10', 'other.weights.h5')}")
-    assert "other.weights.h5" in line
+    assert "other.weights.h5" in line and "`--model` must be the network of `--weights`" in line
+
+
+def test_weights_that_do_not_tell_their_scaling(run, refused, photos, tmp_path):
+    """Weights of this package's own layout, saved by a user."""
+    import keras_residual
+
+    keras_residual.ResNet8(classes=3).save_weights(tmp_path / "own.weights.h5")
+    line = TRAIN.replace("cifar10", "own.weights.h5") + " --epochs 1"
+    assert "say `--scaling caffe`" in refused(line)
+    assert run(f"{line} --scaling torch").exit_code == 0
 
 
 @pytest.mark.parametrize(
