@@ -37,8 +37,14 @@ def plan(model: keras.Model, recipe: Recipe, epochs: int) -> list[Phase]:
     """Returns the phases of a training: first the head alone, then all that is not frozen.
 
     Raises:
-        ValueError: If `recipe.freeze` names no layer behind which the model can be cut.
+        ValueError: If `recipe.freeze` names no layer behind which the model can be cut, or the
+            recipe averages weights, of which each phase would begin anew.
     """
+    if recipe.ema:
+        raise ValueError(
+            "`ema` must be 0 where layers train in phases or at rates of their own (head_epochs, "
+            f"freeze, layer_decay, freeze_normalization, restore_best). Received: ema={recipe.ema}"
+        )
     cuts = depth.freezable(model)
     lowest = _lowest_frozen(model, recipe, cuts)
     head = _below_head(model, cuts)

@@ -194,9 +194,7 @@ class Recipe:
             factors: See `LayerwiseSGD`.
         """
         rates = replace(self, learning_rate=learning_rate).learning_rates(steps)
-        momentum = min(self.ema, max(0.0, 1 - _WINDOWS / steps))
-        options = {"use_ema": True, "ema_momentum": momentum} if self.ema else {}
-        options |= {"factors": factors, "decay": self.weight_decay}
+        options = {"factors": factors, "decay": self.weight_decay}
         if self.optimizer == "sgd":
             options |= {"momentum": self.momentum, "nesterov": self.nesterov}
             options["decay"] /= 1 - self.momentum

@@ -200,6 +200,11 @@ def test_it_ends_where_a_callback_ends_it(tmp_path):
     assert len(history["loss"]) == 1
 
 
+def test_averaged_weights_do_not_go_with_phases(tmp_path):
+    with pytest.raises(ValueError, match=r"`ema` must be 0.*Received: ema=0.999"):
+        fit(network(), tmp_path, "modern", freeze="stage1")
+
+
 def test_unknown_layers_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"Unknown layer to freeze: 'stage9'.*stage1"):
         fit(network(), tmp_path, freeze="stage9")
