@@ -121,6 +121,11 @@ class EpochBatches:
             **self.options,
         )
 
+    def unaugmented(self) -> "EpochBatches":
+        """Returns batches of the same images as they are."""
+        augmentation = self.options["augmentation"].without_changes()
+        return replace(self, options={**self.options, "augmentation": augmentation})
+
 
 def training_batches(
     dataset: "Dataset",

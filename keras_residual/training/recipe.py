@@ -76,8 +76,8 @@ class Recipe:
             `least_factor`.
         freeze_normalization: Whether batch normalizations stay as they are, and normalize by their
             moving statistics in training too.
-        versions: How many augmented versions of each image the outputs of frozen layers are
-            computed and kept for, instead of in each step; `0` to compute them in each step.
+        versions: For how many versions of each image the outputs of frozen layers are computed and
+            kept, the first as it is and the others augmented; `0` to compute them in each step.
         restore_best: Whether the weights of the epoch with the lowest loss on the held-out examples
             are put back at the end.
         least_steps: Epochs are added until a training has so many steps after those of the head,

@@ -258,3 +258,22 @@ def test_the_model_says_what_it_takes(tmp_path):
         assert description.task == "classification" and description.white == 1.0
         assert description.class_names == ("0", "1", "2")
         assert (description.fit, description.crop) == ("crop", 1.0)
+
+
+@pytest.mark.parametrize("image_size", [None, 12])
+def test_the_first_version_has_the_images_as_they_are(image_size):
+    batches, _ = dataset().batches(batch_size=8, image_size=image_size, augmentation="cifar")
+    plain = frozen.source(batches.unaugmented(), 6)
+    images, labels = (np.concatenate(part) for part in zip(*map(arrays, plain(0)), strict=True))
+    x, y = dataset().train.x / np.float32(255), dataset().train.y
+    assert images.shape == (48, image_size or 8, image_size or 8, 1)
+    if image_size is None:
+        order = np.lexsort(images.reshape(48, -1).T), np.lexsort(x.reshape(48, -1).T)
+        np.testing.assert_allclose(images[order[0]], x[order[1]], rtol=1e-6)
+        np.testing.assert_array_equal(labels[order[0]], y[order[1]])
+    mixed, _ = dataset().batches(batch_size=8, mixup=0.2)
+    assert np.ndim(next(iter(frozen.source(mixed, 6)(0)))[1]) == 2
+
+
+def arrays(batch):
+    return [frozen.to_numpy(part) for part in batch]

@@ -82,6 +82,10 @@ class Augmentation:
         """The layers and functions that change single images, if that is the kind."""
         return self.kind if isinstance(self.kind, Steps) else None
 
+    def without_changes(self) -> "Augmentation":
+        """Returns the augmentation that leaves images and labels as they are."""
+        return Augmentation(kind="none", classes=self.classes)
+
     @property
     def keeps_size(self) -> bool:
         """Whether images are not cropped to another size."""

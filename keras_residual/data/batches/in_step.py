@@ -1,7 +1,7 @@
 """Batches made inside the compiled training step, of images that lie in the device's memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -39,6 +39,11 @@ class BatchesInStep:
         """Number of batches in an epoch."""
         whole, rest = divmod(len(self.arrays[0]), self.batch_size)
         return whole + (rest > 0 and not self.drop_remainder)
+
+    def unaugmented(self) -> "BatchesInStep":
+        """Returns batches of the same images as they are."""
+        augmentation = self.preparation.augmentation.without_changes()
+        return replace(self, preparation=replace(self.preparation, augmentation=augmentation))
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The numbers of the images of an epoch's batches, int32.
