@@ -7,7 +7,7 @@
 the head alone and then `--freeze stage3`, both with the frozen layers' outputs kept and with them
 computed in each step. From the seconds an epoch takes (the first of a phase, which is traced, left
 out) and those of the pass through the frozen layers follows what the recipe `fine_tune` takes: 40
-epochs of the head, 12 with `stage4`, four augmented versions of each picture. The processor's time
+epochs of the head, 6 with `stage4`, four augmented versions of each picture. The processor's time
 counts, as other programs disturb it less; the elapsed time is there too.
 
 `accuracy` trains both ways to their end, on a shorter schedule, and compares the accuracy of the
