@@ -143,10 +143,8 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         # It has the same layers, and takes and exports images as they are tested.
         _results.save_model(network, output / "model.keras")
     outcome, pictures = _outcome(planned, history)
-    usual = recipe.test_crop == _classifier.TEST_CROP
-    crop = [] if usual else ["--test-crop", recipe.test_crop]
     following = [
-        ("evaluate", output / "model.keras", "--dataset", options.dataset, *crop),
+        ("evaluate", output / "model.keras", "--dataset", options.dataset),
         *([("predict", output, options.dataset)] if planned.source.examples == "images" else []),
         ("export", output / "model.keras", "--output", output),
     ]
