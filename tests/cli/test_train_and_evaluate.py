@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_residual import training
+from keras_residual._description import read_from
 
 TRAIN = "train --model resnet8 --dataset tiny.npz --batch-size 8 --output run"
 
@@ -93,7 +94,7 @@ def test_tested_at_another_size_than_trained(run, dataset, tmp_path):
     line += " --set test_crop=0.95 --set rand_augment=7 --set repeats=3 --hold-out 0.25 --epochs 1"
     trained = run(line)
     assert trained.exit_code == 0, trained.output
-    assert "--test-crop 0.95" in trained.stdout
+    assert read_from(tmp_path / "run" / "model.keras").crop == 0.95
     model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     checkpoint = keras.saving.load_model(tmp_path / "run" / "checkpoint.keras", compile=False)
     assert model.input_shape == (None, 12, 12, 3)
@@ -105,7 +106,9 @@ def test_tested_at_another_size_than_trained(run, dataset, tmp_path):
     assert again.exit_code == 0 and "after 1 epochs" in again.stdout
     again = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     assert again.input_shape == (None, 12, 12, 3)
-    assert "Held-out accuracy" in run("evaluate run --dataset tiny.npz --test-crop 0.95").stdout
+    asked = run("evaluate run --dataset tiny.npz --test-crop 0.95").stdout
+    told = run("evaluate run --dataset tiny.npz").stdout
+    assert "Held-out accuracy" in told and told.split(",")[0] == asked.split(",")[0]
 
 
 def test_options_on_top_of_a_recipe_and_a_result(run, dataset, tmp_path):
