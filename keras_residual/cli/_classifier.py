@@ -96,6 +96,9 @@ def make_classifier(
         return _lstm_classifier(dataset, dtype, options)
     if weights is not None:
         shape = (*image_size, dataset.image_shape[-1])
+        if dataset.label_kind != "classes":
+            activation = {"multi_label": "sigmoid"}.get(dataset.label_kind)
+            options = {"classifier_activation": activation, **options}
         try:
             return keras_residual.models.pretrained_classifier(
                 name, weights, dataset.num_classes, shape, scaling=scaling, dtype=dtype, **options
