@@ -10,6 +10,21 @@ import numpy as np
 from keras_residual import data, export, training
 
 _SAMPLES = 200
+# Of a factory, but given by the command or not what a search changes.
+_RESERVED = {
+    "classes",
+    "classifier_activation",
+    "data_format",
+    "dtype",
+    "features",
+    "include_preprocessing",
+    "include_top",
+    "input_shape",
+    "input_tensor",
+    "name",
+    "pooling",
+    "weights",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +52,11 @@ def read(path: Path) -> Winner:
         recipe = {name: _tuples(value) for name, value in content["recipe"].items()}
         if not isinstance(content["model"], str):
             raise TypeError("`model` must be a name")
+        if reserved := sorted(_RESERVED & set(options)):
+            raise ValueError(f"its options hold {reserved[0]!r}, which no search changes")
+        for name, value in options.items():
+            if not _is_plain(value):
+                raise ValueError(f"its option {name!r} is {str(value)[:60]!r}")
         return Winner(content["model"], options, training.Recipe(**recipe))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(
@@ -46,6 +66,11 @@ def read(path: Path) -> Winner:
 
 def _tuples(value):
     return tuple(value) if isinstance(value, list) else value
+
+
+def _is_plain(value):
+    items = value if isinstance(value, tuple) else (value,)
+    return all(item is None or isinstance(item, (bool, int, float, str)) for item in items)
 
 
 def export_for_phones(

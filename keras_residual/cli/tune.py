@@ -61,6 +61,10 @@ def tune(
     recipe: Annotated[
         str, typer.Option(help="Recipe to start from: quick, one_cycle, modern, he2015, ...")
     ] = "quick",
+    inherit: Annotated[
+        bool,
+        typer.Option("--inherit", help="Changed networks take over weights (with evolution)."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Decides what is tried.", min=0)] = 0,
     resume: Annotated[
         bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
@@ -125,6 +129,7 @@ def tune(
                 max_minutes=max_minutes,
                 seed=seed,
                 resume=resume,
+                inherit=inherit,
                 data_parallel=data_parallel,
                 cluster=cluster,
                 listener=progress,

@@ -34,6 +34,8 @@ _PROGRESS = {
     "current_iteration",
 }
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+PARENT = "tuner/parent"
+"""Under this name a trial says whose weights its network may take over."""
 _DRAWS = 40
 _STARTS = 3
 _FAILURES = 10
@@ -83,7 +85,16 @@ class BudgetedOracle:
         self.verbose = 0
 
     def populate_space(self, trial_id):
-        response = super().populate_space(trial_id)
+        response = self._within_budget(super().populate_space(trial_id))
+        if response["status"] == TrialStatus.RUNNING:
+            response["values"] = {**response["values"], **self.lineage()}
+        return response
+
+    def lineage(self) -> dict:
+        """Returns what a new trial says of where its values come from."""
+        return {}
+
+    def _within_budget(self, response):
         if response["status"] != TrialStatus.RUNNING:
             return response
         values = response["values"]
@@ -93,7 +104,7 @@ class BudgetedOracle:
             return {"status": TrialStatus.RUNNING, "values": values}
         if self.hypermodel.objection(values) is not None:
             self.rejected += 1
-        elif "tuner/trial_id" in values or _of_space(values) not in self._tried():
+        elif "tuner/trial_id" in values or of_space(values) not in self._tried():
             return response
         replacement = self.replacement(values)
         if replacement is None:
@@ -141,7 +152,7 @@ class BudgetedOracle:
         return {name: values[name] for name in self.hypermodel.active(values)}
 
     def _tried(self):
-        return [_of_space(trial.hyperparameters.values) for trial in self.trials.values()]
+        return [of_space(trial.hyperparameters.values) for trial in self.trials.values()]
 
     def draw(self) -> dict:
         """Returns random values of the active hyperparameters."""
@@ -301,6 +312,6 @@ class BudgetedOracle:
         super().set_state({**state, **given})
 
 
-def _of_space(values):
-    """Leaves out what Hyperband keeps beside the values of a point."""
+def of_space(values):
+    """Leaves out what algorithms keep beside the values of a point."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
+from keras_residual.tuning.lineage import RETRAINED
 from keras_residual.tuning.result import BEST, TRIALS
 
 SEARCH, _SETTINGS = "search", "search.json"
+# Settings that earlier searches did not name, with what they did.
+_LATER = {"inherit": False}
 
 
 def identity(settings: dict) -> str:
@@ -37,7 +40,7 @@ def prepare(output: Path, settings: dict, resume: bool) -> list[str]:
     path, lines = output / _SETTINGS, []
     if not resume:
         shutil.rmtree(output / SEARCH, ignore_errors=True)
-        for name in (_SETTINGS, BEST, TRIALS):
+        for name in (_SETTINGS, BEST, TRIALS, RETRAINED):
             (output / name).unlink(missing_ok=True)
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -61,6 +64,7 @@ def prepare(output: Path, settings: dict, resume: bool) -> list[str]:
 
 
 def _check_same(output, before, settings):
+    before = {**_LATER, **before}
     other = [name for name in settings if before.get(name) != _plain(settings[name])]
     if other:
         differences = ", ".join(other)

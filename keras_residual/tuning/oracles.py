@@ -7,7 +7,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 
-from keras_residual.tuning.budgeted_oracle import BudgetedOracle
+from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle, of_space
 
 
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -68,17 +68,31 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
     Its parent is the best of a random half of the last `population` trials, so that a lucky one is
     forgotten in time.
 
+    Args:
+        inherit: Whether a trial says which one it comes from, to take its weights over.
+        *args, **options: As of `BudgetedOracle`.
+
     Reference:
         - [Real et al., 2019](https://arxiv.org/abs/1802.01548).
     """
 
     population = 24
 
+    def __init__(self, *args, inherit: bool = False, **options):
+        super().__init__(*args, **options)
+        self.inherit, self._last_parent = inherit, None
+
+    def lineage(self):
+        inherits = self.inherit and self._last_parent is not None
+        return {PARENT: self._last_parent.trial_id} if inherits else {}
+
     def draw(self):
         self.draws += 1
         order = random.Random(f"{self.seed} {self.draws}")
         defaults = {knob.name: knob.default for knob in self.hypermodel.knobs}
-        values = {**defaults, **self._parent(order)}
+        self._last_parent = parent = self._parent(order)
+        best = self.first_point() if parent is None else of_space(parent.hyperparameters.values)
+        values = {**defaults, **best}
         active = set(self.hypermodel.active(values))
         knobs = [knob for knob in self.hypermodel.knobs if knob.name in active]
         for knob in order.sample(knobs, min(len(knobs), order.choice((1, 2)))):
@@ -90,10 +104,10 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
         completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
         living = completed[-self.population :]
         if not living:
-            return self.first_point()
+            return None
         candidates = order.sample(living, (len(living) + 1) // 2)
         best = max if self.objective.direction == "max" else min
-        return best(candidates, key=lambda trial: trial.score).hyperparameters.values
+        return best(candidates, key=lambda trial: trial.score)
 
 
 class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):

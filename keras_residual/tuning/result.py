@@ -79,6 +79,7 @@ class SearchResult:
         epochs: The epochs of a trial.
         rejected: How many points were rejected before they became trials.
         settings: What identifies the search.
+        retrained: With inherited weights, the metrics of the best network trained from scratch.
     """
 
     hypermodel: HyperNetwork
@@ -87,6 +88,7 @@ class SearchResult:
     epochs: int
     rejected: int
     settings: dict
+    retrained: dict[str, float] | None = None
 
     @property
     def completed(self) -> list[TrialRow]:
@@ -160,6 +162,7 @@ class SearchResult:
             "options": self._options(row),
             "recipe": dataclasses.asdict(self.recipe(row)),
             "metrics": row.metrics,
+            **({"retrained": self.retrained} if self.retrained and row is self.best else {}),
             "cost": dataclasses.asdict(row.cost),
             "trial": row.trial,
             "knobs": row.values,
@@ -237,6 +240,12 @@ class SearchResult:
         ]
         if self.completed:
             trials = ", ".join(row.trial for row in self.pareto())
+            if self.retrained is not None:
+                lines.append(
+                    f"The best, trial {self.best.trial}, has {self.best.accuracy:.2%} with "
+                    f"inherited weights and {self.retrained['val_accuracy']:.2%} trained from "
+                    f"scratch for {self.epochs} epochs"
+                )
             lines.append(f"Pareto front of accuracy and {', '.join(self.costs)}: trials {trials}")
         return lines
 

@@ -1,5 +1,7 @@
 """A whole search in one call."""
 
+import contextlib
+import dataclasses
 import math
 import os
 import zlib
@@ -10,8 +12,9 @@ import keras_tuner
 import numpy as np
 
 from keras_residual import _checks, data
+from keras_residual._locks import FolderInUseError, claimed
 from keras_residual.data.dividing import stratified
-from keras_residual.tuning import distributed, folder, tuners
+from keras_residual.tuning import distributed, folder, lineage, tuners
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.latency import Latencies
@@ -41,6 +44,7 @@ def search(
     max_minutes: float | None = None,
     seed: int = 0,
     resume: bool = True,
+    inherit: bool = False,
     data_parallel: bool = False,
     cluster: "distributed.Cluster | None" = None,
     listener: Listener | None = None,
@@ -71,6 +75,9 @@ def search(
             finished.
         seed: Integer, decides what is tried and how each trial is trained.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
+        inherit: Whether evolution gives a changed network its parent's weights where that keeps the
+            function; it then trains for half the epochs. At the end the best is trained from
+            scratch, see `SearchResult.retrained`. For `HyperResNet` and `HyperResNet1D`.
         data_parallel: Whether each trial is trained on all devices of its process.
         cluster: What this process is in a search by several.
         listener: Hears of every trial and epoch.
@@ -80,7 +87,8 @@ def search(
 
     Raises:
         EmptySpaceError: If no network of the space fits into its budget.
-        SearchError: If many trials in a row fail, or the chief of a cluster is gone.
+        SearchError: If many trials in a row fail, another process writes to `output`, or the chief
+            of a cluster is gone.
         ValueError: If an argument is none of the accepted, or `output` holds another search.
 
     Example:
@@ -92,6 +100,7 @@ def search(
     tuner_class = ALGORITHMS[_checks.choice("algorithm", algorithm, tuple(ALGORITHMS))]
     _check_numbers(max_trials, seed, validation, max_minutes)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
+    _check_inherit(inherit, algorithm, hypermodel)
     output = Path(output)
     tradeoff = _costs(objective, hypermodel.input_shape)
     hypermodel, fit_arguments = _prepared(hypermodel, source, validation, seed, tradeoff, output)
@@ -101,34 +110,61 @@ def search(
         "epochs": epochs,
         "validation": validation,
         "seed": seed,
+        "inherit": inherit,
     }
-    identity, listener = folder.identity(settings), listener or Listener()
-    if cluster is None or cluster.role == "chief":
-        for line in folder.prepare(output, settings, resume):
-            listener.message(line)
-    tuner = tuner_class(
-        hypermodel,
-        keras_tuner.Objective("score", "max"),
-        directory=output,
-        project_name=folder.SEARCH,
-        seed=seed,
-        max_seconds=None if max_minutes is None else 60 * max_minutes,
-        lease=cluster.lease if cluster and cluster.role == "chief" else None,
-        search_id=identity if cluster else "",
-        identity=identity,
-        listener=listener,
-        distribution_strategy=distributed.strategy() if data_parallel else None,
-        **_options(algorithm, max_trials, epochs),
-    )
-    distributed.run(cluster, tuner, epochs=epochs, verbose=0, **fit_arguments)
-    oracle = tuner.own_oracle
+    # Workers may share a folder, and write no search.
+    writes = cluster is None or cluster.role == "chief"
+    try:
+        with claimed(output) if writes else contextlib.nullcontext():
+            lines = folder.prepare(output, settings, resume) if writes else []
+            listener = listener or Listener()
+            for line in lines:
+                listener.message(line)
+            tuner = tuner_class(
+                hypermodel,
+                keras_tuner.Objective("score", "max"),
+                directory=output,
+                project_name=folder.SEARCH,
+                seed=seed,
+                max_seconds=None if max_minutes is None else 60 * max_minutes,
+                lease=cluster.lease if cluster and writes else None,
+                search_id=folder.identity(settings) if cluster else "",
+                identity=folder.identity(settings),
+                listener=listener,
+                distribution_strategy=distributed.strategy() if data_parallel else None,
+                **_options(algorithm, max_trials, epochs, inherit),
+            )
+            fit_arguments |= {"epochs": epochs}
+            distributed.run(cluster, tuner, verbose=0, **fit_arguments)
+            return _result(tuner, output, epochs, settings, fit_arguments)
+    except FolderInUseError as error:
+        raise SearchError(str(error)) from error
+
+
+def _result(tuner, output, epochs, settings, fit_arguments):
+    """Returns what a search that is over has found; its best is trained from scratch if need be."""
+    oracle, hypermodel = tuner.own_oracle, tuner.hypermodel
     if reason := oracle.all_failed():
         raise SearchError(
             f"Ten trials in a row failed; the last: {reason} See {output / folder.SEARCH}."
         )
-    return SearchResult(
-        hypermodel, rows_of(oracle, hypermodel), output, epochs, oracle.rejected, settings
-    )
+    rows = rows_of(oracle, hypermodel)
+    result = SearchResult(hypermodel, rows, output, epochs, oracle.rejected, settings)
+    if not (result.completed and result.best.metrics.get("inherited")):
+        return result
+    seed = settings["seed"]
+    metrics = lineage.retrained(hypermodel, result.best, output, **{"seed": seed, **fit_arguments})
+    return dataclasses.replace(result, retrained=metrics)
+
+
+def _check_inherit(inherit, algorithm, hypermodel):
+    if _checks.boolean("inherit", inherit):
+        if algorithm != "evolution":
+            raise ValueError(
+                '`inherit` needs algorithm="evolution", in which networks come from others. '
+                f"Received: algorithm={algorithm!r}"
+            )
+        lineage.check_space(hypermodel)
 
 
 def _prepared(hypermodel, source, validation, seed, tradeoff, output):
@@ -180,7 +216,9 @@ def _costs(objective, input_shape) -> tuple[str, ...]:
     return tuple(name for name in names if name != "accuracy")
 
 
-def _options(algorithm, max_trials, epochs) -> dict:
+def _options(algorithm, max_trials, epochs, inherit) -> dict:
+    if algorithm == "evolution":
+        return {"max_trials": max_trials, "inherit": inherit}
     if algorithm == "hyperband":
         # Without end: the trials or the minutes are what bounds the search.
         return {"max_epochs": epochs, "max_trials": max_trials, "hyperband_iterations": 0}

@@ -11,12 +11,14 @@ import keras_tuner
 import numpy as np
 
 from keras_residual._files import write_text
-from keras_residual.tuning import oracles, recovery
-from keras_residual.tuning.budgeted_oracle import FAILURE, REFUSED
+from keras_residual.tuning import lineage, oracles, recovery
+from keras_residual.tuning.budgeted_oracle import FAILURE, PARENT, REFUSED
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.listener import Listener
 
 _IDLE_SECONDS = 0.5
+# Of the epochs that a network with inherited weights trains.
+_SHARE = 0.5
 # How Keras Tuner calls a tuner that is alone.
 _NAME = "tuner0"
 
@@ -176,6 +178,36 @@ class Hyperband(_Tuner, keras_tuner.Hyperband):
 
 
 class Evolution(_Tuner, keras_tuner.Tuner):
-    """Evolution (Real et al., 2019) within a budget; Keras Tuner has none."""
+    """Evolution (Real et al., 2019) within a budget; Keras Tuner has none.
+
+    With `inherit=True` a network takes over its parent's weights where that keeps the function, and
+    then trains for half the epochs.
+    """
 
     oracle_class = oracles.EvolutionOracle
+
+    def _build_and_fit_model(self, trial, *args, **kwargs):
+        if not self.own_oracle.inherit:
+            return super()._build_and_fit_model(trial, *args, **kwargs)
+        model = self._try_build(trial.hyperparameters)
+        inherits = self._take_over(trial, model)
+        if inherits:
+            kwargs["epochs"] = math.ceil(_SHARE * kwargs["epochs"])
+        metrics = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
+        lineage.keep(self._weights_file(trial.trial_id), model)
+        return {**metrics, "inherited": float(inherits)}
+
+    def _take_over(self, trial, model):
+        """Gives a network its parent's weights, or says why not."""
+        parent = trial.hyperparameters.values.get(PARENT)
+        if parent is None:
+            return False
+        values = self.oracle.get_trial(parent).hyperparameters.values
+        path, new = self._weights_file(parent), trial.hyperparameters.values
+        reason = lineage.take_over(self.hypermodel, path, values, new, model)
+        if reason is not None:
+            self.listener.message(f"trial {trial.trial_id} starts from scratch: {reason}")
+        return reason is None
+
+    def _weights_file(self, trial_id):
+        return self.own_oracle.folder / f"trial_{trial_id}" / "weights.npz"

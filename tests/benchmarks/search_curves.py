@@ -70,8 +70,15 @@ def ours(algorithm, **options):
     def run(space, seed, arguments, folder, curve):
         class Listener(tuning.Listener):
             def trial_ended(self, trial):
-                accuracy = trial.metrics.get_last_value("val_accuracy")
+                accuracy = 0.0
+                if trial.status == "COMPLETED":
+                    accuracy = trial.metrics.get_last_value("val_accuracy")
+                else:
+                    print(f"  trial {trial.trial_id} failed: {trial.message}", flush=True)
                 curve.on_train_end({"val_accuracy": accuracy})
+
+            def message(self, line):
+                print(f"  {line}", flush=True)
 
         tuning.search(
             space,
@@ -144,6 +151,7 @@ def optuna_tpe(space, seed, arguments, folder, curve):
 
 SEARCHES = {
     "evolution": ours("evolution"),
+    "evolution, inherited": ours("evolution", inherit=True),
     "KT random": keras_tuners(keras_tuner.RandomSearch, max_trials=10_000),
     "KT Bayesian": keras_tuners(keras_tuner.BayesianOptimization, max_trials=60),
     "KT Hyperband": keras_tuners(keras_tuner.Hyperband, max_epochs=None, hyperband_iterations=100),

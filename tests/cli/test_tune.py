@@ -111,7 +111,17 @@ def test_tune_refuses(refused, tmp_path, options, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is no best.json"), ('{"model": "ResNet8"}', "is no best.json"), (None, "not exist")],
+    [
+        ("{", "is no best.json"),
+        ('{"model": "ResNet8"}', "is no best.json"),
+        ("[" * 100_000, "is no best.json"),
+        ('{"model": "ResNet8", "options": {"classes": 3}, "recipe": {}}', "hold 'classes'"),
+        ('{"model": "ResNet8", "options": {"input_tensor": 1}, "recipe": {}}', "'input_tensor'"),
+        ('{"model": "ResNet8", "options": {"stem": {}}, "recipe": {}}', "option 'stem'"),
+        ('{"model": 5, "options": {}, "recipe": {}}', "`model` must be a name"),
+        (None, "not exist"),
+    ],
+    ids=range(8),
 )
 def test_train_refuses_a_file_that_no_search_wrote(refused, tmp_path, content, message):
     if content is not None:

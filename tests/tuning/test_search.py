@@ -1,5 +1,6 @@
 """A search says what it found, goes on where it was, and survives what goes wrong."""
 
+import concurrent.futures
 import csv
 import dataclasses
 import json
@@ -12,6 +13,7 @@ from processes import completed, process, wait_until
 from toy import Lines, ToySpace, X, Y, search
 
 from keras_residual import data, tuning
+from keras_residual._locks import claimed
 from keras_residual.tuning import pictures
 from keras_residual.tuning.budget import Cost
 
@@ -247,3 +249,12 @@ def test_a_trial_that_kills_its_process_is_given_up(tmp_path):
     result = search(tmp_path, space, algorithm="grid")
     assert [row.status for row in result.rows] == ["COMPLETED", "FAILED"]
     assert result.failed[0].reason.startswith("The process ended 3 times during this trial")
+
+
+def test_two_searches_do_not_write_to_one_folder(tmp_path):
+    with claimed(tmp_path):
+        in_thread = concurrent.futures.ThreadPoolExecutor(1).submit(search, tmp_path)
+        with pytest.raises(tuning.SearchError, match="is in use"):
+            in_thread.result()
+    assert not (tmp_path / "search.json").exists()
+    assert len(search(tmp_path, max_trials=1).completed) == 1

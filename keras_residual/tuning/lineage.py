@@ -1,0 +1,111 @@
+"""Weights that go from trial to trial, as files, and the training from scratch at the end."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_residual import data
+from keras_residual._files import replacing, write_text
+from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.tuning.budgeted_oracle import of_space
+from keras_residual.tuning.inheritance import NotKeptError, inherited, weights_of
+
+RETRAINED = "retrained.json"
+
+
+def check_space(hypermodel) -> None:
+    """Checks that networks of a space can inherit.
+
+    Raises:
+        ValueError: If they cannot.
+    """
+    if getattr(hypermodel, "family", None) is not ResNetArchitecture:
+        raise ValueError(
+            "`inherit` needs a space of residual networks, HyperResNet or HyperResNet1D. "
+            f"Received: {type(hypermodel).__name__}"
+        )
+
+
+def keep(path: Path, model: keras.Model) -> None:
+    """Writes the weights of a trained network for the trials that come from it."""
+    try:
+        weights = weights_of(model)
+    except NotKeptError:
+        return  # Then `take_over` finds no file and says so.
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in weights.items()}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def take_over(
+    hypermodel, path: Path, before: Mapping, after: Mapping, model: keras.Model
+) -> str | None:
+    """Gives a network the weights of another, whose function it then has.
+
+    Args:
+        hypermodel: The space of both.
+        path: The file of the other's weights.
+        before: The other's values of the knobs.
+        after: The network's.
+        model: The network.
+
+    Returns:
+        Why the network stays as it is, or `None`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            old = dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        return f"the weights of its parent cannot be read ({type(error).__name__}: {path})"
+    try:
+        variables = weights_of(model)
+        new = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+        architectures = [_architecture(hypermodel, values) for values in (before, after)]
+        found = inherited(*architectures, old, new, hypermodel.input_shape[:-1])
+    except NotKeptError as error:
+        return str(error)
+    for name, variable in variables.items():
+        variable.assign(found.weights[name])
+    return None
+
+
+def _architecture(hypermodel, values):
+    options = hypermodel.options(hypermodel.values(of_space(values)))
+    options = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
+    return dataclasses.replace(hypermodel.base, **options)
+
+
+def retrained(hypermodel, row, output: Path, seed: int, **fit_arguments) -> dict:
+    """Trains the network of a trial from scratch and returns its metrics.
+
+    They are kept in a file, so that a search that goes on does not train it again.
+
+    Args:
+        hypermodel: The space.
+        row: The trial.
+        output: The folder of the search.
+        seed: Decides the initial weights.
+        **fit_arguments: As of the trials.
+    """
+    path, identity = output / RETRAINED, {"trial": row.trial, "values": row.values}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if {name: kept[name] for name in identity} == identity:
+            return {name: float(value) for name, value in kept["metrics"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass  # It is trained, perhaps again.
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(row.values)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    if isinstance(fit_arguments["x"], data.Dataset):
+        fit_arguments["seed"] = seed
+    metrics = hypermodel.fit(hp, hypermodel.build(hp), verbose=0, **fit_arguments)
+    metrics = {name: float(value) for name, value in metrics.items()}
+    write_text(path, json.dumps({**identity, "metrics": metrics}, indent=2) + "\n")
+    return metrics
