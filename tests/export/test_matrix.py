@@ -59,12 +59,10 @@ FURTHER_COLUMNS = (("litert", None), ("litert", "int8"), ("onnx", None))
 
 
 def _further():
-    for index, case in enumerate(MORE_FAMILIES):
-        for number, column in enumerate(FURTHER_COLUMNS):
-            quick = index % 3 == 0 and number == index // 3
-            marks = () if quick else (pytest.mark.slow,)
+    for case in MORE_FAMILIES:
+        for column in FURTHER_COLUMNS:
             name = "-".join(map(str, (case.name, *column)))
-            yield pytest.param(case, *column, id=name, marks=marks)
+            yield pytest.param(case, *column, id=name, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("case", "format", "quantization"), list(_further()))
