@@ -23,7 +23,9 @@ def compare(numbers, golden, case):
     expected = {k.split("/")[1]: v for k, v in golden.items() if k.startswith(case_id(case) + "/")}
     assert expected.keys() == numbers.keys()
     for key, value in numbers.items():
-        np.testing.assert_allclose(value, expected[key], rtol=2e-4, atol=5e-5, err_msg=key)
+        # A gradient that is zero in exact arithmetic has rounding errors of the largest one's size.
+        atol = 5e-5 * max(1.0, np.abs(expected[key]).max(initial=0))
+        np.testing.assert_allclose(value, expected[key], rtol=2e-4, atol=atol, err_msg=key)
 
 
 @pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
