@@ -306,7 +306,7 @@ class _Change:
 
     def width(self, architecture, stage):
         expansion = EXPANSION if architecture.block == "bottleneck" else 1
-        return architecture.widths[stage] * expansion
+        return int(architecture.widths[stage] * expansion)
 
     def stage(self, stage, inputs):
         """Writes a stage and returns the places of its channels."""
