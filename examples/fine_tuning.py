@@ -7,14 +7,13 @@ The last two get as many epochs as fit into the time that `fine_tune` took.
     python examples/fine_tuning.py --photos photos/ --weights imagenet
 
 Half an hour on 2 cores with 1,300 photographs. `photos/` holds a folder for each class, or
-`train/CLASS/...` and `test/CLASS/...`. The numbers below are for photographs of hands that sign the
-digits (A. Mavi, arXiv:2011.08927, Apache-2.0: github.com/ardamavi/Sign-Language-Digits-Dataset),
-with other persons in `test/` than in `train/`. It prints a line for each way, and at the end
+`train/CLASS/...` and `test/CLASS/...`. The photographs of hands that sign the digits (A. Mavi,
+arXiv:2011.08927, Apache-2.0: github.com/ardamavi/Sign-Language-Digits-Dataset) do, with other
+persons in `test/` than in `train/`. It prints a line for each way and at the end a table, and
+writes the numbers with their command to `runs/fine_tuning.json`:
 
     | way | accuracy | seconds of the processor |
     | --- | --- | --- |
-
-with what was measured; `examples/results/fine_tuning.json` has a run with its command.
 """
 
 import argparse
@@ -34,7 +33,7 @@ import keras
 import keras_residual
 from keras_residual import data, training
 
-RESULTS = Path(__file__).parent / "results" / "fine_tuning.json"
+RESULTS = Path("runs/fine_tuning.json")
 FINE_TUNE = training.recipes["fine_tune"]
 ALL_AT_ONCE = dataclasses.replace(
     FINE_TUNE, head_epochs=0, layer_decay=1.0, least_factor=0.0, freeze_normalization=False
