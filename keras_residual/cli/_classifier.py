@@ -106,7 +106,7 @@ def make_classifier(
         except weights_room.WeightsError as error:
             raise ValueError(f"{error}. `--model` must be the network of `--weights`.") from error
         except ValueError as error:
-            if "include_preprocessing" not in str(error):
+            if scaling is not None or "include_preprocessing" not in str(error):
                 raise
             raise ValueError(
                 f"It is not known how the weights {weights} want pixels scaled: say `--scaling "

@@ -156,9 +156,11 @@ class _FineTuning:
 
         def report(count):
             nonlocal done
-            done += count
+            if done == total:
+                return
+            done = min(done + count, total)
             for callback in listening:
-                callback.on_frozen_images(min(done, total), total)
+                callback.on_frozen_images(done, total)
 
         return report
 

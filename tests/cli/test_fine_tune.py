@@ -87,7 +87,7 @@ def test_weights_that_do_not_fit(refused, photos, tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save_weights(
         tmp_path / "other.weights.h5"
     )
-    line = refused(f"{TRAIN.replace('cifar10', 'other.weights.h5')}")
+    line = refused(f"{TRAIN.replace('cifar10', 'other.weights.h5')} --scaling torch")
     assert "other.weights.h5" in line and "`--model` must be the network of `--weights`" in line
 
 
