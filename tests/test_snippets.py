@@ -32,7 +32,7 @@ def pictures(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("code", snippets())
+@pytest.mark.parametrize("code", list(snippets()))
 def test_snippet_runs_in_a_fresh_interpreter(code, pictures):
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
