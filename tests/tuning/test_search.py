@@ -175,7 +175,7 @@ def test_wrong_arguments(options, message, tmp_path):
         ((X, Y + 1), "labels from 0 to 1, the space's classes. Received: labels from 1 to 2"),
         ((X[:0], Y[:0]), "Received: no example"),
         ((X[:2], Y[:2]), "`validation` must leave an example in each"),
-        (data.load("digits"), r"images that the space takes, with input_shape=\(4,\)"),
+        (data.load("digits"), r"examples that the space takes, with input_shape=\(4,\)"),
     ],
 )
 def test_wrong_sources(source, message, tmp_path):
