@@ -3,12 +3,15 @@
 `mkdocs build` runs it through the plugin gen-files; nothing is written to the source tree.
 """
 
+import ast
 import inspect
+from pathlib import Path
 
 import mkdocs_gen_files
 
 import keras_residual
 
+ROOT = Path(__file__).parent.parent
 ROOMS = {
     "models": "Networks by name, and the builders behind them.",
     "layers": "The blocks that the networks are made of.",
@@ -54,6 +57,35 @@ def write_room(room: str, about: str) -> list[str]:
     return documented
 
 
+def write_gallery() -> None:
+    """Writes the gallery: what each example says of itself, with its picture if there is one."""
+    lines = ["# Gallery", "", "Each example says what it takes and what came out when it was run."]
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        title, _, text = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
+        lines += ["", f"## {title.rstrip('.')}", ""]
+        if (ROOT / "docs" / "images" / f"{path.stem}.png").exists():
+            lines += [f"![{title}](images/{path.stem}.png)", ""]
+        lines += [text.strip()]
+    with mkdocs_gen_files.open("gallery.md", "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def write_notebooks() -> None:
+    """Writes each notebook as a page; `jupytext --to ipynb FILE` makes a notebook of it."""
+    for path in sorted((ROOT / "docs" / "notebooks").glob("*.py")):
+        parts = []
+        for cell in path.read_text("utf-8").split("# %%")[1:]:
+            kind, _, text = cell.partition("\n")
+            if "[markdown]" in kind:
+                parts.append("\n".join(line[2:] for line in text.strip().splitlines()))
+            else:
+                parts.append(f"```python\n{text.strip()}\n```")
+        with mkdocs_gen_files.open(f"notebooks/{path.stem}.md", "w") as file:
+            file.write("\n\n".join(parts) + "\n")
+
+
+write_gallery()
+write_notebooks()
 contents = []
 for room, about in ROOMS.items():
     contents.append(f"* [{room}]({room}/index.md)")

@@ -32,6 +32,17 @@ def pictures(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", sorted((tables.ROOT / "docs" / "notebooks").glob("*.py")), ids=lambda path: path.stem
+)
+def test_notebook_runs(path, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", str(path)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
 @pytest.mark.parametrize("code", list(snippets()))
 def test_snippet_runs_in_a_fresh_interpreter(code, pictures):
     result = subprocess.run(

@@ -145,7 +145,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
     outcome, pictures = _outcome(planned, history)
     following = [
         ("evaluate", output / "model.keras", "--dataset", options.dataset),
-        *([("predict", output, options.dataset)] if planned.source.examples == "images" else []),
+        *([("predict", output, _pictures(options))] if planned.source.examples == "images" else []),
         ("export", output / "model.keras", "--output", output),
     ]
     result = {
@@ -254,3 +254,8 @@ def _export(planned):
 
 def _say(line):
     console.print(line, markup=False, soft_wrap=True)
+
+
+def _pictures(options):
+    """Returns the folder of the dataset, or the word for pictures of one's own."""
+    return options.dataset if Path(options.dataset).is_dir() else "PICTURES"
