@@ -14,15 +14,14 @@ x, y = digits.train.x[:64] / digits.train.scale, digits.train.y[:64]
 
 
 def flow(shortcut):
-    """Returns the norm of the gradient by the first and the last kernel of 40 layers."""
+    """Returns the norm of the gradient by the first and the last kernel of 54 layers."""
     keras.utils.set_random_seed(0)
     model = keras_residual.ResNet(
         "basic",
-        (20,),
+        (27,),
         (16,),
         stem="conv3",
         shortcut=shortcut,
-        normalization="none",
         input_shape=(8, 8, 1),
         classes=10,
     )
@@ -31,9 +30,12 @@ def flow(shortcut):
 
 
 # %% [markdown]
-# Without shortcuts nothing arrives at the first layers; with them the gradient is as large there as at the end.
+# Without shortcuts the gradient grows from layer to layer on its way back, so that no learning rate fits all of them; with
+# shortcuts it stays level.
 
 # %%
 for shortcut in ("none", "projection"):
     first, last = flow(shortcut)
-    print(f"{shortcut:<12} first kernel {first:.1e}, last kernel {last:.1e}")
+    print(
+        f"{shortcut:<12} first kernel {first:.1e}, last kernel {last:.1e}, ratio {first / last:.0f}"
+    )
