@@ -174,6 +174,7 @@ LAYERS = [
             {"weight_standardization": True},
             {"filters": 8, "kernel_size": (3, 5), "strides": 1, "dilation_rate": 2, "groups": 1},
             {"groups": 1, "space_to_depth": True, "data_format": "channels_first"},
+            {"lora_rank": 2, "lora_alpha": 4.0},
         ),
     ),
     LayerCase(
@@ -497,6 +498,7 @@ SEQUENCE_MODELS = (
 # From images to larger images.
 SUPER_RESOLUTION_MODELS = ("EDSR", "EDSRLarge", "SRResNet", "VDSR")
 FUNCTIONS = (
+    "flat_view",
     "get_model",
     "list_models",
     "model_for",

@@ -27,8 +27,11 @@ ALLOWED = {
     "_locks": set(),
     "_randomness": set(),
     "models": {"layers"},
-    **dict.fromkeys(("weights", "data", "training", "analysis"), UPPER),
-    "export": {"layers", "weights"},
+    "data": set(),
+    "weights": {"layers"},
+    "training": {"layers"},
+    "analysis": UPPER,
+    "export": {"layers", "models", "weights"},
     "inference": {"analysis", "data", "export", "models", "weights"},
     # A search runs the whole line, from data to files.
     "tuning": UPPER | {"analysis", "data", "export", "training"},
@@ -107,6 +110,69 @@ def test_imports_follow_the_plan(path):
         assert is_module(f"keras_residual.{target}"), f"{where}, the package's __init__"
         allowed = ALLOWED[room] | (set() if at_top else LAZY.get(room, set()))
         assert target in allowed | COMMON | {room}, where
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_an_underscore_is_private_to_its_folder_inside_the_plan(path):
+    for name, line, _ in imports_of(path):
+        package, *parts = name.split(".")
+        if package != "keras_residual":
+            continue
+        for position, part in enumerate(parts):
+            folder = PACKAGE.joinpath(*parts[:position])
+            module = folder / part
+            is_file = module.is_dir() or module.with_suffix(".py").is_file()
+            # At the top stand the files that every room shares.
+            if part.startswith("_") and is_file and folder != PACKAGE:
+                inside = path.is_relative_to(folder)
+                assert inside, f"{path.name}:{line} imports {name}, private to {folder.name}/"
+
+
+def import_graph():
+    """Returns which files each file imports, those inside functions included."""
+    known = {}
+    for path in FILES:
+        parts = ("keras_residual", *path.relative_to(PACKAGE).with_suffix("").parts)
+        if parts[-1] != "__init__":
+            known[".".join(parts)] = path
+    graph = {}
+    for name, path in known.items():
+        found = {target for target, _, _ in imports_of(path)}
+        found |= {target.rpartition(".")[0] for target in found}
+        graph[name] = (found & known.keys()) - {name}
+    return graph
+
+
+def circles(graph):
+    """Returns the modules that are left when those that import nothing go, again and again."""
+    graph = {name: set(targets) for name, targets in graph.items()}
+    while free := {name for name, targets in graph.items() if not targets}:
+        graph = {name: targets - free for name, targets in graph.items() if name not in free}
+    importers = {name: {other for other in graph if name in graph[other]} for name in graph}
+    while top := {name for name, others in importers.items() if not others}:
+        importers = {name: others - top for name, others in importers.items() if name not in top}
+    return sorted(importers)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c"]
+    assert not circles(import_graph())
+
+
+def test_every_arrow_of_the_plan_inside_the_package_is_used():
+    used = {room: set() for room in ALLOWED}
+    lazy = {room: set() for room in LAZY}
+    for path in FILES:
+        room = room_of(path)
+        for name, _, at_top in imports_of(path):
+            if room in used and name.startswith("keras_residual.") and name.split(".")[1] != room:
+                target = name.split(".")[1]
+                (used if at_top or target in ALLOWED[room] else lazy)[room].add(target)
+    for room, allowed in ALLOWED.items():
+        unused = allowed - used[room]
+        assert not unused, f"{room} may import {sorted(unused)} and does not: take it off the plan"
+    for room, allowed in LAZY.items():
+        assert not allowed - lazy[room], f"{room} imports {sorted(allowed - lazy[room])} no longer"
 
 
 def is_public(name, own_rooms=()):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.registration import PACKAGE
 
 
 def psnr(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: bool = True) -> float:
@@ -68,7 +69,7 @@ def ssim(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
     )
 
 
-@keras.saving.register_keras_serializable(package="keras_residual", name="psnr")
+@keras.saving.register_keras_serializable(package=PACKAGE, name="psnr")
 def batch_psnr(y_true, y_pred):
     """Returns the peak signal-to-noise ratio of each picture of a batch: a metric for training.
 

@@ -23,7 +23,8 @@ def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float
 
 def apply(norm, x, training):
     """Calls a normalization layer; `training` is passed on only where it has a meaning."""
-    if isinstance(norm, keras.layers.BatchNormalization):
+    # `layer` is that of a part of an opened layer.
+    if isinstance(getattr(norm, "layer", norm), keras.layers.BatchNormalization):
         return norm(x, training=training)
     return norm(x)
 

@@ -1,32 +1,17 @@
 """The base of layers that are made of sublayers, and the shape arithmetic they share."""
 
-import contextlib
 import math
 
 import keras
+from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers import _normalization
 from keras_residual.layers._initialization import FanOutHeNormal
+from keras_residual.layers.adaptation import AdaptedSublayers
 
 Shape = tuple[int | None, ...]
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
-
-
-_OPENED = []
-
-
-@contextlib.contextmanager
-def opened():
-    """Lets symbolic calls inside go through composite layers to the layers that compute.
-
-    For layers that nothing else uses: sublayers are renamed, so that names stay unique.
-    """
-    _OPENED.append(True)
-    try:
-        yield
-    finally:
-        _OPENED.pop()
 
 
 class SpatialLayer(keras.layers.Layer):
@@ -40,18 +25,6 @@ class SpatialLayer(keras.layers.Layer):
     def __init__(self, data_format: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
-
-    opens = True
-    """Whether the layer is nothing but the operations and layers it calls."""
-
-    def __call__(self, *args, **kwargs):
-        if not (_OPENED and self.opens and keras.utils.is_keras_tensor(args[0])):
-            return super().__call__(*args, **kwargs)
-        for value in vars(self).values():
-            for layer in value if isinstance(value, list) else [value]:
-                if isinstance(layer, keras.layers.Layer):
-                    layer.name = f"{self.name}_{layer.name}"
-        return self.call(*args, **kwargs)
 
     @property
     def channels_first(self) -> bool:
@@ -105,7 +78,7 @@ class SpatialLayer(keras.layers.Layer):
         return {**super().get_config(), "data_format": self.data_format}
 
 
-class CompositeLayer(SpatialLayer):
+class CompositeLayer(AdaptedSublayers, SpatialLayer):
     """A layer whose sublayers, their input shapes and its output shape follow from one `plan`.
 
     A subclass implements `plan(input_shape)`; building, shape inference and the cost analysis read
@@ -124,9 +97,25 @@ class CompositeLayer(SpatialLayer):
         self.channels_of(input_shape)
         for layer, shape in self.plan(input_shape)[0]:
             layer.build(shape)
+        self.adapt_sublayers()
 
     def compute_output_shape(self, input_shape):
         return self.plan(input_shape)[1]
+
+    def add(self, x, y):
+        """Returns x + y: the addition that ends a residual branch."""
+        return ops.add(x, y)
+
+    def activate(self, x):
+        """Returns the activation of x, by a sublayer where it has weights."""
+        return self.activation(x) if self.prelu is None else self.prelu(x)
+
+    def part_name(self, part: keras.layers.Layer) -> str:
+        """Returns what a sublayer is called in a flat network; `""` for the layer's own name."""
+        return part.name
+
+    def check_opens(self) -> None:
+        """Raises a ValueError if the layer is not made of the sublayers it holds."""
 
     def sublayer_options(self) -> dict:
         """Returns the arguments that every sublayer inherits."""

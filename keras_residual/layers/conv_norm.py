@@ -120,8 +120,11 @@ class ConvNorm(BlockLayer):
         x = self.conv(self.blur(inputs) if self._blurs_first else inputs)
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
-        x = self.activation(x) if self.prelu is None else self.prelu(x)
+        x = self.activate(x)
         return x if self.blur is None or self._blurs_first else self.blur(x)
+
+    def part_name(self, part):
+        return "" if part is self.conv else part.name
 
     def get_config(self):
         conv = self.conv.get_config()

@@ -36,6 +36,9 @@ class Convolution(SpatialLayer):
         weight_standardization: Whether the kernel of each filter is standardized, to mean 0 and
             variance 1, before it is applied. Defaults to `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        lora_rank: Rank of a trainable update beside the frozen kernel, see `enable_lora`. Defaults
+            to `None`, no update.
+        lora_alpha: The update is scaled by `lora_alpha / lora_rank`. Defaults to `lora_rank`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point.
@@ -55,8 +58,6 @@ class Convolution(SpatialLayer):
     (1, 4, 4, 8)
     """
 
-    opens = False
-
     def __init__(
         self,
         filters: int,
@@ -70,12 +71,17 @@ class Convolution(SpatialLayer):
         kernel_regularizer=None,
         weight_standardization: bool = False,
         data_format: str | None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         **kwargs,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.weight_standardization = _checks.boolean(
             "weight_standardization", weight_standardization
         )
+        self.lora_rank = None if lora_rank is None else _checks.integer("lora_rank", lora_rank)
+        self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
+        self.lora_enabled = False
         self.filters = _checks.integer("filters", filters)
         self.kernel_size = (
             _checks.integers("kernel_size", kernel_size)
@@ -129,7 +135,7 @@ class Convolution(SpatialLayer):
 
     def build(self, input_shape):
         self.strided(input_shape, self.strides)
-        self.kernel = self.add_weight(
+        self._kernel = self.add_weight(
             name="kernel",
             shape=self.kernel_shape(input_shape),
             initializer=fresh_initializer(self.kernel_initializer),
@@ -138,23 +144,92 @@ class Convolution(SpatialLayer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, self.lora_alpha)
+
+    @property
+    def kernel(self):
+        """The kernel, with the LoRA update if there is one."""
+        if not self.lora_enabled:
+            return self._kernel
+        update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
+        return self._kernel + self.lora_alpha / self.lora_rank * update
+
+    def enable_lora(
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer="he_uniform",
+        b_initializer="zeros",
+    ) -> None:
+        """Freezes the kernel and trains an update of low rank in its place, as in Keras' `Conv2D`.
+
+        kernel + lora_alpha / rank · A B, A of shape `(*kernel_size, channels / groups, rank)`, B of
+        shape `(rank, filters)`. `export.fold` merges it.
+
+        Args:
+            rank: Positive integer.
+            lora_alpha: Number. Defaults to `rank`.
+            a_initializer: Initializer of A.
+            b_initializer: Initializer of B.
+
+        Raises:
+            ValueError: If the layer is not built, LoRA is enabled already, or `rank` is no positive
+                integer.
+
+        Reference:
+            - [Hu et al., 2021](https://arxiv.org/abs/2106.09685)
+        """
+        rank = _checks.integer("rank", rank)
+        if not self.built or self.lora_enabled:
+            state = "is enabled already" if self.lora_enabled else "needs a built layer"
+            raise ValueError(f"LoRA {state}. Received: `enable_lora` of {self.name!r}")
+        self._tracker.unlock()
+        options = {"dtype": "float32", "regularizer": self.kernel_regularizer}
+        self.lora_kernel_a = self.add_weight(
+            name="lora_kernel_a",
+            shape=(*self._kernel.shape[:-1], rank),
+            initializer=keras.initializers.get(a_initializer),
+            **options,
+        )
+        self.lora_kernel_b = self.add_weight(
+            name="lora_kernel_b",
+            shape=(rank, self.filters),
+            initializer=keras.initializers.get(b_initializer),
+            **options,
+        )
+        self._kernel.trainable = False
+        self._tracker.lock()
+        self.lora_enabled, self.lora_rank = True, rank
+        self.lora_alpha = rank if lora_alpha is None else lora_alpha
 
     def call(self, inputs):
-        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = ops.cast(ops.convert_to_tensor(self.kernel), inputs.dtype)
         if self.weight_standardization:
             kernel = standardized(kernel)
+        x = self.convolution_op(inputs, kernel)
+        if not self.use_bias:
+            return x
+        bias = self.bias
+        if self.channels_first:
+            bias = ops.reshape(bias, (-1, *[1] * (len(x.shape) - 2)))
+        return ops.add(x, bias)
+
+    def convolution_op(self, inputs, kernel):
+        """Returns the convolution with another kernel of the same shape, without the bias."""
+        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         if self.space_to_depth:
             x = forms.convolve_space_to_depth(x, kernel)
         else:
             x = forms.convolve(x, kernel, self.strides, self.dilation_rate, self.groups)
-        if self.use_bias:
-            x = ops.add(x, self.bias)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x
 
     def get_config(self):
+        lora = {"lora_rank": self.lora_rank, "lora_alpha": self.lora_alpha}
         return {
             **super().get_config(),
+            **(lora if self.lora_rank else {}),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,

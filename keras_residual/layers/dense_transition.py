@@ -1,11 +1,11 @@
 import keras
-from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -97,10 +97,7 @@ class DenseTransition(BlockLayer):
             return x
         if self.blur is not None:
             return self.blur(x)
-        # TensorFlow's and JAX' CPU kernels pool channels_last only.
-        x = ops.moveaxis(x, 1, -1) if self.channels_first else x
-        x = ops.average_pool(x, 2, 2, "valid", data_format="channels_last")
-        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+        return average_pool(x, 2, 2, "valid", self.channels_first)
 
     def get_config(self):
         return {

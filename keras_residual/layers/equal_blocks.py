@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual.layers._loops.blocks import scan, scan_rematerialized
+from keras_residual.layers._loops.blocks import scan_blocks, scan_blocks_rematerialized
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
 from keras_residual.layers.sublayers import SublayerRow, normalizations_in
@@ -44,6 +44,14 @@ class EqualBlocks(SublayerRow, CompositeLayer):
     @property
     def repeats(self) -> int:
         return self.depth if self.scanned else 1
+
+    def check_opens(self):
+        if self.scanned:
+            raise ValueError(
+                f"{self.path!r} computes its {self.depth} blocks in a loop over stacked weights, "
+                'for which no single layers stand. Build the network with `execution="unrolled"`; '
+                "it reads the same weight files."
+            )
 
     def plan(self, input_shape):
         blocks = [self._template.layer] if self.scanned else self.blocks
@@ -134,7 +142,8 @@ class EqualBlocks(SublayerRow, CompositeLayer):
             pairs = zip(other, updated, strict=True)
             return x, [value for v, value in pairs if id(v) in stacked]
 
-        run = scan_rematerialized if self.rematerialize and training else scan
+        rematerialized = self.rematerialize and training
+        run = scan_blocks_rematerialized if rematerialized else scan_blocks
         updated = slice(len(values), len(values) + len(statistics))
         x, updates = run(body, inputs, [*values, *statistics, *seeds, *rates], updated)
         if training and self.trainable:
@@ -204,6 +213,11 @@ class EqualBlocks(SublayerRow, CompositeLayer):
                 store[name] = ops.convert_to_numpy(variable)
             return
         weights = [named_weights(block) for block in self.blocks]
+        if any(list(block) != list(weights[0]) for block in weights):
+            raise ValueError(
+                f"The blocks of {self.path!r} must be quantized and LoRA-adapted alike to be "
+                "saved, since files hold their weights stacked"
+            )
         for name in weights[0]:
             store[name] = np.stack([ops.convert_to_numpy(block[name]) for block in weights])
 

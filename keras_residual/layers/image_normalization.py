@@ -3,9 +3,10 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.registration import PACKAGE
 
 
-@keras.saving.register_keras_serializable(package="keras_residual")
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class ImageNormalization(keras.layers.Layer):
     """Scales images with values 0…255 as a network's weights expect, inside the model.
 

@@ -71,7 +71,10 @@ class NormActivation(CompositeLayer):
         x = inputs
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
-        return self.activation(x) if self.prelu is None else self.prelu(x)
+        return self.activate(x)
+
+    def part_name(self, part):
+        return "" if part is self.norm else part.name
 
     def get_config(self):
         return {

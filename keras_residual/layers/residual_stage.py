@@ -146,6 +146,18 @@ class ResidualStage(CompositeLayer):
         equal = self.equal.blocks if self.equal is not None else []
         return [block for block in (self.first, *equal, self.last) if block is not None]
 
+    def part_name(self, part):
+        if part is self.equal:
+            return ""
+        return "block1" if part is self.first else f"block{self.depth}"
+
+    def block_layer(self, index: int) -> ResidualUnit | None:
+        """Returns block `index`, `None` if it is one of those that a scanned stage stacks."""
+        owner, position = self._owner(index)
+        if position is None:
+            return owner
+        return None if self.equal.scanned else self.equal.blocks[position]
+
     def plan(self, input_shape):
         return chain([self.first, self.equal, self.last], input_shape)
 

@@ -250,10 +250,8 @@ class ResidualUnit(BlockLayer):
 
     def merged(self, residual, shortcut):
         """Returns the output from what `branches` returned."""
-        x = residual if shortcut is None else ops.add(residual, shortcut)
-        if self.activation_order != "post":
-            return x
-        return self.activation(x) if self.prelu is None else self.prelu(x)
+        x = residual if shortcut is None else self.add(residual, shortcut)
+        return self.activate(x) if self.activation_order == "post" else x
 
     def get_config(self):
         return {

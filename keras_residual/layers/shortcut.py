@@ -6,6 +6,7 @@ from keras_residual.layers import _normalization
 from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
+from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
 
 KINDS = ("projection", "strided", "conv3", "pad", "pooled_pad", "pooled", "identity", "none")
@@ -151,7 +152,9 @@ class Shortcut(BlockLayer):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
         if self.conv is not None:
             if self.kind == "pooled" and self.strides > 1:
-                inputs = self._average(inputs)
+                inputs = average_pool(
+                    inputs, self.strides, self.strides, "same", self.channels_first
+                )
             x = inputs if self.blur is None else self.blur(inputs)
             return self.conv(x, training=training)
         if self.norm is not None:
@@ -168,12 +171,6 @@ class Shortcut(BlockLayer):
             sizes[axis] = -(-sizes[axis] // self.strides)
         sizes[self.channel_axis] = self.filters
         return sizes
-
-    def _average(self, inputs):
-        # TensorFlow's and JAX' CPU kernels pool channels_last only.
-        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
-        x = ops.average_pool(x, self.strides, self.strides, "same", data_format="channels_last")
-        return ops.moveaxis(x, -1, 1) if self.channels_first else x
 
     def _subsample(self, inputs):
         if self.strides == 1:

@@ -1,18 +1,15 @@
 import keras
-from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._borders import mirrored
 from keras_residual.layers.average_pool import AveragePool
-from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.stem_pool import PADDINGS, StemPool
 
 KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "none")
 POOLING = ("conv7", "deep", "tiered")
 POOLS = (True, False, "blur", "average", "conv3")
-PADDINGS = ("minimum", "zero")
 
 
 def check_options(
@@ -152,22 +149,32 @@ class Stem(BlockLayer):
         for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
             bare = self.preactivated and index == last
             setattr(self, name, self._make_convolution(index, name, arguments, bare))
-        self.blur = self.average = self.pool_conv = None
-        if self.max_pools and (self.blur_pool or self.pool == "blur"):
-            self.blur = BlurPool(2, name="blur", **self.sublayer_options())
-        if self.pools and self.pool == "average":
-            self.average = AveragePool(2, name="average", **self.sublayer_options())
-        if self.pools and self.pool == "conv3":
-            arguments = {"filters": self.filters, "kernel_size": 3, "strides": 2}
-            self.pool_conv = self._make_convolution(last + 1, "pool_conv", arguments, False)
+        self.max_pool = self.average = self.pool_conv = None
+        if self.max_pools:
+            self.max_pool = self.make_pool("pool", self.pool, self.pool_padding, self.blur_pool)
+        elif self.pools and self.pool == "average":
+            self.average = self.make_pool("average", self.pool)
+        elif self.pools:
+            self.pool_conv = self.make_pool("pool_conv", self.pool)
 
     def _make_convolution(self, index, name, arguments, bare):
         options = {**self.block_options(index), **arguments}
         options["use_bias"] = self.normalization == "none" or (bare and self.conv_bias)
-        options["space_to_depth"] = self.space_to_depth and name != "pool_conv"
+        options["space_to_depth"] = self.space_to_depth and name in self._convs
         if bare:
             options.update(normalization="none", activation=None)
         return ConvNorm(name=name, **options)
+
+    def make_pool(self, name: str, pool, padding: str = "minimum", blur_pool: bool = False):
+        """Returns the layer that downsamples behind the stem's convolutions, see `pool`."""
+        if pool == "average":
+            return AveragePool(2, name=name, **self.sublayer_options())
+        if pool == "conv3":
+            arguments = {"filters": self.filters, "kernel_size": 3, "strides": 2}
+            return self._make_convolution(len(self._convs), name, arguments, False)
+        relu = self.activation is keras.activations.relu and not self.preactivated
+        blurred = blur_pool or pool == "blur"
+        return StemPool(padding, relu, blurred, name=name, **self.sublayer_options())
 
     @property
     def pools(self) -> bool:
@@ -187,39 +194,16 @@ class Stem(BlockLayer):
 
     def plan(self, input_shape):
         convs = [getattr(self, name) for name in self._convs]
-        steps, shape = chain([*convs, self.average, self.pool_conv], input_shape)
-        if self.blur is not None:
-            steps.append((self.blur, shape))
-        if self.max_pools:
-            shape = self.shape_with(shape, spatial=self.strided(shape, 2), channels=self.filters)
-        return steps, shape
+        return chain([*convs, self.max_pool, self.average, self.pool_conv], input_shape)
 
     def call(self, inputs, training=None):
         x = inputs
         for name in self._convs:
             x = getattr(self, name)(x, training=training)
-        if self.average is not None:
-            return self.average(x)
         if self.pool_conv is not None:
             return self.pool_conv(x, training=training)
-        if not self.max_pools:
-            return x
-        if self.blur is None:
-            return self._max_pool(x, strides=2)
-        return self.blur(self._max_pool(x, strides=1))
-
-    def _max_pool(self, inputs, strides):
-        # TensorFlow's and JAX' CPU kernels pool channels_last only.
-        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
-        nonnegative = self.activation is keras.activations.relu and not self.preactivated
-        if nonnegative or self.pool_padding == "zero":
-            x = ops.pad(x, [(0, 0)] + [(1, 1)] * (len(x.shape) - 2) + [(0, 0)])
-        else:
-            # The border value again never changes a maximum: no infinities, which int8 cannot hold.
-            for axis in range(1, len(x.shape) - 1):
-                x = mirrored(x, axis, 1, repeat_edge=True)
-        x = ops.max_pool(x, 3, strides, "valid", data_format="channels_last")
-        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+        pool = self.max_pool or self.average
+        return x if pool is None else pool(x)
 
     def get_config(self):
         return {

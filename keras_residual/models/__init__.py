@@ -19,6 +19,7 @@ from keras_residual.models import (  # noqa: F401
     resnet_variants,
     super_resolution,
 )
+from keras_residual.models.flat import flat_view as flat_view
 from keras_residual.models.for_dataset import model_for as model_for
 from keras_residual.models.pretrained import pretrained_classifier as pretrained_classifier
 from keras_residual.models.registry import BUILDERS, FACTORIES
@@ -28,5 +29,13 @@ from keras_residual.models.registry import list_models as list_models
 globals().update(BUILDERS | FACTORIES)
 
 __all__ = sorted(
-    [*BUILDERS, *FACTORIES, "get_model", "list_models", "model_for", "pretrained_classifier"]
+    [
+        *BUILDERS,
+        *FACTORIES,
+        "flat_view",
+        "get_model",
+        "list_models",
+        "model_for",
+        "pretrained_classifier",
+    ]
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keras_residual import _checks
+from keras_residual.layers.stem import POOLING
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Requirement:
 
 def downsampling(body) -> bool:
     """Returns whether strides are left behind the stem."""
-    return body.strides > body.layers[0].total_strides
+    return body.strides > body.stem_strides
 
 
 STEM_WIDTH = Requirement(
@@ -36,7 +37,8 @@ BLUR_POOL = Requirement(
     "strides behind the first convolution",
     ("stem", "stem_pool", "depths", "output_stride"),
     lambda options, body: (
-        downsampling(body) or (body.layers[0].max_pools and options.blur_pool is True)
+        downsampling(body)
+        or (options.stem in POOLING and options.stem_pool is True and options.blur_pool is True)
     ),
 )
 NORM_MOMENTUM = Requirement(

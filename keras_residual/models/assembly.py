@@ -9,6 +9,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.layers.composite import checked_activation, checked_data_format
 from keras_residual.models import _requirements
+from keras_residual.models.flat import flat_view
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Body:
         strides: The factor by which the whole body reduces the spatial sizes.
         skips: Additions over several layers: the name of the layer to whose output the input of
             another layer is added, and that layer's name.
+        stem_strides: The factor by which the stem with its pooling does.
     """
 
     layers: list[keras.layers.Layer]
     features: dict[str, int]
     strides: int
     skips: dict[str, str] = field(default_factory=dict)
+    stem_strides: int = 1
 
 
 KINDS = ("classifier", "super_resolution")
@@ -78,7 +81,7 @@ class Top:
         checked_activation(self.classifier_activation, "classifier_activation")
         names = self.features
         if isinstance(names, bool):
-            names = tuple(body.features) if names else ()
+            names = tuple(name for name in body.features if name != "C1") if names else ()
         known = isinstance(names, (tuple, list)) and all(name in [*body.features] for name in names)
         if not known:
             raise ValueError(
@@ -118,7 +121,7 @@ class Top:
 def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
     """Splits `options` into those of the architecture and those of every model."""
     fields = architecture_type.__dataclass_fields__
-    common = ("features", "include_preprocessing", "dtype", "data_format")
+    common = ("features", "include_preprocessing", "dtype", "data_format", "flat")
     for option in options:
         _checks.known("architecture option", option, [*fields, *common])
     return (
@@ -156,12 +159,15 @@ def assemble(
     include_preprocessing=False,
     dtype=None,
     data_format=None,
+    flat: bool = False,
 ) -> keras.Model:
     """Builds the functional model and loads its weights.
 
     Options in which the architecture differs from `default` must have an effect.
     """
     checked_name(name)
+    if _checks.boolean("flat", flat):
+        architecture, default = _unrolled(architecture), default and _unrolled(default)
     data_format = checked_data_format(data_format)
     inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
     rank = len(inputs.shape) - 2
@@ -185,7 +191,21 @@ def assemble(
         from keras_residual.weights import load_for_factory
 
         load_for_factory(model, weights, variant, scaling_given=not isinstance(scaling, bool))
-    return model
+    return flat_view(model) if flat else model
+
+
+def _unrolled(architecture):
+    """Returns an architecture whose blocks are layers, or raises if it asks for something else."""
+    _checks.effective(
+        "rematerialize", architecture.rematerialize, False, False, "flat=False", flat=True
+    )
+    execution = getattr(architecture, "execution", "unrolled")
+    if execution == "scanned":
+        raise ValueError(
+            'A flat network needs `execution="unrolled"`: the blocks of a scanned stage are no '
+            f"layers. Received: flat=True, execution={execution!r}"
+        )
+    return replace(architecture, execution="unrolled") if execution == "auto" else architecture
 
 
 def checked_scaling(include_preprocessing):

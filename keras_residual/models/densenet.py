@@ -36,9 +36,10 @@ class DenseNetArchitecture(ImageArchitecture):
         """Returns the layers in order: stem, dense blocks with transitions, last activation."""
         depths = _checks.integers("depths", self.depths)
         kernels = self.layer_options(dtype, data_format)
-        stem = self.make_stem(self.stem == "conv3", kernels)
-        layers, features = [stem], {}
-        strides, dilation = stem.total_strides, 1
+        layers = self.stem_layers(self.stem == "conv3", kernels)
+        features = {} if self.stem == "none" else {"C1": 0}
+        strides, dilation = layers[0].total_strides * 2 ** (len(layers) - 1), 1
+        stem_strides = strides
         limit = self.largest_stride(strides, (2,) * (len(depths) - 1))
         for index, depth in enumerate(depths, start=1):
             layers.append(self._dense_block(index, depth, dilation, kernels))
@@ -54,7 +55,7 @@ class DenseNetArchitecture(ImageArchitecture):
             )
         layers.append(NormActivation(name="final_norm", **self.norm_options(dtype, data_format)))
         features[f"C{len(depths) + 1}"] = len(layers) - 1
-        return Body(layers, features, strides)
+        return Body(layers, features, strides, stem_strides=stem_strides)
 
     def _dense_block(self, index, depth, dilation_rate, kernels):
         return DenseBlock(
@@ -127,7 +128,8 @@ def DenseNet(
         rematerialize: Whether concatenations and the units' inner values are computed again in the
             backward pass.
         features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
-            (strides 32, normalized), in place of the top; or a tuple of some of these names.
+            (strides 32, normalized), in place of the top; or a tuple of some of these names and of
+            `"C1"`, what the stem gives before its pooling (strides 2; of a `"conv3"` stem 1).
         include_preprocessing: Whether the model takes images with values 0…255 and scales them as
             its weights expect: as the published weights or the layout of the file tell (Caffe's way
             for keras.applications' ResNet files), without weights by ImageNet's mean and standard
@@ -136,6 +138,8 @@ def DenseNet(
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.
+        flat: Whether every convolution, normalization, activation and addition is a layer of the
+            model, see `models.flat_view`. Defaults to `False`.
 
     Returns:
         A `keras.Model`.

@@ -7,7 +7,7 @@ from typing import ClassVar
 from keras_residual import _checks
 from keras_residual.layers import Stem
 from keras_residual.layers.average_pool import DOWNSAMPLING
-from keras_residual.layers.stem import check_options
+from keras_residual.layers.stem import POOLING, check_options
 from keras_residual.models._requirements import SHARED
 
 
@@ -57,8 +57,12 @@ class ImageArchitecture:
             **self.norm_options(dtype, data_format),
         }
 
-    def make_stem(self, preactivated: bool, shared: dict, **options) -> Stem:
-        """Returns the stem, naming its options as they are called here where they are wrong."""
+    def stem_layers(self, preactivated: bool, shared: dict, **options) -> list:
+        """Returns the stem and, if there is one, its pooling as a layer of its own.
+
+        Between the two stands the output with strides 2. Errors name the options as they are called
+        here.
+        """
         check_options(
             self.stem_width,
             self.stem,
@@ -67,19 +71,21 @@ class ImageArchitecture:
             self.space_to_depth,
             names=("stem_width", "stem", "stem_pool"),
         )
-        return Stem(
+        stem = Stem(
             self.stem_width,
             self.stem,
-            pool=self.stem_pool,
-            pool_padding=self.pool_padding,
+            pool=False,
             preactivated=preactivated,
             space_to_depth=self.space_to_depth,
-            # The other kinds of it stand in the stages alone.
-            blur_pool=_checks.choice("blur_pool", self.blur_pool, DOWNSAMPLING) is True,
             name="stem",
             **options,
             **shared,
         )
+        if not self.stem_pool or self.stem not in POOLING:
+            return [stem]
+        # The other kinds of it stand in the stages alone.
+        blurred = _checks.choice("blur_pool", self.blur_pool, DOWNSAMPLING) is True
+        return [stem, stem.make_pool("stem_pool", self.stem_pool, self.pool_padding, blurred)]
 
     def largest_stride(self, strides: int, stage_strides: tuple[int, ...]) -> int:
         """Returns the checked `output_stride`, or the product of all strides without one."""

@@ -122,7 +122,8 @@ def ResNet(
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
         rematerialize: Whether values inside the blocks are computed again in the backward pass.
         features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
-            (strides 32), in place of the top; or a tuple of some of these names. The last output of
+            (strides 32), in place of the top; or a tuple of some of these names and of `"C1"`, what
+            the stem gives before its pooling (strides 2; of a `"conv3"` stem 1). The last output of
             a pre-activation network is the normalized one.
         include_preprocessing: Whether the model takes images with values 0…255 and scales them as
             its weights expect: as the published weights or the layout of the file tell (Caffe's way
@@ -132,6 +133,8 @@ def ResNet(
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.
+        flat: Whether every convolution, normalization, activation and addition is a layer of the
+            model, see `models.flat_view`. Defaults to `False`.
 
     Returns:
         A `keras.Model`.

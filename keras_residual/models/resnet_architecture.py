@@ -141,9 +141,10 @@ class ResNetArchitecture(ImageArchitecture):
         preactivated = self.activation_order == "pre"
         # The first unit of a pyramid begins with a normalization of its own.
         stem_options = {**shared, "activation": None} if self._pyramid else shared
-        stem = self.make_stem(preactivated, stem_options, conv_bias=self.conv_bias)
-        layers, features = [stem], {}
-        strides, dilation = stem.total_strides, 1
+        layers = self.stem_layers(preactivated, stem_options, conv_bias=self.conv_bias)
+        features = {} if self.stem == "none" else {"C1": 0}
+        strides, dilation = layers[0].total_strides * 2 ** (len(layers) - 1), 1
+        stem_strides = strides
         limit = self.largest_stride(strides, self.stage_strides_or_default())
         for stage, stride in enumerate(self.stage_strides_or_default()):
             before = dilation
@@ -156,7 +157,7 @@ class ResNetArchitecture(ImageArchitecture):
         if final is not None:
             layers.append(final)
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
-        return Body(layers, features, strides)
+        return Body(layers, features, strides, stem_strides=stem_strides)
 
     @property
     def _pyramid(self):

@@ -43,6 +43,8 @@ Args:
     rematerialize: Whether values inside the blocks are computed again in the backward pass.
     dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the output is float32.
     data_format: `"channels_last"` or `"channels_first"`.
+    flat: Whether every convolution, normalization, activation and addition is a layer of the model,
+        see `models.flat_view`. Defaults to `False`.
 
 Returns:
     A `keras.Model` from `(batch, height, width, channels)` to `(batch, scale * height,
@@ -63,6 +65,9 @@ _PYTORCH = "PyTorch's, uniform by fan-in"
 _BLOCKS = "Positive integer, number of residual blocks. Defaults to `{}`."
 
 
+COMMON = ("dtype", "data_format", "flat")
+
+
 def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., keras.Model]:
     """Registers a variant and returns its factory."""
     options = [field.name for field in fields(variant.architecture)]
@@ -77,11 +82,9 @@ def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., kera
         **architecture_options,
     ):
         for option in architecture_options:
-            _checks.known("architecture option", option, [*options, "dtype", "data_format"])
+            _checks.known("architecture option", option, [*options, *COMMON])
         common = {
-            key: architecture_options.pop(key)
-            for key in ("dtype", "data_format")
-            if key in architecture_options
+            key: architecture_options.pop(key) for key in COMMON if key in architecture_options
         }
         channels = _channels(
             input_tensor, input_shape, variant.input_shape[-1], common.get("data_format")

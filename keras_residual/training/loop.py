@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from keras_residual.layers._loops.backends import on_accelerator
+from keras_residual.layers.devices import on_accelerator
 from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
 # Often enough for a progress bar, where a call costs nothing to start.

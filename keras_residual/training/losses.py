@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.registration import PACKAGE
 
 KINDS = ("cross_entropy", "binary_cross_entropy")
 
 
-@keras.saving.register_keras_serializable(package="keras_residual")
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy against class numbers, or against shares of classes as mixed images have them.
 
@@ -74,7 +75,7 @@ class CrossEntropy(keras.losses.Loss):
         }
 
 
-@keras.saving.register_keras_serializable(package="keras_residual")
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """Share of examples whose highest score is that of their class, or of its greatest share."""
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-PACKAGE = "keras_residual"
+from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -26,7 +26,7 @@ def by_layer_names(entries: Entries) -> Entries:
     as `"stem/conv1/conv/kernel"`, by which variables are often saved in other formats, get dots.
     """
     if not entries.layers:
-        return _by_block_numbers({_dotted(name): entry for name, entry in entries.items()})
+        return _by_block_numbers({_of_stem(_dotted(n)): entry for n, entry in entries.items()})
     names = {entry.path: entry.name for entry in entries.layers if entry.path}
     renamed = {}
     for entry in entries.layers:
@@ -34,8 +34,13 @@ def by_layer_names(entries: Entries) -> Entries:
         paths = ["/".join(parts[: end + 1]) for end in range(len(parts))]
         layer = ".".join(names[path] for path in paths if path in names)
         for key, kind in zip(entry.keys, _kinds(entry), strict=True):
-            renamed[f"{layer}.{kind}"] = entries[key]
+            renamed[_of_stem(f"{layer}.{kind}")] = entries[key]
     return _by_block_numbers(renamed)
+
+
+def _of_stem(name: str) -> str:
+    """Returns a weight's name; of a convolution that is the stem's pooling, the one in the stem."""
+    return re.sub(r"^stem_pool\.(?=conv\.|norm\.)", "stem.pool_conv.", name)
 
 
 def _dotted(name: str) -> str:
@@ -55,9 +60,9 @@ def _kinds(entry: LayerEntry) -> list[str]:
     kinds = [key.rsplit("/", 1)[-1] for key in entry.keys]
     if not all(kind.isdecimal() for kind in kinds):
         return [_kind(kind.partition(":")[0], entry.name) for kind in kinds]
-    if entry.name.startswith("prelu"):
+    if entry.name.rpartition("_")[2].startswith("prelu"):
         return ["alpha"]
-    if len(kinds) == 4 or (len(kinds) == 2 and entry.name.endswith("norm")):
+    if len(kinds) == 4 or (len(kinds) == 2 and re.search(r"norm\d*$", entry.name)):
         return ["gamma", "beta", "moving_mean", "moving_variance"][: len(kinds)]
     return ["kernel", "bias"][: len(kinds)] if len(kinds) <= 2 else kinds
 

@@ -1,6 +1,7 @@
 """The weights of a network, each with its place in the architecture: section, block, role."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import keras
@@ -8,9 +9,14 @@ import numpy as np
 
 from keras_residual import layers
 from keras_residual.layers.equal_blocks import named_weights
+from keras_residual.layers.opening import original_of
 from keras_residual.layers.parametric_relu import ParametricReLU
+from keras_residual.layers.stem_pool import StemPool
 from keras_residual.weights.errors import WeightsError, listed
 
+# The stem's pooling where it is a convolution; its weights are named as part of the stem.
+STEM_POOL = "stem_pool"
+_FLAT_NAME = re.compile(r"(stage\d+_block|dense\d+_unit)\d+_")
 # Layers of the super-resolution networks that are sections of their own, without number.
 _SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
 
@@ -67,7 +73,10 @@ def slots_of(model: keras.Model) -> list[Slot]:
             f"`model` must be a Keras model. Received: model={model!r} of type "
             f"{type(model).__name__}"
         )
-    counts, found, foreign = {}, [], []
+    model = original_of(model)
+    if _is_flat(model):
+        return _flat_slots(model)
+    counts, found, foreign, stem = {}, [], [], "stem"
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -76,9 +85,16 @@ def slots_of(model: keras.Model) -> list[Slot]:
             foreign.append(layer.name)
             continue
         counts[section] = counts.get(section, 0) + 1
+        pools = layer.name == STEM_POOL
+        if section.endswith("stem"):
+            stem = section
+        if pools:
+            section, counts[stem] = stem, 1
         for block, path, shape, variable, index in _cells(layer):
+            path = f"pool_conv.{path}" if pools else path
             role, _, kind = path.rpartition(".")
-            name = ".".join(part for part in (layer.name, block, path) if part)
+            owner = "stem" if pools else layer.name
+            name = ".".join(part for part in (owner, block, path) if part)
             number = int("".join(filter(str.isdigit, block)) or 1)
             role = _pooled(role) if "pooled" in _shortcut_kinds(layer) else role
             found.append(
@@ -93,11 +109,36 @@ def slots_of(model: keras.Model) -> list[Slot]:
     return found
 
 
+def _is_flat(model) -> bool:
+    """Returns whether a model is a flat network of this package that came from a file."""
+    names = [layer.name for layer in model.layers if isinstance(layer, layers.Convolution)]
+    return any(_FLAT_NAME.match(name) for name in names)
+
+
+def _flat_slots(model) -> list[Slot]:
+    """Returns the weights of a flat network: their names are all that is known of their places."""
+    return [
+        Slot(
+            f"{layer.name}.{variable.name}",
+            "classifier" if layer.name == "classifier" else "flat",
+            1,
+            1,
+            layer.name,
+            variable.name,
+            tuple(variable.shape),
+            variable,
+        )
+        for layer in model.layers
+        for variable in layer.weights
+        if not keras.backend.is_int_dtype(variable.dtype)
+    ]
+
+
 def _section_of(layer: keras.layers.Layer) -> str | None:
     if isinstance(layer, layers.Stem):
         return "deep_stem" if layer.kind in ("deep", "tiered") else "stem"
-    if isinstance(layer, layers.ConvNorm) and layer.name == "final_conv":
-        return "final_conv"
+    if isinstance(layer, layers.ConvNorm) and layer.name in ("final_conv", STEM_POOL):
+        return layer.name
     if isinstance(layer, (layers.ConvNorm, ParametricReLU)):
         name = layer.name.rstrip("0123456789")
         return name if name in _SUPER_RESOLUTION else None
@@ -179,6 +220,7 @@ def assign(values: Mapping[Slot, np.ndarray]) -> None:
 
 def options_of(model: keras.Model) -> dict[str, object]:
     """Returns the architecture options that published weights may depend on."""
+    model = original_of(model)
     options: dict[str, object] = {}
     stages = [layer for layer in model.layers if isinstance(layer, layers.ResidualStage)]
     for layer in model.layers:
@@ -189,6 +231,8 @@ def options_of(model: keras.Model) -> dict[str, object]:
                 options[name] = config[name]
         if isinstance(layer, layers.PixelShuffle):
             options["scale"] = options.get("scale", 1) * layer.scale
+        if isinstance(layer, StemPool):
+            options["pool_padding"] = layer.padding
         if isinstance(layer, layers.ConvNorm) and layer.name == "tail":
             options["output_activation"] = layer.get_config()["activation"]
     if stages:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_residual.weights._detection import detect
+from keras_residual.weights._flat_names import to_names_of
 from keras_residual.weights._layout import Layout
 from keras_residual.weights._layouts import layouts_for
 from keras_residual.weights._slots import Slot, options_of, slots_of
@@ -89,6 +90,7 @@ def match(
         WeightsError: If the layout is unknown, or its networks compute otherwise than the model.
     """
     slots, options = slots_of(model), options_of(model)
+    entries = to_names_of(entries, [slot.name for slot in slots])
     layout, renamed = detect(slots, layouts_for(slots, options), entries, origin)
     check_options(options, layout.options, f"{origin}: weights of {layout.name}")
     fit = _Fit(layout, renamed, options)

@@ -25,7 +25,7 @@ def _models_stub() -> str:
     ]
     lines += [
         f"from {getattr(models, name).__module__} import {name} as {name}"
-        for name in ("model_for", "pretrained_classifier")
+        for name in ("flat_view", "model_for", "pretrained_classifier")
     ]
     lines += [f"{name}: {_TYPES[variant.kind]}" for name, variant in sorted(VARIANTS.items())]
     return "\n".join([_HEADER, *lines, "", f"__all__ = {models.__all__}", ""])

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import FAMILIES
 from support import ramp, run, set_sequential_weights, to_numpy
 
 import keras_residual
@@ -173,3 +174,13 @@ def test_half_precision_of_one_model_leaves_the_next_alone():
     assert {output.dtype for output in half.output.values()} == {"bfloat16"}
     assert make("ResNet18", **BASIC).output.dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet50V2", "ResNet18D", "DenseNet121", "ResNet20"])
+def test_feature_before_the_pooling(name):
+    case = next(case for case in FAMILIES if case.name == name)
+    model = case.make(features=("C1", "C2"), classes=1000, input_shape=(33, 30, 3))
+    strides = 1 if name == "ResNet20" else 2
+    shape = model.output["C1"].shape
+    assert shape[1:3] == (-(-33 // strides), -(-30 // strides))
+    assert "C1" not in case.make(features=True, classes=1000).output

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_residual.export.rewrite.folding import folded_block_weights, normalized
+from keras_residual.layers.adaptation import adaptations_of, merged, plain_config
 from keras_residual.layers.composite import BlockLayer
 from keras_residual.layers.convolution import standardized
 from keras_residual.layers.equal_blocks import named_weights
@@ -24,7 +25,7 @@ _TRAINING_ONLY = {
 
 def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
     """Returns the configuration of a layer's copy."""
-    config = layer.get_config()
+    config = plain_config(layer.get_config())
     changes = _training_only(config)
     config |= changes if folded else {}
     if isinstance(layer, ResidualStage):
@@ -83,6 +84,7 @@ def copy_weights(layer, new, *, folded: bool) -> dict[str, bool]:
     if isinstance(layer, ResidualStage):
         return _copy_stage(layer, new, folded)
     weights = {k: keras.ops.convert_to_numpy(v) for k, v in named_weights(layer).items()}
+    weights = merged(weights, adaptations_of(layer))
     targets = named_weights(new)
     values = _inference_weights(weights, layer.get_config()) if folded else weights
     for name, variable in targets.items():
@@ -98,6 +100,8 @@ def _copy_stage(stage, new, folded):
     paths = {}
     for index, block_config in enumerate(configs):
         weights = stage.get_block_weights(index)
+        if (owner := stage.block_layer(index)) is not None:
+            weights = merged(weights, adaptations_of(owner))
         block = f"{stage.name}/block{index + 1}"
         paths |= _paths(block, weights) if folded else {}
         values = _inference_weights(weights, block_config) if folded else weights

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_residual.layers._convolution import forms
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.registration import PACKAGE
 
@@ -108,12 +107,12 @@ class QuantizedKernel(keras.layers.Layer):
         layer = self.layer
         if isinstance(layer, _KERAS.Dense):
             outputs = ops.matmul(inputs, kernel)
-        elif isinstance(layer, _CONVOLUTIONS):
-            outputs = layer.convolution_op(inputs, kernel)
         else:
-            options = (layer.strides, layer.dilation_rate, layer.groups)
-            outputs = forms.convolve(inputs, kernel, *options)
-        return outputs if layer.bias is None else ops.add(outputs, layer.bias)
+            outputs = layer.convolution_op(inputs, kernel)
+        bias = layer.bias
+        if bias is not None and getattr(layer, "data_format", None) == "channels_first":
+            bias = ops.reshape(bias, (-1, *[1] * (len(outputs.shape) - 2)))
+        return outputs if bias is None else ops.add(outputs, bias)
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_residual.layers.adaptation import merged_layer_weights
+from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.convolution import Convolution
 
 _KERAS = keras.layers
@@ -11,15 +13,14 @@ _LAST = (_KERAS.Conv1D, _KERAS.Conv2D, _KERAS.Conv3D, _KERAS.Dense, Convolution)
 _BEFORE_LAST = (_KERAS.Conv1DTranspose, _KERAS.Conv2DTranspose, _KERAS.Conv3DTranspose)
 _LAST_TWO = (_KERAS.DepthwiseConv1D, _KERAS.DepthwiseConv2D)
 _SEPARABLE = (_KERAS.SeparableConv1D, _KERAS.SeparableConv2D)
+_NORMS = (_KERAS.BatchNormalization, BatchNorm)
 _FOLDABLE = (*_LAST, *_BEFORE_LAST, *_LAST_TWO, *_SEPARABLE)
 
 
 def can_fold(producer, norm) -> bool:
     """Returns whether a normalization right after a layer can go into that layer's weights."""
-    # A subclass may compute something else; adapted or quantized kernels are no plain products.
-    if type(producer) not in _FOLDABLE or type(norm) is not _KERAS.BatchNormalization:
-        return False
-    if getattr(producer, "lora_enabled", False) or getattr(producer, "quantization_mode", None):
+    # A subclass may compute something else.
+    if type(producer) not in _FOLDABLE or type(norm) not in _NORMS:
         return False
     linear = getattr(producer, "activation", None) in (None, keras.activations.linear)
     rank = len(norm.input.shape)
@@ -42,7 +43,7 @@ def set_folded_weights(new, producer, norm) -> None:
         new.depthwise_kernel.assign(producer.depthwise_kernel)
         new.pointwise_kernel.assign(_array(producer.pointwise_kernel) * scale)
         return
-    kernel = _array(producer.kernel)
+    kernel = _array(merged_layer_weights(producer)["kernel"])
     if isinstance(producer, _LAST_TWO):
         scale = scale.reshape(kernel.shape[-2:])
     elif isinstance(producer, _BEFORE_LAST):

@@ -13,7 +13,7 @@ from keras_residual.export.rewrite.fake_quantization import (
 )
 from keras_residual.export.rewrite.graph import graph_of
 from keras_residual.export.rewrite.rewrite import Rewrite
-from keras_residual.layers.composite import opened
+from keras_residual.models.flat import opened
 from keras_residual.weights import description_of
 
 __all__ = ["for_converter", "is_quantization_aware", "quantization_aware"]
@@ -59,9 +59,7 @@ def quantization_aware(model: keras.Model, representative_data) -> keras.Model:
     folded = Rewrite(fold=True, float32=True, unrolled=True)(model)
     specs = input_specs(folded)
     data = fitting("representative_data", folded, specs, representative_data, _CALIBRATION_SAMPLES)
-    with opened():
-        flat = keras.models.clone_model(folded, clone_function=lambda layer: layer)
-    aware = _with_rounding(Rewrite(fold=True)(flat))
+    aware = _with_rounding(Rewrite(fold=True)(opened(folded, operations=True)))
     _calibrate(aware, data)
     describe(aware, description_of(model))
     return aware

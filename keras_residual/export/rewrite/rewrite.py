@@ -7,6 +7,7 @@ import keras
 from keras_residual.export.rewrite import blocks
 from keras_residual.export.rewrite.folding import can_fold, set_folded_weights
 from keras_residual.export.rewrite.graph import graph_of
+from keras_residual.layers.adaptation import is_adapted, merged_layer_weights, plain_config
 from keras_residual.layers.stochastic_depth import StochasticDepth
 
 _HALVES = ("float16", "bfloat16")
@@ -136,7 +137,7 @@ class Rewrite:
         if isinstance(layer, blocks.KINDS):
             config = blocks.changed_config(layer, folded=self.fold, unrolled=self.unrolled)
         else:
-            config = layer.get_config()
+            config = plain_config(layer.get_config())
         if self.float32 and getattr(layer, "compute_dtype", None) in _HALVES:
             config["dtype"] = "float32"
         if with_bias:
@@ -148,6 +149,10 @@ class Rewrite:
             return
         if norm is not None:
             set_folded_weights(new, layer, norm)
+        elif is_adapted(layer):
+            plain = merged_layer_weights(layer)
+            for variable in new.weights:
+                variable.assign(plain[variable.name])
         elif isinstance(layer, blocks.KINDS):
             for path, folded in blocks.copy_weights(layer, new, folded=self.fold).items():
                 (self._folded if folded else self._affine).append(path)

@@ -6,23 +6,7 @@ import keras
 from keras import ops
 
 
-def on_accelerator() -> bool:
-    """Returns whether the backend computes on something else than a CPU."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() != "cpu"
-    import torch
-
-    return torch.accelerator.is_available()
-
-
-def scan(
+def scan_steps(
     step: Callable,
     carry: tuple,
     inputs: Sequence,

@@ -13,7 +13,7 @@ from keras_residual.layers._loops.rematerialize import rematerialize
 Body = Callable[..., tuple[object, list]]
 
 
-def scan(body: Body, x, stacked: list, updated: slice):
+def scan_blocks(body: Body, x, stacked: list, updated: slice):
     """Runs `body` over the leading axis of `stacked`; returns x and the stacked updates.
 
     `stacked[updated]` are the values whose new ones `body` returns; before them stand the weights.
@@ -26,19 +26,19 @@ def scan(body: Body, x, stacked: list, updated: slice):
     return scan_in_python(body, x, stacked)
 
 
-def scan_rematerialized(body: Body, x, stacked: list, updated: slice):
-    """`scan` that keeps x only between groups of about √depth blocks, and recomputes a group."""
+def scan_blocks_rematerialized(body: Body, x, stacked: list, updated: slice):
+    """`scan_blocks` that keeps x only between groups of about √depth blocks, recomputed whole."""
     depth = stacked[0].shape[0]
     size = max(1, round(math.sqrt(depth)))
     if keras.backend.backend() == "tensorflow":
         return GroupedLoop(body, depth, size, updated)(x, stacked)
     whole = depth // size * size
 
-    group = rematerialize(lambda x, *slices: scan(body, x, list(slices), updated))
+    group = rematerialize(lambda x, *slices: scan_blocks(body, x, list(slices), updated))
     # Not even a slice of everything: its gradient would be a copy of everything.
     first = stacked if whole == depth else [v[:whole] for v in stacked]
     grouped = [ops.reshape(v, (whole // size, size, *v.shape[1:])) for v in first]
-    x, updates = scan(group, x, grouped, updated)
+    x, updates = scan_blocks(group, x, grouped, updated)
     updates = [ops.reshape(v, (whole, *v.shape[2:])) for v in updates]
     if whole < depth:
         x, rest = group(x, *[v[whole:] for v in stacked])

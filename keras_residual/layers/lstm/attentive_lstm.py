@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers._loops.backends import scan
+from keras_residual.layers._loops.backends import scan_steps
+from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class AttentiveLSTM(keras.layers.Layer):
+class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
     """An LSTM layer whose input at each step holds what its last output finds in a memory.
 
     p_ts = softmax over s of v · tanh(W h_{t-1} + U m_s), a_t = Σ_s p_ts m_s, and h_t, c_t =
@@ -59,6 +60,7 @@ class AttentiveLSTM(keras.layers.Layer):
         self.key.build(memory_shape)
         keys_shape = (*memory_shape[:-1], self.units)
         self.attention.build([(batch, 1, self.units), memory_shape, keys_shape])
+        self.adapt_sublayers()
 
     def call(self, sequences, memory, sequences_mask=None, memory_mask=None):
         keys = self.key(memory)
@@ -75,7 +77,7 @@ class AttentiveLSTM(keras.layers.Layer):
 
         length, batch = ops.shape(sequences)[1], ops.shape(sequences)[0]
         shapes = [((sequences.shape[0], size), self.compute_dtype) for size in self._widths(memory)]
-        _, emitted = scan(
+        _, emitted = scan_steps(
             step,
             tuple(self.get_initial_state(batch)),
             (ops.transpose(sequences, (1, 0, 2)), mask),

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.lstm.attentive_lstm import AttentiveLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.registration import PACKAGE
@@ -11,7 +12,7 @@ from keras_residual.layers.sublayers import SublayerRow
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class AttentiveResidualLSTM(SublayerRow, keras.layers.Layer):
+class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
     """A stack of LSTM layers, all of which see what the bottom one attends to in a memory.
 
     The bottom layer is an `AttentiveLSTM`; its output is x_1, its contexts are a. Above it h_i =
@@ -89,6 +90,7 @@ class AttentiveResidualLSTM(SublayerRow, keras.layers.Layer):
         self.bottom.build(sequences_shape, memory_shape)
         for layer in self.upper:
             layer.build((*sequences_shape[:2], self.units + memory_shape[-1]))
+        self.adapt_sublayers()
 
     def call(self, sequences, memory, sequences_mask=None, memory_mask=None, training=False):
         x = self.bottom(

@@ -24,13 +24,13 @@ def lstm_cell(z, c, activation: Callable, recurrent_activation: Callable, whole:
     return o * activation(c), c
 
 
-def gradient_factors(z, c, live=None) -> tuple:
+def gradient_factors(z, c, mask=None) -> tuple:
     """Returns everything in the gradient of a tanh–sigmoid cell that does not recur.
 
     Args:
         z: `(..., 4 · units)`, pre-activations.
         c: `(..., units)`, the cell state before the step.
-        live: `(..., 1)`, false where the step is passed over, or `None`.
+        mask: `(..., 1)`, false where the step is passed over, or `None`.
 
     Returns:
         The derivatives by `z`, `(..., 4 · units)` (of `h` for the output gate, of `c` for the
@@ -41,9 +41,9 @@ def gradient_factors(z, c, live=None) -> tuple:
     t = ops.tanh(f * c + i * g)
     by_z = [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), t * o * (1 - o)]
     by_z, by_h = ops.concatenate(by_z, axis=-1), o * (1 - t * t)
-    if live is None:
+    if mask is None:
         return by_z, by_h, f
-    return ops.where(live, by_z, 0.0), ops.where(live, by_h, 0.0), ops.where(live, f, 1.0)
+    return ops.where(mask, by_z, 0.0), ops.where(mask, by_h, 0.0), ops.where(mask, f, 1.0)
 
 
 def gradient_step(factors, dh, dc) -> tuple:

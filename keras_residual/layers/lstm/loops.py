@@ -13,7 +13,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_residual.layers._loops.backends import scan, with_gradient
+from keras_residual.layers._loops.backends import scan_steps, with_gradient
 from keras_residual.layers.lstm.cell import gradient_factors, gradient_step, lstm_cell
 
 
@@ -56,7 +56,7 @@ class LoopOptions:
 
     def scan(self, *arguments, reverse=False):
         known = self.hand_written
-        return scan(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
+        return scan_steps(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
 
     def differentiable(self, forward, backward, arguments):
         """Returns the outputs of `forward(options, save, *arguments)`, see `with_gradient`."""
@@ -80,16 +80,16 @@ def _plus(x, bias):
     return x if bias is None else x + bias
 
 
-def _hold(live, new, old):
-    return new if live is None else ops.where(live, new, old)
+def _hold(mask, new, old):
+    return new if mask is None else ops.where(mask, new, old)
 
 
-def _still(live, dtype):
+def _skipped(mask, dtype):
     """Returns 1 where a step is passed over, so that the gradient of `h` goes past it."""
-    return None if live is None else ops.cast(ops.logical_not(live), dtype)
+    return None if mask is None else ops.cast(ops.logical_not(mask), dtype)
 
 
-def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropout=(None, None)):
+def run_layer(options: LoopOptions, length, x, weights, states, mask=None, dropout=(None, None)):
     """Runs one layer over a whole sequence.
 
     Args:
@@ -98,7 +98,7 @@ def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropo
         x: `(time, batch, features)`.
         weights: `(kernel, recurrent_kernel, bias)`, in Keras' layout; the bias may be `None`.
         states: `(h, c)`, each `(batch, units)`.
-        live: `(time, batch, 1)`, false where a step is to be passed over, or `None`.
+        mask: `(time, batch, 1)`, false where a step is to be passed over, or `None`.
         dropout: What multiplies `x` and what multiplies `h`, each `(batch, …)` or `None`.
 
     Returns:
@@ -111,60 +111,60 @@ def run_layer(options: LoopOptions, length, x, weights, states, live=None, dropo
     def backward(saved, *gradients):
         return _layer_backward(options, length, saved, *gradients)
 
-    return options.differentiable(forward, backward, (x, *weights, *states, live, *dropout))
+    return options.differentiable(forward, backward, (x, *weights, *states, mask, *dropout))
 
 
-def _layer_forward(options, length, save, x, W, U, b, h, c, live, drop_x, drop_h):
+def _layer_forward(options, length, save, x, W, U, b, h, c, mask, drop_x, drop_h):
     def project(x):
         return _plus(ops.matmul(_times(x, drop_x), W), b)
 
     def step(carry, inputs):
         h, c = carry
-        x, live = inputs
+        x, mask = inputs
         z = (x if options.hoist else project(x)) + ops.matmul(_times(h, drop_h), U)
         h_new, c_new = options.cell(z, c, whole=options.hoist)
-        h_new = _hold(live, ops.cast(h_new, h.dtype), h)
+        h_new = _hold(mask, ops.cast(h_new, h.dtype), h)
         kept = (ops.cast(c, h.dtype), z)[: len(specs) - 1]
-        return (h_new, _hold(live, c_new, c)), (h_new, *kept)
+        return (h_new, _hold(mask, c_new, c)), (h_new, *kept)
 
     specs = [(h.shape, h.dtype)]
     if save:
         specs += [(h.shape, h.dtype)]
         specs += [] if options.rematerialize else [((h.shape[0], U.shape[1]), h.dtype)]
-    inputs = (project(x) if options.hoist else x, live)
+    inputs = (project(x) if options.hoist else x, mask)
     last, (hs, *kept) = options.scan(step, (h, c), inputs, specs, length)
-    return (hs, *last), (x, W, U, b, h, c, live, drop_x, drop_h, hs, *kept)
+    return (hs, *last), (x, W, U, b, h, c, mask, drop_x, drop_h, hs, *kept)
 
 
 def _layer_backward(options, length, saved, d_hs, dh, dc):
-    x, W, U, b, h, c, live, drop_x, drop_h, hs, cs, *zs = saved
+    x, W, U, b, h, c, mask, drop_x, drop_h, hs, cs, *zs = saved
     W_t, U_t = ops.transpose(W), ops.transpose(U)
     x = _times(x, drop_x)
     h_before = _times(ops.concatenate([ops.expand_dims(h, 0), hs])[:-1], drop_h)
 
-    def factors_of(c_before, live, *kept):
+    def factors_of(c_before, mask, *kept):
         """Of one step, or of all at once."""
         if options.rematerialize:
             kept = (_plus(ops.matmul(kept[0], W), b) + ops.matmul(kept[1], U),)
-        return gradient_factors(ops.cast(kept[0], c.dtype), ops.cast(c_before, c.dtype), live)
+        return gradient_factors(ops.cast(kept[0], c.dtype), ops.cast(c_before, c.dtype), mask)
 
     def step(carry, inputs):
         dh, dc = carry
-        d_out, still, *rest = inputs
+        d_out, skipped, *rest = inputs
         factors = [ops.cast(f, c.dtype) for f in rest] if options.hoist else factors_of(*rest)
         dh = dh + ops.cast(d_out, c.dtype)
         dz, dc = gradient_step(factors, dh, dc)
         dz = ops.cast(dz, h.dtype)
         dh_before = ops.cast(_times(ops.matmul(dz, U_t), drop_h), c.dtype)
-        return (dh_before if still is None else dh_before + dh * still, dc), (dz,)
+        return (dh_before if skipped is None else dh_before + dh * skipped, dc), (dz,)
 
-    rest = (cs, live, *((x, h_before) if options.rematerialize else zs))
+    rest = (cs, mask, *((x, h_before) if options.rematerialize else zs))
     if options.hoist:
         rest = [ops.cast(factor, h.dtype) for factor in factors_of(*rest)]
     (dh, dc), (dz,) = options.scan(
         step,
         (ops.cast(dh, c.dtype), dc),
-        (d_hs, _still(live, c.dtype), *rest),
+        (d_hs, _skipped(mask, c.dtype), *rest),
         [((h.shape[0], U.shape[1]), h.dtype)],
         length,
         reverse=True,
@@ -200,8 +200,8 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
         The outputs `(time, batch, units)` and the last `h` and `c`.
     """
     late = len(residual) - 1
-    live = _live_cells(length, late + 1, mask)
-    arguments = (_pad_time(x, 0, late), *weights, *states, live, dropout)
+    cells = _cell_mask(length, late + 1, mask)
+    arguments = (_pad_time(x, 0, late), *weights, *states, cells, dropout)
 
     def forward(options, save, *arguments):
         return _wavefront_forward(options, residual, length + late, save, *arguments)
@@ -213,7 +213,7 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
     return outputs[late:], h, c
 
 
-def _live_cells(length, layers, mask):
+def _cell_mask(length, layers, mask):
     """Returns `(steps, layers, batch or 1, 1)`: whether a step of the loop is a step of a layer."""
     times = ops.ones((length, 1), "bool") if mask is None else mask
     rows = [_pad_time(times, layer, layers - 1 - layer) for layer in range(layers)]
@@ -234,18 +234,18 @@ def _add_residual(residual, y, inputs):
     return y + ops.where(chosen, inputs, ops.zeros((), inputs.dtype))
 
 
-def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, dropout):
+def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, mask, dropout):
     def step(carry, inputs):
         out, h, c = carry
-        x, live = inputs
+        x, mask = inputs
         below = ops.concatenate([ops.expand_dims(x, 0), out[:-1]], axis=0)
         a = _times(ops.concatenate([below, h], axis=-1), dropout)
         z = _plus(ops.matmul(a, W), b)
         h_new, c_new = options.cell(z, c)
-        h_new = ops.where(live, ops.cast(h_new, h.dtype), h)
+        h_new = ops.where(mask, ops.cast(h_new, h.dtype), h)
         out = _add_residual(residual, h_new, below)
         kept = (a, ops.cast(c, h.dtype), z)[: len(specs) - 1]
-        return (out, h_new, ops.where(live, c_new, c)), (out[-1], *kept)
+        return (out, h_new, ops.where(mask, c_new, c)), (out[-1], *kept)
 
     layers, batch, units = h.shape
     specs = [((batch, units), h.dtype)]
@@ -253,33 +253,33 @@ def _wavefront_forward(options, residual, steps, save, x, W, b, h, c, live, drop
         widths = (2, 1) if options.rematerialize else (2, 1, 4)
         specs += [((layers, batch, width * units), h.dtype) for width in widths]
     carry = (ops.zeros_like(h), h, c)
-    (_, *last), (tops, *kept) = options.scan(step, carry, (x, live), specs, steps)
-    return (tops, *last), (W, b, c, live, dropout, *kept)
+    (_, *last), (tops, *kept) = options.scan(step, carry, (x, mask), specs, steps)
+    return (tops, *last), (W, b, c, mask, dropout, *kept)
 
 
 def _wavefront_backward(options, residual, steps, saved, d_tops, dh, dc):
-    W, b, c, live, dropout, a, cs, *zs = saved
+    W, b, c, mask, dropout, a, cs, *zs = saved
     dtype, (layers, batch, units) = a.dtype, c.shape
     W_t = ops.swapaxes(W, 1, 2)
 
     def step(carry, inputs):
         d_below, dh, dc = carry
-        d_top, still, live, c_before, *kept = inputs
+        d_top, skipped, mask, c_before, *kept = inputs
         z = _plus(ops.matmul(kept[0], W), b) if options.rematerialize else kept[0]
-        factors = gradient_factors(ops.cast(z, c.dtype), ops.cast(c_before, c.dtype), live)
+        factors = gradient_factors(ops.cast(z, c.dtype), ops.cast(c_before, c.dtype), mask)
         d_out = ops.concatenate([d_below, ops.expand_dims(d_top, 0)], axis=0)
         dh = dh + ops.cast(d_out, c.dtype)
         dz, dc = gradient_step(factors, dh, dc)
         dz = ops.cast(dz, dtype)
         d_inputs, dh_before = ops.split(_times(ops.matmul(dz, W_t), dropout), 2, axis=-1)
         d_inputs = _add_residual(residual, d_inputs, d_out)
-        dh = ops.cast(dh_before, c.dtype) + dh * still
+        dh = ops.cast(dh_before, c.dtype) + dh * skipped
         return (d_inputs[1:], dh, dc), (dz, d_inputs[0])
 
     (_, dh, dc), (dz, dx) = options.scan(
         step,
         (ops.zeros_like(ops.cast(c, dtype))[1:], ops.cast(dh, c.dtype), dc),
-        (d_tops, _still(live, c.dtype), live, cs, a if options.rematerialize else zs[0]),
+        (d_tops, _skipped(mask, c.dtype), mask, cs, a if options.rematerialize else zs[0]),
         [((layers, batch, 4 * units), dtype), ((batch, units), dtype)],
         steps,
         reverse=True,

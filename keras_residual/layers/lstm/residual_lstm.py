@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.composite import fresh_initializer
 from keras_residual.layers.lstm import checks, stack
 from keras_residual.layers.lstm.copying import LSTMWeights
@@ -13,7 +14,7 @@ from keras_residual.layers.sublayers import SublayerRow
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, keras.layers.Layer):
+class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras.layers.Layer):
     """A stack of LSTM layers in which each layer's input is added to its output.
 
     h_i = LSTM_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
@@ -230,6 +231,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, keras.layers.Layer):
             if self.is_residual(index) and width != output_width:
                 self._add_projection(index, width, output_width)
             width = output_width
+        self.adapt_sublayers()
         if self.stateful:
             self._add_states(batch)
 

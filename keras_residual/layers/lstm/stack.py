@@ -5,8 +5,9 @@ import os
 import keras
 from keras import ops
 
-from keras_residual.layers._loops.backends import on_accelerator
-from keras_residual.layers.lstm.loops import LoopOptions, run_layer, run_wavefront
+from keras_residual.layers.devices import on_accelerator
+from keras_residual.layers.lstm import loops
+from keras_residual.layers.lstm.loops import LoopOptions
 
 # On a CPU, larger batches do better inside the loop, where what a step needs is in the cache.
 SMALL_BATCHES = range(1, 5)
@@ -60,10 +61,10 @@ def run(layer, x, states, mask, training: bool):
         pairs, index = pairs[1:], 1
     while index < layer.num_layers:
         if runner.wavefront and index < layer.num_layers - 1 and runner.fits(index, x):
-            x, new = runner.together(index, x, pairs[index:])
+            x, new = runner.run_wavefront(index, x, pairs[index:])
             index = layer.num_layers
         else:
-            x, new = runner.alone(index, x, pairs[index])
+            x, new = runner.run_layerwise(index, x, pairs[index])
             index += 1
         last += new
     return x, last
@@ -104,7 +105,7 @@ def _add_skip(layer, index, x, h):
     if not layer.is_residual(index):
         return h
     projection = layer.projections.get(str(index))
-    return h + (x if projection is None else ops.matmul(x, ops.cast(projection.kernel, x.dtype)))
+    return h + (x if projection is None else projection(x))
 
 
 class _Run:
@@ -112,7 +113,7 @@ class _Run:
 
     def __init__(self, layer, x, mask, training):
         self.layer, self.mask = layer, mask
-        self.live = None if mask is None else ops.expand_dims(mask, -1)
+        self.step_mask = None if mask is None else ops.expand_dims(mask, -1)
         self.started = None
         self.options = loop_options(layer, x.shape[1], training)
         self.length, self.batch = ops.shape(x)[:2]
@@ -140,14 +141,14 @@ class _Run:
             for rate, size in zip(self.rates, (width, self.layer.units), strict=True)
         )
 
-    def direction(self, cell, x, states, live):
+    def direction(self, cell, x, states, mask):
         weights = _weights(self.layer, cell)
         dropout = self.dropout(x.shape[-1])
-        return run_layer(self.options, self.length, x, weights, states, live, dropout)
+        return loops.run_layer(self.options, self.length, x, weights, states, mask, dropout)
 
-    def alone(self, index, x, states):
+    def run_layerwise(self, index, x, states):
         """Runs one layer; returns what the layer above gets, and `[h, c]`."""
-        h, *last = self.direction(self.layer.cells[index], x, states, self.live)
+        h, *last = self.direction(self.layer.cells[index], x, states, self.step_mask)
         return _add_skip(self.layer, index, x, self.once_started(h)), last
 
     def once_started(self, outputs, before=None):
@@ -163,19 +164,19 @@ class _Run:
     def bidirectional(self, x, pairs):
         """Runs the bottom layer in both directions; masked steps give zero, as in Keras."""
         layer = self.layer
-        h, *last = self.direction(layer.cells[0], x, pairs[0], self.live)
-        live = None if self.live is None else ops.flip(self.live, axis=0)
-        back, *last_back = self.direction(layer.backward_cell, ops.flip(x, axis=0), pairs[1], live)
+        h, *last = self.direction(layer.cells[0], x, pairs[0], self.step_mask)
+        mask = None if self.step_mask is None else ops.flip(self.step_mask, axis=0)
+        back, *last_back = self.direction(layer.backward_cell, ops.flip(x, axis=0), pairs[1], mask)
         both = ops.concatenate([h, ops.flip(back, axis=0)], axis=-1)
-        if self.live is not None:
-            both = ops.where(self.live, both, ops.zeros((), both.dtype))
+        if self.step_mask is not None:
+            both = ops.where(self.step_mask, both, ops.zeros((), both.dtype))
         return _add_skip(layer, 0, x, both), [*last, *last_back]
 
     def fits(self, index, x):
         """Returns whether layer `index` and all above can run together."""
         return x.shape[-1] <= self.layer.units and str(index) not in self.layer.projections
 
-    def together(self, index, x, pairs):
+    def run_wavefront(self, index, x, pairs):
         """Runs layer `index` and all above as one wavefront."""
         layer = self.layer
         missing = layer.units - x.shape[-1]
@@ -193,7 +194,7 @@ class _Run:
         states = tuple(ops.stack(column) for column in zip(*pairs, strict=True))
         residual = tuple(layer.is_residual(i) for i in range(index, layer.num_layers))
         x = _pad(x, (0, 0), (0, 0), (0, missing)) if missing else x
-        outputs, h, c = run_wavefront(
+        outputs, h, c = loops.run_wavefront(
             self.options,
             self.length,
             x,

@@ -1,0 +1,136 @@
+"""Quantized and LoRA-adapted sublayers: kept in configurations, merged into plain weights."""
+
+import keras
+import numpy as np
+from keras import ops
+
+# Of a quantized or adapted layer, what is merged into its kernel.
+_EXTRA = ("kernel_scale", "lora_kernel_a", "lora_kernel_b")
+
+
+def leaves(layer) -> dict[str, keras.layers.Layer]:
+    """Returns the sublayers that hold no others, by their path below `layer`."""
+    found = {}
+    for attribute in vars(layer).values():
+        if not isinstance(attribute, keras.layers.Layer):
+            continue
+        inside = leaves(attribute)
+        found |= {f"{attribute.name}/{path}": leaf for path, leaf in inside.items()}
+        if not inside:
+            found[attribute.name] = attribute
+    return found
+
+
+def adaptations_of(layer) -> dict[str, dict]:
+    """Returns what quantization and LoRA made of the sublayers, by their path below `layer`."""
+    found = {}
+    for path, leaf in leaves(layer).items():
+        changes = {}
+        if getattr(leaf, "quantization_mode", None):
+            changes["quantization"] = leaf.quantization_mode
+        if getattr(leaf, "lora_enabled", False):
+            changes |= {"lora_rank": leaf.lora_rank, "lora_alpha": leaf.lora_alpha}
+        if changes:
+            found[path] = changes
+    return found
+
+
+def adapt(layer, adaptations: dict[str, dict]) -> None:
+    """Quantizes and adapts the built sublayers as those were that `adaptations_of` described."""
+    known = leaves(layer)
+    for path, changes in adaptations.items():
+        if path not in known:
+            raise ValueError(
+                f"`adaptations` must name sublayers of {layer.name!r}, which are "
+                f"{sorted(known)}. Received: {path!r}"
+            )
+        leaf = known[path]
+        if "quantization" in changes:
+            leaf.quantize(changes["quantization"])
+        if "lora_rank" in changes:
+            leaf.enable_lora(changes["lora_rank"], lora_alpha=changes["lora_alpha"])
+
+
+def merged(weights: dict[str, np.ndarray], adaptations: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Returns weights by their path with scales and LoRA products merged into the kernels.
+
+    Args:
+        weights: Arrays by their path, dots for slashes.
+        adaptations: What `adaptations_of` says of the layer that they belong to.
+
+    Raises:
+        ValueError: If a kernel is quantized in another way than to int8.
+    """
+    result = dict(weights)
+    for path, changes in adaptations.items():
+        prefix = path.replace("/", ".") + "."
+        parts = {name: result.pop(prefix + name, None) for name in _EXTRA}
+        if changes.get("quantization", "int8") != "int8":
+            raise ValueError(
+                f"Only int8 kernels can be turned back to floating point. Received: {path!r} "
+                f"quantized to {changes['quantization']!r}"
+            )
+        kernel = np.asarray(result[prefix + "kernel"], np.float32)
+        if parts["kernel_scale"] is not None:
+            kernel = kernel / parts["kernel_scale"]
+        if parts["lora_kernel_a"] is not None:
+            update = np.matmul(parts["lora_kernel_a"], parts["lora_kernel_b"])
+            kernel = kernel + changes["lora_alpha"] / changes["lora_rank"] * update
+        result[prefix + "kernel"] = kernel
+    return result
+
+
+def is_adapted(layer) -> bool:
+    """Returns whether a layer without sublayers is quantized or LoRA-adapted."""
+    return bool(adaptations_of(_Holder(layer)))
+
+
+def merged_layer_weights(layer) -> dict[str, np.ndarray]:
+    """Returns the weights of a layer without sublayers by name, merged as by `merged`."""
+    holder = _Holder(layer)
+    weights = {f"{layer.name}.{w.name}": ops.convert_to_numpy(w) for w in layer.weights}
+    plain = merged(weights, adaptations_of(holder))
+    return {name.rpartition(".")[2]: value for name, value in plain.items()}
+
+
+class AdaptedSublayers:
+    """Mixin of layers with sublayers: their quantization and LoRA go into the configuration.
+
+    A file's weights are those of the quantized and adapted sublayers, so they must be made so
+    before the weights are read.
+    """
+
+    def __init__(self, **kwargs):
+        adaptations = kwargs.pop("adaptations", None) or {}
+        super().__init__(**kwargs)
+        self._adaptations = tuple(adaptations.items())
+
+    def adapt_sublayers(self) -> None:
+        """Makes the sublayers what the configuration says; at the end of `build`."""
+        adapt(self, dict(self._adaptations))
+        self._adaptations = ()
+
+    def get_config(self):
+        adaptations = dict(self._adaptations) or adaptations_of(self)
+        return {**super().get_config(), **({"adaptations": adaptations} if adaptations else {})}
+
+
+class _Holder:
+    """Something of which a layer is the one sublayer."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+
+def plain_config(config: dict) -> dict:
+    """Returns a layer's configuration without quantization, LoRA and adaptations."""
+    config = {
+        key: value
+        for key, value in config.items()
+        if key not in ("lora_rank", "lora_alpha", "adaptations", "quantization_config")
+    }
+    policy = keras.dtype_policies.get(config["dtype"]) if "dtype" in config else None
+    if policy is not None and policy.quantization_mode is not None:
+        # Named as in "int8_from_mixed_bfloat16".
+        config["dtype"] = policy.name.partition("_from_")[2]
+    return config

@@ -1,0 +1,90 @@
+"""Networks as flat functional models: a Keras layer for each convolution, normalization, sum."""
+
+import inspect
+
+import keras
+
+from keras_residual import _description
+from keras_residual.layers.composite import CompositeLayer
+from keras_residual.layers.opening import call_opened, call_sharing, remember_original
+
+
+def flat_view(model: keras.Model) -> keras.Model:
+    """Returns a flat network that computes the same and shares the model's variables.
+
+    The stages, blocks and stems of this package become the layers they consist of: every
+    convolution, normalization, activation, addition and concatenation is a layer of the model,
+    named after its place, such as `stage2_block3_conv1`, `stage2_block3_conv1_norm`,
+    `stage2_block3_conv1_activation`, `stage2_block3_add` and `stage2_block3_activation`. Loops over
+    `model.layers`, `get_layer(...).output`, `plot_model`, `summary` and `clone_model` then do what
+    they do with keras.applications. The same as an option of every factory: `flat=True`.
+
+    Training one trains the other, and `trainable` belongs to the shared variables. `weights.load`
+    reads a file of either form into either; a saved flat model loads as it is.
+
+    Args:
+        model: A built functional or sequential model, a network of this package or one around it.
+
+    Raises:
+        ValueError: If `model` is not functional, or has a scanned stage, whose blocks are no
+            layers: `execution="unrolled"` makes them so.
+
+    Example:
+
+    >>> flat = flat_view(ResNet8(input_shape=(32, 32, 3)))
+    >>> flat.get_layer("stage3_block1_add").output.shape
+    (None, 8, 8, 64)
+    >>> for layer in flat.layers:
+    ...     if isinstance(layer, keras.layers.BatchNormalization):
+    ...         layer.trainable = False
+    """
+    graph = isinstance(model, keras.Model) and getattr(model, "operations", None)
+    if not graph or not getattr(model, "inputs", None):
+        raise ValueError(
+            "`model` must be a built functional or sequential model. "
+            f"Received: model={model!r} of type {type(model).__name__}"
+        )
+    flat = opened(model)
+    remember_original(flat, model)
+    if (description := _description.described(model)) is not None:
+        _description.describe(flat, description)
+    return flat
+
+
+def opened(model, inputs=None, operations: bool = False, **arguments):
+    """Returns `flat_view(model)` without its checks.
+
+    Args:
+        model: A functional or sequential model.
+        inputs: Tensors to compute from. Defaults to new inputs.
+        operations: See `call_opened`.
+        **arguments: With `training`, how the model is called inside another one.
+    """
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
+
+    def copy(operation):
+        if isinstance(operation, keras.layers.Layer):
+            return operation
+        return type(operation).from_config(operation.get_config())
+
+    def call(operation, *args, **kwargs):
+        given = {**arguments, **{k: v for k, v in kwargs.items() if v is not None}}
+        if isinstance(operation, keras.Model) and getattr(operation, "operations", None):
+            training = {k: v for k, v in given.items() if k == "training"}
+            return opened(operation, args[0], operations, **training).output
+        if isinstance(operation, CompositeLayer):
+            return call_opened(operation, args[0], operation.name, operations, **given)
+        if not isinstance(operation, keras.layers.Layer) or _has_sublayers(operation):
+            return operation(*args, **kwargs)
+        takes = inspect.signature(operation.call).parameters
+        given = {key: value for key, value in given.items() if key in kwargs or key in takes}
+        return call_sharing(operation, operation.name, *args, **given)
+
+    return keras.models.clone_model(model, inputs, clone_function=copy, call_function=call)
+
+
+def _has_sublayers(layer):
+    own = {id(variable) for variable in layer.variables}
+    direct = {id(value) for value in vars(layer).values() if isinstance(value, keras.Variable)}
+    return not own <= direct and not hasattr(layer, "gamma")
