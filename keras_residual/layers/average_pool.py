@@ -4,6 +4,7 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import SpatialLayer
+from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
 
 DOWNSAMPLING = (False, True, "average", "average3", "average3_before")
@@ -46,15 +47,12 @@ class AveragePool(SpatialLayer):
         return self.shape_with(input_shape, spatial=spatial, channels=channels)
 
     def call(self, inputs):
-        # TensorFlow's and JAX' CPU kernels pool channels_last only.
-        x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
-        border, padding = self.kernel_size // 2, "same"
+        x, border, padding = inputs, self.kernel_size // 2, "same"
         if self.kernel_size % 2 and border:
-            x = ops.pad(x, [(0, 0), *[(border, border)] * (len(x.shape) - 2), (0, 0)])
+            axes = self.spatial_axes(len(x.shape))
+            x = ops.pad(x, [(border * (axis in axes),) * 2 for axis in range(len(x.shape))])
             padding = "valid"
-        options = {"padding": padding, "data_format": "channels_last"}
-        x = ops.average_pool(x, self.kernel_size, self.strides, **options)
-        return ops.moveaxis(x, -1, 1) if self.channels_first else x
+        return average_pool(x, self.kernel_size, self.strides, padding, self.channels_first)
 
     def get_config(self):
         return {

@@ -110,7 +110,7 @@ class MultiScaleConvolution(BranchedConvolution):
         parts = ops.split(inputs, self.branches, axis=self.channel_axis)
         outputs = []
         for part, layer in zip(parts, self.parts, strict=False):
-            x = part + outputs[-1] if outputs and self.cascade else part
+            x = self.add(part, outputs[-1]) if outputs and self.cascade else part
             outputs.append(layer(x, training=training))
         if self.branches > 1:
             outputs.append(parts[-1] if self.cascade else self.pool(parts[-1]))

@@ -1,5 +1,6 @@
 """Composite layers called part by part: each convolution, normalization and sum is a layer."""
 
+import itertools
 import weakref
 
 import keras
@@ -7,6 +8,7 @@ import keras
 from keras_residual.layers.composite import CompositeLayer, SpatialLayer
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.stochastic_depth import StochasticDepth
+from keras_residual.layers.sublayers import sublayers_of
 
 # The network whose variables a flat one shares: what is loaded into one is in both.
 _ORIGINALS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -41,8 +43,7 @@ def call_opened(layer, x, name: str, operations: bool = False, **arguments):
     arguments = {key: value for key, value in arguments.items() if value is not None}
     if isinstance(layer, CompositeLayer):
         outputs = _call_parts(layer, x, name, operations, arguments)
-        parts = [value for value in vars(layer).values() if isinstance(value, keras.layers.Layer)]
-        if parts or operations or outputs is x:
+        if sublayers_of(layer) or operations or outputs is x:
             return outputs
     if isinstance(layer, StochasticDepth) and layer.rate == 0:
         return x
@@ -92,7 +93,7 @@ def _call_parts(layer, x, name, operations, arguments):
         if isinstance(value, keras.layers.Layer):
             part = layer.part_name(value)
             vars(reader)[attribute] = _Part(value, f"{name}_{part}" if part else name, operations)
-    joins = iter(range(1, 1 << 30))
+    joins, sums = itertools.count(1), itertools.count(1)
 
     def activate(x):
         if getattr(layer, "prelu", None) is not None:
@@ -103,7 +104,9 @@ def _call_parts(layer, x, name, operations, arguments):
         return keras.layers.Activation(layer.activation, dtype=policy, name=title)(x)
 
     def add(x, y):
-        return keras.layers.Add(dtype=policy, name=f"{name}_add")([x, y])
+        number = next(sums)
+        title = f"{name}_add" if number == 1 else f"{name}_add{number}"
+        return keras.layers.Add(dtype=policy, name=title)([x, y])
 
     def join(*tensors):
         if len(tensors) == 1:

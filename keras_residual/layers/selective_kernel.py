@@ -1,3 +1,5 @@
+import functools
+
 import keras
 from keras import ops
 
@@ -120,10 +122,10 @@ class SelectiveKernel(BranchedConvolution):
         parts = [
             path(part, training=training) for path, part in zip(self.paths, parts, strict=True)
         ]
-        inner = self.reduce(self.means(sum(parts[1:], parts[0])), training=training)
+        inner = self.reduce(self.means(functools.reduce(self.add, parts)), training=training)
         shares = self.shares(self.select(inner))
         parts = [part * share for part, share in zip(parts, shares, strict=True)]
-        return sum(parts[1:], parts[0])
+        return functools.reduce(self.add, parts)
 
     def get_config(self):
         return {

@@ -152,9 +152,7 @@ class Shortcut(BlockLayer):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
         if self.conv is not None:
             if self.kind == "pooled" and self.strides > 1:
-                inputs = average_pool(
-                    inputs, self.strides, self.strides, "same", self.channels_first
-                )
+                inputs = self._average(inputs)
             x = inputs if self.blur is None else self.blur(inputs)
             return self.conv(x, training=training)
         if self.norm is not None:
@@ -171,6 +169,9 @@ class Shortcut(BlockLayer):
             sizes[axis] = -(-sizes[axis] // self.strides)
         sizes[self.channel_axis] = self.filters
         return sizes
+
+    def _average(self, inputs):
+        return average_pool(inputs, self.strides, self.strides, "same", self.channels_first)
 
     def _subsample(self, inputs):
         if self.strides == 1:

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 from keras import ops
 
@@ -108,10 +110,10 @@ class SplitAttention(BranchedConvolution):
         x = self.blur(inputs) if self.blur is not None and self._blurs_first else inputs
         x = self.features(x, training=training)
         parts = ops.split(x, self.branches, axis=self.channel_axis)
-        inner = self.reduce(self.means(sum(parts[1:], parts[0])), training=training)
+        inner = self.reduce(self.means(functools.reduce(self.add, parts)), training=training)
         shares = self.shares(self.select(inner), self.groups)
         parts = [part * share for part, share in zip(parts, shares, strict=True)]
-        x = sum(parts[1:], parts[0])
+        x = functools.reduce(self.add, parts)
         return x if self.blur is None or self._blurs_first else self.blur(x)
 
     def get_config(self):

@@ -7,6 +7,7 @@ import keras
 from keras_residual import _description
 from keras_residual.layers.composite import CompositeLayer
 from keras_residual.layers.opening import call_opened, call_sharing, remember_original
+from keras_residual.layers.sublayers import sublayers_of
 
 
 def flat_view(model: keras.Model) -> keras.Model:
@@ -75,16 +76,10 @@ def opened(model, inputs=None, operations: bool = False, **arguments):
             return opened(operation, args[0], operations, **training).output
         if isinstance(operation, CompositeLayer):
             return call_opened(operation, args[0], operation.name, operations, **given)
-        if not isinstance(operation, keras.layers.Layer) or _has_sublayers(operation):
+        if not isinstance(operation, keras.layers.Layer) or sublayers_of(operation):
             return operation(*args, **kwargs)
         takes = inspect.signature(operation.call).parameters
         given = {key: value for key, value in given.items() if key in kwargs or key in takes}
         return call_sharing(operation, operation.name, *args, **given)
 
     return keras.models.clone_model(model, inputs, clone_function=copy, call_function=call)
-
-
-def _has_sublayers(layer):
-    own = {id(variable) for variable in layer.variables}
-    direct = {id(value) for value in vars(layer).values() if isinstance(value, keras.Variable)}
-    return not own <= direct and not hasattr(layer, "gamma")
