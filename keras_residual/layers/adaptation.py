@@ -4,20 +4,20 @@ import keras
 import numpy as np
 from keras import ops
 
-# Of a quantized or adapted layer, what is merged into its kernel.
-_EXTRA = ("kernel_scale", "lora_kernel_a", "lora_kernel_b")
+from keras_residual.layers.sublayers import attributes_of
+
+# What quantization scales and LoRA updates, by its name in Keras' layers.
+_BASES = ("kernel", "embeddings")
 
 
 def leaves(layer) -> dict[str, keras.layers.Layer]:
     """Returns the sublayers that hold no others, by their path below `layer`."""
     found = {}
-    for attribute in vars(layer).values():
-        if not isinstance(attribute, keras.layers.Layer):
-            continue
-        inside = leaves(attribute)
-        found |= {f"{attribute.name}/{path}": leaf for path, leaf in inside.items()}
+    for sublayer in attributes_of(layer).values():
+        inside = leaves(sublayer)
+        found |= {f"{sublayer.name}/{path}": leaf for path, leaf in inside.items()}
         if not inside:
-            found[attribute.name] = attribute
+            found[sublayer.name] = sublayer
     return found
 
 
@@ -64,19 +64,21 @@ def merged(weights: dict[str, np.ndarray], adaptations: dict[str, dict]) -> dict
     result = dict(weights)
     for path, changes in adaptations.items():
         prefix = path.replace("/", ".") + "."
-        parts = {name: result.pop(prefix + name, None) for name in _EXTRA}
-        if changes.get("quantization", "int8") != "int8":
+        base = next((name for name in _BASES if prefix + name in result), None)
+        if base is None or changes.get("quantization", "int8") != "int8":
             raise ValueError(
                 f"Only int8 kernels can be turned back to floating point. Received: {path!r} "
-                f"quantized to {changes['quantization']!r}"
+                f"with {changes}"
             )
-        kernel = np.asarray(result[prefix + "kernel"], np.float32)
-        if parts["kernel_scale"] is not None:
-            kernel = kernel / parts["kernel_scale"]
-        if parts["lora_kernel_a"] is not None:
-            update = np.matmul(parts["lora_kernel_a"], parts["lora_kernel_b"])
-            kernel = kernel + changes["lora_alpha"] / changes["lora_rank"] * update
-        result[prefix + "kernel"] = kernel
+        value = np.asarray(result[prefix + base], np.float32)
+        scale = result.pop(f"{prefix}{base}_scale", None)
+        if scale is not None:
+            # Of a kernel each output has a scale, of an embedding each token.
+            value = value / (scale if base == "kernel" else np.expand_dims(scale, -1))
+        a, b = (result.pop(f"{prefix}lora_{base}_{part}", None) for part in "ab")
+        if a is not None:
+            value = value + changes["lora_alpha"] / changes["lora_rank"] * np.matmul(a, b)
+        result[prefix + base] = value
     return result
 
 

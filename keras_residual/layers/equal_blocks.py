@@ -7,7 +7,7 @@ from keras import ops
 from keras_residual.layers._loops.blocks import scan_blocks, scan_blocks_rematerialized
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
-from keras_residual.layers.sublayers import SublayerRow, normalizations_in
+from keras_residual.layers.sublayers import SublayerRow, normalizations_in, weights_by_path
 
 
 class EqualBlocks(SublayerRow, CompositeLayer):
@@ -272,5 +272,4 @@ class _StackedRegularizer(keras.regularizers.Regularizer):
 
 def named_weights(block) -> dict[str, keras.Variable]:
     """Returns a built block's weights by their path inside it, dots for slashes."""
-    prefix = len(block.path) + 1
-    return {weight.path[prefix:].replace("/", "."): weight for weight in block.weights}
+    return weights_by_path(block)

@@ -8,7 +8,7 @@ import keras
 from keras_residual.layers.composite import CompositeLayer, SpatialLayer
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.stochastic_depth import StochasticDepth
-from keras_residual.layers.sublayers import sublayers_of
+from keras_residual.layers.sublayers import attributes_of
 
 # The network whose variables a flat one shares: what is loaded into one is in both.
 _ORIGINALS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -43,7 +43,7 @@ def call_opened(layer, x, name: str, operations: bool = False, **arguments):
     arguments = {key: value for key, value in arguments.items() if value is not None}
     if isinstance(layer, CompositeLayer):
         outputs = _call_parts(layer, x, name, operations, arguments)
-        if sublayers_of(layer) or operations or outputs is x:
+        if attributes_of(layer) or operations or outputs is x:
             return outputs
     if isinstance(layer, StochasticDepth) and layer.rate == 0:
         return x
@@ -89,10 +89,9 @@ def _call_parts(layer, x, name, operations, arguments):
     # A stand-in runs the layer's own `call` with other parts; the layer itself stays as it is.
     reader = object.__new__(type(layer))
     vars(reader).update(vars(layer))
-    for attribute, value in vars(layer).items():
-        if isinstance(value, keras.layers.Layer):
-            part = layer.part_name(value)
-            vars(reader)[attribute] = _Part(value, f"{name}_{part}" if part else name, operations)
+    for attribute, value in attributes_of(layer).items():
+        part = layer.part_name(value)
+        vars(reader)[attribute] = _Part(value, f"{name}_{part}" if part else name, operations)
     joins, sums = itertools.count(1), itertools.count(1)
 
     def activate(x):

@@ -11,6 +11,26 @@ NORMALIZATIONS = (
 )
 
 
+def attributes_of(layer) -> dict[str, keras.layers.Layer]:
+    """Returns the sublayers that are attributes of a layer, by the attribute's name."""
+    # On PyTorch a layer is a module, which keeps its children apart from other attributes.
+    values = {**vars(layer), **vars(layer).get("_modules", {})}
+    return {name: v for name, v in values.items() if isinstance(v, keras.layers.Layer)}
+
+
+def weights_by_path(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """Returns a layer's weights by the names of the sublayers that lead to them and their own.
+
+    In the order of `layer.weights`. A variable's own path is no help: what is added to a built
+    layer, as quantization and LoRA do, has none.
+    """
+    names = {}
+    for sublayer in sublayers_of(layer):
+        for path, weight in weights_by_path(sublayer).items():
+            names[id(weight)] = f"{sublayer.name}.{path}"
+    return {names.get(id(weight), weight.name): weight for weight in layer.weights}
+
+
 def sublayers_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layers that a layer holds in its attributes, as Keras tracks them."""
     found = {}

@@ -52,34 +52,65 @@ def flat_view(model: keras.Model) -> keras.Model:
     return flat
 
 
-def opened(model, inputs=None, operations: bool = False, **arguments):
-    """Returns `flat_view(model)` without its checks.
+def opened(model, operations: bool = False) -> keras.Model:
+    """Returns `flat_view(model)` without its checks; `operations` as in `call_opened`."""
+    model = _functional(model)
+    return keras.models.clone_model(
+        model, clone_function=_copied, call_function=_Calls(operations, {})
+    )
 
-    Args:
-        model: A functional or sequential model.
-        inputs: Tensors to compute from. Defaults to new inputs.
-        operations: See `call_opened`.
-        **arguments: With `training`, how the model is called inside another one.
-    """
+
+def _functional(model):
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model
 
-    def copy(operation):
-        if isinstance(operation, keras.layers.Layer):
-            return operation
-        return type(operation).from_config(operation.get_config())
 
-    def call(operation, *args, **kwargs):
-        given = {**arguments, **{k: v for k, v in kwargs.items() if v is not None}}
+def _copied(operation):
+    if isinstance(operation, keras.layers.Layer):
+        return operation
+    return type(operation).from_config(operation.get_config())
+
+
+class _Calls:
+    """Calls the operations of a model on new tensors, layers of this package part by part."""
+
+    def __init__(self, operations: bool, arguments: dict):
+        self.operations, self.arguments = operations, arguments
+        self.outputs = {}
+
+    def __call__(self, operation, *args, **kwargs):
+        outputs = self._call(operation, args, kwargs)
+        self.outputs.setdefault(operation.name, []).append(outputs)
+        return outputs
+
+    def _call(self, operation, args, kwargs):
+        if not isinstance(operation, keras.layers.Layer):
+            return operation(*args, **kwargs)
+        given = {**self.arguments, **{k: v for k, v in kwargs.items() if v is not None}}
         if isinstance(operation, keras.Model) and getattr(operation, "operations", None):
             training = {k: v for k, v in given.items() if k == "training"}
-            return opened(operation, args[0], operations, **training).output
+            return self._nested(_functional(operation), args[0], training)
         if isinstance(operation, CompositeLayer):
-            return call_opened(operation, args[0], operation.name, operations, **given)
-        if not isinstance(operation, keras.layers.Layer) or sublayers_of(operation):
+            return call_opened(operation, args[0], operation.name, self.operations, **given)
+        if sublayers_of(operation):
             return operation(*args, **kwargs)
         takes = inspect.signature(operation.call).parameters
         given = {key: value for key, value in given.items() if key in kwargs or key in takes}
         return call_sharing(operation, operation.name, *args, **given)
 
-    return keras.models.clone_model(model, inputs, clone_function=copy, call_function=call)
+    def _nested(self, model, inputs, arguments):
+        """Returns the outputs of a model inside the model, its layers called on `inputs`."""
+        calls = _Calls(self.operations, arguments)
+        # The clone itself has tensors of its own; those that follow from `inputs` are in `calls`.
+        keras.models.clone_model(model, inputs, clone_function=_copied, call_function=calls)
+
+        def found(entry):
+            if isinstance(entry, dict):
+                return {key: found(value) for key, value in entry.items()}
+            if isinstance(entry[0], str):
+                name, node, tensor = entry
+                return keras.tree.flatten(calls.outputs[name][node])[tensor]
+            return [found(value) for value in entry]
+
+        return found(model.get_config()["output_layers"])
