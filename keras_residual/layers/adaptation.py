@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual.layers.sublayers import attributes_of
+from keras_residual.layers.sublayers import attributes_of, weights_by_path
 
 # What quantization scales and LoRA updates, by its name in Keras' layers.
 _BASES = ("kernel", "embeddings")
@@ -83,16 +83,17 @@ def merged(weights: dict[str, np.ndarray], adaptations: dict[str, dict]) -> dict
 
 
 def is_adapted(layer) -> bool:
-    """Returns whether a layer without sublayers is quantized or LoRA-adapted."""
+    """Returns whether a layer or one of its sublayers is quantized or LoRA-adapted."""
     return bool(adaptations_of(_Holder(layer)))
 
 
 def merged_layer_weights(layer) -> dict[str, np.ndarray]:
-    """Returns the weights of a layer without sublayers by name, merged as by `merged`."""
-    holder = _Holder(layer)
-    weights = {f"{layer.name}.{w.name}": ops.convert_to_numpy(w) for w in layer.weights}
+    """Returns the weights of a layer by their path in it, merged as by `merged`."""
+    holder, prefix = _Holder(layer), f"{layer.name}."
+    weights = weights_by_path(layer)
+    weights = {prefix + path: ops.convert_to_numpy(w) for path, w in weights.items()}
     plain = merged(weights, adaptations_of(holder))
-    return {name.rpartition(".")[2]: value for name, value in plain.items()}
+    return {path.removeprefix(prefix): value for path, value in plain.items()}
 
 
 class AdaptedSublayers:

@@ -9,6 +9,7 @@ from keras_residual.export.rewrite.folding import can_fold, set_folded_weights
 from keras_residual.export.rewrite.graph import graph_of
 from keras_residual.layers.adaptation import is_adapted, merged_layer_weights, plain_config
 from keras_residual.layers.stochastic_depth import StochasticDepth
+from keras_residual.layers.sublayers import weights_by_path
 
 _HALVES = ("float16", "bfloat16")
 _TRAINING_ONLY = (
@@ -149,13 +150,13 @@ class Rewrite:
             return
         if norm is not None:
             set_folded_weights(new, layer, norm)
-        elif is_adapted(layer):
-            plain = merged_layer_weights(layer)
-            for variable in new.weights:
-                variable.assign(plain[variable.name])
         elif isinstance(layer, blocks.KINDS):
             for path, folded in blocks.copy_weights(layer, new, folded=self.fold).items():
                 (self._folded if folded else self._affine).append(path)
+        elif is_adapted(layer):
+            plain = merged_layer_weights(layer)
+            for path, variable in weights_by_path(new).items():
+                variable.assign(plain[path])
         else:
             new.set_weights(layer.get_weights())
 
