@@ -181,11 +181,10 @@ def test_every_layer_with_a_kernel_takes_a_normalization():
         lambda x: L.Add()([(conv := L.Conv2D(4, 3))(x), L.BatchNormalization()(conv(x + 1))]),
         lambda x: L.BatchNormalization()(_Scaled(2.0)(x)),
         lambda x: _Shifted()(L.Conv2D(4, 3)(x)),
-        _adapted,
     ],
     ids=[
         *("activation", "input", "axis", "two takers", "training", "output", "shared"),
-        *("own convolution", "own normalization", "adapted"),
+        *("own convolution", "own normalization"),
     ],
 )
 def test_where_folding_would_change_the_outputs_nothing_is_folded(make):
@@ -194,6 +193,16 @@ def test_where_folding_would_change_the_outputs_nothing_is_folded(make):
     set_sequential_weights(model)
     folded = export.fold(model)
     assert len(folded.folding.kept) == 1 and not folded.folding.folded
+    assert_same(model, folded, images(8, 8, 4))
+
+
+def test_an_adapted_kernel_is_merged_and_folded():
+    inputs = keras.Input((8, 8, 4))
+    model = keras.Model(inputs, _adapted(inputs))
+    set_sequential_weights(model)
+    folded = export.fold(model)
+    assert len(folded.folding.folded) == 1
+    assert not any("lora" in weight.name for weight in folded.weights)
     assert_same(model, folded, images(8, 8, 4))
 
 
