@@ -148,7 +148,7 @@ def test_grad_cam_of_keras_io():
     import tensorflow as tf
 
     last = flat.get_layer("stage2_block1_add")
-    both = keras.Model(flat.inputs, [last.output, flat.output])
+    both = keras.Model(flat.input, [last.output, flat.output])
     with tf.GradientTape() as tape:
         activation, predictions = both(ramp(1, 8, 8, 3))
         channel = predictions[:, tf.argmax(predictions[0])]
