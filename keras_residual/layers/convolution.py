@@ -208,21 +208,17 @@ class Convolution(SpatialLayer):
         kernel = ops.cast(ops.convert_to_tensor(self.kernel), inputs.dtype)
         if self.weight_standardization:
             kernel = standardized(kernel)
-        x = self.convolution_op(inputs, kernel)
-        if not self.use_bias:
-            return x
-        bias = self.bias
-        if self.channels_first:
-            bias = ops.reshape(bias, (-1, *[1] * (len(x.shape) - 2)))
-        return ops.add(x, bias)
+        return self.convolution_op(inputs, kernel)
 
     def convolution_op(self, inputs, kernel):
-        """Returns the convolution with another kernel of the same shape, without the bias."""
+        """Returns the convolution with another kernel of the same shape, and the bias."""
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         if self.space_to_depth:
             x = forms.convolve_space_to_depth(x, kernel)
         else:
             x = forms.convolve(x, kernel, self.strides, self.dilation_rate, self.groups)
+        if self.use_bias:
+            x = ops.add(x, self.bias)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x
 
     def get_config(self):

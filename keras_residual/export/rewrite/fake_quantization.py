@@ -109,7 +109,7 @@ class QuantizedKernel(keras.layers.Layer):
             outputs = ops.matmul(inputs, kernel)
         else:
             outputs = layer.convolution_op(inputs, kernel)
-        bias = layer.bias
+        bias = None if isinstance(layer, Convolution) else layer.bias
         if bias is not None and getattr(layer, "data_format", None) == "channels_first":
             bias = ops.reshape(bias, (-1, *[1] * (len(outputs.shape) - 2)))
         return outputs if bias is None else ops.add(outputs, bias)
