@@ -80,6 +80,12 @@ class Convolution(SpatialLayer):
             "weight_standardization", weight_standardization
         )
         self.lora_rank = None if lora_rank is None else _checks.integer("lora_rank", lora_rank)
+        if lora_alpha is not None:
+            lora_alpha = _checks.real("lora_alpha", lora_alpha, 0, float("inf"))
+        needs = "`lora_rank`"
+        _checks.effective(
+            "lora_alpha", lora_alpha, None, bool(lora_rank), needs, lora_rank=lora_rank
+        )
         self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
         self.lora_enabled = False
         self.filters = _checks.integer("filters", filters)

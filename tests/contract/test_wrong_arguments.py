@@ -50,6 +50,8 @@ WRONG = {
     "branches": POSITIVE,
     "expansion": (0.0, -1, "4", None),
     "group_width": (0, 2.5, "8", True),
+    "lora_rank": (0, 2.5, "4", True),
+    "lora_alpha": (-1.0, "4", 2.0),
     "first_reduction": POSITIVE,
     "width": (0, 2.5, "8", True),
     "strided_conv": NAME,
