@@ -246,7 +246,7 @@ LAYERS = [
         {},
         (2, 5, 6, 4),
         settings=(
-            {key: BLOCK_OPTIONS[key] for key in BLOCK_OPTIONS if not key.startswith("kernel")},
+            {k: v for k, v in BLOCK_OPTIONS.items() if not k.startswith(("kernel", "weight"))},
         ),
     ),
     LayerCase(

@@ -216,7 +216,7 @@ def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
         ("--model resnet8 --hold-out nan", "`--hold-out` must be a number in [0, 1)"),
         ("--model resnet8 --scale 2", "`--scale` has no effect on resnet8, which classifies"),
         ("--model resnet8 --set rand_augment=11", "`rand_augment` must be a number in [0, 10]"),
-        ("--model frobnicate", "Unknown model: 'frobnicate'. Accepted: DenseNet121"),
+        ("--model frobnicate", "Unknown model: 'frobnicate'. Accepted: ResNet18, ResNet34"),
         ("--model resnet50", "at least 32"),
         ("--model resnet50", "`--image-size 32` enlarges the images"),
     ],

@@ -105,8 +105,14 @@ def test_a_folder_in_use_is_named(refused, dataset, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"model": "resnet8", "options": {"classes": 3}, "recipe": {}}', "`classes` follows from"),
-        ('{"model": "resnet8", "options": {"input_tensor": 1}, "recipe": {}}', "`input_tensor`"),
+        (
+            '{"model": "resnet8", "options": {"classes": 3}, "recipe": {}}',
+            "'classes', which no search changes",
+        ),
+        (
+            '{"model": "resnet8", "options": {"input_tensor": 1}, "recipe": {}}',
+            "'input_tensor', which no search changes",
+        ),
         ('{"model": 5, "options": {}, "recipe": {}}', "is no best.json"),
         ('{"model": "resnet8", "options": [], "recipe": {}}', "is no best.json"),
         ('{"model": "resnet8", "options": {}, "recipe": {"drops": 2}}', "`drops`"),

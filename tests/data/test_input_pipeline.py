@@ -224,7 +224,7 @@ def test_wrong_data():
         data.pipeline(data.load("digits").train, Y)
     with pytest.raises(ValueError, match="49 labels for 50 examples"):
         data.pipeline(X, Y[1:])
-    with pytest.raises(ValueError, match="`y` must be integer labels"):
+    with pytest.raises(ValueError, match="`y` must hold numbers of classes"):
         data.pipeline(X)
 
 

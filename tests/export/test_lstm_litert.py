@@ -194,7 +194,7 @@ def test_what_cannot_be_written_is_named(make, arguments, words, tmp_path):
     ("make", "words"),
     [
         (lambda: tagger(bidirectional_bottom=True), "bidirectional_bottom=True"),
-        (lambda: ResidualLSTMClassifier((9, 2), units=4, pooling="avg"), "GlobalAveragePooling1D"),
+        (lambda: ResidualLSTMClassifier((9, 2), units=4, pooling="avg"), "SequenceAverage"),
         (_plain, "must have a ResidualLSTM"),
     ],
 )

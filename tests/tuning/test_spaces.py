@@ -235,7 +235,7 @@ def test_values_that_lost_digits_on_the_network_are_understood():
         ({"width": []}, "`width1` must not be empty"),
         ({"block": tuning.Interval(0, 1)}, "`block` takes no interval"),
         ({"width": ["wide"]}, "`width1` must be an integer"),
-        ({"base": "ResNet21"}, "Did you mean ResNet32 or ResNet20"),
+        ({"base": "ResNet21"}, "Did you mean ResNet32 or ResNet26 or ResNet20"),
         ({"base": "DenseNet121"}, "Unknown base"),
         ({"base": "ResNet1D"}, "Unknown base: 'ResNet1D'. Did you mean ResNet"),
         ({"recipe": "quik"}, "Did you mean quick"),
