@@ -43,6 +43,7 @@ def fit(
     freeze: str | None = None,
     layer_decay: float | None = None,
     class_weights: str | Mapping | None = None,
+    class_weight: Mapping | None = None,
     seed: int = 0,
     settings: Mapping | None = None,
     checkpoint_seconds: float | None = None,
@@ -88,6 +89,7 @@ def fit(
             `0.75`. Defaults to the recipe's.
         class_weights: `"balanced"`, which gives rare classes more weight in the loss, or a mapping
             from numbers or names of classes to weights.
+        class_weight: The same under the name that `keras.Model.fit` gives it.
         seed: Non-negative integer, decides order and augmentation of a dataset.
         settings: What else identifies the training, such as its seed and the name of its data, as
             JSON knows it. A training is resumed only with the same.
@@ -118,6 +120,13 @@ def fit(
     inputs = read(model, data, recipe, seed)
     steps = number_of_steps(inputs.train, steps_per_epoch)
     settings = {**inputs.settings, **(settings or {})}
+    if class_weight is not None:
+        if class_weights is not None:
+            raise ValueError(
+                "`class_weight` and `class_weights` are two names of one argument: give one. "
+                f"Received: class_weight={class_weight!r}, class_weights={class_weights!r}"
+            )
+        class_weights = class_weight
     if class_weights is not None:
         class_weights = _class_weights(class_weights, model, inputs, steps, loss)
         settings["class_weights"] = class_weights

@@ -104,3 +104,11 @@ def test_a_loss_of_ones_own_weighs_by_itself(tmp_path):
             tiny_model(), (images(), LABELS), "quick", tmp_path, loss="mse",
             class_weights="balanced",
         )  # fmt: skip
+
+
+def test_the_name_of_keras_means_the_same(tmp_path):
+    options = {"steps_per_epoch": 3, "epochs": 1, "verbose": 0, "class_weight": {0: 0, 1: 0, 2: 0}}
+    data_ = (sources()["in step"], None)
+    assert training.fit(tiny_model(), data_, "quick", tmp_path, **options)["loss"][0] == 0
+    with pytest.raises(ValueError, match="two names of one argument"):
+        training.fit(tiny_model(), data_, "quick", tmp_path, class_weights="balanced", **options)
