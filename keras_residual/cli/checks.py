@@ -46,11 +46,15 @@ def _versions():
 def _backend():
     import keras
 
-    try:
-        devices = keras.distribution.list_devices()
-    except (AttributeError, NotImplementedError):  # PyTorch's
-        devices = ["cpu"]
-    return {"backend": keras.backend.backend(), "devices": [str(device) for device in devices]}
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        devices = names or ["cpu"]
+    else:
+        devices = [str(device) for device in keras.distribution.list_devices()]
+    return {"backend": backend, "devices": devices}
 
 
 def _extras() -> dict[str, dict[str, str | None]]:
