@@ -1,6 +1,6 @@
-"""Prints the tests that a run has skipped, one a line, as `pytest @FILE` takes them.
+"""Prints the tests that runs have skipped, one a line, as `pytest @FILE` takes them.
 
-python .ci/skipped.py JUNIT.XML
+python .ci/skipped.py JUNIT.XML ...
 """
 
 import sys
@@ -19,6 +19,7 @@ def node(case) -> str:
     raise SystemExit(f"No file of the test {case.attrib}.")
 
 
-report = xml.etree.ElementTree.parse(sys.argv[1])
-skipped = [case for case in report.iter("testcase") if case.find("skipped") is not None]
+reports = map(xml.etree.ElementTree.parse, sys.argv[1:])
+cases = (case for report in reports for case in report.iter("testcase"))
+skipped = [case for case in cases if case.find("skipped") is not None]
 print(*dict.fromkeys(map(node, skipped)), sep="\n")

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 
 # On JAX the tests spend their time compiling tiny functions, so the compiler should not try hard.
 os.environ.setdefault(
@@ -12,6 +13,17 @@ os.environ.setdefault(
 import keras
 import peers
 import pytest
+
+LONG = pathlib.Path(__file__).with_name("long_tests.txt")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the tests that `long_tests.txt` names: they run with `pytest -m long`."""
+    names = frozenset(LONG.read_text(encoding="utf-8").splitlines())
+    for item in items:
+        if item.nodeid in names:
+            item.add_marker("long")
 
 
 @pytest.fixture(autouse=True)
