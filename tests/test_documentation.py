@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 
 import keras
 import pytest
@@ -9,11 +10,14 @@ from contract.test_layers import arguments_of
 
 import keras_residual
 from keras_residual import layers, models
+from keras_residual._docstrings import completed
 
 OBJECTS = {
     **{name: getattr(layers, name) for name in layers.__all__},
     **{name: getattr(models, name) for name in models.__all__},
 }
+# A stage computes in the data format of its block.
+FROM_THE_BLOCK = {("ResidualStage", "data_format")}
 PUBLIC = [pytest.param(value, id=name) for name, value in OBJECTS.items()]
 WITH_EXAMPLE = [
     pytest.param(value, id=name)
@@ -41,12 +45,50 @@ def test_docstring_has_its_sections(public):
 
 
 @pytest.mark.parametrize("name", [name for name in layers.__all__ if name != "BatchNorm"])
-def test_every_argument_of_a_layer_is_documented(name):
-    text = inspect.getdoc(OBJECTS[name]).split("Call arguments:")[0]
-    missing = [argument for argument in arguments_of(OBJECTS[name]) if argument not in text]
-    if name == "ResidualStage":
-        missing = [argument for argument in missing if argument != "data_format"]
-    assert not missing
+def test_every_argument_of_a_layer_is_documented_once(name):
+    text = inspect.getdoc(OBJECTS[name]).partition("Args:\n")[2].split("\n\n")[0]
+    entries = re.findall(r"^    (\w[\w,\s]*):", text, re.MULTILINE)
+    documented = [argument for entry in entries for argument in re.split(r",\s+", entry)]
+    arguments = [a for a in arguments_of(OBJECTS[name]) if (name, a) not in FROM_THE_BLOCK]
+    assert sorted(documented) == sorted(arguments)
+
+
+BASE = """A base.
+
+    Args:
+        width: How wide. Two
+            lines.
+        depth: How deep.
+        **kwargs: Arguments of Keras.
+
+    Call arguments:
+        inputs: A tensor.
+
+    Raises:
+        ValueError: If it is too wide.
+    """
+
+
+def test_a_docstring_takes_what_it_leaves_to_its_base():
+    text = """A layer.
+
+    Args:
+        height: How high.
+        depth: How deep it is here.
+        **kwargs: Those of `Base`.
+
+    Raises:
+        ValueError: If it is too high.
+    """
+    assert completed(text, {"Base": BASE}) == (
+        "A layer.\n\nArgs:\n    height: How high.\n    depth: How deep it is here.\n"
+        "    width: How wide. Two\n        lines.\n    **kwargs: Arguments of Keras.\n\n"
+        "Call arguments:\n    inputs: A tensor.\n\nRaises:\n    ValueError: If it is too high."
+    )
+    assert completed(BASE, {}) == BASE
+    assert completed(None, {}) is None
+    with pytest.raises(KeyError, match="Base"):
+        completed(text, {})
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes print as TensorFlow's")

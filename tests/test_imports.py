@@ -24,6 +24,7 @@ ALLOWED = {
     "_checks": set(),
     "_files": set(),
     "_description": set(),
+    "_docstrings": set(),
     "_locks": set(),
     "_randomness": set(),
     "models": {"layers"},
@@ -38,7 +39,7 @@ ALLOWED = {
 }
 LAZY = {"models": {"data", "weights"}}
 # Open to every room, and built on the standard library, NumPy and filelock alone.
-COMMON = {"_checks", "_description", "_files", "_locks", "_randomness"}
+COMMON = {"_checks", "_description", "_docstrings", "_files", "_locks", "_randomness"}
 LIGHT = {*sys.stdlib_module_names, "filelock", "numpy"}
 OPTIONAL = {
     "tensorflow_datasets",

@@ -20,7 +20,7 @@ class AveragePool(SpatialLayer):
     Args:
         strides: Positive integer. Defaults to `2`.
         kernel_size: Positive integer, side of the window. Defaults to `2`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point.

@@ -2,24 +2,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual import _checks
 from keras_residual.layers._borders import mirrored
-from keras_residual.layers.composite import SpatialLayer
+from keras_residual.layers.enlarging import EnlargingLayer
 from keras_residual.layers.registration import PACKAGE
 
 _REACH = 2
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class BicubicUpsampling(SpatialLayer):
+class BicubicUpsampling(EnlargingLayer):
     """Enlarges every spatial axis by an integer with Keys' cubic, the border mirrored.
 
     The same numbers on every backend, as MATLAB's `imresize` and away from the border Pillow's
     `BICUBIC`; computed as weighted slices, which LiteRT and ONNX have built in.
 
     Args:
-        scale: Positive integer, the factor of every spatial size. Defaults to `2`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `EnlargingLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, every spatial size at least 2.
@@ -34,13 +32,6 @@ class BicubicUpsampling(SpatialLayer):
         - [Keys, 1981](https://doi.org/10.1109/TASSP.1981.1163711), a = -1/2
     """
 
-    def __init__(self, scale: int = 2, data_format: str | None = None, **kwargs):
-        super().__init__(data_format=data_format, **kwargs)
-        self.scale = _checks.integer("scale", scale)
-
-    def build(self, input_shape):
-        self.compute_output_shape(input_shape)
-
     def compute_output_shape(self, input_shape):
         channels = self.channels_of(input_shape)
         spatial = self.spatial_of(input_shape)
@@ -49,8 +40,7 @@ class BicubicUpsampling(SpatialLayer):
                 f"The input of BicubicUpsampling {self.name!r} is too small: every spatial size "
                 f"must be at least {_REACH}. Received: input_shape={input_shape}"
             )
-        larger = [None if size is None else size * self.scale for size in spatial]
-        return self.shape_with(input_shape, spatial=larger, channels=channels)
+        return self.enlarged(input_shape, channels)
 
     def call(self, inputs):
         x = inputs
@@ -71,9 +61,6 @@ class BicubicUpsampling(SpatialLayer):
             phases.append(sum(parts[1:], parts[0]))
         shape[axis] *= self.scale
         return ops.reshape(ops.stack(phases, axis + 1), shape)
-
-    def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
 
 
 def phase_weights(scale: int) -> np.ndarray:

@@ -20,7 +20,7 @@ SPATIAL = {
 
 
 def check_parts(block) -> None:
-    """Raises a ValueError for parts of a `ResidualUnit` that exclude each other."""
+    """Raises a ValueError for options of a `ResidualUnit` that exclude each other."""
     ratio, kind, spatial = block.se_ratio, block.attention, block.spatial
     selective = spatial.startswith("selective")
     if (kind == "eca" and not selective and ratio) or (selective and not ratio):
@@ -34,6 +34,15 @@ def check_parts(block) -> None:
     _checks.effective("attention", kind, "squeeze_excite", gated, "`se_ratio`", **beside)
     branched, count = spatial != "plain", block.branch_count
     _checks.effective("branches", count, 2, branched, "a `spatial` with some", spatial=spatial)
+    _checks.effective("se_divisor", block.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
+    dilation, strides = block.first_dilation_rate, block.strides
+    _checks.effective(
+        "first_dilation_rate", dilation, None, strides == 1, "strides=1", strides=strides
+    )
+    order = {"activation_order": block.activation_order}
+    for name in ("share_preactivation", "conv_bias"):
+        value, needs = getattr(block, name), 'activation_order="pre"'
+        _checks.effective(name, value, False, block.preactivated, needs, **order)
 
 
 def make_spatial(block, name: str, options: dict):

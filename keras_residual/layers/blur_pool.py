@@ -19,7 +19,7 @@ class BlurPool(SpatialLayer):
         strides: Positive integer. Defaults to `2`.
         kernel_size: Odd integer of at least 3, length of the binomial filter on each axis.
             Defaults to `3`, the filter (1, 2, 1) / 4.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point.

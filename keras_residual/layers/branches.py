@@ -9,7 +9,20 @@ from keras_residual.layers.sublayers import SublayerRow
 
 
 class BranchedConvolution(SublayerRow, BlockLayer):
-    """Base of the layers that stand for a 3×3 convolution, its normalization and activation."""
+    """Base of the layers that stand for a 3×3 convolution, its normalization and activation.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        branches: Positive integer, how many there are. Defaults to `2`.
+        strides: Positive integer. Defaults to `1`.
+        dilation_rate: Positive integer. Defaults to `1`.
+        groups: Positive integer, groups of each branch. Defaults to `1`.
+        blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
+        **kwargs: Those of `BlockLayer`.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
+    """
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._docstrings import completed
 from keras_residual.layers import _normalization
 from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers.adaptation import AdaptedSublayers
@@ -19,8 +20,12 @@ class SpatialLayer(keras.layers.Layer):
 
     Args:
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-        **kwargs: Arguments of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = completed(cls.__doc__, {base.__name__: base.__doc__ for base in cls.__mro__})
 
     def __init__(self, data_format: str | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -127,14 +132,19 @@ class BlockLayer(CompositeLayer):
 
     Args:
         normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`.
-        activation: Keras activation, `"prelu"` or `None`.
-        norm_momentum: Momentum of the batch normalization.
-        norm_epsilon: Epsilon of the normalization.
-        kernel_initializer: Initializer of every kernel; `None` for He normal by fan-out.
+            `ConvNorm`. Defaults to `"batch"`.
+        activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Initializer of every kernel. Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`.
-        **kwargs: Arguments of `SpatialLayer`.
+        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
+            `False`.
+        **kwargs: Those of `SpatialLayer`.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether batch normalization uses batch statistics.
     """
 
     def __init__(
@@ -171,6 +181,11 @@ class BlockLayer(CompositeLayer):
             "weight_standardization": self.weight_standardization,
             **self.sublayer_options(),
         }
+
+    def bare_options(self, index: int = 0) -> dict:
+        """Returns the same for a convolution alone, which has a bias if nothing normalizes."""
+        bare = {"normalization": "none", "activation": None}
+        return {**self.block_options(index), **bare, "use_bias": self.normalization == "none"}
 
     def make_norm(self, channels: int, **options):
         """Returns the normalization over `channels` named "norm", or `None` for `"none"`."""
@@ -222,13 +237,8 @@ def checked_activation(activation, name: str = "activation", learned: bool = Fal
     """
     if learned and isinstance(activation, str) and activation == "prelu":
         return activation
-    try:
-        return keras.activations.get(activation)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"`{name}` must be a Keras activation name, a callable or None. "
-            f"Received: {name}={activation!r}"
-        ) from error
+    accepted = "activation name, a callable or None"
+    return _found(keras.activations.get, name, activation, accepted)
 
 
 def serialized_activation(activation):
@@ -240,23 +250,23 @@ def checked_initializer(initializer):
     """Returns an initializer, He normal by fan-out for `None`, or raises naming the argument."""
     if initializer is None:
         return FanOutHeNormal()
-    try:
-        return keras.initializers.get(initializer)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            "`kernel_initializer` must be a Keras initializer name, config or instance. "
-            f"Received: kernel_initializer={initializer!r}"
-        ) from error
+    accepted = "initializer name, config or instance"
+    return _found(keras.initializers.get, "kernel_initializer", initializer, accepted)
 
 
 def checked_regularizer(regularizer):
     """Returns a regularizer, or raises naming the argument."""
+    accepted = "regularizer name, config, instance or None"
+    return _found(keras.regularizers.get, "kernel_regularizer", regularizer, accepted)
+
+
+def _found(get, name: str, value, accepted: str):
+    """Returns what a `get` of Keras makes of an argument, or raises naming it."""
     try:
-        return keras.regularizers.get(regularizer)
+        return get(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            "`kernel_regularizer` must be a Keras regularizer name, config, instance or None. "
-            f"Received: kernel_regularizer={regularizer!r}"
+            f"`{name}` must be a Keras {accepted}. Received: {name}={value!r}"
         ) from error
 
 

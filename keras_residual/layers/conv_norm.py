@@ -27,24 +27,13 @@ class ConvNorm(BlockLayer):
             that divides the channels; `"layer"`, over the channels of each position; `"evonorm"`,
             EvoNorm-S0, which is an activation too; `"none"`; or `"folded"`: a bias stands for a
             batch normalization that `export.fold` folded into the kernel. Defaults to `"batch"`.
-        activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
         blur_pool: What downsamples in place of strides: `True`, a blur behind the activation;
             `"average"` or `"average3"`, the mean of 2×2 or 3×3 positions there; or
             `"average3_before"`, the latter in front of the convolution. Defaults to `False`.
         space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks; not together
             with `blur_pool`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of the kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point.
-        training: Whether batch normalization uses batch statistics.
+        **kwargs: Those of `BlockLayer`.
 
     Returns:
         `(batch, *ceil(spatial / strides), filters)`.

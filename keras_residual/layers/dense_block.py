@@ -25,16 +25,7 @@ class DenseBlock(SublayerRow, BlockLayer):
         rematerialize: Whether the concatenations and everything inside the units are computed again
             in the backward pass instead of kept: the same numbers, memory linear in the depth.
             Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `BlockLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.

@@ -4,7 +4,7 @@ from keras_residual import _checks
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
 
@@ -19,20 +19,7 @@ class DenseTransition(BlockLayer):
         compression: Fraction of the channels to keep, in `(0, 1]`. Defaults to `0.5`.
         strides: `2`, or `1` for no pooling. Defaults to `2`.
         blur_pool: Whether to downsample by a blur, to `ceil(spatial / 2)`. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
-        training: Whether batch normalization uses batch statistics.
+        **kwargs: Those of `BlockLayer`.
 
     Returns:
         `(batch, *floor(spatial / strides), floor(compression · channels))`.
@@ -59,14 +46,7 @@ class DenseTransition(BlockLayer):
                 f"`compression` must be greater than 0. Received: compression={compression!r}"
             )
         self.strides = _checks.choice("strides", strides, (1, 2))
-        self.norm1 = NormActivation(
-            self.normalization,
-            self.activation,
-            self.norm_momentum,
-            self.norm_epsilon,
-            name="norm1",
-            **self.sublayer_options(),
-        )
+        self.norm1 = norm_activation_of(self, "norm1")
         self.conv1 = None
         self.blur_pool = _checks.boolean("blur_pool", blur_pool)
         self.blur = None
@@ -76,14 +56,8 @@ class DenseTransition(BlockLayer):
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)
         if self.conv1 is None:
-            bare = {**self.block_options(), "normalization": "none", "activation": None}
-            self.conv1 = ConvNorm(
-                max(1, int(channels * self.compression)),
-                1,
-                use_bias=self.normalization == "none",
-                name="conv1",
-                **bare,
-            )
+            width = max(1, int(channels * self.compression))
+            self.conv1 = ConvNorm(width, 1, name="conv1", **self.bare_options())
         steps, shape = chain([self.norm1, self.conv1, self.blur], input_shape)
         if self.blur is not None:
             return steps, shape

@@ -3,7 +3,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -20,16 +20,7 @@ class DenseUnit(BlockLayer):
             it out. Defaults to `4`.
         dropout_rate: Dropout of the new features, in `[0, 1)`. Defaults to `0`.
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `BlockLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
@@ -58,26 +49,17 @@ class DenseUnit(BlockLayer):
         self.bottleneck = _checks.integer("bottleneck", bottleneck, minimum=0)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
-        self.norm1 = NormActivation(
-            self.normalization,
-            self.activation,
-            self.norm_momentum,
-            self.norm_epsilon,
-            name="norm1",
-            **self.sublayer_options(),
-        )
+        self.norm1 = norm_activation_of(self, "norm1")
         self.conv1 = None
         if self.bottleneck:
             width = self.bottleneck * self.growth_rate
             self.conv1 = ConvNorm(width, 1, name="conv1", **self.block_options())
-        bare = {**self.block_options(1), "normalization": "none", "activation": None}
         self.conv2 = ConvNorm(
             self.growth_rate,
             3,
             dilation_rate=self.dilation_rate,
-            use_bias=self.normalization == "none",
             name="conv2",
-            **bare,
+            **self.bare_options(1),
         )
         self.dropout = None
         if self.dropout_rate:

@@ -2,6 +2,7 @@ import keras
 
 from keras_residual.layers import _normalization
 from keras_residual.layers.composite import (
+    BlockLayer,
     CompositeLayer,
     chain,
     checked_activation,
@@ -21,7 +22,7 @@ class NormActivation(CompositeLayer):
         activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point.
@@ -84,3 +85,15 @@ class NormActivation(CompositeLayer):
             "norm_momentum": self.norm_momentum,
             "norm_epsilon": self.norm_epsilon,
         }
+
+
+def norm_activation_of(block: BlockLayer, name: str, **options) -> NormActivation:
+    """Returns a normalization and activation with the options of a block, but for `options`."""
+    shared = {
+        "normalization": block.normalization,
+        "activation": block.activation,
+        "norm_momentum": block.norm_momentum,
+        "norm_epsilon": block.norm_epsilon,
+        **block.sublayer_options(),
+    }
+    return NormActivation(name=name, **{**shared, **options})

@@ -12,7 +12,7 @@ class ParametricReLU(SpatialLayer):
     """y = max(0, x) + alpha · min(0, x) with one learned alpha a channel: `activation="prelu"`.
 
     Args:
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.

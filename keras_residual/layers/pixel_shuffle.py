@@ -2,16 +2,13 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers.composite import (
-    SpatialLayer,
-    checked_initializer,
-    fresh_initializer,
-)
+from keras_residual.layers.composite import checked_initializer, fresh_initializer
+from keras_residual.layers.enlarging import EnlargingLayer
 from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class PixelShuffle(SpatialLayer):
+class PixelShuffle(EnlargingLayer):
     """Depth to space: each position's channels become a block of `scale` positions on every axis.
 
     y[…, scale·i + p, c] = x[…, i, p·channels + c], p counting the positions of a block row by row,
@@ -19,8 +16,7 @@ class PixelShuffle(SpatialLayer):
     way round). On TensorFlow images become that one operation, which LiteRT and ONNX have built in.
 
     Args:
-        scale: Positive integer, the factor of every spatial size. Defaults to `2`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `EnlargingLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, scale**axes * channels)`, one to three spatial axes.
@@ -41,33 +37,22 @@ class PixelShuffle(SpatialLayer):
         - [Shi et al., 2016](https://arxiv.org/abs/1609.05158)
     """
 
-    def __init__(self, scale: int = 2, data_format: str | None = None, **kwargs):
-        super().__init__(data_format=data_format, **kwargs)
-        self.scale = _checks.integer("scale", scale)
-
-    def build(self, input_shape):
-        self.compute_output_shape(input_shape)
-
     def compute_output_shape(self, input_shape):
         channels = self.channels_of(input_shape)
-        spatial = self.spatial_of(input_shape)
-        positions = self.scale ** len(spatial)
+        axes = len(input_shape) - 2
+        positions = self.scale**axes
         if channels % positions:
             raise ValueError(
-                f"PixelShuffle {self.name!r} needs channels that scale**{len(spatial)} = "
+                f"PixelShuffle {self.name!r} needs channels that scale**{axes} = "
                 f"{positions} divides. Received: input_shape={input_shape}"
             )
-        larger = [None if size is None else size * self.scale for size in spatial]
-        return self.shape_with(input_shape, spatial=larger, channels=channels // positions)
+        return self.enlarged(input_shape, channels // positions)
 
     def call(self, inputs):
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         fused = keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and self.scale > 1
         x = (depth_to_space_tensorflow if fused else depth_to_space)(x, self.scale)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x
-
-    def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
 
 
 def depth_to_space(x, scale: int):

@@ -17,7 +17,7 @@ from keras_residual.layers.block_parts import (
 from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.norm_activation import NormActivation
+from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.shortcut import KINDS, Shortcut
 from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
@@ -29,6 +29,51 @@ class ResidualUnit(BlockLayer):
     """Base of the residual blocks: y = act(F(x) + shortcut(x)), or with the activation elsewhere.
 
     A subclass implements `convolutions()`, the arguments of each convolution of F in order.
+
+    Args:
+        filters: Positive integer, number of output channels.
+        strides: Positive integer. Defaults to `1`.
+        dilation_rate: Positive integer, dilation of the convolutions. Defaults to `1`.
+        first_dilation_rate: Dilation of the convolution that would take the strides, where it
+            differs. Defaults to `None`.
+        activation_order: `"post"` (v1), `"pre"` (v2), `"inner"`: as `"post"`, but with nothing
+            after the sum, as networks for super-resolution have it; or `"pyramid"`: the same with
+            a normalization in front of F (PyramidNet). Defaults to `"post"`.
+        shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
+            `"projection"`.
+        normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
+            Defaults to `False`.
+        share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
+            first unit of a pre-activation network; only there. Defaults to `False`.
+        se_ratio: Inner width of a squeeze-and-excitation as a fraction of the channels; `0` for
+            none. Defaults to `0`.
+        se_divisor: The inner width is rounded to a multiple of it; only with `se_ratio`. Defaults
+            to `1`.
+        drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
+        dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
+        blur_pool: What downsamples in place of strided convolutions and projections, see
+            `ConvNorm`; all shortcuts but `"projection"` stay what they are. Defaults to `False`.
+        zero_init_residual: Whether F starts at zero. Defaults to `False`.
+        residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
+        conv_bias: Whether convolutions that no normalization follows have a bias; only
+            pre-activation has such. Defaults to `False`.
+        attention: What scales the channels of F: `"squeeze_excite"` with `se_ratio`, at the end;
+            `"inner_squeeze_excite"`, in front of the last convolution and `se_ratio` times the
+            block's input wide (RegNet); or `"eca"`, an `EfficientChannelAttention`. Defaults to
+            `"squeeze_excite"`.
+        spatial: What a 3×3 convolution is. Defaults to `"plain"`.
+        branches: Positive integer, branches of that layer. Defaults to `2`.
+        shake_drop: Whether drop path scales F by random numbers instead, see `ShakeDrop`. Defaults
+            to `False`.
+        **kwargs: Those of `BlockLayer`.
+
+    Call arguments:
+        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
+        training: Whether normalization uses batch statistics, and drop path and dropout act.
+        drop_path_rate: Optional scalar that takes the place of the layer's rate in this call.
+
+    Returns:
+        `(batch, *ceil(spatial / strides), filters)`.
     """
 
     def __init__(
@@ -79,29 +124,7 @@ class ResidualUnit(BlockLayer):
         self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
         self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
-        self._check_combinations()
-
-    def _check_combinations(self):
-        ratio, strides, order = self.se_ratio, self.strides, self.activation_order
         check_parts(self)
-        _checks.effective("se_divisor", self.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
-        _checks.effective(
-            "first_dilation_rate",
-            self.first_dilation_rate,
-            None,
-            strides == 1,
-            "strides=1",
-            strides=strides,
-        )
-        for name in ("share_preactivation", "conv_bias"):
-            _checks.effective(
-                name,
-                getattr(self, name),
-                False,
-                self.preactivated,
-                'activation_order="pre"',
-                activation_order=order,
-            )
 
     def convolutions(self) -> list[dict]:
         """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
@@ -120,7 +143,8 @@ class ResidualUnit(BlockLayer):
         """Makes the sublayers; a subclass calls it when its own arguments are set."""
         self.norm1 = None
         if self.activation_order in ("pre", "pyramid"):
-            self.norm1 = self._make_norm("norm1", self.activation if self.preactivated else None)
+            activation = self.activation if self.preactivated else None
+            self.norm1 = norm_activation_of(self, "norm1", activation=activation)
         specifications = self.convolutions()
         last = len(specifications) - 1
         self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
@@ -132,7 +156,7 @@ class ResidualUnit(BlockLayer):
         elif self._squeezes and self.attention == "squeeze_excite":
             self.squeeze_excite = make_squeeze_excite(self)
         if self._squeezes_inside and self.preactivated and self.spatial == "plain":
-            self.inner_norm = self._make_norm("inner_norm", self.activation)
+            self.inner_norm = norm_activation_of(self, "inner_norm")
         self.dropout = None
         if self.dropout_rate:
             self.dropout = keras.layers.Dropout(
@@ -152,16 +176,6 @@ class ResidualUnit(BlockLayer):
     @property
     def _squeezes_inside(self):
         return self._squeezes and self.attention == "inner_squeeze_excite"
-
-    def _make_norm(self, name, activation):
-        return NormActivation(
-            self.normalization,
-            activation,
-            self.norm_momentum,
-            self.norm_epsilon,
-            name=name,
-            **self.sublayer_options(),
-        )
 
     def _make_convolution(self, index, name, arguments, last):
         options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}

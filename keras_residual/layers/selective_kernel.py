@@ -20,32 +20,11 @@ class SelectiveKernel(BranchedConvolution):
 
     Args:
         filters: Positive integer, number of output channels.
-        branches: Positive integer, branches of dilation 1, 2, …. Defaults to `2`.
-        strides: Positive integer. Defaults to `1`.
-        dilation_rate: Positive integer. Defaults to `1`.
-        groups: Positive integer, groups of each branch. Defaults to `1`.
-        blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
         ratio: Inner width of the selection as a fraction of `filters`. Defaults to `1/16`.
         divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
         split_input: Whether each branch sees its part of the input channels only, as in timm's
             SK-ResNet-18 and 34. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
-        training: Whether batch normalization uses batch statistics.
-
-    Returns:
-        `(batch, *ceil(spatial / strides), filters)`.
+        **kwargs: Those of `BranchedConvolution`.
 
     Raises:
         ValueError: If an argument is out of range, or `split_input` does not divide the channels.

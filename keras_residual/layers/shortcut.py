@@ -33,24 +33,13 @@ class Shortcut(BlockLayer):
         strides: Positive integer. Defaults to `1`.
         kind: One of the above. Defaults to `"projection"`.
         activation: Activation after a projection. Defaults to `None`.
-        normalization: Normalization after a projection. Defaults to `"batch"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         normalize_identity: Whether an identity is normalized too, as in the time series network of
             Wang et al. Defaults to `False`.
         blur_pool: What downsamples for a `"projection"` in place of its strides, see `ConvNorm`;
             `"pad"` still takes every `strides`-th position, and `"pooled"` averages. Defaults to
             `False`.
         use_bias: Whether a projection has a bias. Defaults to `False`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of the projection.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point.
-        training: Whether batch normalization uses batch statistics.
+        **kwargs: Those of `BlockLayer`.
 
     Returns:
         `(batch, *ceil(spatial / strides), filters)`.

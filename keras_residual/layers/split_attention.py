@@ -25,29 +25,9 @@ class SplitAttention(BranchedConvolution):
     Args:
         filters: Positive integer, number of output channels.
         branches: Positive integer, the radix. Defaults to `2`.
-        strides: Positive integer. Defaults to `1`.
-        dilation_rate: Positive integer. Defaults to `1`.
-        groups: Positive integer, groups of each branch. Defaults to `1`.
-        blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
         ratio: Inner width of the selection as a fraction of the input channels of all branches,
             rounded to a multiple of 8, at least 32. Defaults to `1/4`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation or `"prelu"`. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
-        training: Whether batch normalization uses batch statistics.
-
-    Returns:
-        `(batch, *ceil(spatial / strides), filters)`.
+        **kwargs: Those of `BranchedConvolution`.
 
     Raises:
         ValueError: If an argument is out of range, or `groups` does not divide the channels.

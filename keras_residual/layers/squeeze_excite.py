@@ -1,20 +1,13 @@
 import keras
-from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers.composite import (
-    CompositeLayer,
-    chain,
-    checked_activation,
-    checked_initializer,
-    checked_regularizer,
-    fresh_initializer,
-)
+from keras_residual.layers.channel_gate import ChannelGate
+from keras_residual.layers.composite import chain, checked_activation, fresh_initializer
 from keras_residual.layers.registration import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class SqueezeExcite(CompositeLayer):
+class SqueezeExcite(ChannelGate):
     """Scales each channel by a gate computed from all channels' means.
 
     y = x · gate(W2 · act(W1 · mean(x) + b1) + b2), the mean taken over all positions.
@@ -26,18 +19,7 @@ class SqueezeExcite(CompositeLayer):
         width: Positive integer, the inner width itself, in place of both. Defaults to `None`.
         activation: Activation of the inner layer. Defaults to `"relu"`.
         gate_activation: Activation of the gate. Defaults to `"sigmoid"`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of both kernels.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point.
-
-    Returns:
-        Same shape as the inputs.
-
-    Raises:
-        ValueError: If an argument is out of range.
+        **kwargs: Those of `ChannelGate`.
 
     Reference:
         - [Hu et al., 2018](https://arxiv.org/abs/1709.01507)
@@ -55,7 +37,7 @@ class SqueezeExcite(CompositeLayer):
         data_format: str | None = None,
         **kwargs,
     ):
-        super().__init__(data_format=data_format, **kwargs)
+        super().__init__(kernel_initializer, kernel_regularizer, data_format, **kwargs)
         self.ratio = _checks.real("ratio", ratio, 0.0, 1.0)
         if self.ratio == 0.0:
             raise ValueError(f"`ratio` must be greater than 0. Received: ratio={ratio!r}")
@@ -63,8 +45,6 @@ class SqueezeExcite(CompositeLayer):
         self.width = width if width is None else _checks.integer("width", width)
         self.activation = checked_activation(activation)
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
-        self.kernel_initializer = checked_initializer(kernel_initializer)
-        self.kernel_regularizer = checked_regularizer(kernel_regularizer)
         self.reduce = self.expand = None
 
     def plan(self, input_shape):
@@ -87,12 +67,8 @@ class SqueezeExcite(CompositeLayer):
             name=name,
         )
 
-    def call(self, inputs):
-        axes = self.spatial_axes(len(inputs.shape))
-        gate = self.expand(self.reduce(ops.mean(inputs, axis=axes)))
-        shape = [-1] + [1] * (len(inputs.shape) - 1)
-        shape[self.channel_axis] = inputs.shape[self.channel_axis]
-        return inputs * ops.reshape(gate, shape)
+    def gate(self, means):
+        return self.expand(self.reduce(means))
 
     def get_config(self):
         return {
@@ -102,6 +78,4 @@ class SqueezeExcite(CompositeLayer):
             "width": self.width,
             "activation": keras.activations.serialize(self.activation),
             "gate_activation": keras.activations.serialize(self.gate_activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }

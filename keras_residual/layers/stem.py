@@ -67,20 +67,7 @@ class Stem(BlockLayer):
         blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
         conv_bias: Whether a last convolution left without normalization has a bias. Defaults to
             `False`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `"evonorm"`, `"none"` or `"folded"`, see
-            `ConvNorm`. Defaults to `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel.
-        weight_standardization: Whether kernels are standardized, see `Convolution`. Defaults to
-            `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-
-    Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
-        training: Whether batch normalization uses batch statistics.
+        **kwargs: Those of `BlockLayer`.
 
     Returns:
         `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling and for

@@ -21,7 +21,7 @@ class StemPool(CompositeLayer):
         nonnegative: Whether the inputs are never negative, as after a ReLU: the two paddings are
             then the same and the cheaper one is computed. Defaults to `False`.
         blur_pool: Whether to downsample by a blur. Defaults to `False`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
+        **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.

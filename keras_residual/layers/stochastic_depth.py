@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._docstrings import completed
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -18,7 +19,7 @@ class StochasticDepth(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, ...)`, floating point.
-        training: Whether to drop.
+        training: Whether to draw random numbers.
         rate: Optional scalar that takes the place of the layer's rate in this call.
 
     Returns:
@@ -30,6 +31,10 @@ class StochasticDepth(keras.layers.Layer):
     Reference:
         - [Huang et al., 2016](https://arxiv.org/abs/1603.09382)
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = completed(cls.__doc__, {"StochasticDepth": StochasticDepth.__doc__})
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -64,18 +69,7 @@ class ShakeDrop(StochasticDepth):
 
     Args:
         rate: Probability that the input is scaled by α, in `[0, 1)`.
-        seed: Optional integer.
-
-    Call arguments:
-        inputs: `(batch, ...)`, floating point.
-        training: Whether to draw.
-        rate: Optional scalar that takes the place of the layer's rate in this call.
-
-    Returns:
-        Same shape as the inputs.
-
-    Raises:
-        ValueError: If `rate` is not in `[0, 1)`.
+        **kwargs: Those of `StochasticDepth`.
 
     Reference:
         - [Yamada et al., 2019](https://arxiv.org/abs/1802.02375), their level "image"

@@ -1,0 +1,57 @@
+"""Docstrings that leave to another docstring what both would say.
+
+An argument that many classes share is described once, where it is checked. The docstring of a class
+that passes it on ends its arguments with a line such as
+
+    **kwargs: Those of `BlockLayer`.
+
+which `completed` replaces by the arguments of `BlockLayer` that the class does not describe itself.
+So `help`, and the reference made from it, list all arguments of every public class.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+
+# Sections in the order in which they stand in a docstring.
+_SECTIONS = ("Args", "Call arguments", "Returns", "Raises", "Example", "Reference")
+_HEADING = re.compile(rf"^({'|'.join(_SECTIONS)}):$", re.MULTILINE)
+_REFERENCE = re.compile(r"^    \*\*\w+: Those of (.+)\.$", re.MULTILINE)
+_ARGUMENT = re.compile(r"^    (?=\S)", re.MULTILINE)
+
+
+def completed(text: str | None, others: Mapping[str, str | None]) -> str | None:
+    """Returns a docstring with the arguments and sections that it leaves to others.
+
+    Args:
+        text: The docstring. Without a line `**kwargs: Those of …` it stays as it is.
+        others: Complete docstrings by the name that such a line may give. Sections on call
+            arguments, results and errors that `text` lacks are taken from them too.
+
+    Raises:
+        KeyError: If the line names another docstring.
+    """
+    sections = _sections(text or "")
+    reference = _REFERENCE.search(sections.get("Args", ""))
+    if reference is None:
+        return text
+    sections["Args"] = sections["Args"].replace(reference[0], "")
+    shared = [_sections(others[name] or "") for name in re.findall(r"`(\w+)`", reference[1])]
+    arguments = {}
+    for place in (sections, *shared):
+        for argument in _ARGUMENT.split(place.get("Args", ""))[1:]:
+            arguments.setdefault(argument.partition(":")[0], argument.rstrip())
+    sections["Args"] = "\n".join(f"    {argument}" for argument in arguments.values())
+    for place in shared:
+        for name in ("Call arguments", "Returns", "Raises"):
+            if name in place:
+                sections.setdefault(name, place[name])
+    described = [f"{name}:\n{sections[name]}" for name in _SECTIONS if name in sections]
+    return "\n\n".join([sections[""], *described])
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Returns the sections of a docstring by their heading, and by `""` what precedes them."""
+    start, *parts = _HEADING.split(inspect.cleandoc(text))
+    pairs = zip(("", *parts[::2]), (start, *parts[1::2]), strict=True)
+    return {name: body.strip("\n") for name, body in pairs}
