@@ -226,6 +226,18 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "LogMelSpectrogram",
+        {"sampling_rate": 800, "num_mel_bins": 6, "sequence_length": 42, "sequence_stride": 16}
+        | {"fft_length": 64},
+        (2, 100, 1),
+        settings=(
+            {"sampling_rate": 1600, "num_mel_bins": 8, "sequence_length": 40, "norm": "slaney"},
+            {"sequence_stride": 10, "fft_length": 80, "min_freq": 20.0, "max_freq": 300.0},
+            {"mel_scale": "slaney", "offset": 1e-3, "num_coefficients": 4, "padding": "zeros"},
+        ),
+        spatial=False,
+    ),
+    LayerCase(
         "MultiScaleConvolution",
         {"filters": 8, "branches": 4},
         (2, 5, 6, 8),

@@ -10,6 +10,7 @@ from keras_residual.layers.dense_block import DenseBlock
 from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
 from keras_residual.layers.norm_activation import NormActivation
@@ -35,6 +36,7 @@ __all__ = [
     "DenseUnit",
     "EfficientChannelAttention",
     "ImageNormalization",
+    "LogMelSpectrogram",
     "MultiScaleConvolution",
     "NormActivation",
     "PixelShuffle",
