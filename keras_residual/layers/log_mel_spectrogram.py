@@ -160,7 +160,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         x = ops.reshape(x, (-1, blocks, stride))
         x = ops.concatenate([x[:, i : i + count] for i in range(pieces)], axis=-1)
         x = ops.reshape(x[:, :, : width.size], (-1, *width.shape))
-        return x * width, count
+        return x * ops.convert_to_tensor(width), count
 
     def _padded(self, x, before, after, samples):
         if self.padding == "zeros":
@@ -172,7 +172,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     def _powers(self, frames):
         """Returns the power at each frequency, `(n, frequencies)` in the spectrum's order."""
         spectrum = self._spectrum
-        cos, sin = spectrum.rotation
+        cos, sin = map(ops.convert_to_tensor, spectrum.rotation)
         x = ops.matmul(ops.transpose(frames, (0, 2, 1)), spectrum.first)
         x = ops.transpose(x, (0, 2, 1))
         real, imaginary = x[:, : len(cos)], x[:, len(cos) :]
