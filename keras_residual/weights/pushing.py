@@ -199,9 +199,7 @@ def _write_weights(folder: pathlib.Path, model, scaling: Preprocessing | None) -
     try:
         from safetensors.numpy import save_file
     except ImportError as error:
-        raise ImportError(
-            "Pushing weights needs safetensors: pip install 'keras-residual[hub]'"
-        ) from error
+        raise ImportError("Pushing weights needs safetensors: pip install safetensors") from error
     metadata = {"format": "keras_residual"}
     if scaling is not None:
         metadata[METADATA_KEY] = json.dumps(dataclasses.asdict(scaling))

@@ -22,9 +22,7 @@ def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
     try:
         from safetensors import safe_open
     except ImportError as error:
-        raise ImportError(
-            f"Reading {path} needs safetensors: pip install 'keras-residual[hub]'"
-        ) from error
+        raise ImportError(f"Reading {path} needs safetensors: pip install safetensors") from error
     # The library validates the header; the format leaves no gaps between tensors, so their order
     # gives the offsets. Views of a mapping, because `get_tensor` holds the file and a copy at once.
     with safe_open(path, framework="numpy") as file:
