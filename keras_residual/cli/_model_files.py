@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual import _description, export
+from keras_residual import _description, export, inference
 
 # 224 of 256 pixels, as networks for ImageNet are measured.
 _USUAL_CROP = 224 / 256
@@ -40,17 +40,10 @@ def test_crop_of(path: Path) -> float:
 
 
 def load_keras(path: Path) -> keras.Model:
-    """Returns the model in a `.keras` file, or raises a ValueError of one line."""
-    accepted = "Accepted: a .keras, .tflite or .onnx file, or the folder of a SavedModel."
-    if not path.exists():
-        raise ValueError(f"{path} does not exist. {accepted}")
-    if path.suffix != ".keras":
-        raise ValueError(f"{path} is not a model file. {accepted}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is truncated or no .keras file. {accepted}")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    # Damaged bytes make zipfile, h5py and Keras raise a dozen kinds of exception.
-    except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as a Keras model ({reason[:200]}).") from error
+    """Returns the model in a `.keras` file with its description, or raises a ValueError."""
+    if path.exists() and path.suffix != ".keras":
+        raise ValueError(
+            f"{path} is not a model file. Accepted: a .keras, .tflite or .onnx file, or the folder "
+            "of a SavedModel."
+        )
+    return inference.load_keras(path)

@@ -98,7 +98,8 @@ def tune(
 
     Networks are compared on a fifth of the training images; the test images are never used.
     """
-    from keras_residual.cli import _searching
+    with refusing():
+        from keras_residual.cli import _searching
 
     bounds = {
         "max_parameters": max_parameters,

@@ -123,7 +123,16 @@ def _from_path_or_name(model, named_weights) -> Predictor:
 
 
 def load_keras(path: Path) -> keras.Model:
-    """Returns the model in a `.keras` file with its description, or raises a ValueError."""
+    """Returns the model in a `.keras` file, and notes the description that the file holds.
+
+    What exports, explains or asks the model then knows its class names and the scaling of pixels.
+
+    Args:
+        path: A `.keras` file.
+
+    Raises:
+        ValueError: If there is no such file, or it is damaged.
+    """
     if not path.is_file():
         raise ValueError(f"{path} does not exist. Accepted: {_ACCEPTED}.")
     if not zipfile.is_zipfile(path):
