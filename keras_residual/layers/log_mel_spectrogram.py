@@ -53,7 +53,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     Example:
 
     >>> LogMelSpectrogram()(keras.ops.ones((1, 16000))).shape
-    (1, 101, 40)
+    TensorShape([1, 101, 40])
     """
 
     def __init__(
