@@ -175,11 +175,11 @@ class LogMelSpectrogram(keras.layers.Layer):
         cos, sin = map(ops.convert_to_tensor, spectrum.rotation)
         x = ops.matmul(ops.transpose(frames, (0, 2, 1)), spectrum.first)
         x = ops.transpose(x, (0, 2, 1))
-        real, imaginary = x[:, : len(cos)], x[:, len(cos) :]
+        real, imaginary = x[:, : cos.shape[0]], x[:, cos.shape[0] :]
         x = ops.concatenate([real * cos + imaginary * sin, imaginary * cos - real * sin], axis=-1)
         x = ops.square(ops.matmul(x, spectrum.second))
         columns = spectrum.columns
-        return ops.reshape(x[:, :, :columns] + x[:, :, columns:], (-1, len(cos) * columns))
+        return ops.reshape(x[:, :, :columns] + x[:, :, columns:], (-1, cos.shape[0] * columns))
 
     def compute_output_shape(self, input_shape):
         channels = input_shape[2] if len(input_shape) == 3 else 1

@@ -70,7 +70,7 @@ WRONG = {
     "use_bias": (1, "yes"),
 }
 # Tested where they are made: arguments of Keras, or of layers with tests of their own.
-ELSEWHERE = ("BatchNorm", "ImageNormalization", "ResidualLSTM")
+ELSEWHERE = ("BatchNorm", "ImageNormalization", "LogMelSpectrogram", "ResidualLSTM")
 CASES = {case.name: case for case in reversed(LAYERS) if case.name not in ELSEWHERE}
 
 
