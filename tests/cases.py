@@ -228,12 +228,13 @@ LAYERS = [
     LayerCase(
         "LogMelSpectrogram",
         {"sampling_rate": 800, "num_mel_bins": 6, "sequence_length": 42, "sequence_stride": 16}
-        | {"fft_length": 64},
+        # The ramps of these tests have hardly any power in most bands: its logarithm would be noise.
+        | {"fft_length": 64, "offset": 1e-2},
         (2, 100, 1),
         settings=(
             {"sampling_rate": 1600, "num_mel_bins": 8, "sequence_length": 40, "norm": "slaney"},
             {"sequence_stride": 10, "fft_length": 80, "min_freq": 20.0, "max_freq": 300.0},
-            {"mel_scale": "slaney", "offset": 1e-3, "num_coefficients": 4, "padding": "zeros"},
+            {"mel_scale": "slaney", "offset": 2e-2, "num_coefficients": 4, "padding": "zeros"},
         ),
         spatial=False,
     ),

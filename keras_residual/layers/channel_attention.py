@@ -22,7 +22,11 @@ class EfficientChannelAttention(ChannelGate):
         - [Wang et al., 2020](https://arxiv.org/abs/1910.03151)
     """
 
-    conv = None
+    def __init__(
+        self, kernel_initializer=None, kernel_regularizer=None, data_format=None, **kwargs
+    ):
+        super().__init__(kernel_initializer, kernel_regularizer, data_format, **kwargs)
+        self.conv = None
 
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)
