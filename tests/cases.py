@@ -228,7 +228,7 @@ LAYERS = [
     LayerCase(
         "LogMelSpectrogram",
         {"sampling_rate": 800, "num_mel_bins": 6, "sequence_length": 42, "sequence_stride": 16}
-        # The ramps of these tests have hardly any power in most bands: its logarithm would be noise.
+        # The tests' ramps have hardly any power in most bands: its logarithm would be noise.
         | {"fft_length": 64, "offset": 1e-2},
         (2, 100, 1),
         settings=(
