@@ -2,7 +2,6 @@
 
 import gc
 import os
-import pathlib
 
 # On JAX the tests spend their time compiling tiny functions, so the compiler should not try hard.
 os.environ.setdefault(
@@ -13,14 +12,13 @@ os.environ.setdefault(
 import keras
 import peers
 import pytest
-
-LONG = pathlib.Path(__file__).with_name("long_tests.txt")
+import write_long_tests
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Marks the tests that `long_tests.txt` names: they run with `pytest -m long`."""
-    names = frozenset(LONG.read_text(encoding="utf-8").splitlines())
+    names = frozenset(write_long_tests.LIST.read_text(encoding="utf-8").splitlines())
     for item in items:
         if item.nodeid in names:
             item.add_marker("long")

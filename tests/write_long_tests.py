@@ -11,19 +11,10 @@ import argparse
 import pathlib
 import xml.etree.ElementTree
 
+from junit import node
+
 LIST = pathlib.Path(__file__).with_name("long_tests.txt")
 BUDGET = 900.0
-
-
-def node_id(case):
-    """Returns a test's name as pytest takes it, from a case of the XML file."""
-    parts = case.get("classname").split(".")
-    folder = LIST.parent.parent
-    for size in range(len(parts), 0, -1):
-        path = pathlib.Path(*parts[:size]).with_suffix(".py")
-        if (folder / path).exists():
-            return "::".join([path.as_posix(), *parts[size:], case.get("name")])
-    raise ValueError(f"{case.get('classname')} is no file of tests.")
 
 
 def long_tests(times, budget=BUDGET):
@@ -41,7 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("times", help="what `pytest --junit-xml` has written")
     cases = xml.etree.ElementTree.parse(parser.parse_args().times).iter("testcase")
-    chosen = long_tests({node_id(case): float(case.get("time")) for case in cases})
+    chosen = long_tests({node(case): float(case.get("time")) for case in cases})
     LIST.write_text("".join(f"{name}\n" for name in chosen), encoding="utf-8")
     print(f"{len(chosen)} tests in {LIST}")
 

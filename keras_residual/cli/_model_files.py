@@ -41,9 +41,9 @@ def test_crop_of(path: Path) -> float:
 
 def load_keras(path: Path) -> keras.Model:
     """Returns the model in a `.keras` file with its description, or raises a ValueError."""
-    if path.exists() and path.suffix != ".keras":
-        raise ValueError(
-            f"{path} is not a model file. Accepted: a .keras, .tflite or .onnx file, or the folder "
-            "of a SavedModel."
-        )
+    accepted = "Accepted: a .keras, .tflite or .onnx file, or the folder of a SavedModel."
+    if not path.exists():
+        raise ValueError(f"{path} does not exist. {accepted}")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is not a model file. {accepted}")
     return inference.load_keras(path)

@@ -50,6 +50,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         ValueError: If an argument is out of range, a filter is narrower than the distance between
             two frequencies, or the waveform has several channels or is shorter than a frame.
 
+    Reference:
+        - [Davis and Mermelstein, 1980](https://doi.org/10.1109/TASSP.1980.1163420)
+
     Example:
 
     >>> LogMelSpectrogram()(keras.ops.ones((1, 16000))).shape

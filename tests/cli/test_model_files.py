@@ -16,10 +16,12 @@ def test_a_model_is_read_with_its_description(tmp_path):
     assert _description.described(_model_files.load_keras(path)) == written
 
 
-@pytest.mark.parametrize("name", ["missing.keras", "model.h5", "damaged.keras"])
+@pytest.mark.parametrize("name", ["missing.keras", "model.h5"])
 def test_what_is_no_model_is_named(tmp_path, name):
     path = tmp_path / name
-    if name != "missing.keras":
+    if name == "model.h5":
         path.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=name) as error:
         _model_files.load_keras(path)
+    # What the command takes, which is not all that `predict` takes.
+    assert "the name of a network" not in str(error.value)

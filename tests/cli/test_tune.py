@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -144,3 +145,15 @@ def test_the_winner_is_the_network_that_was_searched(tmp_path):
     assert [w.shape for w in ours.weights] == [w.shape for w in searched.weights]
     assert winner.recipe == result.recipe(row)
     assert winner.recipe.optimizer == "sgd" and winner.recipe.epochs == 7
+
+
+def test_without_its_extra_one_line_says_what_to_install(run, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("keras_residual.tuning")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "keras_residual.cli._searching", raising=False)
+    monkeypatch.delattr(keras_residual.cli, "_searching", raising=False)
+    monkeypatch.delattr(keras_residual, "tuning", raising=False)
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    found = run("tune --max-trials 1")
+    assert found.exit_code == 2
+    assert 'pip install "keras-residual[tune]"' in found.output.replace("\n", " ")

@@ -1,6 +1,8 @@
 """Weights that come with the package: whole, described by a card, loaded without a network."""
 
 import json
+import pathlib
+import tomllib
 
 import numpy as np
 import pytest
@@ -56,3 +58,9 @@ def test_a_damaged_installation_is_named(source, tmp_path, monkeypatch):
         cache.fetch(source)
     monkeypatch.undo()
     assert sources.asset(source.file_name).is_file()
+
+
+def test_they_need_no_extra():
+    project = pathlib.Path(__file__).parents[2] / "pyproject.toml"
+    required = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    assert any(name.startswith("safetensors") for name in required)

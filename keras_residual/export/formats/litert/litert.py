@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error, first_line
+from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
 from keras_residual.export.formats.litert.schema import (
     file_facts,
     operation_counts,
@@ -121,19 +122,19 @@ class LiteRTRuntime:
         # A fused LSTM begins with the states of the run before.
         interpreter.reset_all_variables()
         for name, details in self._inputs.items():
-            interpreter.set_tensor(details["index"], _quantized(batch[name], details))
+            interpreter.set_tensor(details["index"], to_tensor(batch[name], details))
         try:
             interpreter.invoke()
         except RuntimeError as error:
             raise ExportError(f"{self._name} cannot be run ({first_line(error)}).") from error
         return {
-            name: _real(interpreter.get_tensor(details["index"]), details)
+            name: from_tensor(interpreter.get_tensor(details["index"]), details)
             for name, details in self._outputs.items()
         }
 
     def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
         """Returns values in the type of an input, as the file takes them."""
-        return _quantized(values, self._inputs[name])
+        return to_tensor(values, self._inputs[name])
 
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the file."""
@@ -202,18 +203,3 @@ def _read(path):
     if content[4:8] != b"TFL3":
         raise ExportError(f"{path} is no LiteRT file.")
     return content
-
-
-def _quantized(values, details):
-    values = np.asarray(values)
-    scale, zero = details["quantization"]
-    if not scale:
-        return values.astype(details["dtype"], copy=False)
-    limits = np.iinfo(details["dtype"])
-    steps = np.round(values / scale) + zero
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
-
-
-def _real(values, details):
-    scale, zero = details["quantization"]
-    return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

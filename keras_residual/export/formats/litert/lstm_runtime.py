@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
 from keras_residual.export.formats.litert.schema import operation_counts
 
 _SIGNATURE = "serving_default"
@@ -48,8 +49,8 @@ class LiteRTSequences:
         parts = []
         for start in range(0, len(sequences), batch):
             self._interpreter.reset_all_variables()
-            values = _to_file(sequences[start : start + batch], self._input)
-            parts.append(_from_file(self._run(sequences=values)["outputs"], self._output))
+            values = to_tensor(sequences[start : start + batch], self._input)
+            parts.append(from_tensor(self._run(sequences=values)["outputs"], self._output))
         return np.concatenate(parts)
 
 
@@ -108,17 +109,3 @@ def _interpreter(path, threads):
     except ImportError as error:
         raise ImportError('LiteRT files need: pip install "keras-residual[export]"') from error
     return Interpreter(str(path), num_threads=_checks.integer("threads", threads))
-
-
-def _to_file(values, details):
-    scale, zero = details["quantization"]
-    if not scale:
-        return values.astype(details["dtype"], copy=False)
-    limits = np.iinfo(details["dtype"])
-    steps = np.round(values / scale) + zero
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
-
-
-def _from_file(values, details):
-    scale, zero = details["quantization"]
-    return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

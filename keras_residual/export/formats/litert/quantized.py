@@ -1,0 +1,20 @@
+"""Numbers into a LiteRT file's tensors and out of them, by scale and zero point."""
+
+import numpy as np
+
+
+def to_tensor(values, details: dict) -> np.ndarray:
+    """Returns values as a tensor takes them; `details` are those of the interpreter."""
+    values = np.asarray(values)
+    scale, zero = details["quantization"]
+    if not scale:
+        return values.astype(details["dtype"], copy=False)
+    limits = np.iinfo(details["dtype"])
+    steps = np.round(values / scale) + zero
+    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+
+
+def from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+    """Returns the numbers that a tensor stands for."""
+    scale, zero = details["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values
