@@ -82,6 +82,13 @@ def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
     return tuple(int(item) for item in items)
 
 
+def per_axis(name: str, value: object) -> int | tuple[int, ...]:
+    """Returns a positive integer, or a tuple with one for each spatial axis."""
+    if isinstance(value, (tuple, list)):
+        return integers(name, value)
+    return integer(name, value)
+
+
 def effective(
     name: str, value: object, default: object, met: bool, needs: str, **beside: object
 ) -> None:

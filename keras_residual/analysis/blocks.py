@@ -10,6 +10,7 @@ import numpy as np
 from keras_residual.analysis._graph import Runner
 from keras_residual.layers import DenseBlock, ResidualStage
 from keras_residual.layers.equal_blocks import named_weights
+from keras_residual.layers.strides import downsamples
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Block:
         pattern = self.owner.first
         kernels = [value for name, value in weights.items() if name.endswith("conv.kernel")]
         square = all(kernel.shape[-2] == kernel.shape[-1] for kernel in kernels)
-        strided = self.index == 0 and pattern.strides > 1
+        strided = self.index == 0 and downsamples(pattern.strides)
         if pattern.preactivated or strided or not square:
             return None
         changed = {}

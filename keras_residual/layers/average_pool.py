@@ -6,6 +6,7 @@ from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import SpatialLayer
 from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.strides import downsamples
 
 DOWNSAMPLING = (False, True, "average", "average3", "average3_before")
 
@@ -73,7 +74,7 @@ def downsampler(kind, strides: int, **options):
     Returns:
         A layer, or `None` where there is nothing to do.
     """
-    if kind is False or strides == 1:
+    if kind is False or not downsamples(strides):
         return None
     if kind is True:
         return BlurPool(strides, name="blur", **options)

@@ -6,6 +6,7 @@ from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
 from keras_residual.layers.selective_kernel import SelectiveKernel
 from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
+from keras_residual.layers.strides import downsamples
 
 # What scales channels: "inner" stands behind the 3×3 convolution and is sized by the block's input.
 ATTENTIONS = ("squeeze_excite", "inner_squeeze_excite", "eca")
@@ -36,9 +37,8 @@ def check_parts(block) -> None:
     _checks.effective("branches", count, 2, branched, "a `spatial` with some", spatial=spatial)
     _checks.effective("se_divisor", block.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
     dilation, strides = block.first_dilation_rate, block.strides
-    _checks.effective(
-        "first_dilation_rate", dilation, None, strides == 1, "strides=1", strides=strides
-    )
+    plain = not downsamples(strides)
+    _checks.effective("first_dilation_rate", dilation, None, plain, "strides=1", strides=strides)
     order = {"activation_order": block.activation_order}
     for name in ("share_preactivation", "conv_bias"):
         value, needs = getattr(block, name), 'activation_order="pre"'
@@ -57,7 +57,7 @@ def make_spatial(block, name: str, options: dict):
     if layer_class is SelectiveKernel:
         more = {**more, "ratio": block.se_ratio, "divisor": block.se_divisor}
     if layer_class is MultiScaleConvolution:
-        more = {"cascade": block.strides == 1}
+        more = {"cascade": not downsamples(block.strides)}
     del options["kernel_size"]
     return layer_class(branches=block.branch_count, name=name, **more, **options)
 

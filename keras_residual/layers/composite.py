@@ -10,6 +10,7 @@ from keras_residual._docstrings import completed
 from keras_residual.layers import _normalization
 from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers.adaptation import AdaptedSublayers
+from keras_residual.layers.strides import Strides, for_each_axis
 
 Shape = tuple[int | None, ...]
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
@@ -68,16 +69,17 @@ class SpatialLayer(keras.layers.Layer):
             return (shape[0], channels, *spatial)
         return (shape[0], *spatial, channels)
 
-    def strided(self, shape: Shape, strides: int) -> Shape:
+    def strided(self, shape: Shape, strides: Strides) -> Shape:
         """Returns the spatial sizes after `strides`, or raises where a size is smaller than it."""
         spatial = self.spatial_of(shape)
-        if any(size is not None and size < strides for size in spatial):
+        pairs = [*zip(spatial, for_each_axis(strides, len(spatial)), strict=True)]
+        if any(size is not None and size < step for size, step in pairs):
             raise ValueError(
                 f"The input of {type(self).__name__} {self.name!r} is too small for strides="
                 f"{strides}: every spatial size must be at least {strides}. "
                 f"Received: input_shape={shape}"
             )
-        return tuple(None if size is None else math.ceil(size / strides) for size in spatial)
+        return tuple(None if size is None else math.ceil(size / step) for size, step in pairs)
 
     def get_config(self):
         return {**super().get_config(), "data_format": self.data_format}

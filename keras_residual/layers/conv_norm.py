@@ -7,6 +7,7 @@ from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.strides import check_equal, downsamples
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -19,7 +20,7 @@ class ConvNorm(BlockLayer):
     Args:
         filters: Positive integer, number of output channels.
         kernel_size: Positive integer, or a tuple with one for each spatial axis.
-        strides: Positive integer. Defaults to `1`.
+        strides: Positive integer, or a tuple with one for each spatial axis. Defaults to `1`.
         dilation_rate: Positive integer. Defaults to `1`.
         groups: Positive integer that divides the input and output channels. Defaults to `1`.
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
@@ -51,7 +52,7 @@ class ConvNorm(BlockLayer):
         self,
         filters: int,
         kernel_size: int | tuple[int, ...] = 3,
-        strides: int = 1,
+        strides: int | tuple[int, ...] = 1,
         dilation_rate: int = 1,
         groups: int = 1,
         use_bias: bool | None = None,
@@ -73,13 +74,16 @@ class ConvNorm(BlockLayer):
                 "`space_to_depth` needs a strided convolution, which `blur_pool` replaces. "
                 f"Received: space_to_depth={space_to_depth!r}, blur_pool={self.blur_pool!r}"
             )
-        blurred = self.blur_pool is not False and strides != 1
+        self.strides = _checks.per_axis("strides", strides)
+        blurred = self.blur_pool is not False and downsamples(self.strides)
+        if blurred:
+            check_equal(self.strides, "blur_pool", self.blur_pool)
         folded = self.normalization == "folded"
         biased = self.normalization == "none" if use_bias is None else use_bias
         self.conv = Convolution(
             filters,
             kernel_size,
-            strides=1 if blurred else strides,
+            strides=1 if blurred else self.strides,
             dilation_rate=dilation_rate,
             groups=groups,
             use_bias=folded or biased,
@@ -90,11 +94,10 @@ class ConvNorm(BlockLayer):
             name="conv",
             **self.sublayer_options(),
         )
-        self.strides = strides
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
         self.norm = None if folded else self.make_norm(self.conv.filters, **gamma)
         self.prelu = learned(self.activation, **self.sublayer_options())
-        self.blur = downsampler(self.blur_pool, strides, **self.sublayer_options())
+        self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
 
     def plan(self, input_shape):
         if self._blurs_first:

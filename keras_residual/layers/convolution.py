@@ -19,13 +19,15 @@ class Convolution(SpatialLayer):
     The rank is read off the input. Zeros are padded `k // 2` on both sides, as the papers' code and
     PyTorch do, so that sizes become `ceil(n / strides)` on the same grid as theirs; an even kernel
     gets its extra zero at the end. Grouped convolutions run in the fastest equal form of the
-    backend: Keras' own takes seconds a training step on a CPU. `channels_first` inputs are computed
-    through `channels_last` where the backend's CPU has no kernels for them (TensorFlow, JAX).
+    backend: Keras' own takes seconds a training step on a CPU. Over three spatial axes, kernels of
+    size `(1, h, w)` or `(t, 1, 1)` are computed as 2-D convolutions, which phones and CPUs are fast
+    at. `channels_first` inputs are computed through `channels_last` where the backend's CPU has no
+    kernels for them (TensorFlow, JAX).
 
     Args:
         filters: Positive integer, number of output channels.
         kernel_size: Positive integer, or a tuple with one for each spatial axis.
-        strides: Positive integer, the same on every axis. Defaults to `1`.
+        strides: Positive integer, or a tuple with one for each spatial axis. Defaults to `1`.
         dilation_rate: Positive integer. Defaults to `1`.
         groups: Positive integer that divides `filters` and the input channels. Defaults to `1`.
         use_bias: Whether to add a bias. Defaults to `False`.
@@ -62,7 +64,7 @@ class Convolution(SpatialLayer):
         self,
         filters: int,
         kernel_size: int | tuple[int, ...] = 3,
-        strides: int = 1,
+        strides: int | tuple[int, ...] = 1,
         dilation_rate: int = 1,
         groups: int = 1,
         use_bias: bool = False,
@@ -89,12 +91,8 @@ class Convolution(SpatialLayer):
         self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
         self.lora_enabled = False
         self.filters = _checks.integer("filters", filters)
-        self.kernel_size = (
-            _checks.integers("kernel_size", kernel_size)
-            if isinstance(kernel_size, (tuple, list))
-            else _checks.integer("kernel_size", kernel_size)
-        )
-        self.strides = _checks.integer("strides", strides)
+        self.kernel_size = _checks.per_axis("kernel_size", kernel_size)
+        self.strides = _checks.per_axis("strides", strides)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         self.groups = _checks.integer("groups", groups)
         self.use_bias = _checks.boolean("use_bias", use_bias)

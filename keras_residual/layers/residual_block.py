@@ -5,6 +5,19 @@ from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.residual_unit import ResidualUnit
 
 
+def checked_kernel_sizes(kernel_sizes) -> tuple:
+    """Returns a tuple of kernel sizes, each an integer or a tuple with one for each axis."""
+    if not isinstance(kernel_sizes, (tuple, list)) or not kernel_sizes:
+        return _checks.integers("kernel_sizes", kernel_sizes)
+    try:
+        return tuple(_checks.per_axis("kernel_sizes", size) for size in kernel_sizes)
+    except ValueError as error:
+        raise ValueError(
+            "`kernel_sizes` must hold positive integers, or tuples of one for each spatial axis. "
+            f"Received: kernel_sizes={kernel_sizes!r}"
+        ) from error
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ResidualBlock(ResidualUnit):
     """The basic residual block: y = act(F(x) + shortcut(x)), F being two 3×3 convolutions.
@@ -16,8 +29,10 @@ class ResidualBlock(ResidualUnit):
 
     Args:
         filters: Positive integer, number of output channels.
-        kernel_sizes: One kernel size for each convolution of F. Defaults to `(3, 3)`.
-        strides: Positive integer, strides of the first convolution. Defaults to `1`.
+        kernel_sizes: One kernel size for each convolution of F: a positive integer, or a tuple with
+            one for each spatial axis. Defaults to `(3, 3)`.
+        strides: Positive integer, or a tuple with one for each spatial axis: strides of the first
+            convolution. Defaults to `1`.
         dilation_rate: Positive integer, dilation of all convolutions (of the first only without
             strides). Defaults to `1`.
         spatial: What the first convolution is: `"plain"`; `"selective"`, a `SelectiveKernel`, or
@@ -38,9 +53,9 @@ class ResidualBlock(ResidualUnit):
         - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
     """
 
-    def __init__(self, filters: int, kernel_sizes: tuple[int, ...] = (3, 3), **kwargs):
+    def __init__(self, filters: int, kernel_sizes: tuple = (3, 3), **kwargs):
         super().__init__(filters, **kwargs)
-        self.kernel_sizes = _checks.integers("kernel_sizes", kernel_sizes)
+        self.kernel_sizes = checked_kernel_sizes(kernel_sizes)
         if self.spatial in ("split", "multi_scale"):
             raise ValueError(
                 '`spatial` of a basic block must be "plain", "selective" or "selective_split". '

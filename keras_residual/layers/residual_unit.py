@@ -21,6 +21,7 @@ from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.shortcut import KINDS, Shortcut
 from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
+from keras_residual.layers.strides import downsamples
 
 ORDERS = ("post", "pre", "inner", "pyramid")
 
@@ -32,7 +33,7 @@ class ResidualUnit(BlockLayer):
 
     Args:
         filters: Positive integer, number of output channels.
-        strides: Positive integer. Defaults to `1`.
+        strides: Positive integer, or a tuple with one for each spatial axis. Defaults to `1`.
         dilation_rate: Positive integer, dilation of the convolutions. Defaults to `1`.
         first_dilation_rate: Dilation of the convolution that would take the strides, where it
             differs. Defaults to `None`.
@@ -79,7 +80,7 @@ class ResidualUnit(BlockLayer):
     def __init__(
         self,
         filters: int,
-        strides: int = 1,
+        strides: int | tuple[int, ...] = 1,
         dilation_rate: int = 1,
         first_dilation_rate: int | None = None,
         activation_order: str = "post",
@@ -107,7 +108,7 @@ class ResidualUnit(BlockLayer):
         # `branches` is a method.
         self.branch_count = _checks.integer("branches", branches)
         self.filters = _checks.integer("filters", filters)
-        self.strides = _checks.integer("strides", strides)
+        self.strides = _checks.per_axis("strides", strides)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         if first_dilation_rate is not None:
             first_dilation_rate = _checks.integer("first_dilation_rate", first_dilation_rate)
@@ -133,7 +134,10 @@ class ResidualUnit(BlockLayer):
     def strided_options(self) -> dict:
         """Returns strides and dilation of the convolution that takes the strides."""
         dilation = self.first_dilation_rate or self.dilation_rate
-        return {"strides": self.strides, "dilation_rate": dilation if self.strides == 1 else 1}
+        return {
+            "strides": self.strides,
+            "dilation_rate": 1 if downsamples(self.strides) else dilation,
+        }
 
     @property
     def preactivated(self) -> bool:

@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras import ops
 
 from keras_residual import _checks
@@ -8,6 +9,7 @@ from keras_residual.layers.composite import BlockLayer, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.strides import check_equal, downsamples, for_each_axis
 
 KINDS = ("projection", "strided", "conv3", "pad", "pooled_pad", "pooled", "identity", "none")
 _PADDED = ("pad", "pooled_pad")
@@ -30,7 +32,7 @@ class Shortcut(BlockLayer):
 
     Args:
         filters: Positive integer, number of output channels.
-        strides: Positive integer. Defaults to `1`.
+        strides: Positive integer, or a tuple with one for each spatial axis. Defaults to `1`.
         kind: One of the above. Defaults to `"projection"`.
         activation: Activation after a projection. Defaults to `None`.
         normalize_identity: Whether an identity is normalized too, as in the time series network of
@@ -62,7 +64,7 @@ class Shortcut(BlockLayer):
     def __init__(
         self,
         filters: int,
-        strides: int = 1,
+        strides: int | tuple[int, ...] = 1,
         kind: str = "projection",
         normalize_identity: bool = False,
         blur_pool: bool = False,
@@ -72,26 +74,29 @@ class Shortcut(BlockLayer):
     ):
         super().__init__(activation=activation, **kwargs)
         self.filters = _checks.integer("filters", filters)
-        self.strides = _checks.integer("strides", strides)
+        self.strides = _checks.per_axis("strides", strides)
+        self._strided = downsamples(self.strides)
         self.kind = _checks.choice("kind", kind, KINDS)
-        if self.kind in ("pooled", "pooled_pad") and self.strides > 2:
+        if self.kind in ("pooled", "pooled_pad") and np.max(self.strides) > 2:
             raise ValueError(
                 f'`strides` of a "{self.kind}" shortcut must be 1 or 2. '
                 f"Received: strides={self.strides}, kind={self.kind!r}"
             )
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
         self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
+        if self._strided and self.blur_pool is not False and self.kind == "projection":
+            check_equal(self.strides, "blur_pool", self.blur_pool)
         self.use_bias = _checks.boolean("use_bias", use_bias)
         self.blur = self.conv = self.norm = None
 
     def is_identity(self, input_shape) -> bool:
         """Returns whether the input passes as it is."""
-        same = self.strides == 1 and self.channels_of(input_shape) == self.filters
+        same = not self._strided and self.channels_of(input_shape) == self.filters
         return same and self.kind != "none" and not self.normalize_identity
 
     def is_absent(self, input_shape) -> bool:
         """Returns whether there is no shortcut, so that only the residual function is left."""
-        same = self.strides == 1 and self.channels_of(input_shape) == self.filters
+        same = not self._strided and self.channels_of(input_shape) == self.filters
         return self.kind == "none" or (self.kind == "identity" and not same)
 
     def plan(self, input_shape):
@@ -106,7 +111,7 @@ class Shortcut(BlockLayer):
             )
         if self.is_absent(input_shape) or self.is_identity(input_shape):
             return [], output_shape
-        if self.strides == 1 and channels == self.filters:
+        if not self._strided and channels == self.filters:
             self.norm = self.norm or self.make_norm(channels)
             return chain([self.norm], input_shape)
         if self.kind in _PADDED:
@@ -114,7 +119,7 @@ class Shortcut(BlockLayer):
         return self._plan_projection(input_shape, output_shape)
 
     def _plan_projection(self, input_shape, output_shape):
-        pooled = self.kind == "pooled" and self.strides > 1
+        pooled = self.kind == "pooled" and self._strided
         if self.conv is None:
             if self.kind == "projection":
                 self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
@@ -129,7 +134,7 @@ class Shortcut(BlockLayer):
     def _make_projection(self, strides):
         return ConvNorm(
             self.filters,
-            kernel_size=3 if self.kind == "conv3" and strides > 1 else 1,
+            kernel_size=3 if self.kind == "conv3" and downsamples(strides) else 1,
             strides=strides,
             use_bias=self.use_bias,
             name="conv",
@@ -140,7 +145,7 @@ class Shortcut(BlockLayer):
         if self.is_absent(tuple(inputs.shape)):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
         if self.conv is not None:
-            if self.kind == "pooled" and self.strides > 1:
+            if self.kind == "pooled" and self._strided:
                 inputs = self._average(inputs)
             x = inputs if self.blur is None else self.blur(inputs)
             return self.conv(x, training=training)
@@ -149,25 +154,30 @@ class Shortcut(BlockLayer):
         if self.is_identity(tuple(inputs.shape)):
             return inputs
         if self.kind == "pooled_pad":
-            return self._pad(self._average(inputs) if self.strides > 1 else inputs)
+            return self._pad(self._average(inputs) if self._strided else inputs)
         return self._pad(self._subsample(inputs))
 
     def _sizes(self, inputs):
         sizes = list(ops.shape(inputs))
-        for axis in self.spatial_axes(len(inputs.shape)):
-            sizes[axis] = -(-sizes[axis] // self.strides)
+        for axis, step in self._steps(inputs):
+            sizes[axis] = -(-sizes[axis] // step)
         sizes[self.channel_axis] = self.filters
         return sizes
+
+    def _steps(self, inputs):
+        """Returns each spatial axis with its strides."""
+        axes = self.spatial_axes(len(inputs.shape))
+        return zip(axes, for_each_axis(self.strides, len(axes)), strict=True)
 
     def _average(self, inputs):
         return average_pool(inputs, self.strides, self.strides, "same", self.channels_first)
 
     def _subsample(self, inputs):
-        if self.strides == 1:
+        if not self._strided:
             return inputs
         window = [slice(None)] * len(inputs.shape)
-        for axis in self.spatial_axes(len(inputs.shape)):
-            window[axis] = slice(None, None, self.strides)
+        for axis, step in self._steps(inputs):
+            window[axis] = slice(None, None, step)
         return inputs[tuple(window)]
 
     def _pad(self, inputs):

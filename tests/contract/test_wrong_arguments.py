@@ -13,7 +13,7 @@ NAME = ("unheard_of", 3, None)
 WRONG = {
     "filters": POSITIVE,
     "kernel_size": (0, -3, "3", (), (3, 0), None),
-    "kernel_sizes": (3, "33", (), (3, -1), None),
+    "kernel_sizes": (3, "33", (), (3, -1), ((1, 0), 3), None),
     "strides": POSITIVE,
     "dilation_rate": POSITIVE,
     "first_dilation_rate": (0, 2.5, "8", True),
@@ -112,6 +112,9 @@ COMBINATIONS = {
     "nothing_pooled_to_pad": lambda: layers.Stem(4, pool=False, pool_padding="zero"),
     "no_7x7_over_blocks": lambda: layers.Stem(4, "deep", space_to_depth=True),
     "no_gamma_to_be_zero": lambda: layers.ConvNorm(4, normalization="none", zero_gamma=True),
+    "blur_of_unequal_strides": lambda: layers.ConvNorm(4, strides=(1, 2), blur_pool=True),
+    "blurred_shortcut_of_unequal_strides": lambda: layers.Shortcut(4, (1, 2), blur_pool=True),
+    "pooled_over_three_of_one_axis": lambda: layers.Shortcut(4, (1, 3), kind="pooled"),
     "blurred_space_to_depth": lambda: layers.ConvNorm(
         4, strides=2, space_to_depth=True, blur_pool=True
     ),
@@ -120,6 +123,9 @@ SHAPES = {
     "pixels_do_not_divide_the_channels": (lambda: layers.PixelShuffle(2), (1, 4, 4, 6)),
     "no_spatial_axis_to_shuffle": (lambda: layers.PixelShuffle(2), (1, 4)),
     "groups_divide_channels": (lambda: layers.Convolution(4, groups=2), (1, 4, 4, 3)),
+    "strides_of_another_rank": (lambda: layers.Convolution(4, strides=(1, 2, 2)), (1, 4, 4, 3)),
+    "strides_of_a_shortcut": (lambda: layers.Shortcut(4, (1, 2, 2)), (1, 4, 4, 3)),
+    "too_small_for_strides_of_one_axis": (lambda: layers.ConvNorm(4, 3, (1, 2)), (1, 1, 1, 3)),
     "kernel_size_of_another_rank": (lambda: layers.Convolution(4, (3, 3)), (1, 4, 3)),
     "pad_would_shrink": (lambda: layers.ResidualBlock(4, shortcut="pad"), (1, 4, 4, 6)),
     "too_small_for_strides": (lambda: layers.ResidualBlock(4, strides=2), (1, 1, 4, 4)),

@@ -8,7 +8,8 @@ def windows(x, kernel_size, strides, dilation=1):
     axes = tuple(range(1, x.ndim - 1))
     reach = [dilation * (size - 1) + 1 for size in kernel_size]
     view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
-    every = (slice(None), *[slice(None, None, strides)] * len(axes), slice(None))
+    steps = np.broadcast_to(strides, len(axes))
+    every = (slice(None), *[slice(None, None, step) for step in steps], slice(None))
     return view[(*every, *[slice(None, None, dilation)] * len(axes))]
 
 

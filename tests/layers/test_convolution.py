@@ -1,6 +1,7 @@
 """Convolution against NumPy, its forms against each other."""
 
 import itertools
+import json
 
 import keras
 import numpy as np
@@ -51,6 +52,67 @@ def test_kernel_size_for_each_axis():
     x = ramp(2, 7, 6, 3)
     layer = Convolution(4, (1, 5), strides=2)
     np.testing.assert_allclose(run(layer, x), reference_convolution(x, layer), atol=1e-5)
+
+
+PER_AXIS = [
+    {"kernel_size": (3, 3), "strides": (1, 2)},
+    {"kernel_size": (1, 3), "strides": (1, 2), "groups": 2},
+    {"kernel_size": 3, "strides": (2, 3), "dilation_rate": 2},
+    {"kernel_size": 3, "strides": (1, 2, 2)},
+    {"kernel_size": (3, 5, 5), "strides": (1, 2, 2), "use_bias": True},
+    {"kernel_size": 1, "strides": (2, 1, 3)},
+    {"kernel_size": (1, 3, 3)},
+    {"kernel_size": (1, 3, 2), "strides": 2, "groups": 2},
+    {"kernel_size": (1, 3, 3), "strides": (2, 1, 2), "use_bias": True},
+    {"kernel_size": (1, 3, 3), "strides": (2, 2, 2), "dilation_rate": 2},
+    {"kernel_size": (3, 1, 1)},
+    {"kernel_size": (3, 1, 1), "strides": (2, 1, 1), "groups": 4},
+    {"kernel_size": (4, 1, 1), "strides": (2, 3, 1)},
+    {"kernel_size": (3, 1, 1), "strides": 2, "dilation_rate": 3},
+]
+
+
+@pytest.mark.parametrize("arguments", PER_AXIS, ids=str)
+def test_strides_for_each_axis(arguments):
+    layer = Convolution(8, **arguments)
+    rank = 2 if 2 in (len(np.atleast_1d(value)) for value in arguments.values()) else 3
+    x = ramp(2, *SIZES[rank], 4)
+    outputs = run(layer, x)
+    assert outputs.shape == layer.compute_output_shape(x.shape)
+    np.testing.assert_allclose(outputs, reference_convolution(x, layer), atol=1e-5)
+    again = Convolution.from_config(json.loads(json.dumps(layer.get_config())))
+    assert again.strides == layer.strides
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 3, 3), (3, 1, 1), 1, 3], ids=str)
+@pytest.mark.parametrize("strides", [1, (2, 1, 2)], ids=str)
+def test_gradients_over_three_axes(torch, kernel_size, strides):
+    """The 2-D forms of flat kernels against PyTorch's 3-D convolution."""
+    x, layer = ramp(2, *SIZES[3], 3), Convolution(4, kernel_size, strides=strides)
+    outputs, found = gradients(layer, x)
+    kernel = torch.from_numpy(to_numpy(layer.kernel)).permute(4, 3, 0, 1, 2).requires_grad_()
+    inputs = torch.from_numpy(x).permute(0, 4, 1, 2, 3).requires_grad_()
+    padding = [size // 2 for size in kernel.shape[2:]]
+    theirs = torch.nn.functional.conv3d(inputs, kernel, stride=strides, padding=padding)
+    np.testing.assert_allclose(outputs, theirs.detach().permute(0, 2, 3, 4, 1), atol=1e-5)
+    (
+        theirs.permute(0, 2, 3, 4, 1) * torch.from_numpy(ramp(*outputs.shape, offset=0.3))
+    ).sum().backward()
+    by_inputs, by_kernel = found.values()
+    np.testing.assert_allclose(by_inputs, inputs.grad.permute(0, 2, 3, 4, 1), atol=1e-4)
+    np.testing.assert_allclose(by_kernel, kernel.grad.permute(2, 3, 4, 1, 0), atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 3, 3), (3, 1, 1)])
+def test_flat_kernels_take_unknown_sizes(kernel_size):
+    inputs = keras.Input((None, None, None, 3))
+    layer = Convolution(4, kernel_size, strides=(1, 2, 1))
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output_shape == (None, None, None, None, 4)
+    for sizes in ((5, 4, 6), (3, 7, 5)):
+        x = ramp(2, *sizes, 3)
+        expected = reference_convolution(x, layer)
+        np.testing.assert_allclose(model.predict_on_batch(x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("strides", [1, 2])
@@ -151,13 +213,18 @@ def test_channels_first_is_the_same_function(arguments):
 @pytest.mark.parametrize("rank", SIZES)
 @pytest.mark.parametrize(
     ("kernel_size", "strides", "dilation_rate", "padded"),
-    [(1, 1, 1, 0), (1, 2, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1), (3, 1, 2, 1), (3, 2, 1, 0)],
+    [
+        *[(1, 1, 1, 0), (1, 2, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1), (3, 1, 2, 1), (3, 2, 1, 0)],
+        (3, (2, 1, 3), 1, 0),
+    ],
+    ids=str,
 )
 def test_gradients_of_jax_forms(rank, kernel_size, strides, dilation_rate, padded):
     jax = pytest.importorskip("jax", reason="JAX, whose convolution is tested, is not installed")
     from keras_residual.layers._convolution import jax as form
 
     reach = (kernel_size - 1) * dilation_rate * padded
+    strides = strides if isinstance(strides, int) else strides[:rank]
     options = (strides, [(reach // 2, reach - reach // 2)] * rank, dilation_rate)
     x, kernel = ramp(2, *SIZES[rank], 3), ramp(*(kernel_size,) * rank, 3, 4)
     expected, expected_gradients = jax.vjp(lambda *a: form._convolve(*a, *options), x, kernel)

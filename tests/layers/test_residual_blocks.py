@@ -143,3 +143,18 @@ def test_drop_path_rate_of_the_call_replaces_that_of_the_block():
     np.testing.assert_array_equal(
         to_numpy(block(X, training=True, drop_path_rate=0.9999999)), reference.relu(X)
     )
+
+
+@pytest.mark.parametrize("shortcut", ["projection", "pad", "pooled"])
+def test_strides_and_kernels_for_each_axis(shortcut):
+    """A block without a kernel over time does to each frame what a 2-D block does."""
+    x = ramp(2, 3, 6, 5, 4)
+    flat = ResidualBlock(6, strides=2, shortcut=shortcut)
+    expected = run(flat, x.reshape(6, 6, 5, 4)).reshape(2, 3, 3, 3, 6)
+    block = ResidualBlock(6, ((1, 3, 3), (1, 3, 3)), strides=(1, 2, 2), shortcut=shortcut)
+    block.build(x.shape)
+    block.set_weights(
+        [w.reshape(v.shape) for w, v in zip(flat.get_weights(), block.weights, strict=True)]
+    )
+    np.testing.assert_allclose(run(block, x), expected, atol=1e-5)
+    assert block.compute_output_shape(x.shape) == expected.shape

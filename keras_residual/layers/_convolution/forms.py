@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_residual.layers._convolution.jax import convolve_jax
+from keras_residual.layers.strides import Strides, downsamples, for_each_axis
 
 
 def symmetric_padding(kernel_size: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -13,26 +14,52 @@ def symmetric_padding(kernel_size: tuple[int, ...]) -> list[tuple[int, int]]:
     return [((size - 1) // 2, size // 2) for size in kernel_size]
 
 
-def convolve(x, kernel, strides: int = 1, dilation_rate: int = 1, groups: int = 1):
+def convolve(x, kernel, strides: Strides = 1, dilation_rate: int = 1, groups: int = 1):
     """Convolves a channels-last tensor, padded symmetrically so that sizes become ceil(n/strides).
 
     Keras' "same" pads a strided convolution at the end only, which shifts the grid against the
     papers' code and PyTorch; without strides both agree and the framework pads for free.
     """
     kernel_size = tuple(kernel.shape[:-2])
-    if strides > 1 and dilation_rate > 1:
-        window = (slice(None), *[slice(None, None, strides)] * len(kernel_size), slice(None))
-        if dilation_rate % strides == 0:
+    steps = for_each_axis(strides, len(kernel_size))
+    if len(kernel_size) == 3 and kernel_size[0] == 1:
+        return _convolve_frames(x, kernel, steps, dilation_rate, groups)
+    if len(kernel_size) == 3 and kernel_size[1:] == (1, 1):
+        return _convolve_time(x, kernel, steps, dilation_rate, groups)
+    strided = downsamples(steps)
+    if strided and dilation_rate > 1:
+        window = (slice(None), *[slice(None, None, step) for step in steps], slice(None))
+        if len({*steps}) == 1 and dilation_rate % steps[0] == 0:
             # Then every `strides`-th position is all that is read.
-            return convolve(x[window], kernel, 1, dilation_rate // strides, groups)
+            return convolve(x[window], kernel, 1, dilation_rate // steps[0], groups)
         return convolve(x, kernel, 1, dilation_rate, groups)[window]
     pointwise = all(size == 1 for size in kernel_size)
-    mode = "valid" if strides > 1 or pointwise else "same"
-    if strides > 1 and not pointwise:
+    mode = "valid" if strided or pointwise else "same"
+    if strided and not pointwise:
         x = ops.pad(x, [(0, 0), *symmetric_padding(kernel_size), (0, 0)])
     if groups == 1:
         return _dense(x, kernel, strides, mode, dilation_rate)
     return _grouped(x, kernel, strides, mode, dilation_rate, groups)
+
+
+def _convolve_frames(x, kernel, strides, *options):
+    """A kernel of one frame: a 2-D convolution over all frames as one batch.
+
+    Phones have no fast 3-D convolution, and CPUs a slow one.
+    """
+    x = x[:, :: strides[0]]
+    frames, *sizes = ops.shape(x)[1:]
+    x = convolve(ops.reshape(x, (-1, *sizes)), kernel[0], strides[1:], *options)
+    return ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
+
+
+def _convolve_time(x, kernel, strides, *options):
+    """A kernel of one position in each frame: a 2-D convolution over (frames, positions)."""
+    x = x[:, :, :: strides[1], :: strides[2]]
+    frames, height, width, channels = ops.shape(x)[1:]
+    x = ops.reshape(x, (-1, frames, height * width, channels))
+    x = convolve(x, kernel[:, 0], (strides[0], 1), *options)
+    return ops.reshape(x, (-1, ops.shape(x)[1], height, width, x.shape[-1]))
 
 
 def _dense(x, kernel, strides, mode, dilation_rate):

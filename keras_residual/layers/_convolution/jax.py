@@ -4,9 +4,10 @@ import functools
 import itertools
 
 from keras_residual.layers.linear_maps import LinearMap, is_zero
+from keras_residual.layers.strides import Strides, for_each_axis
 
 
-def convolve_jax(x, kernel, strides: int, padding: list[tuple[int, int]], dilation_rate: int):
+def convolve_jax(x, kernel, strides: Strides, padding: list[tuple[int, int]], dilation_rate: int):
     """Convolves a channels-last tensor; its reverse-mode gradients take the forms below.
 
     XLA's own gradients land in generic loops. A bottleneck block's backward pass takes 35 to 60 ms
@@ -59,7 +60,7 @@ def _convolve(x, kernel, strides, padding, dilation_rate):
     return jax.lax.conv_general_dilated(
         x,
         kernel,
-        window_strides=(strides,) * rank,
+        window_strides=for_each_axis(strides, rank),
         padding=padding,
         rhs_dilation=(dilation_rate,) * rank,
         dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
@@ -71,10 +72,11 @@ def _input_gradient(gradient, kernel, sizes, strides, padding, dilation_rate):
     import jax
 
     borders = []
-    for axis, (size, (before, _)) in enumerate(zip(sizes, padding, strict=True)):
+    steps = for_each_axis(strides, len(sizes))
+    for axis, (size, step, (before, _)) in enumerate(zip(sizes, steps, padding, strict=True)):
         reach = (kernel.shape[axis] - 1) * dilation_rate
-        spread = (gradient.shape[axis + 1] - 1) * strides + 1
-        borders.append((reach - before, size + before - spread, strides - 1))
+        spread = (gradient.shape[axis + 1] - 1) * step + 1
+        borders.append((reach - before, size + before - spread, step - 1))
     zero = gradient.dtype.type(0)
     gradient = jax.lax.pad(gradient, zero, [(0, 0, 0), *borders, (0, 0, 0)])
     turned = jax.numpy.flip(kernel, range(len(sizes))).swapaxes(-1, -2)
@@ -87,14 +89,15 @@ def _kernel_gradient(gradient, x, kernel_shape, strides, padding, dilation_rate)
 
     *kernel_size, channels, filters = kernel_shape
     sizes = gradient.shape[1:-1]
+    steps = for_each_axis(strides, len(sizes))
     x = jax.numpy.pad(x, [(0, 0), *padding, (0, 0)])
     gradient = gradient.reshape(-1, filters)
     products = []
     for position in itertools.product(*map(range, kernel_size)):
         starts = [offset * dilation_rate for offset in position]
         seen = [
-            slice(start, start + (size - 1) * strides + 1, strides)
-            for start, size in zip(starts, sizes, strict=True)
+            slice(start, start + (size - 1) * step + 1, step)
+            for start, size, step in zip(starts, sizes, steps, strict=True)
         ]
         products.append(x[:, *seen].reshape(-1, channels).T @ gradient)
     return jax.numpy.stack(products).reshape(kernel_shape)
