@@ -1,7 +1,9 @@
 """Training: recipes as data and a fit that survives a crash."""
 
 from keras_residual.training.checkpoint import CheckpointError
+from keras_residual.training.ctc import CTC
 from keras_residual.training.describing import describe
+from keras_residual.training.error_rates import CharacterErrorRate, WordErrorRate
 from keras_residual.training.fit import fit
 from keras_residual.training.layerwise import LayerwiseAdamW, LayerwiseLamb, LayerwiseSGD
 from keras_residual.training.losses import Accuracy, CrossEntropy
@@ -13,7 +15,9 @@ from keras_residual.training.schedules import OneCycle, Steps
 from keras_residual.training.variables import build
 
 __all__ = [
+    "CTC",
     "Accuracy",
+    "CharacterErrorRate",
     "CheckpointError",
     "CrossEntropy",
     "LayerwiseAdamW",
@@ -23,6 +27,7 @@ __all__ = [
     "OneCycle",
     "Recipe",
     "Steps",
+    "WordErrorRate",
     "build",
     "describe",
     "find_recipe",

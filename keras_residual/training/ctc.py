@@ -1,0 +1,135 @@
+"""The loss of labels whose places in the sequence are unknown."""
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.registration import PACKAGE
+from keras_residual.training.padded_labels import (
+    check_labels,
+    checked_padding,
+    known_values,
+    label_lengths,
+    steps_needed,
+    unit_of_blank,
+)
+from keras_residual.training.unmasked_steps import UnmaskedSteps
+
+_ACCURATE = ("float32", "float64")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CTC(keras.losses.Loss):
+    """Connectionist temporal classification: labels in order, at unknown steps.
+
+    loss = -log Σ P(path), over all paths that give the labels once repeated units are merged and
+    blanks removed. Only steps that the mask of the outputs leaves count, wherever they stand
+    (`keras.losses.CTC` counts all); labels end where the padding begins.
+
+    Labels need a step each, and one more between equal neighbours. Where a sequence has fewer, no
+    path gives them: the loss is infinite and has no gradient, zero with `zero_infinity`. Outside
+    compiled functions, where values are known, that is an error, as labels that do not exist are;
+    inside, the loss of an example with such labels is NaN.
+
+    Args:
+        blank: Number of the unit of the blank; `-1`, the default, is the last.
+        padding: Negative integer after the last label. Defaults to `-1`.
+        zero_infinity: Whether sequences too short for their labels count as zero.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(batch, length)`, integers: numbers of units other than the blank's, then padding.
+        y_pred: `(batch, steps, units)`, logits.
+        sample_weight: Optional `(batch,)`.
+
+    Raises:
+        ValueError: If an argument is out of range, the shapes do not fit, a label is the blank or
+            no unit, padding stands before a label, or labels are too long for their sequence.
+
+    Example:
+
+    >>> logits = keras.ops.zeros((1, 3, 2))
+    >>> round(float(CTC()(keras.ops.array([[0, -1]]), logits)), 4)
+    0.2877
+
+    Reference:
+        - [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891)
+    """
+
+    def __init__(
+        self,
+        blank: int = -1,
+        padding: int = -1,
+        zero_infinity: bool = False,
+        name: str = "ctc",
+        dtype=None,
+        **kwargs,
+    ):
+        if dtype is None and keras.config.floatx() not in _ACCURATE:
+            dtype = "float32"
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self.blank = _checks.integer("blank", blank, minimum=-1)
+        self.padding = checked_padding(padding)
+        self.zero_infinity = _checks.boolean("zero_infinity", zero_infinity)
+        self._unmasked_steps = UnmaskedSteps()
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        # Keras would multiply the loss of an example by the mask of its steps. The new tensor has
+        # no mask.
+        y_pred, steps = self._unmasked_steps(y_pred)
+        return super().__call__((y_true, steps), y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        labels, steps = y_true
+        units = y_pred.shape[-1]
+        blank = unit_of_blank(self.blank, units)
+        if getattr(y_pred, "is_meta", False):
+            # Keras on PyTorch asks for the shape only; the operation below has none.
+            return ops.zeros_like(y_pred[:, 0, 0])
+        self._check_values(labels, steps, units, blank)
+        lengths, wrong = label_lengths(labels, self.padding, units, blank)
+        labels, steps = ops.cast(labels, "int32"), ops.cast(steps, "int32")
+        impossible = steps_needed(labels, lengths) > steps
+        # What no path gives is computed as no labels at one step, finite on every backend, and
+        # replaced afterwards.
+        skipped = ops.logical_or(wrong, ops.logical_or(impossible, steps == 0))
+        some_unit = 0 if blank else min(1, units - 1)
+        labels = ops.where(
+            ops.logical_and(labels >= 0, ops.expand_dims(~skipped, -1)), labels, some_unit
+        )
+        losses = ops.ctc_loss(
+            labels,
+            ops.cast(y_pred, self.dtype),
+            ops.where(skipped, 0, lengths),
+            ops.maximum(steps, 1),
+            mask_index=blank,
+        )
+        constant = 0.0 if self.zero_infinity else float("inf")
+        instead = ops.where(impossible, constant, 0.0)
+        instead = ops.where(wrong, float("nan"), instead)
+        return ops.where(skipped, ops.cast(instead, losses.dtype), losses)
+
+    def _check_values(self, labels, steps, units, blank):
+        check_labels(labels, self.padding, units, blank)
+        labels, steps = known_values(labels), known_values(steps)
+        if self.zero_infinity or labels is None or steps is None:
+            return
+        labels = labels.astype("int32")
+        lengths, _ = label_lengths(labels, self.padding, units, blank)
+        needed = ops.convert_to_numpy(steps_needed(labels, lengths))
+        for example in (needed > steps).nonzero()[0][:1]:
+            raise ValueError(
+                "`y_true` must fit into the steps of `y_pred`: a step for each label and one "
+                "between equal neighbours. `zero_infinity=True` leaves such sequences out. "
+                f"Received: labels that need {needed[example]} steps, and {steps[example]:g} steps"
+                f" that are not masked, in example {example}"
+            )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "blank": self.blank,
+            "padding": self.padding,
+            "zero_infinity": self.zero_infinity,
+            "dtype": self.dtype,
+        }

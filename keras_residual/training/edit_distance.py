@@ -1,0 +1,134 @@
+"""How many insertions, deletions and substitutions lie between two sequences of tokens."""
+
+from keras import ops
+
+from keras_residual.layers._loops.backends import scan_steps
+
+# Words are compared by four remainders; products of two stay within int32.
+_PRIMES = (32719, 32713, 32707, 32693)
+_BASES = (263, 1087, 4099, 9973)
+
+
+def best_labels(scores, steps, blank: int):
+    """Returns the labels on the most probable path, and how many there are.
+
+    Args:
+        scores: `(batch, steps, units)`, logits or probabilities.
+        steps: `(batch,)`, number of steps that count, the first ones.
+        blank: Number of the blank's unit.
+
+    Returns:
+        `(batch, steps)` int32, labels in front, and `(batch,)` int32.
+    """
+    path = ops.cast(ops.argmax(scores, axis=-1), "int32")
+    before = ops.concatenate([ops.full_like(path[:, :1], -1), path[:, :-1]], axis=1)
+    inside = _places(path) < ops.expand_dims(steps, -1)
+    return in_front(path, inside & (path != blank) & (path != before))
+
+
+def in_front(tokens, kept):
+    """Returns tokens with those that are kept in front, and how many those are.
+
+    Args:
+        tokens: `(batch, length, ...)`.
+        kept: `(batch, length)` booleans.
+    """
+    kept = ops.cast(kept, "int32")
+    places = _places(kept) + (1 - kept) * ops.shape(kept)[1]
+    order = ops.argsort(places, axis=1)
+    order = ops.reshape(order, (*ops.shape(order), *[1] * (len(tokens.shape) - 2)))
+    return ops.take_along_axis(tokens, order, axis=1), ops.sum(kept, axis=1)
+
+
+def words(labels, lengths, separator: int):
+    """Returns the words between separators as tokens that are equal where the words are.
+
+    A word is told by four remainders, which two different words share by a chance of 1e-18.
+
+    Args:
+        labels: `(batch, length)` int32.
+        lengths: `(batch,)`.
+        separator: The label between words; several in a row, or at an end, are as one or none.
+
+    Returns:
+        `(batch, length, 4)` int32, words in front, and how many there are.
+    """
+    inside = (_places(labels) < ops.expand_dims(lengths, -1)) & (labels != separator)
+    primes, bases = (ops.convert_to_tensor(c, dtype="int32") for c in (_PRIMES, _BASES))
+    primes, bases = ops.expand_dims(primes, 0), ops.expand_dims(bases, 0)
+
+    def step(carry, slices):
+        label, within = (ops.expand_dims(x, -1) for x in slices)
+        # From 1, so that a word is not its own beginning with zeros.
+        longer = ops.mod(carry[0] * bases + label + 1, primes)
+        kept = ops.where(within, longer, ops.zeros_like(longer))
+        return (kept,), (kept,)
+
+    start = ops.zeros_like(labels[:, :1]) * ops.ones_like(primes)
+    columns = (ops.transpose(labels), ops.transpose(inside))
+    shape = (labels.shape[0], len(_PRIMES))
+    _, (found,) = scan_steps(step, (start,), columns, [(shape, "int32")], ops.shape(labels)[1])
+    last = inside & ~ops.concatenate([inside[:, 1:], ops.zeros_like(inside[:, :1])], axis=1)
+    return in_front(ops.transpose(found, (1, 0, 2)), last)
+
+
+def edit_distance(tokens, lengths, other, other_lengths):
+    """Returns the Levenshtein distance of each pair, `(batch,)` int32.
+
+    The table of distances is filled along its anti-diagonals, of which each follows from the two
+    before it.
+
+    Args:
+        tokens: `(batch, length, parts)` or `(batch, length)` integers.
+        lengths: `(batch,)`, number of tokens that count.
+        other: The same with another length.
+        other_lengths: `(batch,)`.
+    """
+    columns = ops.cumsum(ops.ones_like(_padded_front(other)), axis=1) - 1
+    total = ops.expand_dims(lengths + other_lengths, -1)
+    at_end = columns == ops.expand_dims(other_lengths, -1)
+    far = 1 + ops.shape(tokens)[1] + ops.shape(other)[1]
+
+    def step(number, carry):
+        last, before, result = carry
+        rows = number - columns
+        place = ops.clip(rows - 1, 0, ops.maximum(ops.shape(tokens)[1] - 1, 0))
+        differs = _differs(tokens, place, other)
+        new = ops.minimum(
+            ops.minimum(last, _shifted(last, far)) + 1, _shifted(before, far) + differs
+        )
+        new = ops.where((rows == 0) | (columns == 0), number, new)
+        new = ops.where(rows < 0, far, new)
+        result = ops.where((total == number) & at_end, new, result)
+        return new, last, result
+
+    zeros = ops.zeros_like(columns)
+    first = ops.where(columns == 0, zeros, far + zeros)
+    carry = (first, far + zeros, zeros)
+    _, _, result = ops.fori_loop(1, far, step, carry)
+    return ops.sum(ops.where(at_end, result, zeros), axis=1)
+
+
+def _places(tokens):
+    """Returns the number of each place, `(batch, length)` int32."""
+    return ops.cumsum(ops.ones_like(tokens, dtype="int32"), axis=1) - 1
+
+
+def _padded_front(other):
+    """Returns ones for the places before, between and behind the tokens."""
+    other = ops.reshape(other, (*ops.shape(other)[:2], -1))[..., 0]
+    ones = ops.ones_like(other, dtype="int32")
+    return ops.pad(ones, [(0, 0), (1, 0)])
+
+
+def _shifted(row, filler):
+    return ops.concatenate([ops.full_like(row[:, :1], 0) + filler, row[:, :-1]], axis=1)
+
+
+def _differs(tokens, place, other):
+    """Returns 1 where the token at `place` is not that of the column, 0 where it is."""
+    if len(tokens.shape) == 2:
+        tokens, other = ops.expand_dims(tokens, -1), ops.expand_dims(other, -1)
+    own = ops.take_along_axis(tokens, ops.expand_dims(place[:, 1:], -1), axis=1)
+    differs = ops.cast(ops.any(own != other, axis=-1), "int32")
+    return ops.pad(differs, [(0, 0), (1, 0)])
