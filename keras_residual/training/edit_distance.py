@@ -2,11 +2,11 @@
 
 from keras import ops
 
-from keras_residual.layers._loops.backends import scan_steps
-
-# Words are compared by four remainders; products of two stay within int32.
+# Words are compared by four remainders. Products of two stay within int32, as do their sums over
+# as many steps as there may be.
 _PRIMES = (32719, 32713, 32707, 32693)
 _BASES = (263, 1087, 4099, 9973)
+_BITS_OF_PLACES = 16
 
 
 def best_labels(scores, steps, blank: int):
@@ -53,23 +53,31 @@ def words(labels, lengths, separator: int):
     Returns:
         `(batch, length, 4)` int32, words in front, and how many there are.
     """
-    inside = (_places(labels) < ops.expand_dims(lengths, -1)) & (labels != separator)
-    primes, bases = (ops.convert_to_tensor(c, dtype="int32") for c in (_PRIMES, _BASES))
-    primes, bases = ops.expand_dims(primes, 0), ops.expand_dims(bases, 0)
-
-    def step(carry, slices):
-        label, within = (ops.expand_dims(x, -1) for x in slices)
-        # From 1, so that a word is not its own beginning with zeros.
-        longer = ops.mod(carry[0] * bases + label + 1, primes)
-        kept = ops.where(within, longer, ops.zeros_like(longer))
-        return (kept,), (kept,)
-
-    start = ops.zeros_like(labels[:, :1]) * ops.ones_like(primes)
-    columns = (ops.transpose(labels), ops.transpose(inside))
-    shape = (labels.shape[0], len(_PRIMES))
-    _, (found,) = scan_steps(step, (start,), columns, [(shape, "int32")], ops.shape(labels)[1])
+    places = _places(labels)
+    inside = (places < ops.expand_dims(lengths, -1)) & (labels != separator)
+    primes = ops.reshape(ops.convert_to_tensor(_PRIMES, dtype="int32"), (1, 1, -1))
+    # A word is a number whose digits are its labels, from 1, so that leading ones count.
+    digits = ops.expand_dims(ops.where(inside, labels + 1, 0), -1)
+    sums = ops.cumsum(ops.mod(digits * _powers(places), primes), axis=1)
     last = inside & ~ops.concatenate([inside[:, 1:], ops.zeros_like(inside[:, :1])], axis=1)
-    return in_front(ops.transpose(found, (1, 0, 2)), last)
+    ends, count = in_front(sums, last)
+    words_before = ops.concatenate([ops.zeros_like(ends[:, :1]), ends[:, :-1]], axis=1)
+    places, _ = in_front(places, last)
+    # Moved to the same last place.
+    moved = ops.mod(ends - words_before, primes) * _powers(2**_BITS_OF_PLACES - 1 - places)
+    return ops.mod(moved, primes), count
+
+
+def _powers(exponents):
+    """Returns each base to the power of each exponent, `(batch, length, 4)`, as remainders."""
+    columns = []
+    for base, prime in zip(_BASES, _PRIMES, strict=True):
+        power = ops.ones_like(exponents)
+        for bit in range(_BITS_OF_PLACES):
+            factor = ops.where(exponents // 2**bit % 2 == 1, pow(base, 2**bit, prime), 1)
+            power = power * ops.cast(factor, "int32") % prime
+        columns.append(power)
+    return ops.stack(columns, axis=-1)
 
 
 def edit_distance(tokens, lengths, other, other_lengths):
