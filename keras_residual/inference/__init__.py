@@ -1,15 +1,23 @@
 """Asking a model about pictures: from files to class names, whatever the model is stored as."""
 
+from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions
+from keras_residual.inference.decoding import Transcript, decode_beam, decode_greedy
 from keras_residual.inference.explanation import explain
 from keras_residual.inference.picture_list import picture_paths
 from keras_residual.inference.predict import predict
 from keras_residual.inference.predictor import Predictor, load_keras, load_predictor
+from keras_residual.inference.word_decoding import decode_words
 
 __all__ = [
     "Prediction",
     "Predictor",
+    "Transcript",
+    "align",
     "as_rows",
+    "decode_beam",
+    "decode_greedy",
+    "decode_words",
     "explain",
     "load_keras",
     "load_predictor",
