@@ -82,7 +82,7 @@ def digits() -> Dataset:
 
 @functools.cache
 def _builder_class() -> type:
-    from keras_residual.data.sources.tfds import import_tfds
+    from keras_residual.data.sources.tfds_stream import import_tfds
 
     tfds = import_tfds()
 
