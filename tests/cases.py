@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from keras_residual import layers, models
 from keras_residual.layers.residual_stage import SCANNED_FROM
 from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.registry import BUILDERS, find_variant
 
 # A valid value of every argument that differs from its default, for `get_config`.
@@ -205,6 +206,33 @@ LAYERS = [
         settings=(
             {**BLOCK_OPTIONS, "growth_rate": 4, "bottleneck": 0, "dropout_rate": 0.5},
             {"dilation_rate": 2},
+        ),
+    ),
+    LayerCase(
+        "DualPathBlock",
+        {"depth": 2, "filters": 4, "growth_rate": 2, "width": 4, "cardinality": 2, "strides": 2},
+        (2, 5, 6, 3),
+        settings=(
+            {**BLOCK_OPTIONS, "split_last": True, "dropout_rate": 0.5, "blur_pool": True},
+            {"depth": 1, "filters": 6, "growth_rate": 3, "width": 6, "cardinality": 1},
+            {"strides": 1, "dilation_rate": 2, "first_dilation_rate": 3, "rematerialize": True},
+        ),
+    ),
+    LayerCase(
+        "DualPathBlock",
+        {"depth": 2, "filters": 4, "growth_rate": 2, "width": 4}
+        | {"split_last": True, "rematerialize": True},
+        (2, 5, 6, 3),
+        variant="rematerialized",
+    ),
+    LayerCase(
+        "DualPathUnit",
+        {"filters": 4, "growth_rate": 2, "width": 4, "cardinality": 2},
+        (2, 5, 6, 7),
+        settings=(
+            {**BLOCK_OPTIONS, "projection": True, "strides": 2, "blur_pool": True},
+            {"filters": 5, "growth_rate": 3, "width": 6, "cardinality": 1, "split_last": True},
+            {"dilation_rate": 2, "dropout_rate": 0.5},
         ),
     ),
     LayerCase(
@@ -439,6 +467,8 @@ class ModelCase:
 _MOST_GROUPS = 16
 # Options of single networks that the rule below does not make small.
 _OPTIONS = {
+    "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
+    | {"base_width": 4, "cardinality": 2, "stem_width": 4},
     "DenseNet": {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8, "stem": "conv3"},
     "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
     "ResNet1D": {"widths": (4, 6, 6)},
@@ -456,6 +486,9 @@ def tiny_options(architecture) -> dict:
     if isinstance(architecture, DenseNetArchitecture):
         depths = (2, 2, *(1,) * (stages - 2))
         return {"depths": depths, "growth_rate": 4, "stem_width": 8}
+    if isinstance(architecture, DualPathArchitecture):
+        sizes = {"growth_rates": (2, 3, 2, 2), "widths": (4, 4, 8, 8), "base_width": 4}
+        return {"depths": (1, 2, 1, 1), "cardinality": 2, "stem_width": 4, **sizes}
     options = {"depths": (1, 2, *(1,) * (stages - 2)), "stem_width": 4}
     if max(architecture.depths) > SCANNED_FROM and stages == 3:
         options |= {"depths": (2, 3, 1), "execution": "scanned"}
@@ -483,8 +516,9 @@ def _case(name: str) -> ModelCase:
     return ModelCase(name, options, _SHAPES.get(name, shape))
 
 
+BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "ResNet")
 MODELS = [
-    *(ModelCase(name, _OPTIONS[name]) for name in ("DenseNet", "ResNet")),
+    *(ModelCase(name, _OPTIONS[name]) for name in BUILDERS_OF_CLASSIFIERS),
     *(_case(name) for name in models.list_models(kind="classifier")),
 ]
 
@@ -563,6 +597,7 @@ MORE_FAMILIES = [
     if case.name
     in (
         "BiTResNet50x1",
+        "DPN68b",
         "RegNetZ040H",
         "Res2Net50_26w_4s",
         "ResNeSt50D",

@@ -110,6 +110,8 @@ class TorchPeer:
     def _last_of_each_block(self):
         for block in self.network.modules():
             names = dict(block.named_children())
+            if "c1x1_c" in names:  # of two paths
+                yield names.get("c1x1_c1") or names["c1x1_c"].conv
             if "conv2" not in names and "convs" not in names:
                 continue
             last = names.get("conv3", names.get("conv2"))
@@ -150,7 +152,10 @@ def from_timm(name, size=64, **arguments):
         make = timm().models.resnetv2._create_resnetv2_bit
     network = make(name, **arguments)
     channels = arguments.get("in_chans", 3)
-    return TorchPeer(network, timm_stages(name), channels=channels, size=size)
+    stages = timm_stages(name)
+    if name.startswith("dpn"):
+        stages = [info["module"] for info in network.feature_info[1:4]] + ["features.conv5_bn_ac"]
+    return TorchPeer(network, stages, channels=channels, size=size)
 
 
 def timm_stages(name):
@@ -264,7 +269,7 @@ class KerasPeer:
 
 def outputs_of(model, images):
     """Returns logits and features of every stage of a network of this package."""
-    layers = [layer for layer in model.layers if layer.name.startswith(("stage", "dense"))]
+    layers = [layer for layer in model.layers if layer.name.startswith(("stage", "dense", "dual"))]
     outputs = {f"C{n}": layer.output for n, layer in enumerate(layers, start=2)}
     if "final_norm" in {layer.name for layer in model.layers}:
         outputs[f"C{len(layers) + 1}"] = model.get_layer("final_norm").output

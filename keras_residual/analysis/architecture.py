@@ -20,7 +20,7 @@ from keras_residual.analysis.drawing import (
     new_figure,
     save,
 )
-from keras_residual.layers import DenseBlock, ResidualLSTM, ResidualStage, Stem
+from keras_residual.layers import DenseBlock, DualPathBlock, ResidualLSTM, ResidualStage, Stem
 
 _WIDTH, _HEIGHT, _GAP, _LINE = 1.5, 0.78, 0.5, 1.75
 _PER_LINE, _MOST_BLOCKS = 8, 6
@@ -123,8 +123,8 @@ def _boxes(model) -> Iterator[_Box]:
         shape = layer.output.shape if not isinstance(layer.output, (list, tuple)) else ()
         if isinstance(layer, ResidualStage):
             yield from _shortened(_stage_boxes(layer))
-        elif isinstance(layer, DenseBlock):
-            yield from _shortened(_dense_boxes(layer))
+        elif isinstance(layer, (DenseBlock, DualPathBlock)):
+            yield from _shortened(_unit_boxes(layer))
         elif isinstance(layer, keras.Model):
             yield from _boxes(layer)
         else:
@@ -153,19 +153,15 @@ def _stage_boxes(stage) -> list[_Box]:
     return boxes
 
 
-def _dense_boxes(block) -> list[_Box]:
-    *spatial, channels = block.input.shape
-    first = block.channels_first
-    if first:
-        batch, channels, *spatial = block.input.shape
-        spatial = [batch, *spatial]
-    boxes = []
-    for index in range(block.depth):
-        width = channels + (index + 1) * block.growth_rate
-        shape = (spatial[0], width, *spatial[1:]) if first else (*spatial, width)
-        detail = "1×1, 3×3" if block.bottleneck else "3×3"
-        boxes.append(_Box(f"{block.name} unit{index + 1}", detail, shape, "dense", "concatenated"))
-    return boxes
+def _unit_boxes(block) -> list[_Box]:
+    steps, shape = block.plan(block.input.shape)
+    shapes = [taken for _, taken in steps[1:]] + [shape]
+    bottleneck = "1×1, 3×3, 1×1" if isinstance(block, DualPathBlock) else "1×1, 3×3"
+    detail = bottleneck if getattr(block, "bottleneck", True) else "3×3"
+    return [
+        _Box(f"{block.name} unit{index}", detail, tuple(shape), "dense", "concatenated")
+        for index, shape in enumerate(shapes, start=1)
+    ]
 
 
 def _convolutions(block) -> str:

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 
 from keras_residual.analysis._graph import Runner
-from keras_residual.layers import DenseBlock, ResidualStage
+from keras_residual.layers import DenseBlock, DualPathBlock, ResidualStage
 from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.strides import downsamples
+
+_OF_UNITS = ("dense", "dual")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Block:
 
     Attributes:
         name: As in `"stage1/block2"` or `"block1/unit3"`.
-        kind: `"residual"`, `"plain"` for a block without shortcut, or `"dense"`.
+        kind: `"residual"`, `"plain"` for a block without shortcut, `"dense"`, or `"dual"`.
         owner: The stage or dense block that holds it.
         index: Its place there, from 0.
     """
@@ -31,14 +33,14 @@ class Block:
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Returns the weights by their path inside the block."""
-        if self.kind != "dense":
+        if self.kind not in _OF_UNITS:
             return self.owner.get_block_weights(self.index)
         weights = named_weights(self.owner.units[self.index])
         return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
 
     def set_weights(self, weights: dict[str, np.ndarray]) -> None:
         """Sets what `get_weights` returns."""
-        if self.kind != "dense":
+        if self.kind not in _OF_UNITS:
             self.owner.set_block_weights(self.index, weights)
             return
         for name, variable in named_weights(self.owner.units[self.index]).items():
@@ -51,8 +53,9 @@ class Block:
     def deleted_weights(self) -> dict[str, np.ndarray] | None:
         """Returns weights with which the block passes its input on; `None` where it cannot.
 
-        A residual block is left with its shortcut, a unit of a dense block adds zeros, and a plain
-        block becomes the identity, provided that it keeps the number of channels and the size.
+        A residual block is left with its shortcut, a unit of a dense block or of two paths
+        appends zeros, and a plain block becomes the identity, provided that it keeps the number of
+        channels and the size.
         """
         weights = self.get_weights()
         return _without_residual(weights) if self.kind != "plain" else self._identity(weights)
@@ -86,6 +89,8 @@ def _without_residual(weights):
     numbers = [name.split(".")[0] for name in weights if name.startswith("conv")]
     last = max(numbers, key=lambda name: int(name.removeprefix("conv")))
     end = f"{last}.norm." if f"{last}.norm.gamma" in weights else f"{last}.conv."
+    if "residual_conv.conv.kernel" in weights:
+        end = ("residual_conv.", "dense_conv.")
     return {
         name: np.zeros_like(value)
         if name.startswith(end) and name.rpartition(".")[2] in ("gamma", "beta", "kernel", "bias")
@@ -122,9 +127,10 @@ def _blocks(model) -> Iterator[Block]:
             kind = "plain" if layer.first.shortcut.kind == "none" else "residual"
             for index in range(layer.depth):
                 yield Block(f"{layer.name}/block{index + 1}", kind, layer, index)
-        elif isinstance(layer, DenseBlock):
+        elif isinstance(layer, (DenseBlock, DualPathBlock)):
+            kind = "dense" if isinstance(layer, DenseBlock) else "dual"
             for index in range(layer.depth):
-                yield Block(f"{layer.name}/unit{index + 1}", "dense", layer, index)
+                yield Block(f"{layer.name}/unit{index + 1}", kind, layer, index)
 
 
 @contextlib.contextmanager
@@ -188,10 +194,11 @@ def run_layer_by_blocks(layer, args, kwargs, after: Callable):
         for index, block in enumerate(layer.block_layers(), start=1):
             x = after(f"{layer.name}/block{index}", block(x))
         return x
-    if isinstance(layer, DenseBlock):
+    if isinstance(layer, (DenseBlock, DualPathBlock)):
         x = args[0]
         for index, unit in enumerate(layer.units, start=1):
-            x = layer.joined(x, after(f"{layer.name}/unit{index}", unit(x)))
+            new = after(f"{layer.name}/unit{index}", unit(x))
+            x = layer.joined(x, new) if isinstance(layer, DenseBlock) else new
         return x
     return layer(*args, **kwargs)
 
@@ -202,7 +209,7 @@ def block_shapes(layer, shape) -> dict[str, tuple]:
     if isinstance(layer, ResidualStage):
         for index, block in enumerate(layer.block_layers(), start=1):
             shape = shapes[f"{layer.name}/block{index}"] = block.compute_output_shape(shape)
-    elif isinstance(layer, DenseBlock):
+    elif isinstance(layer, (DenseBlock, DualPathBlock)):
         for index, (unit, taken) in enumerate(layer.plan(shape)[0], start=1):
             shapes[f"{layer.name}/unit{index}"] = unit.compute_output_shape(taken)
     return shapes

@@ -9,6 +9,8 @@ from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.dense_block import DenseBlock
 from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
+from keras_residual.layers.dual_path_block import DualPathBlock
+from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
@@ -34,6 +36,8 @@ __all__ = [
     "DenseBlock",
     "DenseTransition",
     "DenseUnit",
+    "DualPathBlock",
+    "DualPathUnit",
     "EfficientChannelAttention",
     "ImageNormalization",
     "LogMelSpectrogram",

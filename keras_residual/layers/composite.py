@@ -113,6 +113,15 @@ class CompositeLayer(AdaptedSublayers, SpatialLayer):
         """Returns x + y: the addition that ends a residual branch."""
         return ops.add(x, y)
 
+    def channels_from(self, x, start: int, stop: int | None = None):
+        """Returns the channels of a tensor from `start` to `stop`."""
+        window = (slice(start, stop),)
+        return x[(slice(None), *window) if self.channels_first else (..., *window)]
+
+    def joined(self, *tensors):
+        """Returns feature maps side by side along the channels."""
+        return tensors[0] if len(tensors) == 1 else ops.concatenate(tensors, axis=self.channel_axis)
+
     def activate(self, x):
         """Returns the activation of x, by a sublayer where it has weights."""
         return self.activation(x) if self.prelu is None else self.prelu(x)

@@ -1,5 +1,4 @@
 import keras
-from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers._loops.rematerialize import call_rematerialized
@@ -99,12 +98,6 @@ class DenseBlock(SublayerRow, BlockLayer):
                 new = unit(self.joined(*features), training=training)
             features.append(new)
         return self.joined(*features)
-
-    def joined(self, *features):
-        """Returns feature maps side by side along the channels."""
-        if len(features) == 1:
-            return features[0]
-        return ops.concatenate(features, axis=self.channel_axis)
 
     def get_config(self):
         return {

@@ -7,8 +7,8 @@ from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.stem_pool import PADDINGS, StemPool
 
-KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "none")
-POOLING = ("conv7", "deep", "tiered")
+KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "pooled3", "none")
+POOLING = ("conv7", "deep", "tiered", "pooled3")
 POOLS = (True, False, "blur", "average", "conv3")
 
 
@@ -48,15 +48,16 @@ class Stem(BlockLayer):
     - `"tiered"`: the same with 3/8 and 1/2 of the width (the T networks of timm).
     - `"conv3"`: one 3×3 convolution, no pooling (small images).
     - `"strided3"`: one 3×3 convolution with strides 2, no pooling (RegNet).
+    - `"pooled3"`: the same with max pooling behind it (DPN-68).
     - `"none"`: the input as it is (time series).
 
     Args:
         filters: Positive integer, number of output channels. Defaults to `64`.
         kind: One of the above. Defaults to `"conv7"`.
-        pool: How `"conv7"`, `"deep"` and `"tiered"` end: `True`, the max pooling; `False`, without;
-            `"blur"`, max pooling downsampled by a blur; `"average"`, the mean of 2×2 positions; or
-            `"conv3"`, a 3×3 convolution with strides 2, normalization and activation (ResNet-RS).
-            Defaults to `True`.
+        pool: How `"conv7"`, `"deep"`, `"tiered"` and `"pooled3"` end: `True`, the max pooling;
+            `False`, without; `"blur"`, max pooling downsampled by a blur; `"average"`, the mean of
+            2×2 positions; or `"conv3"`, a 3×3 convolution with strides 2, normalization and
+            activation (ResNet-RS). Defaults to `True`.
         pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, zeros take
             part (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
         preactivated: Whether normalization and activation of the last convolution are left to the
@@ -128,6 +129,7 @@ class Stem(BlockLayer):
             "deep": deep,
             "tiered": deep,
             "strided3": [{"filters": self.filters, "kernel_size": 3, "strides": 2}],
+            "pooled3": [{"filters": self.filters, "kernel_size": 3, "strides": 2}],
             "conv3": [{"filters": self.filters, "kernel_size": 3}],
             "none": [],
         }[self.kind]

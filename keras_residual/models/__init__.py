@@ -7,6 +7,7 @@ file lists them for type checkers and editors; `python tests/write_tables.py` wr
 from keras_residual.models import (  # noqa: F401
     branched,
     densenet,
+    dual_path,
     gnmt,
     pyramidnet,
     regnet,

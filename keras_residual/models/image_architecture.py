@@ -15,7 +15,63 @@ from keras_residual.models._requirements import SHARED
 class ImageArchitecture:
     """A stem, stages that reduce the resolution, and what all their layers share.
 
-    A subclass adds the options of its stages and implements `body`.
+    A subclass adds the options of its stages and implements `body`. The arguments below are those
+    of every builder; `registry.builder` writes them into its documentation.
+
+    Args:
+        include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
+        weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
+        input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
+            several, which become the model's.
+        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
+            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
+        pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
+            the top averages in any case, as in keras.applications.
+        classes: Positive integer, number of classes of the top.
+        classifier_activation: Activation of the top; `None` for logits.
+        name: Name of the model.
+        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`, see
+            `layers.Stem`.
+        stem_width: Output channels of the stem. Defaults to `64`.
+        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`, `"blur"`,
+            `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
+        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
+        dropout_rate: Dropout before the last convolution of each block.
+        blur_pool: Whether max pooling and strided convolutions behind the stem's downsample by a
+            blur; `"average"`, `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the
+            stem.
+        output_stride: Largest reduction; later blocks are dilated instead of strided.
+        normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
+            that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
+            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
+            of `"batch"`.
+        activation: Keras activation. Defaults to `"relu"`.
+        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        kernel_initializer: Defaults to He normal by fan-out.
+        kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
+        weight_standardization: Whether kernels are standardized, see `layers.Convolution`.
+        rematerialize: Whether values inside the blocks are computed again in the backward pass.
+        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4 behind a stem
+            with pooling) and so on, in place of the top; or a tuple of some of these names and of
+            `"C1"`, what the stem gives before its pooling.
+        include_preprocessing: Whether the model takes images with values 0…255 and scales them as
+            its weights expect: as the published weights or the layout of the file tell (Caffe's way
+            for keras.applications' ResNet files), without weights by ImageNet's mean and standard
+            deviation. Where the weights do not tell, `"caffe"`, `"tf"`, `"torch"`, the name of
+            published weights or a `weights.Preprocessing`. Defaults to `False`.
+        dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
+            policy computes in float32.
+        data_format: `"channels_last"` or `"channels_first"`.
+        flat: Whether every convolution, normalization, activation and addition is a layer of the
+            model, see `models.flat_view`. Defaults to `False`.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range or unknown, or has no effect beside the others.
     """
 
     requirements: ClassVar = SHARED

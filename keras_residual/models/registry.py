@@ -9,6 +9,7 @@ from typing import Protocol
 import keras
 
 from keras_residual import _checks
+from keras_residual._docstrings import completed
 from keras_residual.models.assembly import (
     KINDS,
     Top,
@@ -17,6 +18,7 @@ from keras_residual.models.assembly import (
     options_of_weights,
     split_options,
 )
+from keras_residual.models.image_architecture import ImageArchitecture
 
 VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
@@ -84,7 +86,12 @@ def row(name: str, paper: str, summary: str, *, aliases=(), **options) -> Row:
 
 
 def builder(function):
-    """Makes a function or class that builds networks of any size public; a decorator."""
+    """Makes a function or class that builds networks of any size public; a decorator.
+
+    Its documentation may leave what networks for images share to `ImageArchitecture`.
+    """
+    shared = {"ImageArchitecture": ImageArchitecture.__doc__}
+    function.__doc__ = completed(function.__doc__, shared)
     BUILDERS[function.__name__] = function
     return function
 

@@ -61,10 +61,11 @@ def ResNet(
         classes: Positive integer, number of classes of the top.
         classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
-        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"` or `"none"`: the first block
-            takes the input as it is (time series); see `layers.Stem`. Defaults to `"conv7"`.
+        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`: the
+            first block takes the input as it is (time series); see `layers.Stem`. Defaults to
+            `"conv7"`.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: How `"conv7"`, `"deep"` and `"tiered"` end: `True`, with max pooling, `False`,
+        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`,
             `"blur"`, `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.

@@ -28,8 +28,8 @@ class Layout:
 
     Attributes:
         name: For messages, e.g. `"torchvision"`.
-        sections: Prefix and names by section. Prefixes are formats of `stage`, `block` (from 1)
-            and `stage0`, `block0` (from 0), `stage2` (from 2).
+        sections: Prefix and names by section. Both are formats of `stage`, `block` (from 1) and
+            `stage0`, `block0` (from 0), `stage2` (from 2), `strides` (of a stage).
         torch: Whether kernels are `(filters, channels, *size)` and variables have torch's names.
         pointwise: Sections and roles whose dense kernels are stored as 1×1 convolutions.
         aliases: Regular expressions and replacements (as `re.sub` takes them) that turn other
@@ -55,7 +55,7 @@ class Layout:
         if role not in names:
             return None
         kind = _TORCH_KINDS[kind] if self.torch else kind
-        return f"{self._prefix(prefix, slot.number, slot.block)}{names[role]}.{kind}"
+        return f"{self._prefix(prefix + names[role], slot.number, slot.block)}.{kind}"
 
     def prefixes(self, section: str, number: int) -> tuple[str, ...]:
         """Returns what all names of a section begin with, for every block of it."""
@@ -68,7 +68,12 @@ class Layout:
 
     def _prefix(self, text: str, stage: int, block: int) -> str:
         return text.format(
-            stage=stage, stage0=stage - 1, stage2=stage + 1, block=block, block0=block - 1
+            stage=stage,
+            stage0=stage - 1,
+            stage2=stage + 1,
+            strides=1 if stage == 1 else 2,
+            block=block,
+            block0=block - 1,
         )
 
     def canonical(self, name: str) -> str:
@@ -103,5 +108,5 @@ class OwnLayout(Layout):
         return slot.name if role is None and kind is None else None
 
     def prefixes(self, section: str, number: int) -> tuple[str, ...]:
-        numbered = section in ("stage", "dense", "transition")
+        numbered = section in ("stage", "dense", "dual", "transition")
         return (f"{section}{number}." if numbered else f"{section}.",)

@@ -261,6 +261,31 @@ TORCHVISION_DENSENET = Layout(
     ),
 )
 
+TIMM_DPN = Layout(
+    "timm's dpn",
+    {
+        "stem": ("features.conv1_1.", {"conv1.conv": "conv", "conv1.norm": "bn"}),
+        "dual": (
+            "features.conv{stage2}_{block}.",
+            {
+                "norm1.norm": "c1x1_a.bn",
+                "conv1.conv": "c1x1_a.conv",
+                "conv1.norm": "c3x3_b.bn",
+                "conv2.conv": "c3x3_b.conv",
+                "conv2.norm": "c1x1_c.bn",
+                "conv3.conv": "c1x1_c.conv",
+                "residual_conv.conv": "c1x1_c1",
+                "dense_conv.conv": "c1x1_c2",
+                "projection_norm.norm": "c1x1_w_s{strides}.bn",
+                "projection.conv": "c1x1_w_s{strides}.conv",
+            },
+        ),
+        "final_norm": ("features.conv5_bn_ac.", {"norm": "bn"}),
+        "classifier": ("", {"": "classifier"}),
+    },
+    pointwise=("classifier",),
+)
+
 _KERAS_TOP = {
     "final_norm": ("", {"norm": "post_bn"}),
     "classifier": ("", {"": "predictions"}),
@@ -365,6 +390,7 @@ _FAMILIES = {
     "regnetv": (TIMM_REGNET_V,),
     "selective": (TIMM_SELECTIVE,),
     "dense": (TORCHVISION_DENSENET, KERAS_DENSENET),
+    "dual": (TIMM_DPN,),
 }
 
 
@@ -384,8 +410,9 @@ def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layou
 
 def _family(slots, options):
     preactivated = options.get("activation_order") == "pre"
-    if any(slot.section == "dense" for slot in slots):
-        return "dense"
+    for section in ("dense", "dual"):
+        if any(slot.section == section for slot in slots):
+            return section
     if options.get("stem") == "strided3":
         return "regnetv" if preactivated else "regnet"
     if str(options.get("spatial")).startswith("selective"):

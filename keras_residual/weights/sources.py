@@ -128,6 +128,7 @@ _NORMALIZATIONS = {
     "torch": Preprocessing(),
     "caffe": Preprocessing.from_mode("caffe"),
     "tf": Preprocessing.from_mode("tf"),
+    "dpn": Preprocessing((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
     "half": Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     # The deviations over all pixels; those below are means over the images, as others use them.
     "cifar10_pixels": Preprocessing((0.4915, 0.4823, 0.4467), (0.2471, 0.2435, 0.2617)),

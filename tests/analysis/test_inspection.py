@@ -10,6 +10,8 @@ from keras_residual import analysis
 from keras_residual.analysis.blocks import BlockRunner, unrolled
 
 RESNET = {"stem": "conv3", "stem_width": 4, "widths": (4, 6), "depths": (3, 2)}
+DUAL = {"stem": "conv3", "stem_width": 4, "growth_rates": (2, 3), "depths": (2, 2)}
+DUAL |= {"widths": (4, 4), "base_width": 4, "cardinality": 2}
 DENSE = {"stem": "conv3", "stem_width": 8, "growth_rate": 4, "depths": (3, 2)}
 SHAPE = (8, 8, 3)
 X = ramp(12, *SHAPE)
@@ -18,7 +20,7 @@ FLAT = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 
 
 def network(family="ResNet", **options):
-    defaults = {**RESNET, "block": "basic"} if family == "ResNet" else DENSE
+    defaults = {"ResNet": {**RESNET, "block": "basic"}, "DenseNet": DENSE, "DPN": DUAL}[family]
     options = {"input_shape": SHAPE, "classes": 3, **defaults, **options}
     model = getattr(keras_residual, family)(**options)
     set_sequential_weights(model)
@@ -133,6 +135,18 @@ def test_a_deleted_dense_unit_adds_zeros():
     assert np.abs(features[..., 16:]).max() > 0
 
 
+@pytest.mark.parametrize("split_last", [False, True])
+def test_a_deleted_unit_of_two_paths_adds_nothing_and_appends_zeros(split_last):
+    model = network("DPN", split_last=split_last)
+    block = analysis.blocks_of(model)[1]
+    assert (block.name, block.kind) == ("dual1/unit2", "dual")
+    block.set_weights(block.deleted_weights())
+    dual = model.get_layer("dual1")
+    inputs = ramp(2, 8, 8, 4)
+    np.testing.assert_array_equal(run(dual, inputs)[..., :10], run(dual.units[0], inputs))
+    np.testing.assert_array_equal(run(dual, inputs)[..., 10:], 0)
+
+
 def test_lesion_study_counts_what_is_left():
     model = network(depths=(4, 2))
     study = analysis.lesion_study(model, X, Y, counts=(1, 3, 9), draws=2)
@@ -223,6 +237,8 @@ def test_architecture_shows_blocks_shapes_and_shortcuts(tmp_path):
     assert "… 7 blocks …" in many
     dense = analysis.plot_architecture(network("DenseNet"))
     assert "dense1 unit3" in texts(dense) and "8×8×20" in texts(dense)
+    dual = texts(analysis.plot_architecture(network("DPN")))
+    assert "dual1 unit2" in dual and "8×8×12" in dual
     edsr = keras_residual.EDSR(filters=4, depth=2)
     assert "skip" in texts(analysis.plot_architecture(edsr))
 

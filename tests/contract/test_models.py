@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from cases import (
+    BUILDERS_OF_CLASSIFIERS,
     DIFFERENT,
     FAMILIES,
     FUNCTIONS,
@@ -38,7 +39,7 @@ SIGNATURE = {
     "classifier_activation": "softmax",
     "name": None,  # the factory's name in lower case
 }
-NAMED = [case for case in MODELS if case.name not in ("ResNet", "DenseNet")]
+NAMED = [case for case in MODELS if case.name not in BUILDERS_OF_CLASSIFIERS]
 
 
 def tiny(case, **overrides):

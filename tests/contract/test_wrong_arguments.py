@@ -66,7 +66,7 @@ WRONG = {
     ),
     **dict.fromkeys(("conv_bias", "space_to_depth", "pool", "preactivated"), FLAG),
     **dict.fromkeys(("rematerialize", "zero_gamma", "weight_standardization"), FLAG),
-    **dict.fromkeys(("split_input", "cascade", "shake_drop"), FLAG),
+    **dict.fromkeys(("split_input", "cascade", "shake_drop", "projection", "split_last"), FLAG),
     "use_bias": (1, "yes"),
 }
 # Tested where they are made: arguments of Keras, or of layers with tests of their own.

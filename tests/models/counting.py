@@ -17,7 +17,7 @@ from keras_residual.models.registry import find
 
 PATH = Path(__file__).with_name("golden_counts.csv")
 COLUMNS = ("trainable_parameters", "parameters", "macs")
-TIMM_MODULES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "densenet")
+TIMM_MODULES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "densenet", "dpn")
 
 
 def golden() -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from support import ramp, run, set_sequential_weights
 import keras_residual
 from keras_residual import DenseNet, ResNet
 from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 
@@ -25,8 +26,14 @@ SHAPE = (16, 16, 3)
 BASES = {
     "ResNet": {"depths": (1, 2), "widths": (4, 8), "stem_width": 4},
     "DenseNet": {"depths": (2, 2), "growth_rate": 4, "stem_width": 4},
+    "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
+    | {"base_width": 4, "cardinality": 2, "stem_width": 4},
 }
-ARCHITECTURES = {"ResNet": ResNetArchitecture, "DenseNet": DenseNetArchitecture}
+ARCHITECTURES = {
+    "ResNet": ResNetArchitecture,
+    "DenseNet": DenseNetArchitecture,
+    "DPN": DualPathArchitecture,
+}
 # The default, which means nothing there.
 NO_STEM = {"stem_width": 64}
 PRE = {"activation_order": "pre"}
@@ -40,6 +47,7 @@ SHARED = {
         ("conv3", {}),
         ("none", NO_STEM),
         ("strided3", {}),
+        ("pooled3", {}),
         ("tiered", {"stem_width": 8}),
     ],
     "stem_width": [(6, {})],
@@ -112,6 +120,15 @@ OPTIONS = {
         "bottleneck": [(0, {}), (2, {})],
         "compression": [(1.0, {})],
     },
+    "DPN": {
+        **{key: values for key, values in SHARED.items() if key != "depths"},
+        "depths": [((2, 1), {})],
+        "growth_rates": [((2, 4), {})],
+        "widths": [((8, 4), {}), (None, {})],
+        "base_width": [(6, {})],
+        "cardinality": [(1, {})],
+        "split_last": [(True, {})],
+    },
 }
 CASES = [
     pytest.param(
@@ -164,6 +181,7 @@ SAME_FUNCTION = [
     ("ResNet", {"execution": "scanned"}),
     ("DenseNet", {"space_to_depth": True}),
     ("DenseNet", {"rematerialize": True}),
+    ("DPN", {"rematerialize": True}),
 ]
 
 
@@ -248,6 +266,14 @@ WRONG = {
         "growth_rate": POSITIVE,
         "bottleneck": (-1, 1.5, "4", None),
         "compression": (0.0, -0.5, 1.5, "half", None),
+    },
+    "DPN": {
+        **WRONG_SHARED,
+        "growth_rates": (*ROW, (1, 2, 3)),
+        "widths": (0, "12", (), (1, 0), (1, 2.5), (4, 8, 16)),
+        "base_width": POSITIVE,
+        "cardinality": POSITIVE,
+        "split_last": FLAG,
     },
 }
 WRONG_CASES = [

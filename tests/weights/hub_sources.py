@@ -19,7 +19,8 @@ from models.counting import TIMM_MODULES, timm_names  # noqa: E402
 from keras_residual.models.registry import find  # noqa: E402
 from keras_residual.weights.sources import asset  # noqa: E402
 
-MEANS = {(0.485, 0.456, 0.406): "torch", (0.5, 0.5, 0.5): "half"}
+_DPN = (124 / 255, 117 / 255, 104 / 255)
+MEANS = {(0.485, 0.456, 0.406): "torch", (0.5, 0.5, 0.5): "half", _DPN: "dpn"}
 CLASSES = {1000: "imagenet", 11821: "imagenet12k", 21843: "imagenet21k", 0: "none"}
 RESTRICTED = ("CC-BY-NC-4.0", "SEER")
 LICENCES = {

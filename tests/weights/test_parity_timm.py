@@ -42,6 +42,9 @@ KINDS = {
     "resnetv2_50d_evos": (_THEIRS_V2, _OURS),
     "resnetv2_50x1_bit": (_THEIRS_V2, _OURS),
     "densenetblur121d": ({"block_config": (2, 3, 1, 2)}, {"depths": (2, 3, 1, 2)}),
+    "dpn68": ({"k_sec": (1, 2, 1, 1)}, {"depths": (1, 2, 1, 1)}),
+    "dpn68b": ({"k_sec": (1, 2, 1, 1)}, {"depths": (1, 2, 1, 1)}),
+    "dpn92": ({"k_sec": (1, 2, 1, 1)}, {"depths": (1, 2, 1, 1)}),
     "regnetx_002": ({}, {}),
     "regnety_002": ({}, {}),
     "regnety_008_tv": ({}, {}),
@@ -52,7 +55,15 @@ KINDS = {
 }
 # At their published size only, or slow at any.
 LARGE = ("regnetv_040", "regnetz_040", "regnety_008_tv")
-SLOW = ("regnetv_064", "regnetz_005", "resnetaa50", "resnest50d_4s2x40d", "resnetv2_50t")
+SLOW = (
+    "dpn68",
+    "dpn92",
+    "regnetv_064",
+    "regnetz_005",
+    "resnetaa50",
+    "resnest50d_4s2x40d",
+    "resnetv2_50t",
+)
 # These amplify rounding a thousandfold with random weights: both compute in double precision.
 DOUBLE = ("regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040")
 BIT = {"layers": (3, 4, 6, 3)}

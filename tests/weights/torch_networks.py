@@ -56,5 +56,8 @@ NETWORKS = {
     "densenet": lambda: kr.DenseNet((2, 1), 4, **SMALL),
     "densenet_small_images": lambda: kr.DenseNet((2, 1), 4, stem="conv3", stem_width=8, **SMALL),
     "densenet_plain": lambda: kr.DenseNet((2, 1), 4, bottleneck=0, stem="deep", **SMALL),
+    "dual": lambda: kr.DPN(
+        (2, 1), (3, 2), (8, 8), base_width=4, cardinality=2, split_last=True, **SMALL
+    ),
     "time_series": lambda: kr.ResNet1D(input_shape=(32, 1), classes=3),
 }
