@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_residual import _description, analysis, data, training
+from keras_residual._words import counted
 from keras_residual.cli import (
     _classifier,
     _measures,
@@ -193,9 +194,8 @@ def _outcome(planned, history) -> tuple[dict, list[str]]:
     if planned.source.label_kind == "classes":
         answers = _answers(planned, history)
         with refusing():
-            pictures = _report.draw(answers, planned.output, history)
-        report = {"test_accuracy": answers.report.accuracy, "report": answers.report.as_dict()}
-        return {**report, "mistakes": answers.mistakes_as_dicts()}, pictures
+            pictures = answers.draw(planned.output, history)
+        return {"test_accuracy": answers.report.accuracy, **answers.as_dict()}, pictures
     with refusing(), quiet():
         measures = _measures.measure(
             planned.network.predict_on_batch,
@@ -205,7 +205,7 @@ def _outcome(planned, history) -> tuple[dict, list[str]]:
         )
     _say(measures.headline)
     measures.print_table()
-    return {"report": measures.as_dict()}, []
+    return measures.as_dict(), []
 
 
 def _held_out(planned):
@@ -221,7 +221,7 @@ def _answers(planned, history) -> _report.Answers:
     recipe, best = planned.recipe, _best(planned.recipe, history)
     accuracy, epochs = history["val_accuracy"][best - 1], len(history["loss"])
     which = f"after epoch {best} of {epochs}, the best" if recipe.restore_best else (
-        f"after {epochs} epochs"
+        f"after {counted(epochs, 'epoch')}"
     )  # fmt: skip
     _say(f"Held-out accuracy {accuracy:.2%} {which}")
     batches = _held_out(planned)
@@ -239,7 +239,7 @@ def _answers(planned, history) -> _report.Answers:
             "The best epoch was chosen by these images, so that new ones may do a little worse; "
             "--hold-out 0.1 chooses by others."
         )
-    _report.print_table(answers)
+    answers.print_table()
     return answers
 
 

@@ -92,8 +92,6 @@ def make_classifier(
     It takes pixels in [0, 1] and standardizes them itself, so that its file needs nothing beside.
     With `weights`, a network that has these and a new head, and scales pixels as they expect.
     """
-    if name.lower().replace("_", "") == "residuallstmclassifier":
-        return _lstm_classifier(dataset, dtype, options)
     if weights is not None:
         shape = (*image_size, dataset.image_shape[-1])
         if dataset.label_kind != "classes":
@@ -120,26 +118,6 @@ def make_classifier(
                 f"{error} (`--image-size {_SMALLEST_IMAGENET_SIZE}` enlarges the images.)"
             ) from error
         raise
-
-
-def _lstm_classifier(dataset: data.Dataset, dtype, options: dict) -> keras.Model:
-    """Returns a residual LSTM for series, which it standardizes itself."""
-    if dataset.examples == "images":
-        raise ValueError(f"`ResidualLSTMClassifier` takes series. Received: {dataset}")
-    mean, std = data.channel_statistics(dataset.train)
-    series = keras.Input(dataset.image_shape, name="series")
-    standardized = keras.layers.Normalization(
-        mean=mean.tolist(), variance=(std**2).clip(1e-12).tolist(), name="standardize"
-    )(series)
-    activation = {"multi_label": "sigmoid", "regression": None}.get(dataset.label_kind, "softmax")
-    if dtype is not None:
-        options = {"dtype": dtype, **options}
-    stack = keras_residual.ResidualLSTMClassifier(
-        dataset.image_shape,
-        classes=dataset.num_classes,
-        **{"classifier_activation": activation, **options},
-    )
-    return keras.Model(series, stack(standardized), name=stack.name)
 
 
 def of_any_size(network: keras.Model) -> keras.Model:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
 from keras_residual import export
 from keras_residual.cli._model_files import load_keras
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import human_bytes, human_seconds
 
 _TIMED_SECONDS = 0.3
+_COLUMNS = (
+    Column("Format", text=True),
+    *map(Column, ("Accuracy", "Size", "Latency", "Worst difference")),
+)
 
 
 @dataclass(frozen=True)
@@ -84,18 +88,18 @@ def _median_seconds(call: Callable, argument: np.ndarray) -> float:
     return statistics.median(times)
 
 
-def as_table(rows: list[FormatRow]) -> Table:
-    """Returns the rows as a table for the terminal."""
-    table = Table(header_style="bold")
-    table.add_column("Format", no_wrap=True)
-    for heading in ("Accuracy", "Size", "Latency", "Worst difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.format,
-            f"{row.accuracy:.2%}",
-            human_bytes(row.bytes),
-            human_seconds(row.latency_seconds),
-            f"{row.worst_difference:.1e}",
-        )
-    return table
+def print_rows(rows: list[FormatRow]) -> None:
+    """Prints the rows as a table."""
+    print_table(
+        _COLUMNS,
+        [
+            [
+                row.format,
+                f"{row.accuracy:.2%}",
+                human_bytes(row.bytes),
+                human_seconds(row.latency_seconds),
+                f"{row.worst_difference:.1e}",
+            ]
+            for row in rows
+        ],
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import keras_residual
 from keras_residual import data
 from keras_residual import weights as library_weights
+from keras_residual.cli._fit import check_inputs
 from keras_residual.cli._model_files import load_keras
 
 _CALIBRATION_IMAGES = 200
@@ -81,11 +82,7 @@ def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool
         return {}
     dataset = data.load(name)
     shape = model.input_shape[1:]
-    if len(shape) != 3 or shape[-1] != dataset.image_shape[-1]:
-        raise ValueError(
-            f"The model takes inputs of {shape}; the images of {dataset.name} are "
-            f"{dataset.image_shape}."
-        )
+    check_inputs(shape, dataset, images_only=True)
     size = None if None in shape[:-1] else shape[:-1]
     calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw)[0]
     held_out = _images(dataset.test, size, count, raw)

@@ -11,6 +11,8 @@ import numpy as np
 
 from keras_residual import analysis, data
 from keras_residual._files import write_text
+from keras_residual._words import counted
+from keras_residual.cli import _fit
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -61,16 +63,8 @@ def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray
     """Returns held-out images and labels as the model takes them, evenly over the split."""
     source = data.load(dataset)
     shape = tuple(model.input_shape[1:])
-    if len(shape) != 3 or shape[-1] != source.image_shape[-1]:
-        raise ValueError(
-            f"The model takes inputs of {shape}; the images of {source.name} are "
-            f"{source.image_shape}."
-        )
-    if len(model.output_shape) != 2 or model.output_shape[-1] != source.num_classes:
-        raise ValueError(
-            f"The model puts out {tuple(model.output_shape[1:])}; {source.name} has "
-            f"{source.num_classes} classes."
-        )
+    _fit.check_inputs(shape, source, images_only=True)
+    _fit.check_outputs(model.output_shape, source)
     size = None if None in shape[:2] else shape[:2]
     batches = data.pipeline(source.test, batch_size=128, image_size=size).as_numpy_iterator()
     images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
@@ -85,7 +79,8 @@ def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Repo
     cost = analysis.cost(model, x.shape[1:])
     report.add(
         "Network",
-        f"{len(blocks)} blocks, {cost.parameters:,} parameters, {cost.macs:,} multiply–accumulates "
+        f"{counted(len(blocks), 'block')}, {cost.parameters:,} parameters, {cost.macs:,} "
+        "multiply–accumulates "
         "an image.",
         analysis.plot_architecture(model),
     )
@@ -103,7 +98,8 @@ def _add_flow(report, model, x, y):
     norms = [row.norm for row in flow]
     report.add(
         "Gradient flow",
-        f"The norm of the loss's gradient by each kernel on the way, for {len(x)} images. First "
+        "The norm of the loss's gradient by each kernel on the way, for "
+        f"{counted(len(x), 'image')}. First "
         f"{norms[0]:.2e}, last {norms[-1]:.2e}.",
         analysis.plot_gradient_flow({model.name: flow}),
         [
@@ -165,7 +161,9 @@ def _add_paths(report, model, x, y, seed):
         f"{study.effective_length:.1f}.",
         analysis.plot_paths(study),
     )
-    report.summary.append(f"Effective path length {study.effective_length:.1f} of {blocks} blocks")
+    report.summary.append(
+        f"Effective path length {study.effective_length:.1f} of {counted(blocks, 'block')}"
+    )
 
 
 def _embedded(figure) -> str:

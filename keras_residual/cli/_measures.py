@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console
 
 # The metric that `training.fit` shows for each kind of labels.
@@ -43,16 +45,25 @@ class Measures:
 
     def as_dict(self) -> dict:
         """Returns the measures as JSON knows them."""
-        return {"names": list(self.names), **self.columns, "mean": self.mean, "count": self.count}
+        names, count = list(self.names), self.count
+        return {"report": {"names": names, **self.columns, "mean": self.mean, "count": count}}
+
+    def print_headline(self, batch_size: int) -> None:
+        """Prints the mean in words."""
+        console.print(self.headline, markup=False, soft_wrap=True)
+
+    def draw(self, folder: Path) -> list[str]:
+        """Returns the names of the pictures that it draws: none."""
+        return []
 
     def print_table(self) -> None:
-        """Prints a line for each label or number."""
-        for row, name in enumerate(self.names[:_MOST]):
-            values = ", ".join(
-                f"{column.replace('_', ' ')} {values[row]:.4g}"
-                for column, values in self.columns.items()
-            )
-            console.print(f"{name}: {values}", markup=False, soft_wrap=True)
+        """Prints a row for each label or number."""
+        headings = [column.replace("_", " ").capitalize() for column in self.columns]
+        rows = [
+            [name, *(f"{values[row]:.4g}" for values in self.columns.values())]
+            for row, name in enumerate(self.names[:_MOST])
+        ]
+        print_table([Column("Name", text=True, wraps=True), *map(Column, headings)], rows)
 
 
 def measure(

@@ -91,7 +91,7 @@ class Quickstart:
         paths = {name: self.output / file for name, file in files.items()}
         return _comparison.compare(paths, self.images, self.labels, self.probabilities)
 
-    table = staticmethod(_comparison.as_table)
+    print_table = staticmethod(_comparison.print_rows)
 
     def draw(self, history: dict[str, list[float]]) -> None:
         """Draws the three pictures."""

@@ -10,13 +10,18 @@ import numpy as np
 
 from keras_residual import analysis
 from keras_residual.cli import _figures
-from keras_residual.cli._terminal import console
+from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._terminal import console, human_seconds
 
 MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
 # Mistakes that are drawn.
 _DRAWN = 18
 # More classes make no readable table or matrix.
 _IN_TABLE, _IN_MATRIX = 20, 40
+_COLUMNS = (
+    Column("Class", text=True, wraps=True),
+    *map(Column, ("Precision", "Recall", "F1", "Examples")),
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,69 @@ class Answers:
             for m in self.mistakes
         ]
 
+    def as_dict(self) -> dict:
+        """Returns the report and the worst mistakes as JSON knows them."""
+        return {"report": self.report.as_dict(), "mistakes": self.mistakes_as_dicts()}
+
+    @property
+    def count(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
     @property
     def report(self) -> analysis.ClassificationReport:
         """Precision, recall and the confusion matrix."""
         return analysis.classification_report(self.labels, self.predicted, self.class_names)
+
+    def print_headline(self, batch_size: int) -> None:
+        """Prints the accuracy and the time of one image."""
+        right = int(self.report.confusion.trace())
+        console.print(
+            f"Held-out accuracy [bold]{right / self.count:.2%}[/] ({right:,} of {self.count:,}), "
+            f"{human_seconds(self.seconds / self.count)} an image in batches of {batch_size}",
+            soft_wrap=True,
+        )
+
+    def print_table(self) -> None:
+        """Prints precision and recall of each class, and the most frequent mistakes."""
+        report = self.report
+        rows = list(range(len(report.class_names)))
+        if len(rows) > _IN_TABLE:
+            order = np.argsort(np.nan_to_num(report.f1, nan=2.0), kind="stable")
+            rows = order[:_IN_TABLE].tolist()
+            console.print(f"The {_IN_TABLE} classes with the lowest F1:")
+        print_table(_COLUMNS, [_row(report, number) for number in rows])
+        console.print(f"Macro F1 {report.macro_f1:.2%}")
+        for label, predicted, count in report.confusions():
+            console.print(
+                f"{label} taken for {predicted}: {count} of "
+                f"{report.support[_place(report, label)]}",
+                markup=False,
+                soft_wrap=True,
+            )
+
+    def draw(self, folder: Path, history: dict | None = None) -> list[str]:
+        """Draws the confusion matrix, the worst mistakes and the learning curves.
+
+        Returns:
+            The names of the files; none, and a line on the terminal, without matplotlib.
+        """
+        if importlib.util.find_spec("matplotlib") is None:
+            console.print('Pictures of it need: pip install "keras-residual[plot]"', markup=False)
+            return []
+        drawn, report = [], self.report
+        if len(report.class_names) <= _IN_MATRIX:
+            _figures.confusion_matrix(report.confusion, report.class_names, folder / MATRIX)
+            drawn.append(MATRIX)
+        (folder / MISTAKES).unlink(missing_ok=True)
+        # Series are no pictures.
+        if self.mistakes and self.mistakes[0].image.ndim == 3:
+            _figures.worst_mistakes(self.mistakes, report.class_names, folder / MISTAKES)
+            drawn.append(MISTAKES)
+        if history is not None and {"accuracy", "val_accuracy", "val_loss"} <= set(history):
+            _figures.learning_curves(history, folder / CURVES)
+            drawn.append(CURVES)
+        return drawn
 
 
 def ask(
@@ -120,48 +184,15 @@ def ask(
     return answers
 
 
-def print_table(answers: Answers) -> None:
-    """Prints precision and recall of each class, and the most frequent mistakes."""
-    report = answers.report
-    lines = str(report).splitlines()
-    if len(lines) - 1 > _IN_TABLE:
-        worst = np.argsort(np.nan_to_num(report.f1, nan=2.0), kind="stable")[:_IN_TABLE]
-        lines = [f"The {_IN_TABLE} classes with the lowest F1:", lines[0]] + [
-            lines[1 + row] for row in worst
-        ]
-    for line in [*lines, f"Macro F1 {report.macro_f1:.2%}"]:
-        console.print(line, markup=False, soft_wrap=True)
-    for label, predicted, count in report.confusions():
-        console.print(
-            f"{label} taken for {predicted}: {count} of {report.support[_place(report, label)]}",
-            markup=False,
-            soft_wrap=True,
-        )
+def _row(report, number) -> list[str]:
+    """Returns a class with its measures; a dash for one without examples."""
+    measures = (report.precision, report.recall, report.f1)
+    return [
+        report.class_names[number],
+        *("–" if np.isnan(values[number]) else f"{values[number]:.1%}" for values in measures),
+        f"{report.support[number]:,}",
+    ]
 
 
 def _place(report, name):
     return report.class_names.index(name)
-
-
-def draw(answers: Answers, folder: Path, history: dict | None = None) -> list[str]:
-    """Draws the confusion matrix, the worst mistakes and the learning curves.
-
-    Returns:
-        The names of the files; none, and a line on the terminal, without matplotlib.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        console.print('Pictures of it need: pip install "keras-residual[plot]"', markup=False)
-        return []
-    drawn, report = [], answers.report
-    if len(report.class_names) <= _IN_MATRIX:
-        _figures.confusion_matrix(report.confusion, report.class_names, folder / MATRIX)
-        drawn.append(MATRIX)
-    (folder / MISTAKES).unlink(missing_ok=True)
-    # Series are no pictures.
-    if answers.mistakes and answers.mistakes[0].image.ndim == 3:
-        _figures.worst_mistakes(answers.mistakes, report.class_names, folder / MISTAKES)
-        drawn.append(MISTAKES)
-    if history is not None and {"accuracy", "val_accuracy", "val_loss"} <= set(history):
-        _figures.learning_curves(history, folder / CURVES)
-        drawn.append(CURVES)
-    return drawn

@@ -12,6 +12,7 @@ import keras
 
 from keras_residual import _description
 from keras_residual._files import replacing, write_text
+from keras_residual._words import counted
 
 _PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
 
@@ -45,7 +46,7 @@ def write(path: Path, result: dict) -> None:
 
 def machine() -> str:
     """Returns the accelerators if there are any, and the number of cores."""
-    return ", ".join([*_accelerators(), f"{os.cpu_count()} cores", platform.machine()])
+    return ", ".join([*_accelerators(), counted(os.cpu_count(), "core"), platform.machine()])
 
 
 def _accelerators():

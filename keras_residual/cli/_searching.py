@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from keras_residual import tuning
+from keras_residual._words import counted
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import bold, command, console
 
 _FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12", "regnet": "RegNetX002"}
@@ -85,7 +87,7 @@ def described(space) -> str:
         if getattr(space.budget, name) is not None
     ]
     budget = ", ".join(parts) or "no budget"
-    return f"{len(space.knobs)} knobs around {space.builder}, {budget}"
+    return f"{counted(len(space.knobs), 'knob')} around {space.builder}, {budget}"
 
 
 def can_draw() -> bool:
@@ -124,7 +126,7 @@ class SearchProgress(tuning.Listener):
         accuracies = [trial.metrics.get_last_value("val_accuracy") for trial in done]
         self.best = max(accuracies, default=None)
         if ended:
-            self.message(f"going on after {len(ended)} trials")
+            self.message(f"going on after {counted(len(ended), 'trial')}")
 
     def trial_began(self, trial):
         self._bar.update(
@@ -166,7 +168,7 @@ class SearchProgress(tuning.Listener):
     def _refresh(self):
         best = "" if self.best is None else f", best accuracy {self.best:.2%}"
         table = Table.grid()
-        table.add_row(f"[bold]{self.ended} of at most {self.max_trials} trials[/]{best}")
+        table.add_row(f"[bold]{self.ended} of at most {counted(self.max_trials, 'trial')}[/]{best}")
         for line in self._lines:
             table.add_row(f"[dim]{escape(line)}[/]")
         table.add_row(self._bar)
@@ -181,13 +183,8 @@ def show(result, files: list[Path], dataset: str) -> None:
         console.print("No trial ended well.")
         return
     headings, *lines = result.table()
-    table = Table(header_style="bold")
-    for heading in headings:
-        right = heading != "network"
-        table.add_column(heading, justify="right" if right else "left", no_wrap=right)
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
+    columns = [Column(h, text=h == "network", wraps=h == "network") for h in headings]
+    print_table(columns, lines)
     for line in result.remarks():
         console.print(line, style="dim", soft_wrap=True)
     names = ", ".join(path.name for path in files)

@@ -7,6 +7,7 @@ import numpy as np
 
 import keras_residual
 from keras_residual import analysis, data, training
+from keras_residual._words import counted
 from keras_residual.cli import _results, _session
 from keras_residual.cli._classifier import Batches
 from keras_residual.cli._terminal import console, print_next, quiet, refusing
@@ -57,8 +58,8 @@ def train(
         shown.check_sizes(size["patch_size"])
         output = output or Path("runs") / f"{network.name}-x{scale}-{Path(folder).name}"
     console.print(
-        f"{network.name}, {network.count_params():,} parameters, on {len(shown)} pictures of "
-        f"{folder}, {len(held_out)} held out",
+        f"{network.name}, {network.count_params():,} parameters, on "
+        f"{counted(len(shown), 'picture')} of {folder}, {len(held_out)} held out",
         markup=False,
         soft_wrap=True,
     )

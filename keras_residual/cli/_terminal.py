@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from keras_residual.cli._wording import as_typed
+
 REFUSED, INTERRUPTED = 2, 130
 # What `keras.utils.set_random_seed` takes.
 LARGEST_SEED = 2**32 - 1
@@ -39,7 +41,7 @@ def refusing() -> Iterator[None]:
             raise
         if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
             fail(f"{error.filename} must be a folder, and is a file.")
-        fail(error)
+        fail(as_typed(str(error)))
 
 
 @contextlib.contextmanager

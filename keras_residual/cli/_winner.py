@@ -51,7 +51,7 @@ def read(path: Path) -> Winner:
         options = {name: _tuples(value) for name, value in content["options"].items()}
         recipe = {name: _tuples(value) for name, value in content["recipe"].items()}
         if not isinstance(content["model"], str):
-            raise TypeError("`model` must be a name")
+            raise TypeError("its model must be a name")
         if reserved := sorted(_RESERVED & set(options)):
             raise ValueError(f"its options hold {reserved[0]!r}, which no search changes")
         for name, value in options.items():

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from keras_residual.cli._json import AsJson, print_json, standard_output_kept
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import (
     bold,
     console,
@@ -13,6 +14,13 @@ from keras_residual.cli._terminal import (
     human_seconds,
     quiet,
     refusing,
+)
+
+_COLUMNS = (
+    Column("Model", text=True, wraps=True),
+    *map(
+        Column, ("Batch", "Threads", "Median", "95 %", "Inputs\na second", "Load", "Memory", "Size")
+    ),
 )
 
 
@@ -33,8 +41,30 @@ def benchmark(
     output: Annotated[
         Path, typer.Option(help="Folder for benchmark.json and benchmark.png.")
     ] = Path("runs/benchmark"),
+    as_json: AsJson = False,
 ) -> None:
-    """Measure files and networks side by side: latency, throughput, loading, memory, size."""
+    """Measure files and networks side by side: latency, throughput, loading, memory, size.
+
+    With --json, what benchmark.json holds, a list of objects: name, format, batch_size, threads,
+    median_seconds, p95_seconds, per_second (inputs), load_seconds, memory_bytes, file_bytes
+    (null for a network by name).
+    """
+    with standard_output_kept(as_json):
+        measured, rows = _measured(models, batch_size, threads, seconds, output)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(_COLUMNS, [_row(row) for row in measured.rows])
+    console.print(
+        "Median of all runs, in turns; memory is what loading and running added to the runtime's.",
+        style="dim",
+        soft_wrap=True,
+    )
+    console.print(f"{bold(f'{output}/')} benchmark.json, benchmark.png", soft_wrap=True)
+
+
+def _measured(models, batch_size, threads, seconds, output):
+    """Measures, and returns the report and its rows as JSON knows them; writes both."""
     with console.status("Measuring, each in a process of its own"), refusing(), quiet():
         from keras_residual import export
         from keras_residual._files import write_text
@@ -45,30 +75,18 @@ def benchmark(
         rows = [asdict(row) for row in measured.rows]
         write_text(output / "benchmark.json", json.dumps(rows, indent=2) + "\n")
         measured.plot(output / "benchmark.png")
-    console.print(_table(measured))
-    console.print(
-        "Median of all runs, in turns; memory is what loading and running added to the runtime's.",
-        style="dim",
-        soft_wrap=True,
-    )
-    console.print(f"{bold(f'{output}/')} benchmark.json, benchmark.png", soft_wrap=True)
+    return measured, rows
 
 
-def _table(measured) -> Table:
-    table = Table(header_style="bold")
-    table.add_column("Model", overflow="fold")
-    for heading in ("Batch", "Threads", "Median", "95 %", "Per second", "Load", "Memory", "Size"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in measured.rows:
-        table.add_row(
-            row.name,
-            str(row.batch_size),
-            str(row.threads),
-            human_seconds(row.median_seconds),
-            human_seconds(row.p95_seconds),
-            f"{row.per_second:,.0f}" if row.per_second > 100 else f"{row.per_second:.1f}",
-            human_seconds(row.load_seconds),
-            human_bytes(row.memory_bytes),
-            "–" if row.file_bytes is None else human_bytes(row.file_bytes),
-        )
-    return table
+def _row(row) -> list[str]:
+    return [
+        row.name,
+        str(row.batch_size),
+        str(row.threads),
+        human_seconds(row.median_seconds),
+        human_seconds(row.p95_seconds),
+        f"{row.per_second:,.0f}" if row.per_second > 100 else f"{row.per_second:.1f}",
+        human_seconds(row.load_seconds),
+        human_bytes(row.memory_bytes),
+        "–" if row.file_bytes is None else human_bytes(row.file_bytes),
+    ]

@@ -1,11 +1,8 @@
-import json
 import re
 from importlib import metadata
-from typing import Annotated
 
-import typer
-from rich.table import Table
-
+from keras_residual.cli._json import AsJson, print_json
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console, quiet, refusing
 
 _PACKAGE = "keras-residual"
@@ -13,26 +10,41 @@ _PACKAGE = "keras-residual"
 _OWN = ("dev", "docs", "all")
 
 
-def checks(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show versions, backend, devices, and what each extra would install."""
+_COLUMNS = (
+    Column("Extra", text=True),
+    Column("Package", text=True, wraps=True),
+    Column("Installed", text=True),
+)
+
+
+def checks(as_json: AsJson = False) -> None:
+    """Show versions, backend, devices, and what each extra would install.
+
+    With --json, an object: keras-residual, keras, tensorflow, jax, torch, numpy and python
+    (versions, or "not installed"), machine, extras (for each extra the version of each of its
+    packages, null for one that is missing), backend, devices (a list of names).
+    """
     with refusing(), quiet():
         found = {**_versions(), "extras": _extras(), **_backend()}
     if as_json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
         return
     for name, value in found.items():
         if name != "extras":
             text = ", ".join(value) if isinstance(value, list) else value
             console.print(f"{name:<16} {text}", markup=False, soft_wrap=True)
-    table = Table("extra", "installed", "missing", box=None, pad_edge=False)
-    for extra, packages in found["extras"].items():
-        lacking = [name for name, version in packages.items() if version is None]
-        there = [f"{name} {version}" for name, version in packages.items() if version is not None]
-        table.add_row(extra, ", ".join(there), ", ".join(lacking))
-    console.print(table)
+    console.print()
+    print_table(_COLUMNS, _rows(found["extras"]))
     console.print(f'pip install "{_PACKAGE}[EXTRA]" brings what is missing.', markup=False)
+
+
+def _rows(extras):
+    """Returns a row for each package; an extra is named once."""
+    return [
+        [extra if number == 0 else "", package, version or "missing"]
+        for extra, packages in extras.items()
+        for number, (package, version) in enumerate(packages.items())
+    ]
 
 
 def _versions():

@@ -2,8 +2,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from keras_residual._words import counted
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import (
     bold,
     console,
@@ -12,6 +13,14 @@ from keras_residual.cli._terminal import (
     print_next,
     quiet,
     refusing,
+)
+
+_COLUMNS = (
+    Column("File", text=True, wraps=True),
+    Column("Size"),
+    Column("Worst\ndifference"),
+    Column("Same\ntop-1"),
+    *map(Column, ("Accuracy", "Latency", "Memory")),
 )
 
 
@@ -101,11 +110,13 @@ def export(
             **chosen,
         )
         page = _page(library, report, output, tasks_vision) if web else None
-    console.print(_table(report))
+    print_table(_COLUMNS, [_row(row) for row in report.rows])
     checked = report.rows[0].verification
     if checked.accuracy is not None:
         count, accuracy = checked.samples, checked.model_accuracy
-        console.print(f"On {count:,} held-out images; in Keras {accuracy:.2%}.", style="dim")
+        console.print(
+            f"On {counted(count, 'held-out image')}; in Keras {accuracy:.2%}.", style="dim"
+        )
     for note in report.notes:
         console.print(note, style="dim", markup=False, soft_wrap=True)
     if report.folding is not None:
@@ -142,20 +153,14 @@ def _shown(status):
     return show
 
 
-def _table(report) -> Table:
-    table = Table(header_style="bold")
-    table.add_column("File", no_wrap=True)
-    for heading in ("Size", "Worst difference", "Same top-1", "Accuracy", "Latency", "Memory"):
-        table.add_column(heading, justify="right")
-    for row in report.rows:
-        checked, timing = row.verification, row.timing
-        table.add_row(
-            row.path.name,
-            human_bytes(row.bytes),
-            f"{checked.worst:.1e}",
-            f"{checked.agreement:.2%}",
-            "–" if checked.accuracy is None else f"{checked.accuracy:.2%}",
-            "–" if timing is None else human_seconds(timing.median_seconds),
-            "–" if timing is None else human_bytes(timing.memory_bytes),
-        )
-    return table
+def _row(row) -> list[str]:
+    checked, timing = row.verification, row.timing
+    return [
+        row.path.name,
+        human_bytes(row.bytes),
+        f"{checked.worst:.1e}",
+        f"{checked.agreement:.2%}",
+        "–" if checked.accuracy is None else f"{checked.accuracy:.2%}",
+        "–" if timing is None else human_seconds(timing.median_seconds),
+        "–" if timing is None else human_bytes(timing.memory_bytes),
+    ]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from keras_residual._words import counted
 from keras_residual.cli._terminal import bold, console, human_seconds, quiet, refusing
 
 
@@ -29,7 +30,7 @@ def inspect(
         inputs, labels = _inspection.held_out(model, dataset, samples)
         output = output or Path("runs") / f"inspect-{model.name}"
         report = _inspection.inspect(model, inputs, labels, seed)
-        report.write(output, f"{path} on {len(inputs)} held-out images of {dataset}")
+        report.write(output, f"{path} on {counted(len(inputs), 'held-out image')} of {dataset}")
     for line in report.summary:
         console.print(line, markup=False, soft_wrap=True)
     console.print(

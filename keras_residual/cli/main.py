@@ -1,10 +1,13 @@
 """The command `keras-residual`."""
 
+import functools
+import inspect as inspection
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
+from keras_residual.cli._wording import running
 from keras_residual.cli.benchmark import benchmark
 from keras_residual.cli.checks import checks
 from keras_residual.cli.evaluate import evaluate
@@ -25,18 +28,41 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("quickstart")(quickstart)
-app.command("list")(list_models)
-app.command("summary")(summary)
-app.command("checks")(checks)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("predict")(predict)
-app.command("tune")(tune)
-app.command("inspect")(inspect)
-app.command("upscale")(upscale)
-app.command("export")(export)
-app.command("benchmark")(benchmark)
+_VERBS = {
+    "quickstart": quickstart,
+    "list": list_models,
+    "summary": summary,
+    "checks": checks,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "tune": tune,
+    "inspect": inspect,
+    "upscale": upscale,
+    "export": export,
+    "benchmark": benchmark,
+}
+
+
+def _help_of(verb) -> str:
+    """Returns a docstring whose paragraphs are lines, so that the terminal wraps them itself."""
+    paragraphs = inspection.getdoc(verb).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _command(name, verb):
+    """Returns a verb whose errors name its options."""
+
+    @functools.wraps(verb)
+    def run(**values):
+        with running(name, verb, values):
+            verb(**values)
+
+    return run
+
+
+for _name, _verb in _VERBS.items():
+    app.command(_name, help=_help_of(_verb))(_command(_name, _verb))
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from keras_residual._words import counted
+from keras_residual.cli._json import AsJson, print_json, standard_output_kept
 from keras_residual.cli._terminal import (
     INTERRUPTED,
     bold,
@@ -43,13 +45,15 @@ def predict(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Leave out pictures that cannot be read.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what is on pictures, and with --explain where the model looked."""
-    started = time.perf_counter()
-    with refusing(), quiet():
-        import json
+    """Say what is on pictures, and with --explain where the model looked.
 
+    With --json, a list of objects, one for each picture: picture (its name) and answers, the
+    best first: name and value (a probability).
+    """
+    started = time.perf_counter()
+    with standard_output_kept(as_json), refusing(), quiet():
         from keras_residual import inference
         from keras_residual.cli._progress import picture_bar
 
@@ -76,17 +80,17 @@ def predict(
         if output is not None:
             inference.write_predictions(output, answers)
     if as_json:
-        print(json.dumps(inference.as_rows(answers), ensure_ascii=False, indent=2))
+        print_json(inference.as_rows(answers))
         return
     for answer in answers:
         console.print(str(answer), markup=False, soft_wrap=True)
     seconds = human_seconds(time.perf_counter() - started)
     left_out = f", {len(paths) - len(answers)} left out" if len(answers) < len(paths) else ""
-    console.print(f"{len(answers)} pictures in {seconds}{left_out}", style="dim")
+    console.print(f"{counted(len(answers), 'picture')} in {seconds}{left_out}", style="dim")
     if output is not None:
         console.print(bold(output), soft_wrap=True)
     if explained:
-        console.print(f"{bold(explain)}: {len(explained)} pictures", soft_wrap=True)
+        console.print(f"{bold(explain)}: {counted(len(explained), 'picture')}", soft_wrap=True)
 
 
 def _names(pictures):

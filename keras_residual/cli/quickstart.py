@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from keras_residual._words import counted
 from keras_residual.cli._terminal import (
     LARGEST_SEED,
     bold,
@@ -42,7 +43,7 @@ def quickstart(
     )
     history = job.train(resume)
     console.print(
-        f"Trained   {len(history['loss'])} epochs, held-out accuracy "
+        f"Trained   {counted(len(history['loss']), 'epoch')}, held-out accuracy "
         f"[bold]{history['val_accuracy'][-1]:.2%}[/]"
     )
     with console.status("Exporting, reloading and comparing"), refusing(), quiet():
@@ -51,7 +52,7 @@ def quickstart(
         job.draw(history)
         job.write_report(history, rows, time.perf_counter() - started)
     console.print()
-    console.print(job.table(rows))
+    job.print_table(rows)
     console.print(
         f"On {len(job.labels)} held-out images; latency of one image; worst difference of a "
         "probability from the trained model.\n",

@@ -1,9 +1,17 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from keras_residual.cli._json import AsJson, print_json
+from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console, human_bytes, human_count, quiet, refusing
+
+_COLUMNS = (
+    Column("Layer", text=True, wraps=True),
+    Column("Kind", text=True),
+    Column("Output"),
+    Column("Parameters"),
+)
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -23,8 +31,14 @@ def summary(
         str | None, typer.Option(help="Input sizes, such as 96x128x1. Default: the paper's.")
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show a network's layers, output shapes, parameters and cost."""
+    """Show a network's layers, output shapes, parameters and cost.
+
+    With --json, an object: name, input_shape and output_shape (without batch; null for any size),
+    parameters, trainable_parameters, macs (for one input), activation_bytes (for one input in
+    training), and layers, a list of objects: name, kind, output_shape, parameters.
+    """
     with refusing(), quiet():
         import keras
 
@@ -39,19 +53,45 @@ def summary(
         # Images of any size are counted at the size of the paper.
         known = None not in model.input_shape[1:]
         cost = keras_residual.analysis.cost(model if known else name)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Layer", no_wrap=True)
-    table.add_column("Kind")
-    table.add_column("Output", justify="right", no_wrap=True)
-    table.add_column("Parameters", justify="right")
-    for layer in model.layers:
-        shape = " × ".join(str(size or "any") for size in layer.output.shape[1:])
-        table.add_row(layer.name, type(layer).__name__, shape, f"{layer.count_params():,}")
+    if as_json:
+        print_json(_as_dict(model, cost))
+        return
     console.print(f"[bold]{model.name}[/]")
-    console.print(table)
+    print_table(_COLUMNS, [_row(layer) for layer in _layers(model)])
     console.print(
         f"{cost.parameters:,} parameters ({cost.trainable_parameters:,} trainable), "
         f"{human_count(cost.macs)} multiply-adds an image, "
         f"{human_bytes(cost.activation_bytes)} of activations an image in training",
         soft_wrap=True,
     )
+
+
+def _layers(model) -> list[dict]:
+    return [
+        {
+            "name": layer.name,
+            "kind": type(layer).__name__,
+            "output_shape": list(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+
+
+def _row(layer) -> list[str]:
+    shape = " × ".join(str(size or "any") for size in layer["output_shape"])
+    return [layer["name"], layer["kind"], shape, f"{layer['parameters']:,}"]
+
+
+def _as_dict(model, cost) -> dict:
+    """Returns what is shown as JSON knows it."""
+    return {
+        "name": model.name,
+        "input_shape": list(model.input_shape[1:]),
+        "output_shape": list(model.output_shape[1:]),
+        "parameters": cost.parameters,
+        "trainable_parameters": cost.trainable_parameters,
+        "macs": cost.macs,
+        "activation_bytes": cost.activation_bytes,
+        "layers": _layers(model),
+    }

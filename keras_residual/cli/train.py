@@ -44,7 +44,7 @@ def train(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of the recipe, such as learning_rate=0.05; repeat."),
+        typer.Option("--set", help="NAME=VALUE of the recipe, such as optimizer=sgd; repeat."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
@@ -63,7 +63,7 @@ def train(
         typer.Option(help="Decides initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write. Default: runs/MODEL-DATASET.")
+        Path | None, typer.Option(help="Folder to write. Default: one of runs/.")
     ] = None,
     dtype: Annotated[
         str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")

@@ -22,7 +22,7 @@ def tune(
         str, typer.Option(help="resnet, densenet, or the network to start from, such as resnet8.")
     ] = "resnet",
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write. Default: runs/tune-MODEL-DATASET.")
+        Path | None, typer.Option(help="Folder to write. Default: one of runs/.")
     ] = None,
     algorithm: Annotated[
         str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
@@ -51,7 +51,7 @@ def tune(
     knob: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE fixes, NAME=A,B,… narrows, NAME=none leaves out; repeatable. "
+            help="NAME=VALUE fixes, NAME=A,B,... narrows, NAME=none leaves out; repeatable. "
             "Such as depth, width, block, cardinality; a wrong name is answered by the nearest."
         ),
     ] = None,
@@ -85,10 +85,7 @@ def tune(
     ] = 300.0,
     secret_file: Annotated[
         Path | None,
-        typer.Option(
-            help="File of the secret that chief and workers share, or the environment's "
-            "KERAS_RESIDUAL_SECRET."
-        ),
+        typer.Option(help="File of the secret that chief and workers share."),
     ] = None,
     data_parallel: Annotated[
         bool, typer.Option("--data-parallel", help="Train each trial on all devices.")
@@ -97,6 +94,8 @@ def tune(
     """Search for the best network within a budget; killed at any moment, the same command goes on.
 
     Networks are compared on a fifth of the training images; the test images are never used.
+    Several processes that search together share a secret, which --secret-file or the environment
+    variable KERAS_RESIDUAL_SECRET gives.
     """
     with refusing():
         from keras_residual.cli import _searching

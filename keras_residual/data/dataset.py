@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from keras_residual._words import counted
 from keras_residual.data.batches.augmentation import Augmentation, augmentation_of
 from keras_residual.data.batches.in_step import fits_in_step, in_step
 from keras_residual.data.batches.pipeline import pipeline
@@ -55,15 +56,19 @@ class Dataset:
 
     def __str__(self) -> str:
         size = " x ".join("?" if side is None else str(side) for side in self.image_shape)
-        kind = {"classes": "classes", "multi_label": "labels", "regression": "numbers each"}
-        kind["text"] = "characters"
+        kind = {"classes": ("class", "classes"), "multi_label": ("label",)}
+        kind |= {"regression": ("number each", "numbers each"), "text": ("character",)}
         if self.train.rate:
             size = f"{self.image_shape[0] / self.train.rate:.3g} s at {self.train.rate:,} Hz"
         left_out = f", {len(self.left_out):,} damaged left out" if self.left_out else ""
         return (
             f"{self.name}: {len(self.train):,} training and {len(self.test):,} held-out "
-            f"{self.examples} of {size}, {self.num_classes} {kind[self.label_kind]}{left_out}"
+            f"{self._noun(len(self.test))} of {size}, "
+            f"{counted(self.num_classes, *kind[self.label_kind])}{left_out}"
         )
+
+    def _noun(self, count):
+        return self.examples if count != 1 or self.examples == "series" else self.examples[:-1]
 
     @property
     def examples(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.labels import strata
 
@@ -81,7 +82,8 @@ def divided(
         rest, chosen = np.flatnonzero(~inside), np.flatnonzero(inside)
     if not len(chosen) or not len(rest):
         raise ValueError(
-            f"`fraction` must leave an example in each of the two parts of {len(y)} examples. "
+            "`fraction` must leave an example in each of the two parts of "
+            f"{counted(len(y), 'example')}. "
             f"Received: fraction={fraction!r}"
         )
     return rest, chosen
@@ -91,7 +93,7 @@ def _checked_groups(groups, count):
     groups = np.asarray(groups)
     if groups.shape != (count,):
         raise ValueError(
-            f"`groups` must hold one value for each of {count} examples. "
+            f"`groups` must hold one value for each of {counted(count, 'example')}. "
             f"Received: shape {groups.shape}"
         )
     names, members = np.unique(groups.astype(str), return_inverse=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 
 KINDS = ("classes", "multi_label", "regression", "text")
@@ -39,7 +40,7 @@ def check_labels(
     if len(y) != count:
         raise DatasetError(
             f"{where}: `{name}` must hold one label for each example. Received: {len(y)} labels "
-            f"for {count} examples"
+            f"for {counted(count, 'example')}"
         )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DatasetError(f"{where}: `{name}` must be finite; it holds NaN or infinity.")

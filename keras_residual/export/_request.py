@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_residual import _checks, weights
 from keras_residual._description import Description
+from keras_residual._words import counted
 from keras_residual.export._data import (
     CALIBRATION_SAMPLES,
     are_photographs,
@@ -227,7 +228,7 @@ def _checked_labels(model, labels, description) -> list[str] | None:
         isinstance(label, str) and "\n" not in label for label in labels
     )
     if not valid or len(labels) not in counts:
-        size = f"{len(labels)} labels" if valid else repr(labels)
+        size = counted(len(labels), "label") if valid else repr(labels)
         raise ValueError(
             "`labels` must be one name for each of the model's outputs, or a file with one a line: "
             f"{' or '.join(map(str, counts))} of them. Received: {size}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.export._signature import InputSpec, arrays_by_name, takes_dict
 
 
@@ -120,5 +121,5 @@ def check_finite(argument: str, arrays: dict[str, np.ndarray]) -> None:
             kind = "NaN" if np.isnan(array).any() else "infinite values"
             raise ValueError(
                 f"{where} must be finite. Received: {kind} in {int((~finite).sum())} of "
-                f"{len(array)} inputs, the first at position {int(np.argmin(finite))}"
+                f"{counted(len(array), 'input')}, the first at position {int(np.argmin(finite))}"
             )

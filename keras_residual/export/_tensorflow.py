@@ -15,8 +15,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.export._signature import named_outputs, rows_of, structured
-from keras_residual.export.errors import ExportError, first_line
+from keras_residual.export.errors import ExportError
 from keras_residual.weights import description_of
 
 _COMPARED = 4

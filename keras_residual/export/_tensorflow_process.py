@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from keras_residual._description import Description, describe
+from keras_residual._words import first_line
 from keras_residual.export._prepare import half_precision
 from keras_residual.export._signature import named_outputs, structured
 from keras_residual.export._tensorflow import ERRORS, STEP, NotRebuilt
-from keras_residual.export.errors import first_line
 from keras_residual.export.export import export as export_here
 
 # What two backends may differ by, as a share of the outputs' length.

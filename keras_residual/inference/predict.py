@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._description import Description
+from keras_residual._words import counted
 from keras_residual.data import DatasetError, read_picture
 from keras_residual.inference.answers import Prediction, predictions
 from keras_residual.inference.picture_list import picture_paths
@@ -79,7 +80,8 @@ def predict(
             progress(min(start + batch_size, len(files)), len(files))
     if damaged and (not skip_damaged or not kept):
         raise DatasetError(
-            f"{len(damaged)} of {len(files)} pictures cannot be read (skip_damaged=True leaves "
+            f"{len(damaged)} of {counted(len(files), 'picture')} cannot be read "
+            "(skip_damaged=True leaves "
             f"them out): {' '.join(damaged)}"
         )
     return predictions(kept, np.concatenate(outputs), model.description, top)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_residual import export, models, weights
 from keras_residual._description import Description, describe, described, read_from
+from keras_residual._words import first_line
 from keras_residual.data.batches.resizing import resize_and_crop
 from keras_residual.data.pictures.files import Picture
 
@@ -141,8 +142,8 @@ def load_keras(path: Path) -> keras.Model:
         model = keras.saving.load_model(path, compile=False)
     # Damaged bytes make zipfile, h5py and Keras raise a dozen kinds of exception.
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as a Keras model ({reason[:200]}).") from error
+        reason = first_line(error, 200)
+        raise ValueError(f"{path} cannot be read as a Keras model ({reason}).") from error
     describe(model, read_from(path))
     return model
 

@@ -1,6 +1,7 @@
 import keras
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.residual_unit import ResidualUnit
 
@@ -101,7 +102,7 @@ class BottleneckBlock(ResidualUnit):
         groups, rest = divmod(width, min(self.group_width, width))
         if rest:
             raise ValueError(
-                f"`group_width` must divide the {width} channels inside the block. "
+                f"`group_width` must divide the {counted(width, 'channel')} inside the block. "
                 f"Received: group_width={self.group_width}"
             )
         return width, groups
@@ -111,7 +112,7 @@ class BottleneckBlock(ResidualUnit):
         width = self.width * (self.branch_count if self.spatial == "multi_scale" else 1)
         if width % self.first_reduction:
             raise ValueError(
-                f"`first_reduction` must divide the {width} channels inside the block. "
+                f"`first_reduction` must divide the {counted(width, 'channel')} inside the block. "
                 f"Received: first_reduction={self.first_reduction}"
             )
         arguments = [

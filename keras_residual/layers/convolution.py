@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.layers._convolution import forms
 from keras_residual.layers.composite import (
     SpatialLayer,
@@ -127,7 +128,7 @@ class Convolution(SpatialLayer):
             )
         if channels % self.groups:
             raise ValueError(
-                f"`groups` must divide the input's {channels} channels. "
+                f"`groups` must divide the input's {counted(channels, 'channel')}. "
                 f"Received: groups={self.groups}"
             )
         return (*size, channels // self.groups, self.filters)

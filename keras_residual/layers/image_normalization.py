@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -68,7 +69,7 @@ class ImageNormalization(keras.layers.Layer):
         if len(input_shape) < 3 or input_shape[self.channel_axis] != len(self.mean):
             raise ValueError(
                 f"ImageNormalization {self.name!r} takes (batch, *spatial, channels) with "
-                f"{len(self.mean)} channels, {self.data_format}. "
+                f"{counted(len(self.mean), 'channel')}, {self.data_format}. "
                 f"Received: input_shape={input_shape}"
             )
 

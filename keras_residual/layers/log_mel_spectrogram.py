@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.layers._fourier import (
     MEL_SCALES,
     PowerSpectrum,
@@ -196,7 +197,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         least = (self.sequence_length + 1) // 2 + 1 if self.padding == "reflect" else least
         if samples is not None and samples < least:
             raise ValueError(
-                f"LogMelSpectrogram {self.name!r} needs at least {least} samples for "
+                f"LogMelSpectrogram {self.name!r} needs at least {counted(least, 'sample')} for "
                 f"sequence_length={self.sequence_length} and padding={self.padding!r}. "
                 f"Received: input_shape={input_shape}"
             )

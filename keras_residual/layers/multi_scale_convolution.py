@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.layers.average_pool import AveragePool
 from keras_residual.layers.branches import BranchedConvolution
 from keras_residual.layers.conv_norm import ConvNorm
@@ -72,7 +73,7 @@ class MultiScaleConvolution(BranchedConvolution):
     def plan(self, input_shape):
         channels = self.channels_of(input_shape)
         if channels % self.branches or (self.cascade and channels != self.filters):
-            needed = f"{self.filters} channels" if self.cascade else "channels it divides"
+            needed = counted(self.filters, "channel") if self.cascade else "channels it divides"
             raise ValueError(
                 f"`branches` needs inputs with {needed}. "
                 f"Received: branches={self.branches}, input_shape={input_shape}"

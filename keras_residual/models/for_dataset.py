@@ -7,9 +7,11 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.models.registry import get_model
+from keras_residual.models.residual_rnn import ResidualLSTMClassifier
 
 _DECIDED = ("classes", "input_shape", "input_tensor", "include_top", "pooling", "features")
 _IMAGENET_SIZE = (224, 224)
+_LSTM = "residuallstmclassifier"
 # What the last activation is for each kind of labels; softmax is the factories' own default.
 _ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
 
@@ -29,7 +31,8 @@ def model_for(
     each number without an activation. This is the network that `keras-residual train` trains.
 
     Args:
-        name: Name of the network, as `get_model` takes it.
+        name: Name of the network, as `get_model` takes it, or `"ResidualLSTMClassifier"` for
+            series.
         dataset: A `data.Dataset`.
         image_size: Integer or `(height, width)` of the images that it takes. Defaults to their own,
             or 224 where they differ in size.
@@ -49,24 +52,40 @@ def model_for(
     (None, 8, 8, 1)
     """
     _check_options(options)
+    is_lstm = isinstance(name, str) and name.lower().replace("_", "") == _LSTM
+    if is_lstm and dataset.examples == "images":
+        raise ValueError(f"`ResidualLSTMClassifier` takes series. Received: {dataset}")
     *own, channels = dataset.image_shape
     mean, deviation = _statistics(dataset)
     inputs = standardized((*_size(image_size, own), channels), mean, deviation)
     kind = getattr(dataset, "label_kind", "classes")
     if kind in _ACTIVATIONS:
         options.setdefault("classifier_activation", _ACTIVATIONS[kind])
+    if is_lstm:
+        return _lstm_classifier(inputs, dataset.num_classes, dtype, options)
     return get_model(name, input_tensor=inputs, classes=dataset.num_classes, dtype=dtype, **options)
+
+
+def _lstm_classifier(series, classes, dtype, options) -> keras.Model:
+    """Returns a stack of residual LSTM layers on standardized series."""
+    dtype = {} if dtype is None else {"dtype": dtype}
+    stack = ResidualLSTMClassifier(series.shape[1:], classes=classes, **{**dtype, **options})
+    return keras.Model(keras.utils.get_source_inputs(series), stack(series), name=stack.name)
 
 
 def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequence[float]):
     """Returns inputs of a shape, less a mean and divided by a deviation for each channel."""
-    inputs = keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
     # A channel that never changes stays at 0.
     variance = [max(float(value) ** 2, 1e-12) for value in deviation]
     layer = keras.layers.Normalization(
         mean=[float(value) for value in mean], variance=variance, name="standardize"
     )
-    return layer(inputs)
+    return layer(input_of(shape))
+
+
+def input_of(shape: Sequence[int]):
+    """Returns the input of a network for images, or for series, of a shape without batch."""
+    return keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
 
 
 def _check_options(options):

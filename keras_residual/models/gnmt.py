@@ -17,7 +17,7 @@ from keras_residual.models.assembly import checked_name, checked_policy
 from keras_residual.models.registry import builder
 
 
-@builder
+@builder(task="translation")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class GNMT(keras.Model):
     """Translates sequences of integers: encoder, additive attention, decoder.

@@ -1,6 +1,7 @@
 """Every named model: its variant and its factory."""
 
 import fnmatch
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
 # Builders of networks of any size, which `get_model` does not make.
 BUILDERS: dict[str, Callable[..., keras.Model]] = {}
+# What each of them is for, as `keras-residual list --task` knows it.
+BUILDER_TASKS: dict[str, str] = {}
 # Where every builder and factory is an attribute, so that pickle finds it.
 PACKAGE = "keras_residual.models"
 
@@ -85,14 +88,21 @@ def row(name: str, paper: str, summary: str, *, aliases=(), **options) -> Row:
     return Row(name, paper, summary, dict(aliases), options)
 
 
-def builder(function):
+def builder(function=None, *, task: str = "classification"):
     """Makes a function or class that builds networks of any size public; a decorator.
 
     Its documentation may leave what networks for images share to `ImageArchitecture`.
+
+    Args:
+        function: The function or class.
+        task: What its networks are for, such as `"translation"`.
     """
+    if function is None:
+        return functools.partial(builder, task=task)
     shared = {"ImageArchitecture": ImageArchitecture.__doc__}
     function.__doc__ = completed(function.__doc__, shared)
     BUILDERS[function.__name__] = function
+    BUILDER_TASKS[function.__name__] = task
     return function
 
 

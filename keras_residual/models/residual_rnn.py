@@ -56,7 +56,7 @@ def _documented(**parts):
     return document
 
 
-@builder
+@builder(task="sequences")
 @_documented(
     pooling=_POOLING,
     returns="A `keras.Model` from `(batch, *input_shape)` to `(batch, classes)`.",
@@ -87,7 +87,7 @@ def ResidualLSTMClassifier(
     )
 
 
-@builder
+@builder(task="sequences")
 @_documented(
     returns="""A `keras.Model` from `(batch, *input_shape)` to `(batch, steps, classes)`. Masked
     steps count in no loss and no metric.""",
@@ -114,7 +114,7 @@ def ResidualLSTMTagger(
     )
 
 
-@builder
+@builder(task="sequences")
 @_documented(
     returns="""A `keras.Model` from `{"sequences": (batch, *input_shape), "segments": (batch,
     segments, 2)}` to `(batch, segments, classes)`. A segment is its first step and the step after

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_residual._description import described, write_into
 from keras_residual._files import replacing
+from keras_residual._words import first_line
 from keras_residual.training.progress import Progress, checked_progress, read_member, write_member
 
 
@@ -103,7 +104,7 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
         for variable, value in earlier:
             variable.assign(value)
         raise CheckpointError(
-            f"{path} belongs to another model than {model.name!r} ({_first_line(error)}). "
+            f"{path} belongs to another model than {model.name!r} ({first_line(error)}). "
             "Choose another output, or start anew, without resuming."
         ) from error
     for state, value in zip(_random_states(model), progress.random_states, strict=True):
@@ -128,7 +129,7 @@ def _check_random_states(path, model, progress):
 
 def _damaged(path, reason) -> CheckpointError:
     return CheckpointError(
-        f"{path} is no checkpoint of a training or is damaged ({_first_line(reason)}). "
+        f"{path} is no checkpoint of a training or is damaged ({first_line(reason)}). "
         "Start anew, without resuming, to replace it."
     )
 
@@ -155,7 +156,3 @@ def _set_torch_state(state: list[int]) -> None:
 
 def _numbers(variable):
     return keras.ops.convert_to_numpy(variable)
-
-
-def _first_line(reason: object) -> str:
-    return next(iter(str(reason).strip().splitlines()), type(reason).__name__)

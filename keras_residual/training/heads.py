@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_residual._words import counted
+
 # Operations after which probabilities are still probabilities and scores still scores.
 _NEUTRAL = (
     "Reshape",
@@ -65,7 +67,9 @@ def head_of(model: keras.Model) -> Head:
     """
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1:
-        count = f"{len(outputs)} outputs" if outputs else "outputs that are not known beforehand"
+        count = (
+            counted(len(outputs), "output") if outputs else "outputs that are not known beforehand"
+        )
         raise ValueError(
             f"`loss` must be given for a model with {count}. Received: loss=None, "
             f"model={model.name!r}"

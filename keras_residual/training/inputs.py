@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.training.arrays import array_batches, is_array
 from keras_residual.training.heads import head_of
 from keras_residual.training.recipe import Recipe
@@ -138,7 +139,8 @@ def _size_of(model, dataset, recipe) -> tuple[int, int] | None:
         return None
     if shape[-1] not in (None, dataset.image_shape[-1]):
         raise ValueError(
-            f"`model` must take images of {dataset.image_shape[-1]} channels, as {dataset.name} "
+            f"`model` must take images of {counted(dataset.image_shape[-1], 'channel')}, as "
+            f"{dataset.name} "
             f"has. Received: model.input_shape={shape}"
         )
     if None in shape[1:3]:

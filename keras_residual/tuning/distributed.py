@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.tuning import service
 from keras_residual.tuning.errors import SearchError
 
@@ -157,7 +158,7 @@ def _watch(cluster, tuner):
         if time.monotonic() - alive > cluster.patience:
             raise SearchError(
                 f"No worker has been heard of for {cluster.patience:.0f} s; "
-                f"{len(oracle.end_order)} trials have ended. The same commands go on."
+                f"{counted(len(oracle.end_order), 'trial')} ended. The same commands go on."
             )
 
 

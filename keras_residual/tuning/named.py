@@ -11,7 +11,7 @@ from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.assembly import checked_input_shape
-from keras_residual.models.for_dataset import standardized
+from keras_residual.models.for_dataset import input_of, standardized
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import int8_file_size
@@ -164,7 +164,7 @@ class NamedHyperNetwork(HyperNetwork):
 
     def network(self, options: dict) -> keras.Model:
         if self.standardization is None:
-            x = keras.Input(self.input_shape, name="image")
+            x = input_of(self.input_shape)
         else:
             x = standardized(self.input_shape, *self.standardization)
         return get_model(self.base_name, input_tensor=x, classes=self.classes, **_tuples(options))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.analysis.drawing import new_figure, save
 from keras_residual.tuning.knobs import Interval
 
@@ -42,7 +43,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
         color=GREY,
         s=28,
         alpha=0.7,
-        label=f"{len(rows)} trials",
+        label=counted(len(rows), "trial"),
     )
     axes.step(
         [getattr(row.cost, cost) for row in front],

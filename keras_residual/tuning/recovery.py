@@ -9,6 +9,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
+from keras_residual._words import counted, first_line
 from keras_residual.tuning import schema
 from keras_residual.tuning.schema import count, digits
 
@@ -85,10 +86,12 @@ def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
         oracle.check_state(state)
     except FileNotFoundError:
         state = None
-        lines.append(f"{path} was missing; the search goes on after its {len(trials)} trials")
+        lines.append(
+            f"{path} was missing; the search goes on after {counted(len(trials), 'trial')}"
+        )
     except Exception as error:  # whatever other bytes make the reader of JSON raise
         state = None
-        lines.append(f"{path} {_DAMAGED} ({_first_line(error)}) and is now {_set_aside(path)}")
+        lines.append(f"{path} {_DAMAGED} ({first_line(error, 200)}) and is now {_set_aside(path)}")
     for trial_id in _absent(trials, state):
         path = folder / f"trial_{trial_id}" / "trial.json"
         lines.append(f"{path} {_MISSING}")
@@ -111,7 +114,7 @@ def _read_trial(path, trial_id, oracle, lines):
         lines.append(f"{path} {_MISSING}")
     except Exception as error:  # whatever other bytes make JSON and Keras Tuner raise
         aside = _set_aside(path)
-        lines.append(f"{path} {_DAMAGED} ({_first_line(error)}) and is now {aside}")
+        lines.append(f"{path} {_DAMAGED} ({first_line(error, 200)}) and is now {aside}")
     return _failed(path, trial_id, lines[-1])
 
 
@@ -240,7 +243,3 @@ def reconciled(state: dict, trials: dict[str, Trial]) -> dict:
         if trial_id not in ended and trial_id not in state["retry_queue"]
     }
     return state
-
-
-def _first_line(error):
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

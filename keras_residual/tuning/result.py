@@ -12,6 +12,7 @@ from keras_tuner.engine.trial import TrialStatus
 
 from keras_residual import _checks
 from keras_residual._files import write_text
+from keras_residual._words import counted
 from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 
@@ -235,8 +236,8 @@ class SearchResult:
     def remarks(self) -> list[str]:
         """Returns what is to be said below the table, in lines."""
         lines = [
-            f"{len(self.completed)} trials completed, {len(self.failed)} failed, "
-            f"{self.rejected} points outside the budget or impossible"
+            f"{counted(len(self.completed), 'trial')} completed, {len(self.failed)} failed, "
+            f"{counted(self.rejected, 'point')} outside the budget or impossible"
         ]
         if self.completed:
             trials = ", ".join(row.trial for row in self.pareto())
@@ -244,7 +245,7 @@ class SearchResult:
                 lines.append(
                     f"The best, trial {self.best.trial}, has {self.best.accuracy:.2%} with "
                     f"inherited weights and {self.retrained['val_accuracy']:.2%} trained from "
-                    f"scratch for {self.epochs} epochs"
+                    f"scratch for {counted(self.epochs, 'epoch')}"
                 )
             lines.append(f"Pareto front of accuracy and {', '.join(self.costs)}: trials {trials}")
         return lines

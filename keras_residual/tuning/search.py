@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_residual import _checks, data
 from keras_residual._locks import FolderInUseError, claimed
+from keras_residual._words import counted
 from keras_residual.data.dividing import stratified
 from keras_residual.tuning import distributed, folder, lineage, tuners
 from keras_residual.tuning.errors import SearchError
@@ -232,7 +233,8 @@ def _array_arguments(hypermodel, source, validation) -> dict:
     rest, held_out = stratified(y, validation, 0)
     if not len(held_out):
         raise ValueError(
-            f"`validation` must leave an example in each of the two parts of {len(y)} examples. "
+            "`validation` must leave an example in each of the two parts of "
+            f"{counted(len(y), 'example')}. "
             f"Received: validation={validation!r}"
         )
     return {"x": x[rest], "y": y[rest], "validation_data": (x[held_out], y[held_out])}
@@ -258,7 +260,7 @@ def _arrays(hypermodel, source):
         )
     if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
-            f"`source` must hold an integer label for each of {len(x)} examples. "
+            f"`source` must hold an integer label for each of {counted(len(x), 'example')}. "
             f"Received: y of shape {y.shape}, {y.dtype}"
         )
     if not len(y) or not 0 <= y.min() <= y.max() < classes:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from keras_residual import _words
+
 # Names of a list that a message shows; the rest are counted.
 _SHOWN = 8
 
@@ -15,9 +17,7 @@ class WeightsError(ValueError):
 
 def first_line(error: BaseException, limit: int = 160) -> str:
     """Returns the first line of an error's message, or its type's name where it has none."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = lines[0] if lines else type(error).__name__
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return _words.first_line(error, limit)
 
 
 def listed(names: Collection[object], limit: int = _SHOWN) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.weights._detection import detect
 from keras_residual.weights._flat_names import to_names_of
 from keras_residual.weights._layout import Layout
@@ -230,7 +231,8 @@ def _with_epsilon(fit: _Fit, slot: Slot, value: np.ndarray) -> np.ndarray:
 def _hint(fit: _Fit, slot: Slot, value: np.ndarray) -> None:
     if slot.is_top and value.shape[:-1] == slot.shape[:-1] and slot.kind == "kernel":
         fit.hints.append(
-            f"the file has {value.shape[-1]} classes, the model {slot.shape[-1]}: to load the rest "
+            f"the file has {counted(value.shape[-1], 'class', 'classes')}, the model "
+            f"{slot.shape[-1]}: to load the rest "
             "and keep the model's own classifier, call weights.load(model, source, "
             "skip_mismatched_top=True) on a model built with weights=None"
         )

@@ -10,9 +10,10 @@ from keras_residual.cli.main import app
 def run(tmp_path, monkeypatch):
     """Runs a command line in an empty folder and returns its result."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
 
-    def run(line):
+    def run(line, keep_columns=False):
+        if not keep_columns:
+            monkeypatch.setenv("COLUMNS", "100")
         return CliRunner().invoke(app, shlex.split(line))
 
     return run

@@ -34,7 +34,7 @@ def test_export_and_benchmark(run, tmp_path, model):
     assert card["labels"] == list("0123456789")
     lines = result.stdout.splitlines()
     assert lines[:2] == ["Folding normalizations", "Writing model_int8.tflite"]
-    row = next(line for line in lines if line.startswith("│ model_int8.tflite"))
+    row = next(line for line in lines if line.startswith("model_int8.tflite"))
     assert f"{entry['verification']['accuracy']:.2%}" in row
     result = run(
         "benchmark out/model_int8.tflite small.keras --batch-size 1 --batch-size 3 --threads 1 "
@@ -80,15 +80,21 @@ def test_files_for_phones_and_their_page(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("export small.keras --format coreml", "`formats` must be one of"),
-        ("export small.keras --quantization int4", "`quantization` must be one of"),
-        ("export small.keras --quantization int8", "needs `representative_data`"),
+        ("export small.keras --format coreml", "`--format` must be one of"),
+        ("export small.keras --quantization int4", "`--quantization` must be one of"),
+        (
+            "export small.keras --quantization int8",
+            "--quantization int8 needs `--data`. Received: no --data",
+        ),
         ("export small.keras --data unheard.npz", "unheard.npz"),
         ("export small.keras --images 10", "`--images` has no effect without `--data`"),
         ("export small.keras --weights imagenet", "`--weights` is for networks given by name"),
-        ("export small.keras --for phone", "nobody said how pixels are scaled"),
-        ("export small.keras --for watch", "`target` must be one of"),
-        ("export small.keras --outputs uint8", "`outputs` is for files for phones"),
+        (
+            "export small.keras --for phone",
+            "for 'resnet'; give `--preprocessing`: caffe, tf or torch.",
+        ),
+        ("export small.keras --for watch", "`--for` must be one of"),
+        ("export small.keras --outputs uint8", "`--outputs` is for files for phones"),
         ("export small.keras --labels absent.txt", "`--labels` must be a file"),
         ("export absent.keras", "absent.keras does not exist"),
         ("export resnot18", "Did you mean"),

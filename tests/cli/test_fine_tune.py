@@ -109,7 +109,7 @@ def test_weights_that_do_not_tell_their_scaling(run, refused, photos, tmp_path):
         ("--freeze stage9", "Unknown layer to freeze: 'stage9'"),
         ("--class-weights red=x", "CLASS=WEIGHT with commas between, of the classes blue, green"),
         ("--class-weights violet=2", "of the classes blue, green, red. Received: violet=2"),
-        ("--layer-decay 0", "layer_decay"),
+        ("--layer-decay 0", "`--layer-decay` must be"),
         ("--scaling hsv", "hsv"),
     ],
 )

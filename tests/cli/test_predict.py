@@ -48,11 +48,11 @@ def test_names_are_read_from_standard_input_and_json_is_nothing_else(tmp_path, r
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("predict runs moon.jpg", "`paths` must exist. Received: moon.jpg"),
+        ("predict runs moon.jpg", "`pictures` must exist. Received: moon.jpg"),
         ("predict runs sun.jpg --output a.txt", "--output must end in .csv or .json"),
         ("predict runs sun.jpg --layer look", "--layer has no effect without --explain"),
-        ("predict runs sun.jpg --explain why --layer conv7", "Received: layer='conv7'"),
-        ("predict resnet8 sun.jpg", "`weights` must name the weights of 'resnet8'"),
+        ("predict runs sun.jpg --explain why --layer conv7", "Received: --layer conv7"),
+        ("predict resnet8 sun.jpg", "`--weights` must name the weights of 'resnet8'"),
     ],
 )
 def test_wrong_words_are_named_in_one_line(refused, training, line, message):

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import keras
+import pytest
 
 import keras_residual
+from keras_residual.cli import _wording, main
 
 HELP = """
 import sys
@@ -40,3 +42,43 @@ def test_checks_name_versions_backend_and_extras(run):
     assert "matplotlib" in found["extras"]["plot"] and "dev" not in found["extras"]
     printed = run("checks").output
     assert "matplotlib" in printed and keras_residual.__version__ in printed
+
+
+def test_options_of_every_verb_are_known():
+    assert _wording.options_of(main._VERBS["export"])["target"] == "--for"
+    assert _wording.options_of(main._VERBS["inspect"])["dataset"] == "--data"
+    for name, aliases in _wording._ALIASES.items():
+        options = _wording.options_of(main._VERBS[name])
+        for argument, option in aliases.items():
+            assert argument not in options
+            assert option in options.values() or not option.startswith("--")
+
+
+@pytest.mark.parametrize(
+    ("verb", "message", "expected"),
+    [
+        (
+            "export",
+            "`formats` must be one of 'litert'. Received: formats='coreml'",
+            "`--format` must be one of 'litert'. Received: --format coreml",
+        ),
+        (
+            "export",
+            '`outputs="uint8"` needs quantization="int8". Received: quantization=None',
+            "`--outputs uint8` needs --quantization int8. Received: no --quantization",
+        ),
+        (
+            "predict",
+            "1 of 2 pictures cannot be read (skip_damaged=True leaves them out)",
+            "1 of 2 pictures cannot be read (--skip-damaged leaves them out)",
+        ),
+        ("tune", "`batch_size` takes no such value.", "`batch_size` takes no such value."),
+        ("train", "`dtype` must be x. See x.dtype=3", "`--dtype` must be x. See x.dtype=3"),
+        # The user's own words in `--set model=5`.
+        ("train", "`model` must hold options.", "`model` must hold options."),
+    ],
+)
+def test_errors_name_options(verb, message, expected):
+    with _wording.running(verb, main._VERBS[verb], {"changes": ["model=5"]}):
+        assert _wording.as_typed(message) == expected
+    assert _wording.as_typed(message) == message

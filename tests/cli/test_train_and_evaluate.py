@@ -103,7 +103,7 @@ def test_tested_at_another_size_than_trained(run, dataset, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     (tmp_path / "run" / "model.keras").unlink()
     again = run(line)
-    assert again.exit_code == 0 and "after 1 epochs" in again.stdout
+    assert again.exit_code == 0 and "after 1 epoch" in again.stdout
     again = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     assert again.input_shape == (None, 12, 12, 3)
     asked = run("evaluate run --dataset tiny.npz --test-crop 0.95").stdout
@@ -203,7 +203,7 @@ def test_train_refuses_a_bad_dataset(refused, damaged, dataset_name, message):
             "--model resnet8 --recipe he2016",
             "Unknown recipe: 'he2016'. Did you mean he2015?",
         ),
-        ("--model resnet8 --dtype int8", "`dtype` must be"),
+        ("--model resnet8 --dtype int8", "`--dtype` must be"),
         ("--model resnet8 --set rate=1", "`--set` takes NAME=VALUE of optimizer, learning_rate"),
         ("--model resnet8 --set model=5", "`model` must hold options of the network by name"),
         ("--model resnet8 --set drops=2", "`drops` must be a sequence of ascending fractions"),

@@ -43,7 +43,7 @@ def test_train_then_upscale(run, pictures, tmp_path):
         ("--model edsr --set ema=0.9", "`--set` has no effect on edsr, which enlarges pictures"),
         ("--model edsr --hold-out 0.1", "`--hold-out` has no effect on edsr"),
         ("--model edsr --export", "`--export` has no effect on edsr"),
-        ("--model edsr --scale 5", "`scale` must be one of 2, 3, 4"),
+        ("--model edsr --scale 5", "`--scale` must be one of 2, 3, 4"),
         ("--model edsr --dataset digits", "digits is no folder"),
         ("--model edsr --image-size 20", "too small for patches of patch_size=20"),
     ],

@@ -125,7 +125,7 @@ def test_litert_runs_in_its_fixed_windows(run, model, tmp_path, quantization):
         ("in.png --model nothing.keras", "nothing.keras does not exist"),
         ("in.png --model classifier.keras", "which is no enlargement"),
         ("in.png --model model.keras --output a.gif", "must end in one of"),
-        ("in.png --model model.keras --tile 50", "`overlap` must be less than half a tile"),
+        ("in.png --model model.keras --tile 50", "`--overlap` must be less than half a tile"),
         ("in.png --model model.keras --runtime litert", "needs a .tflite file"),
         ("in.png --model in.tflite --runtime keras", "needs a .keras file"),
     ],

@@ -100,7 +100,7 @@ def test_silence_is_the_logarithm_of_the_offset():
         ({"offset": 0}, (1, 16000), "`offset`"),
         ({}, (1, 16000, 2), "mono"),
         ({}, (1, 240), "at least 241 samples"),
-        ({"padding": "zeros"}, (1, 0), "at least 1 samples"),
+        ({"padding": "zeros"}, (1, 0), "at least 1 sample for"),
         ({"padding": "valid"}, (1, 479), "at least 480 samples"),
     ],
 )

@@ -41,7 +41,7 @@ def test_a_recipe_of_another_size_is_named(tmp_path):
 
 
 def test_images_of_other_channels_are_named(tmp_path):
-    with pytest.raises(ValueError, match="`model` must take images of 1 channels"):
+    with pytest.raises(ValueError, match="`model` must take images of 1 channel,"):
         fit(model((8, 8, 3)), images(), tmp_path)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.batches import resizing
 from keras_residual.data.batches.augmentation import Augmentation, augmentation_of
@@ -131,7 +132,7 @@ def pipeline(
     steps = (math.floor if drop_remainder else math.ceil)(len(split) / batch_size)
     if not steps:
         raise ValueError(
-            f"`drop_remainder` leaves no batch of {len(split)} images. "
+            f"`drop_remainder` leaves no batch of {counted(len(split), 'image')}. "
             f"Received: batch_size={batch_size}"
         )
     # Nothing here needs AutoGraph, which warns about what it meets in other packages.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.bicubic import luminance, reduced
 from keras_residual.data.pictures.files import (
@@ -59,7 +60,7 @@ class ImagePairs:
         return len(self._items)
 
     def __str__(self) -> str:
-        return f"{len(self)} pictures, reduced by {self.scale}"
+        return f"{counted(len(self), 'picture')}, reduced by {self.scale}"
 
     @property
     def channels(self) -> int:

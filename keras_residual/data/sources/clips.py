@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.files import files_below
@@ -121,6 +122,7 @@ def _check_size(clips, where, options) -> None:
     needed = len(clips) * max(clip.nbytes for clip in clips)
     if needed > options.max_bytes:
         raise DatasetError(
-            f"{where}: {len(clips)} clips take {needed:,} bytes, more than "
+            f"{where}: {counted(len(clips), 'clip')} of equal length take {needed:,} bytes, more "
+            "than "
             f"max_bytes={options.max_bytes:,}: cut or reduce them, or raise `max_bytes`."
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.dividing import divided
 from keras_residual.data.errors import DatasetError
@@ -110,7 +111,8 @@ def _tell_of_others(table: tables.Table, paths: list[Path]) -> None:
     if others:
         shown = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
         warnings.warn(
-            f"{table.where} has no row for {len(others)} pictures beside those that it names "
-            f"({shown}): they are left out.",
+            f"{table.where} has no row for {counted(len(others), 'picture')} beside those that it "
+            "names "
+            f"({shown}): left out.",
             stacklevel=5,
         )

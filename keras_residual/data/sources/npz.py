@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import ARRAY_NAMES, from_arrays, from_tuple
@@ -90,9 +91,9 @@ def read_npz(
         raise
     # Damaged bytes make NumPy, zipfile and zlib raise a dozen kinds of exception.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(
-            f"{path} cannot be read ({reason}). Accepted: {accepted}, without pickled objects."
+            f"{path} cannot be read ({first_line(error)}). Accepted: {accepted}, without pickled "
+            "objects."
         ) from error
 
 

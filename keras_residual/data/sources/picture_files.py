@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.headers import (
     LARGEST_PICTURE,
@@ -43,7 +44,7 @@ class FileSplit(Split):
         return len(self.paths)
 
     def __repr__(self) -> str:
-        return f"FileSplit({len(self)} images of {self.image_shape})"
+        return f"FileSplit({counted(len(self), 'image')} of {self.image_shape})"
 
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None

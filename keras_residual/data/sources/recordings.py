@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.dividing import divided
 from keras_residual.data.errors import DatasetError
@@ -45,7 +46,8 @@ def checked_samples(samples: object, where: str) -> np.ndarray:
         samples = samples[:, 0]
     if samples.ndim != 1:
         raise DatasetError(
-            f"{where} has {samples.shape[-1]} channels: make it mono, by their mean or by one of "
+            f"{where} has {counted(samples.shape[-1], 'channel')}: make it mono, by their mean or "
+            "by one of "
             "them."
         )
     if not len(samples):
@@ -126,7 +128,8 @@ def from_recordings(
     needed = len(recordings) * length * (4 if floating else 2)
     if needed > options.max_bytes:
         raise DatasetError(
-            f"{where}: {len(recordings):,} recordings padded to {length / rate:.3g} seconds take "
+            f"{where}: {counted(len(recordings), 'recording')} padded to {length / rate:.3g} "
+            "seconds take "
             f"{needed:,} bytes, more than max_bytes={options.max_bytes:,}: cut them by `seconds` "
             "or raise `max_bytes`."
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources import tables
@@ -143,7 +144,8 @@ def _transcripts_of(table, files, column):
     cells = table.column(column, "labels")
     if empty := [table.columns[files][row] for row, cell in enumerate(cells) if not cell]:
         raise DatasetError(
-            f"{table.where}: column {column!r} has no transcript for {len(empty)} files, such as "
+            f"{table.where}: column {column!r} has no transcript for "
+            f"{counted(len(empty), 'file')}, such as "
             f"{empty[0]}: fill it in or remove the rows."
         )
     return transcripts(cells)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.labels import check_labels
 from keras_residual.data.sources.options import Options
@@ -150,7 +151,8 @@ def find_files(table: Table, column: str, suffixes: Sequence[str]) -> list[Path]
         (found if name and path.is_file() else missing).append(path)
     if missing:
         raise DatasetError(
-            f"{table.where}: {_some(missing)} of {len(table)} files in column {column!r} "
+            f"{table.where}: {_some(missing)} of {counted(len(table), 'file')} in column "
+            f"{column!r} "
             f"{'does' if len(missing) == 1 else 'do'} not exist: correct the names, or say by "
             "`folder` where the files are."
         )

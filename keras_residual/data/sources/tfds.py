@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import first_line
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import from_arrays
@@ -50,10 +51,6 @@ def _reachable(url: str, seconds: float = _PROBE_SECONDS) -> bool:
     return answered.is_set()
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
-
-
 def _prepare(builder: Any, hint: str) -> None:
     """Downloads and prepares what is not there yet, unless that cannot succeed."""
     try:
@@ -73,7 +70,7 @@ def _prepare(builder: Any, hint: str) -> None:
         builder.download_and_prepare()
     except Exception as error:
         raise DatasetError(
-            f"{missing} and preparing it failed: {_first_line(error)} {hint}".strip()
+            f"{missing} and preparing it failed: {first_line(error)} {hint}".strip()
         ) from error
 
 
@@ -155,7 +152,7 @@ def from_builder(builder: Any, options: Options, hint: str = "") -> Dataset:
             return from_arrays(*arrays, class_names, name=builder.name, where=where)
     except tf.errors.OpError as error:
         raise DatasetError(
-            f"{where} in {builder.data_path} is damaged ({_first_line(error)}): prepare it again."
+            f"{where} in {builder.data_path} is damaged ({first_line(error)}): prepare it again."
         ) from error
     kind = {
         "image_shape": tuple(image.shape),
@@ -187,7 +184,7 @@ def from_tfds(name: str, data_dir: Path | None, options: Options, places: list[P
         builder = tfds.builder(name, data_dir=data_dir)
     # Unknown names and configurations, and damaged metadata of prepared data.
     except Exception as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         try:
             _checks.known("dataset", re.split("[/:]", name)[0], ["digits", *tfds.list_builders()])
         except ValueError as unknown:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.splits import Split
@@ -65,7 +66,7 @@ class StreamSplit(Split):
         return self.count
 
     def __repr__(self) -> str:
-        return f"StreamSplit({self.builder.name} {self.split}, {self.count} examples)"
+        return f"StreamSplit({self.builder.name} {self.split}, {counted(self.count, 'example')})"
 
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None

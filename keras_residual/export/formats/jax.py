@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec, input_specs, named_outputs, structured
-from keras_residual.export.errors import ExportError, first_line
+from keras_residual.export.errors import ExportError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

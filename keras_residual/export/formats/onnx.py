@@ -11,8 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec, named_outputs, structured
-from keras_residual.export.errors import ExportError, conversion_error, first_line
+from keras_residual.export.errors import ExportError, conversion_error
 from keras_residual.export.formats.saved_model import tensor_specs
 
 

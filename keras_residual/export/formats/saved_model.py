@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec, flat_outputs, input_specs, structured
-from keras_residual.export.errors import ExportError, first_line
+from keras_residual.export.errors import ExportError
 
 
 def check_installed() -> None:

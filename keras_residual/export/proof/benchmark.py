@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._files import replacing
+from keras_residual._words import counted
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.saved_model import plain_path
 from keras_residual.export.proof.artefact import Artefact, format_of, size_of
@@ -96,8 +97,7 @@ class Benchmark:
             found = {r.name: r for r in self.rows if (r.batch_size, r.threads) == (batch, threads)}
             places = [names.index(name) + (index + 0.5) * height - 0.4 for name in found]
             rates = [row.per_second for row in found.values()]
-            plural = "s" if threads > 1 else ""
-            label = f"batch {batch}, {threads} thread{plural}"
+            label = f"batch {batch}, {counted(threads, 'thread')}"
             axes.bar_label(axes.barh(places, rates, height, label=label), fmt=" {:,.0f}", size=8)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()

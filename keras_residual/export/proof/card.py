@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_residual._files import write_text
+from keras_residual._words import counted
 from keras_residual.export.proof.delegates import DELEGATES
 from keras_residual.export.proof.report import ExportReport, ExportRow
 
@@ -107,7 +108,7 @@ def _circumstances() -> dict:
         },
         "backend": keras.backend.backend(),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {counted(os.cpu_count(), 'core')}",
     }
 
 

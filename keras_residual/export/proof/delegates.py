@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_residual import _checks
-from keras_residual.export.errors import ExportError, first_line
+from keras_residual._words import first_line
+from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.schema import opened, operation_names
 
 DELEGATES = ("xnnpack", "gpu", "nnapi", "edgetpu")

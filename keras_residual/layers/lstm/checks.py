@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_residual._words import counted
+
 
 def from_keras(name: str, value):
     """Returns what Keras means by `value`; the last word of `name` says what kind it is of."""
@@ -44,8 +46,9 @@ def state_shapes(name: str, states, batch, units: int, count: int):
         )
     if len(states) != count:
         raise ValueError(
-            f"`{name}` must hold {count} tensors, an h and a c for each layer and direction. "
-            f"Received: {len(states)} tensors"
+            f"`{name}` must hold {counted(count, 'tensor')}, an h and a c for each layer and "
+            "direction. "
+            f"Received: {counted(len(states), 'tensor')}"
         )
     for index, state in enumerate(states):
         shape = _shape(f"{name}[{index}]", state)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec
-from keras_residual.export.errors import ExportError, conversion_error, first_line
+from keras_residual.export.errors import ExportError, conversion_error
 from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
 from keras_residual.export.formats.litert.schema import (
     file_facts,

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._files import replacing
+from keras_residual._words import counted
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.litert import configure, converted
 from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
@@ -153,7 +154,8 @@ def _batches(data, shape, dtype, quantization):
     if data is None or data.shape[1:] != shape[1:] or len(data) < shape[0]:
         received = "None" if data is None else f"shape {data.shape}"
         raise ValueError(
-            f"`representative_data` must be at least {shape[0]} inputs of shape {shape[1:]} for "
+            f"`representative_data` must be at least {counted(shape[0], 'input')} of shape "
+            f"{shape[1:]} for "
             f"quantization={quantization!r}. Received: {received}"
         )
     count = min(len(data), max(_CALIBRATION_SAMPLES, shape[0])) // shape[0]

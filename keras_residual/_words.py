@@ -1,0 +1,34 @@
+"""Words that every message chooses in the same way."""
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Returns a number with its noun, such as `1 picture` or `2,000 pictures`.
+
+    Args:
+        number: How many.
+        singular: The noun for one of them; in a phrase such as `held-out image`, its last word is
+            the noun.
+        plural: The noun for any other number. Defaults to `singular` and an s.
+
+    Example:
+
+    >>> counted(1, "picture"), counted(0, "class", "classes")
+    ('1 picture', '0 classes')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def first_line(error: object, limit: int | None = None) -> str:
+    """Returns what a message shows of a foreign error: one line.
+
+    That is the first line with text, or the type's name where there is none. TensorFlow puts the
+    message of what failed while tracing behind the trace.
+
+    Args:
+        error: An exception, or a text.
+        limit: Most characters; longer lines end in `…`. Defaults to `None`, all of them.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = lines or [type(error).__name__]
+    line = lines[-1] if lines[0] == "in user code:" else lines[0]
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"

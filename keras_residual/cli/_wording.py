@@ -1,0 +1,78 @@
+"""Errors of the library in the words of the command line: options in the place of arguments."""
+
+import contextlib
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import typer
+
+# Arguments that go by another name than the verb's own parameter.
+_ALIASES = {
+    "benchmark": {"batch_sizes": "--batch-size"},
+    "export": {
+        "evaluation_data": "--data",
+        "formats": "--format",
+        "include_preprocessing": "--preprocessing",
+        "representative_data": "--data",
+    },
+    "predict": {"paths": "pictures"},
+    "train": {"fraction": "--hold-out", "patch_size": "--image-size"},
+    "tune": {"base": "--model", "role": "--distributed", "secret": "--secret-file"},
+}
+# What only a program can give, and what takes its place.
+_PHRASES = {
+    "export": (
+        (r", such as `(keras\.)?layers\..*?`weights\.Preprocessing[^`]*`", ": caffe, tf or torch"),
+        (r", some inputs as the model will see them", ""),
+    )
+}
+# Options whose values are NAME=VALUE: these names are the user's own words.
+_NAMING = ("changes", "knob")
+_current: ContextVar[tuple[str, Mapping[str, str]]] = ContextVar("verb", default=("", {}))
+
+
+@contextlib.contextmanager
+def running(name: str, verb: Callable[..., None], values: Mapping[str, Any]) -> Iterator[None]:
+    """Notes which verb runs, so that `as_typed` knows its options."""
+    typed = [text for option in _NAMING for text in values.get(option) or ()]
+    own = {text.partition("=")[0] for text in typed}
+    options = {**options_of(verb), **_ALIASES.get(name, {})}
+    before = _current.set((name, {k: v for k, v in options.items() if k not in own}))
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+def options_of(verb: Callable[..., None]) -> dict[str, str]:
+    """Returns the options of a verb by the names of its parameters."""
+    found = {}
+    for name, parameter in inspect.signature(verb).parameters.items():
+        option = parameter.annotation.__metadata__[0]
+        if isinstance(option, typer.models.OptionInfo):
+            # Typer keeps the first name as if it were a default value.
+            names = [text for text in (option.default, *option.param_decls) if text is not ...]
+            found[name] = names[0] if names else "--" + name.replace("_", "-")
+    return found
+
+
+def as_typed(message: str) -> str:
+    """Returns an error's message with the options that one types in the place of arguments."""
+    verb, options = _current.get()
+    for pattern, phrase in _PHRASES.get(verb, ()):
+        message = re.sub(pattern, phrase, message)
+    names = "|".join(options) or "$^"
+    is_of_arguments = re.search(rf"`({names})[`=]", message)
+    for name, option in options.items():
+        value = rf"(?<![\w.-]){name}="
+        # Switches are named in passing.
+        message = re.sub(rf"{value}True\b", option, message)
+        if is_of_arguments:
+            message = re.sub(rf"Received: {name}=None\b", f"Received: no {option}", message)
+            message = re.sub(rf"{value}(['\"])(.*?)\1", rf"{option} \2", message)
+            message = re.sub(value, f"{option} ", message)
+        message = message.replace(f"`{name}`", f"`{option}`")
+    return message
