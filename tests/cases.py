@@ -541,6 +541,7 @@ SEQUENCE_MODELS = (
     "ResidualLSTMClassifier",
     "ResidualLSTMSegmentClassifier",
     "ResidualLSTMTagger",
+    "ResidualLSTMTranscriber",
 )
 # From images to larger images.
 SUPER_RESOLUTION_MODELS = ("EDSR", "EDSRLarge", "SRResNet", "VDSR")
@@ -565,6 +566,9 @@ OTHER_MODELS = {
         (5, 2), bidirectional_bottom=True, **_TINY_LSTM
     ),
     "ResidualLSTMTagger": lambda: models.ResidualLSTMTagger(vocabulary_size=9, **_TINY_LSTM),
+    "ResidualLSTMTranscriber": lambda: models.ResidualLSTMTranscriber(
+        (5, 2), front="causal", **_TINY_LSTM
+    ),
     "EDSR": lambda: models.EDSR(depth=3, **_TINY_IMAGES),
     "EDSRLarge": lambda: models.EDSRLarge(depth=2, **_TINY_IMAGES),
     "SRResNet": lambda: models.SRResNet(depth=3, **_TINY_IMAGES),

@@ -7,12 +7,14 @@ from keras_residual.inference.explanation import explain
 from keras_residual.inference.picture_list import picture_paths
 from keras_residual.inference.predict import predict
 from keras_residual.inference.predictor import Predictor, load_keras, load_predictor
+from keras_residual.inference.streaming import TranscriptStream
 from keras_residual.inference.word_decoding import decode_words
 
 __all__ = [
     "Prediction",
     "Predictor",
     "Transcript",
+    "TranscriptStream",
     "align",
     "as_rows",
     "decode_beam",

@@ -12,8 +12,13 @@ from keras_residual._files import replacing
 from keras_residual._words import counted
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.litert import configure, converted
-from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
+from keras_residual.export.formats.litert.lstm_layers import (
+    phone_model,
+    steps_at_a_time,
+    streaming_model,
+)
 from keras_residual.export.formats.litert.lstm_runtime import (
+    KerasStream,
     LiteRTSequences,
     LiteRTStream,
     operations,
@@ -21,7 +26,15 @@ from keras_residual.export.formats.litert.lstm_runtime import (
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 
-__all__ = ["LiteRTSequences", "LiteRTStream", "operations", "write", "write_streaming"]
+__all__ = [
+    "KerasStream",
+    "LiteRTSequences",
+    "LiteRTStream",
+    "operations",
+    "stream",
+    "write",
+    "write_streaming",
+]
 
 IMPLEMENTATIONS = ("auto", "fused", "unrolled")
 _CALIBRATION_SAMPLES = 200
@@ -104,10 +117,12 @@ def write_streaming(
 
     The file's inputs are `sequences`, `(batch, 1, …)`, and `state_0`, `state_1`, …, which are zeros
     before the first step; its outputs are `outputs` and the next states by the same names.
-    `LiteRTStream` runs it. A layer that needs more than the steps so far cannot be streamed.
+    `LiteRTStream` runs it. A layer that needs more than the steps so far cannot be streamed. Where
+    a causal front makes one step of several, the file takes as many at a time.
 
     Args:
-        model: A Keras model: a chain of `ResidualLSTM` and layers that see one step at a time.
+        model: A Keras model: a chain of `ResidualLSTM`, causal blocks of a
+            `ResidualLSTMTranscriber`, and layers that see one step at a time.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
         quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. States that are
@@ -123,10 +138,27 @@ def write_streaming(
     _checks.integer("batch_size", batch_size)
     _checks.choice("quantization", quantization, (None, "float16", "dynamic"))
     shape, dtype = _input(model)
-    step, states = streaming_model(model, (batch_size, 1, *shape[1:]), dtype)
-    specs = {"sequences": ((batch_size, 1, *shape[1:]), dtype)}
+    shape = (batch_size, steps_at_a_time(model), *shape[1:])
+    step, states = streaming_model(model, shape, dtype)
+    specs = {"sequences": (shape, dtype)}
     specs |= {name: (state_shape, "float32") for name, state_shape in states.items()}
     return _written(path, _converted(step, specs, quantization, None))
+
+
+def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
+    """Returns a model as a stream in this process: the same as `LiteRTStream` without a file.
+
+    Args:
+        model: As for `write_streaming`.
+        batch_size: Positive integer. Defaults to `1`.
+
+    Raises:
+        ValueError: If an argument is none of the accepted, or a layer cannot be streamed.
+    """
+    _checks.integer("batch_size", batch_size)
+    shape, dtype = _input(model)
+    shape = (batch_size, steps_at_a_time(model), *shape[1:])
+    return KerasStream(*streaming_model(model, shape, dtype))
 
 
 def _input(model):

@@ -1,5 +1,6 @@
 """`ResidualLSTM` models put together again from what LiteRT can express."""
 
+import math
 import uuid
 
 import keras
@@ -7,7 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_residual.export._signature import named_outputs
+from keras_residual.layers.lstm.causal_block import CausalResidualBlock
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.step_masks import CertainBlank
 
 # Layers whose output at a step depends on their input at that step only.
 _PER_STEP = (
@@ -17,6 +20,9 @@ _PER_STEP = (
     keras.layers.Embedding,
     keras.layers.LayerNormalization,
 )
+_WITH_STATES = (ResidualLSTM, CausalResidualBlock)
+# A step to be passed over is not to be fed.
+_OF_MASKS = (keras.layers.Masking, CertainBlank)
 
 
 def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
@@ -37,33 +43,49 @@ def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
     return keras.Model({"sequences": inputs}, outputs)
 
 
+def steps_at_a_time(model) -> int:
+    """Returns how many steps of the input a stream takes at once, to give one of the output."""
+    blocks = (layer for layer in model.layers if isinstance(layer, CausalResidualBlock))
+    return math.prod(block.strides for block in blocks)
+
+
 def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict]:
-    """Returns a model of one step with states in and out, and the states' shapes by name."""
+    """Returns a model of the next steps with states in and out, and the states' shapes by name."""
     x = inputs = keras.Input(batch_shape=shape, dtype=dtype, name="sequences")
     before, states, after, copies = model.inputs[0], {}, {}, []
     for layer in model.layers[1:]:
-        # A mask may stand beside the input; a step to be passed over is not to be fed.
+        # A mask may stand beside the input.
         came_from = keras.tree.flatten(layer.input)[0]
-        if came_from is not before or not isinstance(layer, (*_PER_STEP, ResidualLSTM)):
-            raise ValueError(
-                "`model` must be a chain of layers that need no later step: ResidualLSTM, "
-                f"{', '.join(kind.__name__ for kind in _PER_STEP)}. "
-                f"Received: {layer.name!r}, {type(layer).__name__}"
-            )
+        _check_streamed(layer, came_from is before)
         before = layer.output
-        new = _Step(layer) if isinstance(layer, ResidualLSTM) else _copy(layer)
+        if isinstance(layer, _OF_MASKS):
+            continue
+        new = _Step(layer) if isinstance(layer, _WITH_STATES) else _copy(layer)
         copies.append((layer, new))
-        if isinstance(layer, ResidualLSTM):
-            own = [f"state_{len(states) + i}" for i in range(layer.state_count)]
-            for name in own:
-                states[name] = keras.Input((layer.units,), batch_size=shape[0], name=name)
-            x, *last = new([x, *(states[name] for name in own)])
+        if isinstance(layer, _WITH_STATES):
+            own = {
+                f"state_{len(states) + i}": keras.Input(
+                    state.shape[1:], batch_size=shape[0], name=f"state_{len(states) + i}"
+                )
+                for i, state in enumerate(layer.get_initial_state(shape[0]))
+            }
+            x, *last = new([x, *own.values()])
+            states |= own
             after |= dict(zip(own, last, strict=True))
         else:
             x = new(x)
     _copy_weights(copies)
     step = keras.Model({"sequences": inputs, **states}, {"outputs": x, **after})
     return step, {name: tuple(state.shape) for name, state in states.items()}
+
+
+def _check_streamed(layer, in_chain: bool):
+    if not in_chain or not isinstance(layer, (*_PER_STEP, *_WITH_STATES, *_OF_MASKS)):
+        raise ValueError(
+            "`model` must be a chain of layers that need no later step: ResidualLSTM, "
+            f"CausalResidualBlock, {', '.join(kind.__name__ for kind in _PER_STEP)}. "
+            f"Received: {layer.name!r}, {type(layer).__name__}"
+        )
 
 
 def _copy(layer, **changes):
@@ -155,17 +177,20 @@ class _Whole(keras.layers.Layer):
 
 
 class _Step(keras.layers.Layer):
-    """Stands for a `ResidualLSTM` over one step: `[x, states] -> [y, next states]`."""
+    """Stands for a layer with states over the next steps: `[x, states] -> [y, next states]`."""
 
     def __init__(self, layer):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
-        if layer.bidirectional_bottom or layer.go_backwards or layer.return_state:
+        self.is_lstm = isinstance(layer, ResidualLSTM)
+        if self.is_lstm and (
+            layer.bidirectional_bottom or layer.go_backwards or layer.return_state
+        ):
             raise ValueError(
                 "A layer that needs later steps, or returns its states, cannot be streamed. "
                 f"Received: {layer.name!r} with bidirectional_bottom={layer.bidirectional_bottom}, "
                 f"go_backwards={layer.go_backwards}, return_state={layer.return_state}"
             )
-        self.layer = _copy(layer, stateful=False)
+        self.layer = _copy(layer, stateful=False) if self.is_lstm else _copy(layer)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -173,8 +198,14 @@ class _Step(keras.layers.Layer):
 
     def call(self, inputs):
         x, *states = inputs
-        y, states = self.layer.step(x[:, 0], states)
-        return [ops.expand_dims(y, 1) if self.layer.return_sequences else y, *states]
+        if not self.is_lstm:
+            y, states = self.layer.step(x, states)
+            return [y, *states]
+        outputs = []
+        for t in range(x.shape[1]):
+            y, states = self.layer.step(x[:, t], states)
+            outputs.append(y)
+        return [ops.stack(outputs, axis=1) if self.layer.return_sequences else y, *states]
 
     def compute_mask(self, inputs, previous_mask=None):
         """Returns no mask: a step to be passed over is not to be fed."""

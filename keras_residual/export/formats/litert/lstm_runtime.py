@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from keras_residual import _checks
@@ -61,8 +62,12 @@ class LiteRTStream:
         path: The file.
         threads: Positive integer. Defaults to `1`.
 
+    Attributes:
+        shape: Shape of what it takes at a time: `(batch, 1, …)`, or more steps where a causal front
+            makes one of them.
+
     Call arguments:
-        sequences: One step, `(batch, 1, …)`.
+        sequences: The next step, or steps, of that shape.
 
     Returns:
         The outputs for that step.
@@ -76,6 +81,7 @@ class LiteRTStream:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self._run = _interpreter(path, threads).get_signature_runner(_SIGNATURE)
         self._inputs = self._run.get_input_details()
+        self.shape = tuple(self._inputs["sequences"]["shape"].tolist())
         self.reset()
 
     def reset(self):
@@ -87,15 +93,47 @@ class LiteRTStream:
         }
 
     def __call__(self, sequences) -> np.ndarray:
-        details = self._inputs["sequences"]
-        sequences = np.asarray(sequences, details["dtype"])
-        shape = tuple(details["shape"].tolist())
-        if sequences.shape != shape:
-            raise ValueError(
-                f"`sequences` must have the shape {shape}. Received: a shape of {sequences.shape}"
-            )
+        sequences = np.asarray(sequences, self._inputs["sequences"]["dtype"])
+        _check_next_steps(sequences, self.shape)
         self._states = self._run(sequences=sequences, **self._states)
         return self._states.pop("outputs")
+
+
+class KerasStream:
+    """Runs a model one step at a time; `export.lstm.stream` makes one.
+
+    Attributes:
+        shape: Shape of what it takes at a time, `(batch, steps, …)`.
+
+    Call arguments:
+        sequences: The next step, or steps, of that shape.
+
+    Returns:
+        The outputs for them.
+    """
+
+    def __init__(self, step: keras.Model, states: dict[str, tuple[int, ...]]):
+        self._step, self._shapes = step, states
+        self.shape = tuple(step.input["sequences"].shape)
+        self._dtype = step.input["sequences"].dtype
+        self.reset()
+
+    def reset(self):
+        """Begins a new sequence."""
+        self._states = {name: np.zeros(shape, "float32") for name, shape in self._shapes.items()}
+
+    def __call__(self, sequences) -> np.ndarray:
+        sequences = np.asarray(sequences, self._dtype)
+        _check_next_steps(sequences, self.shape)
+        self._states = dict(self._step.predict_on_batch({"sequences": sequences, **self._states}))
+        return self._states.pop("outputs")
+
+
+def _check_next_steps(sequences, shape):
+    if sequences.shape != shape:
+        raise ValueError(
+            f"`sequences` must have the shape {shape}. Received: a shape of {sequences.shape}"
+        )
 
 
 def operations(path: str | os.PathLike) -> set[str]:

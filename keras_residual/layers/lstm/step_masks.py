@@ -1,0 +1,129 @@
+"""Which steps count: found in waveforms, handed on past other networks, and told by the blank."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual.layers.registration import PACKAGE
+
+# Its exponential is zero in every dtype, and float16 can hold it.
+_IMPOSSIBLE = -1e4
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TrailingPadding(keras.layers.Layer):
+    """Masks what follows after the last step that is not padding; hands on its input as it is.
+
+    `keras.layers.Masking` would mask the zeros inside a waveform too.
+
+    Args:
+        mask_value: Number that stands for padding. Defaults to `0`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, samples)` or `(batch, samples, features)`.
+
+    Returns:
+        The same, with a mask `(batch, samples)`.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.mask_value = _checks.real("mask_value", mask_value, -np.inf, np.inf)
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return inputs
+
+    def compute_mask(self, inputs, previous_mask=None):
+        found = ops.cast(inputs, "float32") != self.mask_value
+        found = ops.cast(ops.any(found, axis=-1) if len(inputs.shape) == 3 else found, "int32")
+        return ops.flip(ops.cumsum(ops.flip(found, axis=1), axis=1), axis=1) > 0
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "mask_value": self.mask_value}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ShortenedMask(keras.layers.Layer):
+    """Gives what a network made of a sequence the mask of the sequence, every `strides`-th step.
+
+    Args:
+        strides: Positive integer, how many steps became one. Defaults to `1`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[outputs, sequence]`: `(batch, steps, features)`, and what they were made of,
+            which may come with a mask.
+
+    Returns:
+        The outputs, with the mask `mask[:, ::strides]`, cut or continued by masked steps to theirs.
+    """
+
+    def __init__(self, strides: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.strides = _checks.integer("strides", strides)
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return inputs[0] * 1
+
+    def compute_mask(self, inputs, previous_mask=None):
+        mask = None if previous_mask is None else previous_mask[1]
+        if mask is None:
+            return None
+        mask = ops.cast(mask[:, :: self.strides], "int32")
+        # Counting works where the number of steps is unknown, also while a model is put together.
+        places = ops.cumsum(ops.ones_like(inputs[0][..., 0], dtype="int32"), axis=1) - 1
+        count = ops.sum(ops.ones_like(mask), axis=1, keepdims=True)
+        taken = ops.take_along_axis(mask, ops.minimum(places, count - 1), axis=1)
+        return ops.logical_and(taken > 0, places < count)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self):
+        return {**super().get_config(), "strides": self.strides}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CertainBlank(keras.layers.Layer):
+    """Makes the last unit certain, and all others impossible, at masked steps.
+
+    What reads the outputs without their mask, as metrics on JAX and exported files do, then hears
+    nothing there.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, steps, units)`, logits.
+        mask: `(batch, steps)` or `None`.
+
+    Returns:
+        The same, with the mask.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            return inputs
+        certain = np.full(inputs.shape[-1], _IMPOSSIBLE, "float32")
+        certain[-1] = 0
+        certain = ops.convert_to_tensor(certain, dtype=inputs.dtype)
+        return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), inputs, certain)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        # Keras writes a policy given as `dtype` only for layers that have this method.
+        return super().get_config()
