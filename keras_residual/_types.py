@@ -10,3 +10,5 @@ Tensor: TypeAlias = Any
 Shape: TypeAlias = tuple[int | None, ...]
 # What Keras' `get` functions take: a name, a configuration or the object itself.
 Identifier: TypeAlias = str | dict[str, Any] | Callable[..., Any]
+# A `matplotlib.figure.Figure`, of a package that is imported where it draws.
+Figure: TypeAlias = Any

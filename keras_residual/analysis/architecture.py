@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Figure
 from keras_residual.analysis._lstm_picture import draw_stack
 from keras_residual.analysis.drawing import (
     BLUE,
@@ -53,7 +54,9 @@ class _Box:
     added: str | None = None  # the layer whose output a long skip adds here
 
 
-def plot_architecture(model: keras.Model, path: str | os.PathLike | None = None, *, steps: int = 4):
+def plot_architecture(
+    model: keras.Model, path: str | os.PathLike | None = None, *, steps: int = 4
+) -> Figure:
     """Draws a network: its layers and blocks, their output shapes, and every shortcut as an arc.
 
     Blue arcs are identities, orange ones shortcuts that change the shape. Of a network on a

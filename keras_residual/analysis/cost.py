@@ -1,7 +1,9 @@
 """Parameters, multiply–accumulates and activation memory, from shapes alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 
@@ -54,7 +56,11 @@ class Cost:
         )
 
 
-def cost(model_or_name, input_shape=None, **options) -> Cost:
+def cost(
+    model_or_name: keras.Model | str,
+    input_shape: Sequence[int | None] | None = None,
+    **options: Any,
+) -> Cost:
     """Returns what a model costs, without running it.
 
     A name is counted from its architecture: no weight is allocated, so that every network answers

@@ -1,10 +1,13 @@
 """Where a network looks: class activation maps from the gradients at one block."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.analysis._differentiation import compiled, gradient_of
 from keras_residual.analysis._graph import Runner, layer_calls
 from keras_residual.analysis._scores import (
@@ -19,8 +22,8 @@ from keras_residual.analysis.blocks import block_shapes, run_layer_by_blocks, un
 
 def grad_cam(
     model: keras.Model,
-    x,
-    classes=None,
+    x: Tensor,
+    classes: int | Sequence[int] | np.ndarray | None = None,
     layer: str | None = None,
     *,
     resize: bool = True,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from keras_residual._types import Identifier, Tensor
 from keras_residual.analysis._differentiation import reduced_gradients
 
 
@@ -25,7 +26,9 @@ class LayerGradient:
     relative: float
 
 
-def gradient_flow(model: keras.Model, x, y, loss=None) -> list[LayerGradient]:
+def gradient_flow(
+    model: keras.Model, x: Tensor, y: Tensor, loss: Identifier | None = None
+) -> list[LayerGradient]:
     """Returns the size of the loss's gradient by each kernel, from the input to the output.
 
     Batch normalization uses the batch, as in training, but nothing of the model changes. The

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -70,7 +71,7 @@ def ssim(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE, name="psnr")
-def batch_psnr(y_true, y_pred):
+def batch_psnr(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Returns the peak signal-to-noise ratio of each picture of a batch: a metric for training.
 
     Over all channels and without shaving, so a little below what papers give.

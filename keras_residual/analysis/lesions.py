@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.analysis.blocks import Block, blocks_of, replaced
 
 
@@ -44,8 +45,8 @@ class LesionStudy:
 
 def lesion_study(
     model: keras.Model,
-    x,
-    y,
+    x: Tensor,
+    y: Tensor,
     *,
     counts: tuple[int, ...] = (1, 2, 3, 4, 5),
     draws: int = 5,

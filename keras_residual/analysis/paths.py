@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.analysis._differentiation import reduced_gradients
 from keras_residual.analysis.blocks import BlockRunner, blocks_of, unrolled
 from keras_residual.analysis.gradient_flow import checked_batch, default_loss
@@ -37,7 +38,9 @@ def path_shares(blocks: int) -> np.ndarray:
     return np.array([math.comb(n, length) for length in range(n + 1)]) / 2.0**n
 
 
-def path_study(model: keras.Model, x, y, *, draws: int = 4, seed: int = 0) -> PathStudy:
+def path_study(
+    model: keras.Model, x: Tensor, y: Tensor, *, draws: int = 4, seed: int = 0
+) -> PathStudy:
     """Measures how much gradient paths of each length carry to the input.
 
     The forward pass is that of the whole network. In the backward pass the gradient goes through F

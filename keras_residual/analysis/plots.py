@@ -1,9 +1,11 @@
 """The pictures of what `analysis` measures; each function returns a matplotlib figure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from keras_residual._types import Figure
 from keras_residual.analysis.drawing import BLUE, GREEN, GREY, ORANGE, new_figure, plain
 from keras_residual.analysis.gradient_flow import LayerGradient
 from keras_residual.analysis.lesions import LesionStudy
@@ -13,7 +15,9 @@ from keras_residual.analysis.strength import BlockStrength
 _COLORS = (BLUE, ORANGE, GREEN, GREY)
 
 
-def plot_gradient_flow(flows: Mapping[str, list[LayerGradient]], title: str = "", axes=None):
+def plot_gradient_flow(
+    flows: Mapping[str, list[LayerGradient]], title: str = "", axes: Any = None
+) -> Figure:
     """Draws the norm of each kernel's gradient against its depth, one line for each network.
 
     Args:
@@ -36,7 +40,7 @@ def plot_gradient_flow(flows: Mapping[str, list[LayerGradient]], title: str = ""
     return figure
 
 
-def plot_lesions(studies: Mapping[str, LesionStudy]):
+def plot_lesions(studies: Mapping[str, LesionStudy]) -> Figure:
     """Draws accuracy without each single block, and without or with exchanged random blocks.
 
     Args:
@@ -73,7 +77,7 @@ def _draw_counts(axes, intact, lesions, color):
     axes.fill_between(counts, low, high, color=color, alpha=0.15, lw=0)
 
 
-def plot_paths(study: PathStudy):
+def plot_paths(study: PathStudy) -> Figure:
     """Draws how many paths there are of each length, what one carries, and what all carry.
 
     Args:
@@ -102,7 +106,7 @@ def plot_paths(study: PathStudy):
     return figure
 
 
-def plot_strength(rows: list[BlockStrength]):
+def plot_strength(rows: list[BlockStrength]) -> Figure:
     """Draws ‖F(x)‖ / ‖shortcut(x)‖ of each block and the responses of its layers.
 
     Args:

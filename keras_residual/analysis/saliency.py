@@ -1,10 +1,13 @@
 """Which values of an input a network's answer depends on."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.analysis._differentiation import gradient_of
 from keras_residual.analysis._scores import (
     checked_inputs,
@@ -19,11 +22,11 @@ METHODS = ("integrated_gradients", "smooth_grad", "gradient")
 
 def saliency(
     model: keras.Model,
-    x,
-    classes=None,
+    x: Tensor,
+    classes: int | Sequence[int] | np.ndarray | None = None,
     method: str = "integrated_gradients",
     *,
-    baseline=None,
+    baseline: Tensor = None,
     steps: int = 32,
     noise: float = 0.15,
     seed: int = 0,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_residual._types import Tensor
 from keras_residual.analysis.blocks import BlockRunner, blocks_of, unrolled
 from keras_residual.layers import ResidualLSTM
 
@@ -26,7 +27,7 @@ class BlockStrength:
     responses: tuple[float, ...] = ()
 
 
-def residual_strength(model: keras.Model, x) -> list[BlockStrength]:
+def residual_strength(model: keras.Model, x: Tensor) -> list[BlockStrength]:
     """Returns how much each block adds to its shortcut, and how strongly its layers respond.
 
     Of a network with residual blocks that is each block; of a network on a `ResidualLSTM` each LSTM

@@ -50,7 +50,7 @@ class Dataset:
         train, validation = self.train.hold_out(fraction, seed, groups, held_out)
         return replace(self, train=train, test=validation)
 
-    def batches(self, batch_size: int = 128, **options) -> tuple:
+    def batches(self, batch_size: int = 128, **options: Any) -> tuple:
         """Returns training and held-out batches for `training.fit`, see `training_batches`."""
         return training_batches(self, batch_size, **options)
 
@@ -141,7 +141,7 @@ def training_batches(
     seed: int = 0,
     test_image_size: int | Sequence[int] | None = None,
     test_crop: float = 224 / 256,
-    **changes,
+    **changes: Any,
 ) -> tuple:
     """Returns `(train, held_out)` for `training.fit`.
 

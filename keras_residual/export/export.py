@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -35,10 +36,10 @@ def export(
     directory: str | os.PathLike,
     formats: Sequence[str] = ("saved_model", "litert"),
     quantization: str | None = None,
-    representative_data=None,
+    representative_data: Any = None,
     *,
     evaluation_data: tuple | None = None,
-    preprocessing=None,
+    preprocessing: Any = None,
     include_preprocessing: bool | None = None,
     target: str | None = None,
     outputs: str | None = None,

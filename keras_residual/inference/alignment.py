@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_residual._types import Tensor
 from keras_residual.inference.decoding import sequences
 
 
-def align(outputs, labels: Sequence[Sequence[int]], mask=None, blank: int = -1) -> list[np.ndarray]:
+def align(
+    outputs: Tensor, labels: Sequence[Sequence[int]], mask: Tensor | None = None, blank: int = -1
+) -> list[np.ndarray]:
     """Returns the steps of each label on the most probable path that gives the labels.
 
     Args:

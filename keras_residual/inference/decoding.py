@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Transcript:
         return separator.join(names[label] for label in self.labels)
 
 
-def decode_greedy(outputs, mask=None, blank: int = -1) -> list[Transcript]:
+def decode_greedy(outputs: Tensor, mask: Tensor | None = None, blank: int = -1) -> list[Transcript]:
     """Returns the labels on the most probable path of each sequence.
 
     Units that repeat are merged, then blanks are removed.
@@ -62,8 +63,8 @@ def decode_greedy(outputs, mask=None, blank: int = -1) -> list[Transcript]:
 
 
 def decode_beam(
-    outputs,
-    mask=None,
+    outputs: Tensor,
+    mask: Tensor | None = None,
     blank: int = -1,
     *,
     beam_width: int = 16,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.inference.decoding import sequences
 
 
 def decode_words(
-    outputs,
+    outputs: Tensor,
     characters: Sequence[str],
-    mask=None,
+    mask: Tensor | None = None,
     blank: int = -1,
     *,
     language_model: str | os.PathLike | object = None,

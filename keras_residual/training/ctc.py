@@ -1,9 +1,12 @@
 """The loss of labels whose places in the sequence are unknown."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.training.padded_labels import (
     check_labels,
@@ -62,8 +65,8 @@ class CTC(keras.losses.Loss):
         padding: int = -1,
         zero_infinity: bool = False,
         name: str = "ctc",
-        dtype=None,
-        **kwargs,
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         if dtype is None and keras.config.floatx() not in _ACCURATE:
             dtype = "float32"
@@ -73,13 +76,15 @@ class CTC(keras.losses.Loss):
         self.zero_infinity = _checks.boolean("zero_infinity", zero_infinity)
         self._unmasked_steps = UnmaskedSteps()
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         # Keras would multiply the loss of an example by the mask of its steps. The new tensor has
         # no mask.
         y_pred, steps = self._unmasked_steps(y_pred)
         return super().__call__((y_true, steps), y_pred, sample_weight)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels, steps = y_true
         units = y_pred.shape[-1]
         blank = unit_of_blank(self.blank, units)
@@ -125,7 +130,7 @@ class CTC(keras.losses.Loss):
                 f" that are not masked, in example {example}"
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "blank": self.blank,

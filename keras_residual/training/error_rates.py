@@ -1,9 +1,12 @@
 """Error rates of transcripts: of characters and of words."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.training.edit_distance import best_labels, edit_distance, words
 from keras_residual.training.padded_labels import (
@@ -18,7 +21,13 @@ from keras_residual.training.unmasked_steps import UnmaskedSteps
 class _ErrorRate(keras.metrics.Metric):
     """Mistakes in the most probable transcripts, as a share of what the right ones hold."""
 
-    def __init__(self, blank=-1, padding=-1, name=None, dtype=None):
+    def __init__(
+        self,
+        blank: int = -1,
+        padding: int = -1,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+    ):
         super().__init__(name=name, dtype=dtype)
         self.blank = _checks.integer("blank", blank, minimum=-1)
         self.padding = checked_padding(padding)
@@ -26,7 +35,9 @@ class _ErrorRate(keras.metrics.Metric):
         self.mistakes = self.add_variable((), "zeros", name="mistakes")
         self.tokens = self.add_variable((), "zeros", name="tokens")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Counts the mistakes of a batch.
 
         Args:
@@ -52,10 +63,10 @@ class _ErrorRate(keras.metrics.Metric):
     def _tokens(self, labels, lengths):
         return labels, lengths
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.divide_no_nan(self.mistakes, self.tokens)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "blank": self.blank,
@@ -85,7 +96,11 @@ class CharacterErrorRate(_ErrorRate):
     """
 
     def __init__(
-        self, blank: int = -1, padding: int = -1, name: str = "character_error_rate", dtype=None
+        self,
+        blank: int = -1,
+        padding: int = -1,
+        name: str = "character_error_rate",
+        dtype: str | keras.DTypePolicy | None = None,
     ):
         super().__init__(blank, padding, name, dtype)
 
@@ -118,7 +133,7 @@ class WordErrorRate(_ErrorRate):
         blank: int = -1,
         padding: int = -1,
         name: str = "word_error_rate",
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
     ):
         super().__init__(blank, padding, name, dtype)
         self.separator = separator
@@ -130,5 +145,5 @@ class WordErrorRate(_ErrorRate):
             return labels, lengths
         return words(labels, lengths, self.separator)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "separator": self.separator}

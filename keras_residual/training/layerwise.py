@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 
 PACKAGE = "keras_residual"
 # TensorFlow's variables have a number behind the name.
@@ -21,7 +23,7 @@ class _Layerwise:
     for every optimizer and backend.
     """
 
-    def __init__(self, *args, factors: Sequence = (), decay: float = 0.0, **kwargs):
+    def __init__(self, *args: Any, factors: Sequence = (), decay: float = 0.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.factors = [
             [float(value) for value in factor] if np.ndim(factor) else float(factor)
@@ -29,7 +31,7 @@ class _Layerwise:
         ]
         self.decay = _checks.real("decay", decay, 0, 1e6)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if not self.built and len(variables) != len(self.factors):
             raise ValueError(
                 "`factors` must hold one number for each trainable variable. "
@@ -38,7 +40,9 @@ class _Layerwise:
         super().build(variables)
         self._decays = [re.search(WITHOUT_DECAY, variable.name) is None for variable in variables]
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         index = self._get_variable_index(variable)
         rate = keras.ops.cast(learning_rate, variable.dtype) * self._factor(index, variable)
         if self.decay and self._decays[index]:
@@ -52,7 +56,7 @@ class _Layerwise:
             factor = factor.reshape(-1, *[1] * (len(variable.shape) - 1))
         return keras.ops.cast(factor, variable.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factors": self.factors, "decay": self.decay}
 
 

@@ -1,11 +1,13 @@
 """Cross-entropy of class scores against class numbers or mixed classes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 
 KINDS = ("cross_entropy", "binary_cross_entropy")
@@ -39,7 +41,7 @@ class CrossEntropy(keras.losses.Loss):
         from_logits: bool = True,
         name: str = "cross_entropy",
         class_weights: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.kind = _checks.choice("kind", kind, KINDS)
@@ -50,7 +52,7 @@ class CrossEntropy(keras.losses.Loss):
         if class_weights is not None:
             self.class_weights = [_checks.real("class_weights", w, 0, 1e6) for w in class_weights]
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         losses = self._unweighted(y_true, y_pred)
         if self.class_weights is None:
             return losses
@@ -65,7 +67,7 @@ class CrossEntropy(keras.losses.Loss):
             return keras.losses.binary_crossentropy(target, y_pred, self.from_logits)
         return keras.losses.categorical_crossentropy(target, y_pred, from_logits=self.from_logits)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kind": self.kind,
@@ -79,10 +81,10 @@ class CrossEntropy(keras.losses.Loss):
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """Share of examples whose highest score is that of their class, or of its greatest share."""
 
-    def __init__(self, name: str = "accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: str | keras.DTypePolicy | None = None):
         super().__init__(hits, name=name, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 

@@ -1,8 +1,12 @@
 """Learning rates that Keras has no schedule for."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -23,13 +27,13 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         self.peak, self.steps, self.rising = peak, steps, rising
 
-    def __call__(self, step):
+    def __call__(self, step: int | Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         up = (step + 1) / (self.rising + 1)
         down = (self.steps - step) / max(1, self.steps - self.rising)
         return self.peak * ops.clip(ops.minimum(up, down), 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"peak": self.peak, "steps": self.steps, "rising": self.rising}
 
 
@@ -48,8 +52,8 @@ class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
 
     def __init__(
         self,
-        boundaries,
-        values,
+        boundaries: Sequence[int],
+        values: Sequence[float],
         warmup_steps: int,
         warmup_rate: float,
         constant: bool = False,
@@ -59,12 +63,12 @@ class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
         self.warmup_steps, self.warmup_rate = warmup_steps, warmup_rate
         self.constant = constant
 
-    def __call__(self, step):
+    def __call__(self, step: int | Tensor) -> Tensor:
         fraction = ops.cast(step, "float32") / self.warmup_steps
         risen = 0.0 if self.constant else fraction * (self.values[0] - self.warmup_rate)
         return ops.where(fraction < 1.0, self.warmup_rate + risen, super().__call__(step))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "warmup_steps": self.warmup_steps,

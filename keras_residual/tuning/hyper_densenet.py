@@ -1,6 +1,8 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_residual.models.densenet import DenseNetArchitecture
+from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import NamedHyperNetwork, multiples
 
@@ -39,16 +41,16 @@ class HyperDenseNet(NamedHyperNetwork):
 
     def __init__(
         self,
-        input_shape,
-        classes,
-        base="DenseNetBC100_12",
-        recipe="quick",
+        input_shape: Sequence[int],
+        classes: int,
+        base: str = "DenseNetBC100_12",
+        recipe: Recipe | str = "quick",
         *,
-        max_parameters=None,
-        max_macs=None,
-        max_file_size=None,
-        max_latency_ms=None,
-        **knobs,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
+        **knobs: Any,
     ):
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
         super().__init__(input_shape, classes, base, recipe, bounds, knobs)

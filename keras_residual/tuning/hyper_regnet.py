@@ -1,9 +1,10 @@
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from keras_residual import _checks
 from keras_residual.models.regnet import PARAMETERS, regnet
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import (
     NamedHyperNetwork,
@@ -54,16 +55,16 @@ class HyperRegNet(NamedHyperNetwork):
 
     def __init__(
         self,
-        input_shape,
-        classes,
-        base="RegNetX002",
-        recipe="quick",
+        input_shape: Sequence[int],
+        classes: int,
+        base: str = "RegNetX002",
+        recipe: Recipe | str = "quick",
         *,
-        max_parameters=None,
-        max_macs=None,
-        max_file_size=None,
-        max_latency_ms=None,
-        **knobs,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
+        **knobs: Any,
     ):
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
         super().__init__(input_shape, classes, base, recipe, bounds, knobs)

@@ -1,9 +1,11 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from keras_residual.models import ResidualLSTMClassifier
 from keras_residual.models.sequences import SequenceOptions
+from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
@@ -54,16 +56,16 @@ class HyperResidualLSTM(HyperNetwork):
 
     def __init__(
         self,
-        input_shape,
-        classes,
-        vocabulary_size=None,
-        recipe="quick",
+        input_shape: Sequence[int | None],
+        classes: int,
+        vocabulary_size: int | None = None,
+        recipe: Recipe | str = "quick",
         *,
-        max_parameters=None,
-        max_macs=None,
-        max_file_size=None,
-        max_latency_ms=None,
-        **knobs,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
+        **knobs: Any,
     ):
         input_shape = SequenceOptions(input_shape, vocabulary_size).shape
         self.vocabulary_size = vocabulary_size

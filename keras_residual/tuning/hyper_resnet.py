@@ -1,10 +1,11 @@
 import math
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers.bottleneck_block import EXPANSION
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import (
     NamedHyperNetwork,
@@ -75,17 +76,17 @@ class HyperResNet(NamedHyperNetwork):
 
     def __init__(
         self,
-        input_shape,
-        classes,
-        base="ResNet20",
-        recipe="quick",
+        input_shape: Sequence[int],
+        classes: int,
+        base: str = "ResNet20",
+        recipe: Recipe | str = "quick",
         *,
-        max_parameters=None,
-        max_macs=None,
-        max_file_size=None,
-        max_latency_ms=None,
-        constant_macs=False,
-        **knobs,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
+        constant_macs: bool = False,
+        **knobs: Any,
     ):
         self.constant_macs = _checks.boolean("constant_macs", constant_macs)
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)

@@ -7,12 +7,14 @@ import functools
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import keras_tuner
 
 from keras_residual import _checks, data
+from keras_residual._types import Tensor
 from keras_residual.training import Recipe, find_recipe
 from keras_residual.tuning import fitting
 from keras_residual.tuning.accepted import check_value
@@ -54,7 +56,15 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     quantization = "int8"
     """How its networks are quantized where they are timed."""
 
-    def __init__(self, input_shape, classes, knobs, recipe, budget: Budget, settings: Mapping):
+    def __init__(
+        self,
+        input_shape: Sequence[int | None],
+        classes: int,
+        knobs: Iterable[Knob],
+        recipe: Recipe | str,
+        budget: Budget,
+        settings: Mapping,
+    ):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
         recipe = find_recipe(recipe)
@@ -116,7 +126,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def network(self, options: dict) -> keras.Model:
         """Returns the network."""
 
-    def prepared(self, **attributes) -> "HyperNetwork":
+    def prepared(self, **attributes: Any) -> "HyperNetwork":
         """Returns a copy with other values of some attributes, for one search.
 
         Args:
@@ -236,14 +246,14 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         self,
         hp: keras_tuner.HyperParameters,
         model: keras.Model,
-        x,
-        y=None,
+        x: Tensor,
+        y: Tensor | None = None,
         *,
         epochs: int | None = None,
         initial_epoch: int = 0,
         seed: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        **options,
+        **options: Any,
     ) -> dict[str, float]:
         """Trains the network by its recipe and returns the metrics of the last epoch.
 

@@ -2,8 +2,8 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 
@@ -13,6 +13,7 @@ from keras_residual.models import get_model
 from keras_residual.models.assembly import checked_input_shape
 from keras_residual.models.for_dataset import input_of, standardized
 from keras_residual.models.registry import VARIANTS, find_variant
+from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.file_size import int8_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
@@ -66,7 +67,15 @@ class NamedHyperNetwork(HyperNetwork):
     dimensions = 2
     """Number of spatial axes that they were published for."""
 
-    def __init__(self, input_shape, classes, base, recipe, bounds, knobs: Mapping):
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        classes: int,
+        base: str,
+        recipe: Recipe | str,
+        bounds: Sequence[float | None],
+        knobs: Mapping,
+    ):
         family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
         self.base = VARIANTS[self.base_name].architecture
@@ -83,25 +92,31 @@ class NamedHyperNetwork(HyperNetwork):
         fits = len(variant.input_shape) == self.dimensions + 1
         return fits and type(variant.architecture) is self.family
 
-    def check_option(self, name, value):
+    def check_option(self, name: str, value: object) -> None:
         if name in self._further_names:
             cost(self.base_name, classes=self.classes, **{**self.quick_to_count, name: value})
 
     @abc.abstractmethod
-    def architecture(self, base) -> list[Knob]:
+    def architecture(self, base: Any) -> list[Knob]:
         """Returns the knobs of the architecture, with the options of `base` as defaults."""
 
     def augmentations(self) -> tuple[str, ...]:
         return ("none",) if self.input_shape[-1] == 1 else ("none", "cifar_cutout")
 
-    def choice(self, name, default, *others, **condition) -> Knob:
+    def choice(self, name: str, default: Any, *others: Any, **condition: Any) -> Knob:
         """Returns a knob of the values `others` and the default."""
         choices = tuple(dict.fromkeys((*others, default)))
         if not isinstance(default, str):
             choices = tuple(sorted(choices))
         return Knob(name, choices, default, **condition)
 
-    def stage_knobs(self, name, stages, defaults, choices=None) -> list[Knob]:
+    def stage_knobs(
+        self,
+        name: str,
+        stages: Sequence[int],
+        defaults: Sequence[int],
+        choices: Sequence[int] | None = None,
+    ) -> list[Knob]:
         """Returns one knob a stage, of which those of later stages depend on their number."""
         knobs = []
         for stage in range(1, max(stages) + 1):
@@ -116,7 +131,7 @@ class NamedHyperNetwork(HyperNetwork):
             knobs.append(Knob(f"{name}{stage}", values, default, **condition))
         return knobs
 
-    def of_stages(self, name, values: Mapping) -> tuple[int, ...]:
+    def of_stages(self, name: str, values: Mapping) -> tuple[int, ...]:
         """Returns the values of a knob that each stage has."""
         return tuple(values[f"{name}{stage}"] for stage in range(1, values["stages"] + 1))
 

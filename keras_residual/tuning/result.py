@@ -13,6 +13,7 @@ from keras_tuner.engine.trial import TrialStatus
 from keras_residual import _checks
 from keras_residual._files import write_text
 from keras_residual._words import counted
+from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 
@@ -145,7 +146,7 @@ class SearchResult:
         """Returns the untrained network of a trial, of the best by default."""
         return self.hypermodel.network(self._options(row or self.best))
 
-    def recipe(self, row: TrialRow | None = None):
+    def recipe(self, row: TrialRow | None = None) -> Recipe:
         """Returns the `training.Recipe` of a trial, of the best by default."""
         recipe = self.hypermodel.recipe(self.hypermodel.values((row or self.best).values))
         return dataclasses.replace(recipe, epochs=self.epochs)

@@ -2,13 +2,16 @@
 
 import contextlib
 import math
+import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.trial import Trial
 
 from keras_residual._files import write_text
 from keras_residual.tuning import lineage, oracles, recovery
@@ -45,19 +48,19 @@ class _Tuner:
 
     def __init__(
         self,
-        hypermodel,
-        objective,
+        hypermodel: keras_tuner.HyperModel,
+        objective: Any,
         *,
-        directory=".",
-        project_name="search",
-        seed=0,
-        max_seconds=None,
-        lease=None,
-        search_id="",
-        identity="",
-        listener=None,
-        distribution_strategy=None,
-        **options,
+        directory: str | os.PathLike = ".",
+        project_name: str = "search",
+        seed: int = 0,
+        max_seconds: float | None = None,
+        lease: float | None = None,
+        search_id: str = "",
+        identity: str = "",
+        listener: Any = None,
+        distribution_strategy: Any = None,
+        **options: Any,
     ):
         folder = Path(directory) / project_name
         # Zero would mean any seed to Keras Tuner.
@@ -99,33 +102,37 @@ class _Tuner:
         self.hypermodel.declare_hyperparameters(space)
         self.own_oracle.update_space(space)
 
-    def pre_create_trial(self):
+    def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do yet."""
         if self._idle:
             time.sleep(_IDLE_SECONDS)
         self._idle = True
 
-    def on_trial_begin(self, trial):
+    def on_trial_begin(self, trial: Trial) -> None:
         if reason := trial.hyperparameters.values.get(REFUSED):
             raise SearchError(reason)
         self._idle, self._began = False, time.perf_counter()
         self.current_trial = trial.trial_id
         self.listener.trial_began(trial)
 
-    def on_epoch_end(self, trial, model, epoch, logs=None):
+    def on_epoch_end(
+        self, trial: Trial, model: keras.Model, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         self.listener.epoch_ended(trial, epoch, dict(logs or {}))
 
-    def on_batch_end(self, trial, model, batch, logs=None):
+    def on_batch_end(
+        self, trial: Trial, model: keras.Model, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise keras_tuner.errors.FailedTrialError(f"The loss became {loss}.")
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: Trial) -> None:
         self.current_trial = None
         super().on_trial_end(trial)
         self.listener.trial_ended(self.oracle.get_trial(trial.trial_id))
 
-    def run_trial(self, trial, *args, **kwargs):
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> list[dict[str, float]]:
         """Trains and returns the metrics; whatever goes wrong is told in a line."""
         keras.utils.set_random_seed(self.seed + int(trial.trial_id))
         try:

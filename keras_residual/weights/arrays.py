@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,13 @@ class Entries(dict[str, Entry]):
 class Arrays(dict[str, np.ndarray]):
     """The arrays of a weight file by name, in the file's order; attributes as of `Entries`."""
 
-    def __init__(self, *args, metadata: Mapping[str, str] | None = None, layers=(), format=""):
+    def __init__(
+        self,
+        *args: Any,
+        metadata: Mapping[str, str] | None = None,
+        layers: Sequence[Any] = (),
+        format: str = "",
+    ):
         super().__init__(*args)
         self.format = format
         self.metadata = dict(metadata or {})

@@ -1,12 +1,14 @@
 """Both ends of a prediction: images to network inputs, network outputs to class names."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_residual import _checks
 from keras_residual._description import described
+from keras_residual._types import Tensor
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.weights import _scaling, sources
 from keras_residual.weights.labels import class_names
@@ -16,7 +18,7 @@ MODES = ("caffe", "tf", "torch")
 _WHITE = 255.0
 
 
-def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
+def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = True) -> np.ndarray:
     """Turns RGB images with values 0…255 into the inputs that a model's weights expect.
 
     The shorter side is resized with antialiasing and the centre square cut out, as when the
@@ -61,7 +63,7 @@ def preprocess(images, model_or_tag, resize: bool = True) -> np.ndarray:
     return fitted if white == _WHITE else fitted * np.float32(white / _WHITE)
 
 
-def preprocessing_of(model_or_tag) -> Preprocessing:
+def preprocessing_of(model_or_tag: keras.Model | str) -> Preprocessing:
     """Returns what a model, published weights or a mode expect; see `preprocess`."""
     if isinstance(model_or_tag, keras.Model):
         return _preprocessing_of_model(model_or_tag)
@@ -86,7 +88,7 @@ def _named(what) -> Preprocessing | None:
     return None if source is None else source.preprocessing
 
 
-def checked_inclusion(include_preprocessing) -> bool | Preprocessing:
+def checked_inclusion(include_preprocessing: object) -> bool | Preprocessing:
     """Returns a factory's argument `include_preprocessing` as a bool or as what it names."""
     if isinstance(include_preprocessing, bool):
         return include_preprocessing
@@ -100,7 +102,7 @@ def checked_inclusion(include_preprocessing) -> bool | Preprocessing:
     return found
 
 
-def preprocessing_for_factory(weights, variant) -> Preprocessing:
+def preprocessing_for_factory(weights: object, variant: Any) -> Preprocessing:
     """Returns what the weights that a factory's arguments name expect.
 
     Without weights it is ImageNet's mean and standard deviation.
@@ -169,7 +171,7 @@ def _white(model: keras.Model) -> float:
     return _WHITE
 
 
-def decode_predictions(probs, top: int = 5) -> list[list[tuple[str, str, float]]]:
+def decode_predictions(probs: Tensor, top: int = 5) -> list[list[tuple[str, str, float]]]:
     """Names the best ImageNet classes of each prediction, as `keras.applications` does.
 
     Args:

@@ -3,6 +3,7 @@
 import math
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ from keras_residual.weights.sources import WeightSource
 _MOST_COUNTERS = 10_000
 
 
-def load(model: keras.Model, source, skip_mismatched_top: bool = False) -> None:
+def load(model: keras.Model, source: object, skip_mismatched_top: bool = False) -> None:
     """Loads weights into a network of this package: all of them, or none and an error.
 
     The names in the file tell its layout: torchvision or timm (ResNet, -D, SE, ResNeXt, Wide,
@@ -164,7 +165,9 @@ def to_torch(model: keras.Model) -> dict[str, np.ndarray]:
     return state
 
 
-def load_for_factory(model: keras.Model, weights, variant, scaling_given: bool = False) -> None:
+def load_for_factory(
+    model: keras.Model, weights: object, variant: Any, scaling_given: bool = False
+) -> None:
     """Loads what a factory's argument `weights` names.
 
     Args:
@@ -180,7 +183,7 @@ def load_for_factory(model: keras.Model, weights, variant, scaling_given: bool =
     _load(model, source, False, name, scaling_given)
 
 
-def options_for_factory(weights, variant) -> dict[str, object]:
+def options_for_factory(weights: object, variant: Any) -> dict[str, object]:
     """Returns the architecture options that the weights a factory's argument names ask for."""
     known, _ = resolve_for_factory(weights, variant)
     if known is None or variant is None or known.model != variant.name:

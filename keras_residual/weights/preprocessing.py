@@ -1,10 +1,12 @@
 """What a network's weights expect of an image: size, crop, channel order, scale."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.image_normalization import ImageNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -62,7 +64,7 @@ class Preprocessing:
         _checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
 
     @classmethod
-    def from_mode(cls, mode: str, **geometry) -> "Preprocessing":
+    def from_mode(cls, mode: str, **geometry: Any) -> "Preprocessing":
         """Returns what `keras.applications`' mode `"caffe"`, `"tf"` or `"torch"` does."""
         divisor, mean, std, channels = _MODES[_checks.choice("mode", mode, tuple(_MODES))]
         return cls(mean, std, divisor, channels, **geometry)
@@ -82,7 +84,7 @@ class Preprocessing:
             )
         return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in steps.items()})
 
-    def scales_like(self, other) -> bool:
+    def scales_like(self, other: Any) -> bool:
         """Returns whether another object with these four attributes scales pixels alike."""
         names = ("mean", "std", "divisor", "channels")
         return all(getattr(self, name) == getattr(other, name) for name in names)
@@ -100,13 +102,13 @@ class Preprocessing:
             self, mean=(mean,) * channels, std=(std,) * channels, channels="rgb"
         )
 
-    def layer(self, **layer_arguments) -> ImageNormalization:
+    def layer(self, **layer_arguments: Any) -> ImageNormalization:
         """Returns the last step as a layer, for models that take images with values 0…255."""
         return ImageNormalization(
             self.mean, self.std, self.divisor, self.channels, **layer_arguments
         )
 
-    def __call__(self, images) -> np.ndarray:
+    def __call__(self, images: Tensor) -> np.ndarray:
         """Returns `images` as a float32 batch, resized, cropped and normalized."""
         return self.normalize(self.fit(images))
 
@@ -118,7 +120,7 @@ class Preprocessing:
         result /= np.asarray(self.std, np.float32)
         return result
 
-    def fit(self, images) -> np.ndarray:
+    def fit(self, images: Tensor) -> np.ndarray:
         """Returns `images` as one float32 batch with values 0…255, resized and cropped.
 
         Args:

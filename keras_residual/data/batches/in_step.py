@@ -86,7 +86,7 @@ def in_step(
     std: float | Sequence[float] | None = None,
     seed: int = 0,
     drop_remainder: bool | None = None,
-    **changes,
+    **changes: Any,
 ) -> BatchesInStep:
     """Batches for `training.fit` that cost next to nothing: made on the device, inside the step.
 

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def pipeline(
     repeat: bool = False,
     drop_remainder: bool = False,
     test_crop: float = 224 / 256,
-    **changes,
+    **changes: Any,
 ) -> "tf.data.Dataset":
     """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,9 @@ class ImagePairs:
     >>> small, large = next(iter(train.patches(batch_size=16)))  # doctest: +SKIP
     """
 
-    def __init__(self, source, scale: int, luminance: bool = False):
+    def __init__(
+        self, source: str | os.PathLike | Sequence[Any], scale: int, luminance: bool = False
+    ):
         self.scale = _checks.integer("scale", scale, 2)
         self.luminance = _checks.boolean("luminance", luminance)
         self._items = _items(source)

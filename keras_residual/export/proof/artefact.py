@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ class Artefact:
     (360, 10)
     """
 
-    def __init__(self, path: Path, runtime):
+    def __init__(self, path: Path, runtime: Any):
         self.path, self.format = path, runtime.format
         self._runtime = runtime
         self.inputs = dict(runtime.inputs)
@@ -124,12 +126,12 @@ class Artefact:
             digest.update(file.read_bytes())
         return digest.hexdigest() if self.path.is_dir() else _sha256(self.path)
 
-    def __call__(self, batch):
+    def __call__(self, batch: Any) -> Any:
         """Returns the outputs for one batch, computed in one run."""
         outputs = self._runtime(self.file_inputs("batch", batch))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def predict(self, inputs, batch_size: int = 32):
+    def predict(self, inputs: Any, batch_size: int = 32) -> Any:
         """Returns the outputs for `inputs`, computed in batches.
 
         Args:
@@ -152,7 +154,7 @@ class Artefact:
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def batches(self, arrays: dict, batch_size: int = 32):
+    def batches(self, arrays: dict, batch_size: int = 32) -> Iterator[dict[str, np.ndarray]]:
         """Yields batches of the file's inputs, and how many of each are used."""
         size = self.fixed_batch or _checks.integer("batch_size", batch_size)
         count = count_of(arrays)
@@ -164,7 +166,7 @@ class Artefact:
         """Returns values in the type of an input of a LiteRT file, as it computes with them."""
         return self._runtime.quantized_input(name, values)
 
-    def file_inputs(self, argument: str, inputs) -> dict[str, np.ndarray]:
+    def file_inputs(self, argument: str, inputs: Any) -> dict[str, np.ndarray]:
         """Returns what `predict` takes as arrays that the file takes, by name."""
         if self.pixels is None:
             return arrays_by_name(argument, self.inputs, inputs)

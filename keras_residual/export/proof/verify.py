@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,7 +58,7 @@ RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web")
 def verify(
     artefact: Artefact | str | os.PathLike,
     model: keras.Model,
-    data,
+    data: Any,
     runtime: str | None = None,
     python: str | os.PathLike | None = None,
 ) -> Verification:

@@ -1,5 +1,7 @@
 """Training with the rounding of int8 in it, for models that lose accuracy without."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -26,7 +28,7 @@ _PASSING += ("AveragePool", "GlobalMaxPooling", "Permute", "Transpose", "Squeeze
 _FIXED = (keras.activations.softmax, keras.activations.sigmoid)
 
 
-def quantization_aware(model: keras.Model, representative_data) -> keras.Model:
+def quantization_aware(model: keras.Model, representative_data: Any) -> keras.Model:
     """Returns a model to train on so that little is lost when it becomes integers.
 
     The model is folded; then kernels are rounded to 8 bits, each output channel of a convolution by
