@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 
 import keras
 
-Shape = tuple[int | None, ...]
-
 
 def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
     """Yields `(layer, input shape, output shape)` of each call of a layer, batch size 1.

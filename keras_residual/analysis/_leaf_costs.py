@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_residual._types import Shape
 from keras_residual.layers import Convolution
 from keras_residual.layers.evo_norm import EvoNorm
 from keras_residual.layers.parametric_relu import ParametricReLU
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)

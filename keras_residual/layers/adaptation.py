@@ -1,5 +1,7 @@
 """Quantized and LoRA-adapted sublayers: kept in configurations, merged into plain weights."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -103,7 +105,7 @@ class AdaptedSublayers:
     before the weights are read.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         adaptations = kwargs.pop("adaptations", None) or {}
         super().__init__(**kwargs)
         self._adaptations = tuple(adaptations.items())
@@ -113,7 +115,7 @@ class AdaptedSublayers:
         adapt(self, dict(self._adaptations))
         self._adaptations = ()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         adaptations = dict(self._adaptations) or adaptations_of(self)
         return {**super().get_config(), **({"adaptations": adaptations} if adaptations else {})}
 

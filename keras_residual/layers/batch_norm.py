@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -26,7 +27,9 @@ class BatchNorm(keras.layers.BatchNormalization):
         - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         fused = (
             training
             and self.trainable

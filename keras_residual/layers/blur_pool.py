@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers._borders import mirrored
 from keras_residual.layers.composite import SpatialLayer
 from keras_residual.layers.registration import PACKAGE
@@ -35,7 +37,7 @@ class BlurPool(SpatialLayer):
     """
 
     def __init__(
-        self, strides: int = 2, kernel_size: int = 3, data_format: str | None = None, **kwargs
+        self, strides: int = 2, kernel_size: int = 3, data_format: str | None = None, **kwargs: Any
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.strides = _checks.integer("strides", strides)
@@ -43,10 +45,10 @@ class BlurPool(SpatialLayer):
         if self.kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         channels = self.channels_of(input_shape)
         border = self.kernel_size // 2
         if any(size is not None and size <= border for size in self.spatial_of(input_shape)):
@@ -59,7 +61,7 @@ class BlurPool(SpatialLayer):
         spatial = self.strided(input_shape, self.strides)
         return self.shape_with(input_shape, spatial=spatial, channels=channels)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         # Separable, as weighted strided slices: the same few operations in every rank and backend.
         x = inputs
         for axis in self.spatial_axes(len(inputs.shape)):
@@ -77,7 +79,7 @@ class BlurPool(SpatialLayer):
             parts.append(x[tuple(window)] * (math.comb(taps - 1, tap) / total))
         return sum(parts[1:], parts[0])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "strides": self.strides,

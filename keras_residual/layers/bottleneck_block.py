@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
@@ -65,7 +67,7 @@ class BottleneckBlock(ResidualUnit):
         expansion: float = EXPANSION,
         group_width: int | None = None,
         first_reduction: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(filters, **kwargs)
         self.cardinality = _checks.integer("cardinality", cardinality)
@@ -107,7 +109,7 @@ class BottleneckBlock(ResidualUnit):
             )
         return width, groups
 
-    def convolutions(self):
+    def convolutions(self) -> list[dict[str, Any]]:
         # Of a convolution with several scales each has the width.
         width = self.width * (self.branch_count if self.spatial == "multi_scale" else 1)
         if width % self.first_reduction:
@@ -132,7 +134,7 @@ class BottleneckBlock(ResidualUnit):
             arguments[1].update(self.strided_options())
         return arguments
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "cardinality": self.cardinality,

@@ -1,8 +1,11 @@
 """What convolutions with several branches share: their options and the attention over branches."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.composite import BlockLayer
 from keras_residual.layers.sublayers import SublayerRow
@@ -31,8 +34,8 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         strides: int = 1,
         dilation_rate: int = 1,
         groups: int = 1,
-        blur_pool=False,
-        **kwargs,
+        blur_pool: bool | str = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = _checks.integer("filters", filters)
@@ -42,11 +45,11 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         self.groups = _checks.integer("groups", groups)
         self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
 
-    def means(self, x):
+    def means(self, x: Tensor) -> Tensor:
         """Returns the mean over all positions, with axes of size 1."""
         return ops.mean(x, axis=self.spatial_axes(len(x.shape)), keepdims=True)
 
-    def shares(self, logits, groups: int = 1) -> list:
+    def shares(self, logits: Tensor, groups: int = 1) -> list:
         """Returns each branch's share of every channel, from logits for all of them.
 
         Args:
@@ -60,7 +63,7 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         shape[self.channel_axis] = channels
         return [ops.reshape(shares[:, :, index], shape) for index in range(self.branches)]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

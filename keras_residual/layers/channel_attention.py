@@ -1,9 +1,12 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.channel_gate import ChannelGate
+from keras_residual.layers.composite import Plan
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.registration import PACKAGE
 
@@ -23,12 +26,16 @@ class EfficientChannelAttention(ChannelGate):
     """
 
     def __init__(
-        self, kernel_initializer=None, kernel_regularizer=None, data_format=None, **kwargs
+        self,
+        kernel_initializer: Identifier | None = None,
+        kernel_regularizer: Identifier | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(kernel_initializer, kernel_regularizer, data_format, **kwargs)
         self.conv = None
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if self.conv is None:
             steps = int(abs(math.log2(channels) + 1) / 2)
@@ -43,5 +50,5 @@ class EfficientChannelAttention(ChannelGate):
             )
         return [(self.conv, (input_shape[0], channels, 1))], tuple(input_shape)
 
-    def gate(self, means):
+    def gate(self, means: Tensor) -> Tensor:
         return ops.sigmoid(self.conv(ops.expand_dims(means, -1)))

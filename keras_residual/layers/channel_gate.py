@@ -1,8 +1,11 @@
 """What layers that scale channels share."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_residual._types import Identifier, Tensor
 from keras_residual.layers.composite import CompositeLayer, checked_initializer, checked_regularizer
 
 
@@ -25,23 +28,27 @@ class ChannelGate(CompositeLayer):
     """
 
     def __init__(
-        self, kernel_initializer=None, kernel_regularizer=None, data_format=None, **kwargs
+        self,
+        kernel_initializer: Identifier | None = None,
+        kernel_regularizer: Identifier | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
-    def gate(self, means):
+    def gate(self, means: Tensor) -> Tensor:
         """Returns the factor of each channel from its mean, both `(batch, channels)`."""
         raise TypeError(f"{type(self).__name__} must implement `gate`.")
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         gate = self.gate(ops.mean(inputs, axis=self.spatial_axes(len(inputs.shape))))
         shape = [-1] + [1] * (len(inputs.shape) - 1)
         shape[self.channel_axis] = inputs.shape[self.channel_axis]
         return inputs * ops.reshape(gate, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

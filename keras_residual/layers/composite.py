@@ -1,18 +1,19 @@
 """The base of layers that are made of sublayers, and the shape arithmetic they share."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_residual import _checks
 from keras_residual._docstrings import completed
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import _normalization
 from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.strides import Strides, for_each_axis
 
-Shape = tuple[int | None, ...]
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
 
 
@@ -28,7 +29,7 @@ class SpatialLayer(keras.layers.Layer):
         super().__init_subclass__(**kwargs)
         cls.__doc__ = completed(cls.__doc__, {base.__name__: base.__doc__ for base in cls.__mro__})
 
-    def __init__(self, data_format: str | None = None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
 
@@ -81,7 +82,7 @@ class SpatialLayer(keras.layers.Layer):
             )
         return tuple(None if size is None else math.ceil(size / step) for size, step in pairs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}
 
 
@@ -100,29 +101,29 @@ class CompositeLayer(AdaptedSublayers, SpatialLayer):
         """Returns the sublayers with their input shapes, and the output shape."""
         raise TypeError(f"{type(self).__name__} must implement `plan`.")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.channels_of(input_shape)
         for layer, shape in self.plan(input_shape)[0]:
             layer.build(shape)
         self.adapt_sublayers()
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.plan(input_shape)[1]
 
-    def add(self, x, y):
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns x + y: the addition that ends a residual branch."""
         return ops.add(x, y)
 
-    def channels_from(self, x, start: int, stop: int | None = None):
+    def channels_from(self, x: Tensor, start: int, stop: int | None = None) -> Tensor:
         """Returns the channels of a tensor from `start` to `stop`."""
         window = (slice(start, stop),)
         return x[(slice(None), *window) if self.channels_first else (..., *window)]
 
-    def joined(self, *tensors):
+    def joined(self, *tensors: Tensor) -> Tensor:
         """Returns feature maps side by side along the channels."""
         return tensors[0] if len(tensors) == 1 else ops.concatenate(tensors, axis=self.channel_axis)
 
-    def activate(self, x):
+    def activate(self, x: Tensor) -> Tensor:
         """Returns the activation of x, by a sublayer where it has weights."""
         return self.activation(x) if self.prelu is None else self.prelu(x)
 
@@ -161,13 +162,13 @@ class BlockLayer(CompositeLayer):
     def __init__(
         self,
         normalization: str = "batch",
-        activation="relu",
+        activation: Identifier | None = "relu",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
-        kernel_initializer=None,
-        kernel_regularizer=None,
+        kernel_initializer: Identifier | None = None,
+        kernel_regularizer: Identifier | None = None,
         weight_standardization: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.weight_standardization = _checks.boolean(
@@ -198,7 +199,7 @@ class BlockLayer(CompositeLayer):
         bare = {"normalization": "none", "activation": None}
         return {**self.block_options(index), **bare, "use_bias": self.normalization == "none"}
 
-    def make_norm(self, channels: int, **options):
+    def make_norm(self, channels: int, **options: Any) -> keras.layers.Layer:
         """Returns the normalization over `channels` named "norm", or `None` for `"none"`."""
         return _normalization.make(
             self.normalization,
@@ -211,7 +212,7 @@ class BlockLayer(CompositeLayer):
             **options,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "normalization": self.normalization,

@@ -1,9 +1,12 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers import _normalization
 from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.registration import PACKAGE
@@ -59,7 +62,7 @@ class ConvNorm(BlockLayer):
         zero_gamma: bool = False,
         blur_pool: bool = False,
         space_to_depth: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.use_bias = use_bias
@@ -99,7 +102,7 @@ class ConvNorm(BlockLayer):
         self.prelu = learned(self.activation, **self.sublayer_options())
         self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         if self._blurs_first:
             return chain([self.blur, self.conv, self.norm, self.prelu], input_shape)
         return chain([self.conv, self.norm, self.prelu, self.blur], input_shape)
@@ -108,17 +111,17 @@ class ConvNorm(BlockLayer):
     def _blurs_first(self):
         return self.blur is not None and self.blur_pool == "average3_before"
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.conv(self.blur(inputs) if self._blurs_first else inputs)
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
         x = self.activate(x)
         return x if self.blur is None or self._blurs_first else self.blur(x)
 
-    def part_name(self, part):
+    def part_name(self, part: keras.layers.Layer) -> str:
         return "" if part is self.conv else part.name
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         conv = self.conv.get_config()
         inherited = (
             "filters",

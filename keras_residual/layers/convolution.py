@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual._words import counted
 from keras_residual.layers._convolution import forms
 from keras_residual.layers.composite import (
@@ -70,13 +73,13 @@ class Convolution(SpatialLayer):
         groups: int = 1,
         use_bias: bool = False,
         space_to_depth: bool = False,
-        kernel_initializer=None,
-        kernel_regularizer=None,
+        kernel_initializer: Identifier | None = None,
+        kernel_regularizer: Identifier | None = None,
         weight_standardization: bool = False,
         data_format: str | None = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.weight_standardization = _checks.boolean(
@@ -115,7 +118,7 @@ class Convolution(SpatialLayer):
                 f"strides={self.strides}, groups={self.groups}, dilation_rate={self.dilation_rate}"
             )
 
-    def kernel_shape(self, input_shape) -> tuple[int, ...]:
+    def kernel_shape(self, input_shape: Shape) -> tuple[int, ...]:
         """Returns the kernel's shape `(*kernel_size, channels / groups, filters)`."""
         channels = self.channels_of(input_shape)
         rank = len(input_shape) - 2
@@ -133,12 +136,12 @@ class Convolution(SpatialLayer):
             )
         return (*size, channels // self.groups, self.filters)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.kernel_shape(input_shape)
         spatial = self.strided(input_shape, self.strides)
         return self.shape_with(input_shape, spatial=spatial, channels=self.filters)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.strided(input_shape, self.strides)
         self._kernel = self.add_weight(
             name="kernel",
@@ -154,7 +157,7 @@ class Convolution(SpatialLayer):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     @property
-    def kernel(self):
+    def kernel(self) -> Tensor:
         """The kernel, with the LoRA update if there is one."""
         if not self.lora_enabled:
             return self._kernel
@@ -165,8 +168,8 @@ class Convolution(SpatialLayer):
         self,
         rank: int,
         lora_alpha: float | None = None,
-        a_initializer="he_uniform",
-        b_initializer="zeros",
+        a_initializer: Identifier = "he_uniform",
+        b_initializer: Identifier = "zeros",
     ) -> None:
         """Freezes the kernel and trains an update of low rank in its place, as in Keras' `Conv2D`.
 
@@ -209,13 +212,13 @@ class Convolution(SpatialLayer):
         self.lora_enabled, self.lora_rank = True, rank
         self.lora_alpha = rank if lora_alpha is None else lora_alpha
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         kernel = ops.cast(ops.convert_to_tensor(self.kernel), inputs.dtype)
         if self.weight_standardization:
             kernel = standardized(kernel)
         return self.convolution_op(inputs, kernel)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Returns the convolution with another kernel of the same shape, and the bias."""
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         if self.space_to_depth:
@@ -226,7 +229,7 @@ class Convolution(SpatialLayer):
             x = ops.add(x, self.bias)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         lora = {"lora_rank": self.lora_rank, "lora_alpha": self.lora_alpha}
         return {
             **super().get_config(),

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
-from keras_residual.layers.composite import BlockLayer
+from keras_residual.layers.composite import BlockLayer, Plan
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.sublayers import SublayerRow
@@ -54,7 +57,7 @@ class DenseBlock(SublayerRow, BlockLayer):
         dropout_rate: float = 0.0,
         dilation_rate: int = 1,
         rematerialize: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.depth = _checks.integer("depth", depth)
@@ -81,7 +84,7 @@ class DenseBlock(SublayerRow, BlockLayer):
         """The units in order."""
         return self.row("units")
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         shapes = [
             self.shape_with(input_shape, channels=channels + index * self.growth_rate)
@@ -89,7 +92,7 @@ class DenseBlock(SublayerRow, BlockLayer):
         ]
         return list(zip(self.units, shapes[:-1], strict=True)), shapes[-1]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         features = [inputs]
         for unit in self.units:
             if self.rematerialize and training:
@@ -99,7 +102,7 @@ class DenseBlock(SublayerRow, BlockLayer):
             features.append(new)
         return self.joined(*features)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "depth": self.depth,

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.blur_pool import BlurPool
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.pooling import average_pool
@@ -37,7 +40,7 @@ class DenseTransition(BlockLayer):
     """
 
     def __init__(
-        self, compression: float = 0.5, strides: int = 2, blur_pool: bool = False, **kwargs
+        self, compression: float = 0.5, strides: int = 2, blur_pool: bool = False, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.compression = _checks.real("compression", compression, 0.0, 1.0)
@@ -53,7 +56,7 @@ class DenseTransition(BlockLayer):
         if self.blur_pool and self.strides > 1:
             self.blur = BlurPool(self.strides, name="blur", **self.sublayer_options())
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if self.conv1 is None:
             width = max(1, int(channels * self.compression))
@@ -65,7 +68,7 @@ class DenseTransition(BlockLayer):
         spatial = [None if n is None else n // self.strides for n in self.spatial_of(shape)]
         return steps, self.shape_with(shape, spatial=spatial, channels=self.conv1.conv.filters)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.conv1(self.norm1(inputs, training=training), training=training)
         if self.strides == 1:
             return x
@@ -73,7 +76,7 @@ class DenseTransition(BlockLayer):
             return self.blur(x)
         return average_pool(x, 2, 2, "valid", self.channels_first)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "compression": self.compression,

@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual._types import Shape, Tensor
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.registration import PACKAGE
@@ -42,7 +45,7 @@ class DenseUnit(BlockLayer):
         bottleneck: int = 4,
         dropout_rate: float = 0.0,
         dilation_rate: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.growth_rate = _checks.integer("growth_rate", growth_rate)
@@ -67,17 +70,17 @@ class DenseUnit(BlockLayer):
                 self.dropout_rate, dtype=self.dtype_policy, name="dropout"
             )
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         return chain([self.norm1, self.conv1, self.conv2], input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.norm1(inputs, training=training)
         if self.conv1 is not None:
             x = self.conv1(x, training=training)
         x = self.conv2(x, training=training)
         return x if self.dropout is None else self.dropout(x, training=training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "growth_rate": self.growth_rate,

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.sublayers import SublayerRow
@@ -66,7 +69,7 @@ class DualPathBlock(SublayerRow, BlockLayer):
         dropout_rate: float = 0.0,
         blur_pool: bool | str = False,
         rematerialize: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.depth = _checks.integer("depth", depth)
@@ -99,10 +102,10 @@ class DualPathBlock(SublayerRow, BlockLayer):
         """The units in order."""
         return self.row("units")
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         return chain(self.units, input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = inputs
         for unit in self.units:
             if self.rematerialize and training:
@@ -111,7 +114,7 @@ class DualPathBlock(SublayerRow, BlockLayer):
                 x = unit(x, training=training)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             **self._unit_options,

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.average_pool import DOWNSAMPLING
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.registration import PACKAGE
@@ -65,7 +68,7 @@ class DualPathUnit(BlockLayer):
         split_last: bool = False,
         dropout_rate: float = 0.0,
         blur_pool: bool | str = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = _checks.integer("filters", filters)
@@ -128,7 +131,7 @@ class DualPathUnit(BlockLayer):
     def _bare(self, name, filters, index, **options):
         return ConvNorm(filters, 1, name=name, **options, **self.bare_options(index))
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if channels < self.filters and not self.projects:
             raise ValueError(
@@ -144,7 +147,7 @@ class DualPathUnit(BlockLayer):
     def _last(self):
         return [self.residual_conv, self.dense_conv] if self.split_last else [self.conv3]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         paths = inputs
         if self.projects:
             paths = self.projection_norm(inputs, training=training)
@@ -165,7 +168,7 @@ class DualPathUnit(BlockLayer):
         # Slices, since hardly any delegate of LiteRT takes a split into unequal parts.
         return self.channels_from(x, 0, self.filters), self.channels_from(x, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

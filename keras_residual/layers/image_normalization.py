@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual._words import counted
 from keras_residual.layers.registration import PACKAGE
 
@@ -47,7 +50,7 @@ class ImageNormalization(keras.layers.Layer):
         divisor: float = 255.0,
         channels: str = "rgb",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         # Casting first would round 0…255 to the compute type before the mean is subtracted.
         kwargs.setdefault("autocast", False)
@@ -65,7 +68,7 @@ class ImageNormalization(keras.layers.Layer):
                 f"channels='bgr'. Received: mean={mean}, std={std}, channels={channels!r}"
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) < 3 or input_shape[self.channel_axis] != len(self.mean):
             raise ValueError(
                 f"ImageNormalization {self.name!r} takes (batch, *spatial, channels) with "
@@ -73,7 +76,7 @@ class ImageNormalization(keras.layers.Layer):
                 f"Received: input_shape={input_shape}"
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, "float32")
         if self.channels == "bgr":
             x = ops.flip(x, axis=self.channel_axis)
@@ -84,10 +87,10 @@ class ImageNormalization(keras.layers.Layer):
         x = x * scale - ops.convert_to_tensor((mean / std).reshape(shape), "float32")
         return ops.cast(x, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "data_format": self.data_format,

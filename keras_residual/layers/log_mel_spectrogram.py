@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual._words import counted
 from keras_residual.layers._fourier import (
     MEL_SCALES,
@@ -74,7 +77,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         offset: float = 1e-6,
         num_coefficients: int | None = None,
         padding: str = "reflect",
-        **kwargs,
+        **kwargs: Any,
     ):
         # Casting the waveform first would round away what is quiet.
         kwargs.setdefault("autocast", False)
@@ -133,10 +136,10 @@ class LogMelSpectrogram(keras.layers.Layer):
             cosines = cosine_transform(self.num_mel_bins, self.num_coefficients)
             self._cosines = cosines.astype(np.float32)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, "float32")
         if len(x.shape) == 3:
             x = ops.squeeze(x, -1)
@@ -185,7 +188,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         columns = spectrum.columns
         return ops.reshape(x[:, :, :columns] + x[:, :, columns:], (-1, cos.shape[0] * columns))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         channels = input_shape[2] if len(input_shape) == 3 else 1
         if len(input_shape) not in (2, 3) or channels != 1:
             raise ValueError(
@@ -208,7 +211,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         width = self.num_mel_bins if self.num_coefficients is None else self.num_coefficients
         return (input_shape[0], frames, width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sampling_rate": self.sampling_rate,

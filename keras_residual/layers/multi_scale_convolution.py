@@ -1,10 +1,14 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual._words import counted
 from keras_residual.layers.average_pool import AveragePool
 from keras_residual.layers.branches import BranchedConvolution
+from keras_residual.layers.composite import Plan
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 
@@ -37,7 +41,7 @@ class MultiScaleConvolution(BranchedConvolution):
         - [Gao et al., 2019](https://arxiv.org/abs/1904.01169)
     """
 
-    def __init__(self, filters: int, branches: int = 2, cascade: bool = True, **kwargs):
+    def __init__(self, filters: int, branches: int = 2, cascade: bool = True, **kwargs: Any):
         super().__init__(filters, branches, **kwargs)
         if self.filters % self.branches:
             raise ValueError(
@@ -70,7 +74,7 @@ class MultiScaleConvolution(BranchedConvolution):
         """The convolutions in order."""
         return self.row("parts")
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if channels % self.branches or (self.cascade and channels != self.filters):
             needed = counted(self.filters, "channel") if self.cascade else "channels it divides"
@@ -87,7 +91,7 @@ class MultiScaleConvolution(BranchedConvolution):
         width = len(self.parts) * (self.filters // self.branches) + rest
         return steps, self.shape_with(shape, channels=width)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         parts = ops.split(inputs, self.branches, axis=self.channel_axis)
         outputs = []
         for part, layer in zip(parts, self.parts, strict=False):
@@ -99,5 +103,5 @@ class MultiScaleConvolution(BranchedConvolution):
             return outputs[0]
         return ops.concatenate(outputs, axis=self.channel_axis)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cascade": self.cascade}

@@ -1,9 +1,13 @@
+from typing import Any
+
 import keras
 
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import _normalization
 from keras_residual.layers.composite import (
     BlockLayer,
     CompositeLayer,
+    Plan,
     chain,
     checked_activation,
     serialized_activation,
@@ -41,11 +45,11 @@ class NormActivation(CompositeLayer):
     def __init__(
         self,
         normalization: str = "batch",
-        activation="relu",
+        activation: Identifier | None = "relu",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
@@ -55,7 +59,7 @@ class NormActivation(CompositeLayer):
         self.norm = None
         self.prelu = learned(self.activation, **self.sublayer_options())
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         if self.norm is None:
             self.norm = _normalization.make(
                 self.normalization,
@@ -68,16 +72,16 @@ class NormActivation(CompositeLayer):
             )
         return chain([self.norm, self.prelu], input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = inputs
         if self.norm is not None:
             x = _normalization.apply(self.norm, x, training)
         return self.activate(x)
 
-    def part_name(self, part):
+    def part_name(self, part: keras.layers.Layer) -> str:
         return "" if part is self.norm else part.name
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "normalization": self.normalization,

@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.composite import checked_initializer, fresh_initializer
 from keras_residual.layers.enlarging import EnlargingLayer
 from keras_residual.layers.registration import PACKAGE
@@ -37,7 +40,7 @@ class PixelShuffle(EnlargingLayer):
         - [Shi et al., 2016](https://arxiv.org/abs/1609.05158)
     """
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         channels = self.channels_of(input_shape)
         axes = len(input_shape) - 2
         positions = self.scale**axes
@@ -48,7 +51,7 @@ class PixelShuffle(EnlargingLayer):
             )
         return self.enlarged(input_shape, channels // positions)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         fused = keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and self.scale > 1
         x = (depth_to_space_tensorflow if fused else depth_to_space)(x, self.scale)
@@ -95,11 +98,11 @@ class ICNR(keras.initializers.Initializer):
         - [Aitken et al., 2017](https://arxiv.org/abs/1707.02937)
     """
 
-    def __init__(self, scale: int, initializer=None):
+    def __init__(self, scale: int, initializer: Identifier | None = None):
         self.scale = _checks.integer("scale", scale)
         self.initializer = checked_initializer(initializer)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
         *size, channels, filters = shape
         positions = self.scale ** len(size)
         if filters % positions:
@@ -110,7 +113,7 @@ class ICNR(keras.initializers.Initializer):
         kernel = fresh_initializer(self.initializer)((*size, channels, filters // positions), dtype)
         return ops.tile(kernel, [1] * (len(size) + 1) + [positions])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "scale": self.scale,
             "initializer": keras.initializers.serialize(self.initializer),

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
@@ -53,7 +55,7 @@ class ResidualBlock(ResidualUnit):
         - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
     """
 
-    def __init__(self, filters: int, kernel_sizes: tuple = (3, 3), **kwargs):
+    def __init__(self, filters: int, kernel_sizes: tuple = (3, 3), **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.kernel_sizes = checked_kernel_sizes(kernel_sizes)
         if self.spatial in ("split", "multi_scale"):
@@ -63,7 +65,7 @@ class ResidualBlock(ResidualUnit):
             )
         self._make_sublayers()
 
-    def convolutions(self):
+    def convolutions(self) -> list[dict[str, Any]]:
         arguments = [
             {"filters": self.filters, "kernel_size": size, "dilation_rate": self.dilation_rate}
             for size in self.kernel_sizes
@@ -72,5 +74,5 @@ class ResidualBlock(ResidualUnit):
         arguments[0]["spatial"] = True
         return arguments
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_sizes": self.kernel_sizes}

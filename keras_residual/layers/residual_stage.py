@@ -1,10 +1,13 @@
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
-from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
+from keras_residual.layers.composite import CompositeLayer, Plan, chain, fresh_initializer
 from keras_residual.layers.equal_blocks import EqualBlocks, named_weights
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.residual_unit import ResidualUnit
@@ -69,7 +72,7 @@ class ResidualStage(CompositeLayer):
         drop_path_rates: tuple[float, ...] | None = None,
         execution: str = "auto",
         rematerialize: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         if not isinstance(block, ResidualUnit):
             raise ValueError(
@@ -146,7 +149,7 @@ class ResidualStage(CompositeLayer):
         equal = self.equal.blocks if self.equal is not None else []
         return [block for block in (self.first, *equal, self.last) if block is not None]
 
-    def part_name(self, part):
+    def part_name(self, part: keras.layers.Layer) -> str:
         if part is self.equal:
             return ""
         return "block1" if part is self.first else f"block{self.depth}"
@@ -158,10 +161,10 @@ class ResidualStage(CompositeLayer):
             return owner
         return None if self.equal.scanned else self.equal.blocks[position]
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         return chain([self.first, self.equal, self.last], input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self._call_block(self.first, inputs, training)
         if self.equal is not None:
             x = self.equal(x, training=training)
@@ -182,7 +185,7 @@ class ResidualStage(CompositeLayer):
             return owner.get_block_weights(position)
         return {k: ops.convert_to_numpy(v) for k, v in named_weights(owner).items()}
 
-    def set_block_weights(self, index: int, weights: dict[str, np.ndarray]):
+    def set_block_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Sets the weights of block `index` from what `get_block_weights` returns.
 
         Raises:
@@ -217,7 +220,7 @@ class ResidualStage(CompositeLayer):
             return self.last, None
         return self.equal, index - 1
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["data_format"]
         pattern = self._block_class.from_config(self._pattern)
@@ -233,7 +236,7 @@ class ResidualStage(CompositeLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "ResidualStage":
         block = config["block"]
         if isinstance(block, dict):
             block = keras.saving.deserialize_keras_object(block)

@@ -1,9 +1,12 @@
 """What a basic and a bottleneck block share: options, order of operations, shortcut, sum."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.block_parts import (
     ATTENTIONS,
@@ -15,7 +18,7 @@ from keras_residual.layers.block_parts import (
     without_cascade,
 )
 from keras_residual.layers.channel_attention import EfficientChannelAttention
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.parametric_relu import learned
@@ -99,7 +102,7 @@ class ResidualUnit(BlockLayer):
         spatial: str = "plain",
         branches: int = 2,
         shake_drop: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.shake_drop = _checks.boolean("shake_drop", shake_drop)
@@ -212,7 +215,7 @@ class ResidualUnit(BlockLayer):
             **options,
         )
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         if self.squeeze_excite is None and self._squeezes_inside:
             channels = self.channels_of(input_shape)
             # A gate has no activation with weights of its own.
@@ -230,10 +233,20 @@ class ResidualUnit(BlockLayer):
             steps.append((self.prelu, output_shape))
         return steps, output_shape
 
-    def call(self, inputs, training=None, drop_path_rate=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        drop_path_rate: Tensor | float | None = None,
+    ) -> Tensor:
         return self.merged(*self.branches(inputs, training, drop_path_rate))
 
-    def branches(self, inputs, training=None, drop_path_rate=None) -> tuple:
+    def branches(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        drop_path_rate: Tensor | float | None = None,
+    ) -> tuple:
         """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
         x = shortcut = inputs
         if self.norm1 is not None:
@@ -266,12 +279,12 @@ class ResidualUnit(BlockLayer):
             x = self.inner_norm(x, training=training)
         return x if self.dropout is None else self.dropout(x, training=training)
 
-    def merged(self, residual, shortcut):
+    def merged(self, residual: Tensor, shortcut: Tensor) -> Tensor:
         """Returns the output from what `branches` returned."""
         x = residual if shortcut is None else self.add(residual, shortcut)
         return self.activate(x) if self.activation_order == "post" else x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,11 +1,13 @@
 import functools
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.branches import BranchedConvolution
-from keras_residual.layers.composite import chain
+from keras_residual.layers.composite import Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.registration import PACKAGE
@@ -45,7 +47,7 @@ class SelectiveKernel(BranchedConvolution):
         ratio: float = 1 / 16,
         divisor: int = 1,
         split_input: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(filters, branches, **kwargs)
         self.ratio = _checks.real("ratio", ratio, 0.0, 1.0, open_start=True)
@@ -80,7 +82,7 @@ class SelectiveKernel(BranchedConvolution):
         """The branches in order."""
         return self.row("paths")
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if self.split_input:
             if channels % self.branches:
@@ -94,7 +96,7 @@ class SelectiveKernel(BranchedConvolution):
         ones = self.shape_with(shape, spatial=(1,) * (len(shape) - 2), channels=self.filters)
         return [*steps, *chain([self.reduce, self.select], ones)[0]], shape
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         parts = [inputs] * self.branches
         if self.split_input:
             parts = ops.split(inputs, self.branches, axis=self.channel_axis)
@@ -106,7 +108,7 @@ class SelectiveKernel(BranchedConvolution):
         parts = [part * share for part, share in zip(parts, shares, strict=True)]
         return functools.reduce(self.add, parts)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "ratio": self.ratio,

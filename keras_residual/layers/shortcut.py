@@ -1,11 +1,14 @@
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import _normalization
 from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import PACKAGE
@@ -69,8 +72,8 @@ class Shortcut(BlockLayer):
         normalize_identity: bool = False,
         blur_pool: bool = False,
         use_bias: bool = False,
-        activation=None,
-        **kwargs,
+        activation: Identifier | None = None,
+        **kwargs: Any,
     ):
         super().__init__(activation=activation, **kwargs)
         self.filters = _checks.integer("filters", filters)
@@ -89,17 +92,17 @@ class Shortcut(BlockLayer):
         self.use_bias = _checks.boolean("use_bias", use_bias)
         self.blur = self.conv = self.norm = None
 
-    def is_identity(self, input_shape) -> bool:
+    def is_identity(self, input_shape: Shape) -> bool:
         """Returns whether the input passes as it is."""
         same = not self._strided and self.channels_of(input_shape) == self.filters
         return same and self.kind != "none" and not self.normalize_identity
 
-    def is_absent(self, input_shape) -> bool:
+    def is_absent(self, input_shape: Shape) -> bool:
         """Returns whether there is no shortcut, so that only the residual function is left."""
         same = not self._strided and self.channels_of(input_shape) == self.filters
         return self.kind == "none" or (self.kind == "identity" and not same)
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         output_shape = self.shape_with(
             input_shape, spatial=self.strided(input_shape, self.strides), channels=self.filters
@@ -141,7 +144,7 @@ class Shortcut(BlockLayer):
             **self.block_options(),
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.is_absent(tuple(inputs.shape)):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
         if self.conv is not None:
@@ -189,7 +192,7 @@ class Shortcut(BlockLayer):
         padding[self.channel_axis] = (before, missing - before)
         return ops.pad(inputs, padding)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

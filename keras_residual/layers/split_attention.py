@@ -1,12 +1,14 @@
 import functools
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.average_pool import downsampler
 from keras_residual.layers.branches import BranchedConvolution
-from keras_residual.layers.composite import chain
+from keras_residual.layers.composite import Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.registration import PACKAGE
@@ -41,7 +43,7 @@ class SplitAttention(BranchedConvolution):
         - [Zhang et al., 2020](https://arxiv.org/abs/2004.08955)
     """
 
-    def __init__(self, filters: int, branches: int = 2, ratio: float = 1 / 4, **kwargs):
+    def __init__(self, filters: int, branches: int = 2, ratio: float = 1 / 4, **kwargs: Any):
         super().__init__(filters, branches, **kwargs)
         self.ratio = _checks.real("ratio", ratio, 0.0, 1.0, open_start=True)
         pools = self.blur_pool is not False
@@ -71,7 +73,7 @@ class SplitAttention(BranchedConvolution):
     def _blurs_first(self):
         return self.blur_pool == "average3_before"
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         if self.reduce is None:
             width = self.channels_of(input_shape) * self.branches * self.ratio
             width = max(_MINIMUM, int(width + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
@@ -86,7 +88,7 @@ class SplitAttention(BranchedConvolution):
         last, shape = chain([after], shape)
         return [*steps, *attention, *last], shape
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.blur(inputs) if self.blur is not None and self._blurs_first else inputs
         x = self.features(x, training=training)
         parts = ops.split(x, self.branches, axis=self.channel_axis)
@@ -96,5 +98,5 @@ class SplitAttention(BranchedConvolution):
         x = functools.reduce(self.add, parts)
         return x if self.blur is None or self._blurs_first else self.blur(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "ratio": self.ratio}

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.channel_gate import ChannelGate
-from keras_residual.layers.composite import chain, checked_activation, fresh_initializer
+from keras_residual.layers.composite import Plan, chain, checked_activation, fresh_initializer
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -30,12 +33,12 @@ class SqueezeExcite(ChannelGate):
         ratio: float = 1 / 16,
         divisor: int = 1,
         width: int | None = None,
-        activation="relu",
-        gate_activation="sigmoid",
-        kernel_initializer=None,
-        kernel_regularizer=None,
+        activation: Identifier | None = "relu",
+        gate_activation: Identifier | None = "sigmoid",
+        kernel_initializer: Identifier | None = None,
+        kernel_regularizer: Identifier | None = None,
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(kernel_initializer, kernel_regularizer, data_format, **kwargs)
         self.ratio = _checks.real("ratio", ratio, 0.0, 1.0)
@@ -47,7 +50,7 @@ class SqueezeExcite(ChannelGate):
         self.gate_activation = checked_activation(gate_activation, "gate_activation")
         self.reduce = self.expand = None
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if self.reduce is None:
             steps = round(channels * self.ratio / self.divisor)
@@ -67,10 +70,10 @@ class SqueezeExcite(ChannelGate):
             name=name,
         )
 
-    def gate(self, means):
+    def gate(self, means: Tensor) -> Tensor:
         return self.expand(self.reduce(means))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "ratio": self.ratio,

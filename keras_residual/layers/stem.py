@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.average_pool import AveragePool
-from keras_residual.layers.composite import BlockLayer, chain
+from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.stem_pool import PADDINGS, StemPool
@@ -97,7 +100,7 @@ class Stem(BlockLayer):
         space_to_depth: bool = False,
         blur_pool: bool = False,
         conv_bias: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_options(filters, kind, pool, pool_padding, space_to_depth)
@@ -154,7 +157,9 @@ class Stem(BlockLayer):
             options.update(normalization="none", activation=None)
         return ConvNorm(name=name, **options)
 
-    def make_pool(self, name: str, pool, padding: str = "minimum", blur_pool: bool = False):
+    def make_pool(
+        self, name: str, pool: bool | str, padding: str = "minimum", blur_pool: bool = False
+    ) -> keras.layers.Layer | None:
         """Returns the layer that downsamples behind the stem's convolutions, see `pool`."""
         if pool == "average":
             return AveragePool(2, name=name, **self.sublayer_options())
@@ -181,11 +186,11 @@ class Stem(BlockLayer):
             return 1
         return 4 if self.pools else 2
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> Plan:
         convs = [getattr(self, name) for name in self._convs]
         return chain([*convs, self.max_pool, self.average, self.pool_conv], input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = inputs
         for name in self._convs:
             x = getattr(self, name)(x, training=training)
@@ -194,7 +199,7 @@ class Stem(BlockLayer):
         pool = self.max_pool or self.average
         return x if pool is None else pool(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
 from keras_residual._docstrings import completed
+from keras_residual._types import Shape, Tensor
 from keras_residual.layers.registration import PACKAGE
 
 
@@ -36,14 +39,16 @@ class StochasticDepth(keras.layers.Layer):
         super().__init_subclass__(**kwargs)
         cls.__doc__ = completed(cls.__doc__, {"StochasticDepth": StochasticDepth.__doc__})
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, inputs, training=None, rate=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, rate: Tensor | float | None = None
+    ) -> Tensor:
         if not training or (rate is None and self.rate == 0.0):
             return inputs
         keep = 1.0 - ops.cast(self.rate if rate is None else rate, "float32")
@@ -52,10 +57,10 @@ class StochasticDepth(keras.layers.Layer):
         factor = ops.where(drawn < keep, 1.0 / keep, 0.0)
         return inputs * ops.cast(factor, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
@@ -75,7 +80,9 @@ class ShakeDrop(StochasticDepth):
         - [Yamada et al., 2019](https://arxiv.org/abs/1802.02375), their level "image"
     """
 
-    def call(self, inputs, training=None, rate=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, rate: Tensor | float | None = None
+    ) -> Tensor:
         if rate is None and self.rate == 0.0:
             return inputs
         keep = 1.0 - ops.cast(self.rate if rate is None else rate, "float32")

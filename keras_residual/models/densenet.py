@@ -1,9 +1,13 @@
 """Densely connected networks: DenseNet-121 … 201, DenseNet-BC for small images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import keras
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import DenseBlock, DenseTransition, NormActivation
 from keras_residual.models._requirements import SHARED, Requirement
 from keras_residual.models.assembly import Body, Top, assemble, split_options
@@ -72,18 +76,18 @@ class DenseNetArchitecture(ImageArchitecture):
 
 @builder
 def DenseNet(
-    depths=(6, 12, 24, 16),
-    growth_rate=32,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="densenet",
-    **architecture_options,
-):
+    depths: Sequence[int] = (6, 12, 24, 16),
+    growth_rate: int = 32,
+    include_top: bool = True,
+    weights: object = None,
+    input_tensor: Tensor | None = None,
+    input_shape: Shape | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Identifier | None = "softmax",
+    name: str = "densenet",
+    **architecture_options: Any,
+) -> keras.Model:
     """Returns a densely connected network with any combination of options.
 
     A stem, dense blocks with transitions between them, a last normalization and activation, average

@@ -1,8 +1,13 @@
 """Dual path networks, residual and dense at once: DPN-68 … DPN-131."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import keras
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import DualPathBlock, NormActivation
 from keras_residual.models.assembly import Body, Top, assemble, split_options
 from keras_residual.models.image_architecture import ImageArchitecture
@@ -78,19 +83,19 @@ class DualPathArchitecture(ImageArchitecture):
 
 @builder
 def DPN(
-    depths=(3, 4, 20, 3),
-    growth_rates=(16, 32, 24, 128),
-    widths=None,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="dpn",
-    **architecture_options,
-):
+    depths: Sequence[int] = (3, 4, 20, 3),
+    growth_rates: Sequence[int] = (16, 32, 24, 128),
+    widths: Sequence[int] | None = None,
+    include_top: bool = True,
+    weights: object = None,
+    input_tensor: Tensor | None = None,
+    input_shape: Shape | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Identifier | None = "softmax",
+    name: str = "dpn",
+    **architecture_options: Any,
+) -> keras.Model:
     """Returns a dual path network with any combination of options.
 
     Its channels are two paths: to the first each unit adds, as in a residual network, and behind

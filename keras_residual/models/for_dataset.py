@@ -21,7 +21,7 @@ def model_for(
     dataset: Any,
     image_size: int | Sequence[int] | None = None,
     dtype: Any = None,
-    **options,
+    **options: Any,
 ) -> keras.Model:
     """Returns a network made for a dataset: its channels, its size, its classes.
 
@@ -75,17 +75,13 @@ def _lstm_classifier(series, classes, dtype, options) -> keras.Model:
 
 def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequence[float]):
     """Returns inputs of a shape, less a mean and divided by a deviation for each channel."""
+    inputs = keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
     # A channel that never changes stays at 0.
     variance = [max(float(value) ** 2, 1e-12) for value in deviation]
     layer = keras.layers.Normalization(
         mean=[float(value) for value in mean], variance=variance, name="standardize"
     )
-    return layer(input_of(shape))
-
-
-def input_of(shape: Sequence[int]):
-    """Returns the input of a network for images, or for series, of a shape without batch."""
-    return keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
+    return layer(inputs)
 
 
 def _check_options(options):

@@ -1,12 +1,14 @@
 """Google's neural machine translation system: an encoder and a decoder of residual LSTM layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.lstm.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.registration import PACKAGE
@@ -75,7 +77,7 @@ class GNMT(keras.Model):
         start_token: int = START,
         end_token: int = END,
         name: str = "gnmt",
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
     ):
         source_size = _checks.integer("source_vocabulary_size", source_vocabulary_size, minimum=4)
         target_size = source_size
@@ -131,7 +133,7 @@ class GNMT(keras.Model):
 
     def search(
         self,
-        source,
+        source: Tensor,
         beam_size: int = 8,
         max_length: int | None = None,
         length_penalty: float = 0.2,
@@ -187,7 +189,13 @@ class GNMT(keras.Model):
         decoding = Decoding(self, source, beam_size)
         return beam_search(search, decoding.step, decoding.states, decoding.mask)
 
-    def translate(self, texts: Sequence[str], tokenizer, target_tokenizer=None, **search_options):
+    def translate(
+        self,
+        texts: Sequence[str],
+        tokenizer: Any,
+        target_tokenizer: Any = None,
+        **search_options: Any,
+    ) -> list[str]:
         """Returns the best translation of each text, as text.
 
         Args:
@@ -220,11 +228,13 @@ class GNMT(keras.Model):
 
     tokenizer_from_texts = staticmethod(from_texts)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> "GNMT":
         return cls(**config)
 
 

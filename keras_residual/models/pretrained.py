@@ -1,9 +1,12 @@
 """A network with published weights and a head for other classes."""
 
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
 from keras_residual._description import Description, describe
+from keras_residual._types import Identifier
 from keras_residual.models.assembly import checked_input_shape, checked_policy
 from keras_residual.models.registry import find_variant, get_model
 
@@ -13,15 +16,15 @@ _WHITE = 255.0
 
 def pretrained_classifier(
     name: str,
-    weights,
+    weights: object,
     classes: int,
     input_shape: tuple[int | None, int | None, int],
     *,
     white: float = 1.0,
-    scaling=None,
-    classifier_activation="softmax",
-    dtype=None,
-    **options,
+    scaling: Any = None,
+    classifier_activation: Identifier | None = "softmax",
+    dtype: str | keras.DTypePolicy | None = None,
+    **options: Any,
 ) -> keras.Model:
     """Returns a network with weights from elsewhere, a new head, and the scaling of pixels inside.
 

@@ -5,7 +5,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 
@@ -271,7 +271,7 @@ def find_variant(name: str) -> Variant:
     return find(name)[0]
 
 
-def get_model(name: str, **arguments) -> keras.Model:
+def get_model(name: str, **arguments: Any) -> keras.Model:
     """Returns the model of that name.
 
     Args:

@@ -1,8 +1,11 @@
 """Classifiers of sequences, of their steps and of their segments on a residual LSTM stack."""
 
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape
 from keras_residual.layers.lstm.segment_pooling import SegmentPooling
 from keras_residual.layers.lstm.sequence_average import SequenceAverage
 from keras_residual.models.registry import builder
@@ -64,16 +67,16 @@ def _documented(**parts):
 (None, 2)""",
 )
 def ResidualLSTMClassifier(
-    input_shape=None,
-    vocabulary_size=None,
-    classes=2,
-    units=128,
-    num_layers=4,
-    pooling="last",
-    classifier_activation="softmax",
-    weights=None,
-    name="residuallstmclassifier",
-    **options,
+    input_shape: Shape | None = None,
+    vocabulary_size: int | None = None,
+    classes: int = 2,
+    units: int = 128,
+    num_layers: int = 4,
+    pooling: str | None = "last",
+    classifier_activation: Identifier | None = "softmax",
+    weights: object = None,
+    name: str = "residuallstmclassifier",
+    **options: Any,
 ) -> keras.Model:
     """One label for a sequence: a residual LSTM stack and a classifier."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
@@ -95,15 +98,15 @@ def ResidualLSTMClassifier(
 (None, None, 17)""",
 )
 def ResidualLSTMTagger(
-    input_shape=None,
-    vocabulary_size=None,
-    classes=2,
-    units=128,
-    num_layers=4,
-    classifier_activation="softmax",
-    weights=None,
-    name="residuallstmtagger",
-    **options,
+    input_shape: Shape | None = None,
+    vocabulary_size: int | None = None,
+    classes: int = 2,
+    units: int = 128,
+    num_layers: int = 4,
+    classifier_activation: Identifier | None = "softmax",
+    weights: object = None,
+    name: str = "residuallstmtagger",
+    **options: Any,
 ) -> keras.Model:
     """A label for each step of a sequence: a residual LSTM stack and a classifier at every step."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
@@ -123,15 +126,15 @@ def ResidualLSTMTagger(
 (None, None, 4)""",
 )
 def ResidualLSTMSegmentClassifier(
-    input_shape=None,
-    vocabulary_size=None,
-    classes=2,
-    units=128,
-    num_layers=4,
-    classifier_activation="softmax",
-    weights=None,
-    name="residuallstmsegmentclassifier",
-    **options,
+    input_shape: Shape | None = None,
+    vocabulary_size: int | None = None,
+    classes: int = 2,
+    units: int = 128,
+    num_layers: int = 4,
+    classifier_activation: Identifier | None = "softmax",
+    weights: object = None,
+    name: str = "residuallstmsegmentclassifier",
+    **options: Any,
 ) -> keras.Model:
     """A label for each given segment of a sequence: the mean of its outputs is classified."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)

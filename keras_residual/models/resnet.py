@@ -1,5 +1,11 @@
 """ImageNet residual networks: ResNet v1, v1.5, v2 and D, SE-ResNet, ResNeXt, Wide ResNet."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.models.assembly import Top, assemble, split_options
 from keras_residual.models.registry import builder, factories, row
 from keras_residual.models.resnet_architecture import ResNetArchitecture
@@ -27,19 +33,19 @@ SE = {"se_ratio": 1 / 16}
 
 @builder
 def ResNet(
-    block="bottleneck",
-    depths=(3, 4, 6, 3),
-    widths=None,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="resnet",
-    **architecture_options,
-):
+    block: str = "bottleneck",
+    depths: Sequence[int] = (3, 4, 6, 3),
+    widths: Sequence[int] | None = None,
+    include_top: bool = True,
+    weights: object = None,
+    input_tensor: Tensor | None = None,
+    input_shape: Shape | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Identifier | None = "softmax",
+    name: str = "resnet",
+    **architecture_options: Any,
+) -> keras.Model:
     """Returns a residual network with any combination of options.
 
     A stem, stages of residual blocks (each halving the resolution but the first), average pooling

@@ -11,7 +11,7 @@ from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.assembly import checked_input_shape
-from keras_residual.models.for_dataset import input_of, standardized
+from keras_residual.models.for_dataset import standardized
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Budget, Cost
@@ -179,10 +179,10 @@ class NamedHyperNetwork(HyperNetwork):
 
     def network(self, options: dict) -> keras.Model:
         if self.standardization is None:
-            x = input_of(self.input_shape)
+            inputs = {"input_shape": self.input_shape}
         else:
-            x = standardized(self.input_shape, *self.standardization)
-        return get_model(self.base_name, input_tensor=x, classes=self.classes, **_tuples(options))
+            inputs = {"input_tensor": standardized(self.input_shape, *self.standardization)}
+        return get_model(self.base_name, classes=self.classes, **inputs, **_tuples(options))
 
     def _for_each_stage(self, knobs, architecture):
         """Spreads what is said of `depth` and `width` over the stages that are not named."""

@@ -7,6 +7,7 @@ changes the first.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ class LSTMWeights:
         """
         return self._cell(index, backward).get_weights()
 
-    def set_lstm_weights(self, index: int, weights: list, backward: bool = False):
+    def set_lstm_weights(self, index: int, weights: list, backward: bool = False) -> None:
         """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
         cell = self._cell(index, backward)
         if not isinstance(weights, (list, tuple)):
@@ -36,7 +37,7 @@ class LSTMWeights:
         _check_shapes(f"`weights` of layer {index}", map(np.shape, weights), cell)
         cell.set_weights(weights)
 
-    def copy_from_keras(self, lstms: list):
+    def copy_from_keras(self, lstms: list) -> None:
         """Takes the weights of `keras.layers.LSTM` layers, bottom first.
 
         Args:
@@ -55,7 +56,7 @@ class LSTMWeights:
         for _, cell, lstm in pairs:
             cell.set_weights(lstm.cell.get_weights())
 
-    def copy_to_keras(self, lstms: list):
+    def copy_to_keras(self, lstms: list) -> None:
         """Gives its weights to `keras.layers.LSTM` layers, building them if need be.
 
         Arguments and errors as `copy_from_keras`.
@@ -69,7 +70,7 @@ class LSTMWeights:
                 lstm.build((None, None, cell.kernel.shape[0]))
             lstm.cell.set_weights(cell.get_weights())
 
-    def copy_from_torch(self, source):
+    def copy_from_torch(self, source: Any) -> None:
         """Takes the weights of `torch.nn.LSTM`.
 
         Args:
@@ -89,7 +90,7 @@ class LSTMWeights:
         for cell, values in weights:
             cell.set_weights(values)
 
-    def copy_to_torch(self, target):
+    def copy_to_torch(self, target: Any) -> None:
         """Gives its weights to `torch.nn.LSTM`; the second bias becomes zero.
 
         Arguments and errors as `copy_from_torch`.

@@ -1,9 +1,13 @@
 """A stack of LSTM layers with residual connections, as one layer."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.composite import fresh_initializer
 from keras_residual.layers.lstm import checks, stack
@@ -106,20 +110,20 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras
         residual_projection: bool = False,
         bidirectional_bottom: bool = False,
         rematerialize: bool = False,
-        activation="tanh",
-        recurrent_activation="sigmoid",
+        activation: Identifier | None = "tanh",
+        recurrent_activation: Identifier | None = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
+        kernel_initializer: Identifier = "glorot_uniform",
+        recurrent_initializer: Identifier = "orthogonal",
+        bias_initializer: Identifier = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
+        kernel_regularizer: Identifier | None = None,
+        recurrent_regularizer: Identifier | None = None,
+        bias_regularizer: Identifier | None = None,
+        activity_regularizer: Identifier | None = None,
+        kernel_constraint: Identifier | None = None,
+        recurrent_constraint: Identifier | None = None,
+        bias_constraint: Identifier | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -128,7 +132,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         activity_regularizer = checks.from_keras("activity_regularizer", activity_regularizer)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -219,7 +223,7 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras
         """Returns whether the input of layer `index` is added to its output."""
         return self.first_residual is not None and index >= self.first_residual
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         batch, _, width = checks.sequence_shape(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: width})
         for index, cell in enumerate(self.cells):
@@ -248,7 +252,14 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras
         projection.build((None, width))
         self.add_to_row("projections", [projection])
 
-    def call(self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None):
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Sequence[Tensor] | None = None,
+        mask: Tensor | None = None,
+        training: bool | None = False,
+        sequences_mask: Tensor = None,
+    ) -> Tensor:
         mask = sequences_mask if mask is None else mask
         checks.call_arguments(self, sequences, initial_state, mask)
         if mask is not None:
@@ -266,31 +277,38 @@ class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras
         states = [ops.cast(state, self.compute_dtype) for state in states]
         return (output, *states) if self.return_state else output
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(
+        self, sequences_shape: Shape, initial_state_shape: Any = None
+    ) -> Shape | tuple[Shape, ...]:
         batch, time, _ = checks.sequence_shape(sequences_shape)
         output = (batch, time, self.units) if self.return_sequences else (batch, self.units)
         return (output, *[(batch, self.units)] * self.state_count) if self.return_state else output
 
     def compute_output_spec(
-        self, sequences, initial_state=None, mask=None, training=False, sequences_mask=None
-    ):
+        self,
+        sequences: Tensor,
+        initial_state: Sequence[Tensor] | None = None,
+        mask: Tensor | None = None,
+        training: bool | None = False,
+        sequences_mask: Tensor = None,
+    ) -> Any:
         mask = sequences_mask if mask is None else mask
         checks.call_arguments(self, sequences, initial_state, mask)
         return super().compute_output_spec(sequences)
 
-    def compute_mask(self, sequences, previous_mask=None):
+    def compute_mask(self, sequences: Tensor, previous_mask: Tensor = None) -> Any:
         mask = keras.tree.flatten(previous_mask)[0] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)
         return [mask, *[None] * self.state_count] if self.return_state else mask
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Saves nothing: the weights are the cells', and states belong to a run, not to a file."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Loads nothing, as nothing is saved."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         cell = self.cells[0].get_config()
         own = (
             "units num_layers first_residual implementation residual_projection "

@@ -1,7 +1,10 @@
 """States of a `ResidualLSTM`: an `h` and a `c` for each layer and direction."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
+from keras_residual._types import Tensor
 from keras_residual.layers.lstm import checks, stack
 
 
@@ -18,7 +21,7 @@ class LSTMStates:
         """The variables of a stateful layer, once it is built."""
         return [getattr(self, name) for name in self._state_names] or None
 
-    def step(self, inputs, states) -> tuple:
+    def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple:
         """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
 
         Args:
@@ -40,14 +43,14 @@ class LSTMStates:
         checks.state_shapes("states", states, inputs.shape[0], self.units, self.state_count)
         return stack.step(self, inputs, states)
 
-    def get_initial_state(self, batch_size) -> list:
+    def get_initial_state(self, batch_size: int | Tensor) -> list:
         """Returns zeros for every `h` and `c`, in the order of `initial_state`."""
         dtypes = (self.compute_dtype, stack.state_dtype(self))
         return [
             ops.zeros((batch_size, self.units), dtype) for dtype in dtypes * (self.state_count // 2)
         ]
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Sets the states of a stateful layer to zero."""
         for state in self.states or ():
             state.assign(ops.zeros(state.shape, state.dtype))
