@@ -8,6 +8,7 @@ from keras_residual.layers.residual_stage import SCANNED_FROM
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.registry import BUILDERS, find_variant
+from keras_residual.models.video import VideoResNetArchitecture
 
 # A valid value of every argument that differs from its default, for `get_config`.
 BLOCK_OPTIONS = {
@@ -245,6 +246,16 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "FactorizedBlock",
+        {"filters": 6, "strides": 2},
+        (2, 3, 4, 4, 4),
+        settings=(
+            {k: v for k, v in UNIT_OPTIONS.items() if k != "blur_pool"} | {"inner_filters": 5},
+            MORE_UNIT_OPTIONS,
+            {"shake_drop": True, "activation_order": "pyramid", "shortcut": "pooled_pad"},
+        ),
+    ),
+    LayerCase(
         "ImageNormalization",
         {},
         (2, 4, 4, 3),
@@ -470,10 +481,12 @@ _OPTIONS = {
     "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
     | {"base_width": 4, "cardinality": 2, "stem_width": 4},
     "DenseNet": {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8, "stem": "conv3"},
+    "VideoResNet": {"depths": (1, 1), "widths": (4, 6), "stem_width": 4},
     "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
     "ResNet1D": {"widths": (4, 6, 6)},
 }
-_SHAPES = {"ResNet1D": (20, 2)}
+_SHAPES = {"ResNet1D": (20, 2), "VideoResNet": (4, 8, 8, 3)}
+_CLIP = (8, 16, 16, 3)
 
 
 def tiny_options(architecture) -> dict:
@@ -483,6 +496,8 @@ def tiny_options(architecture) -> dict:
         strides = (1, 1, 2, 1, 2, 1)
         return {"depths": (1,) * 6, "widths": widths, "stem_width": 4, "stage_strides": strides}
     stages = len(architecture.depths)
+    if isinstance(architecture, VideoResNetArchitecture):
+        return {"depths": (1,) * stages, "widths": (4, 4, 6, 8), "stem_width": 4}
     if isinstance(architecture, DenseNetArchitecture):
         depths = (2, 2, *(1,) * (stages - 2))
         return {"depths": depths, "growth_rate": 4, "stem_width": 8}
@@ -512,13 +527,18 @@ def tiny_options(architecture) -> dict:
 def _case(name: str) -> ModelCase:
     variant = find_variant(name)
     shape = (32, 32, 3) if len(variant.architecture.depths) == 4 else (8, 8, 3)
+    if len(variant.input_shape) == 4:
+        shape = _CLIP
     options = _OPTIONS.get(name) or tiny_options(variant.architecture)
     return ModelCase(name, options, _SHAPES.get(name, shape))
 
 
-BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "ResNet")
+BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "ResNet", "VideoResNet")
 MODELS = [
-    *(ModelCase(name, _OPTIONS[name]) for name in BUILDERS_OF_CLASSIFIERS),
+    *(
+        ModelCase(name, _OPTIONS[name], _SHAPES.get(name, (32, 32, 3)))
+        for name in BUILDERS_OF_CLASSIFIERS
+    ),
     *(_case(name) for name in models.list_models(kind="classifier")),
 ]
 
@@ -582,6 +602,7 @@ FAMILIES = [
     in (
         "DenseNet121",
         "DenseNetBC100_12",
+        "R2Plus1D18",
         "ResNeXt50_32x4d",
         "ResNet1D",
         "ResNet18",
@@ -602,6 +623,7 @@ MORE_FAMILIES = [
     in (
         "BiTResNet50x1",
         "DPN68b",
+        "MC3_18",
         "RegNetZ040H",
         "Res2Net50_26w_4s",
         "ResNeSt50D",

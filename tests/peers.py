@@ -57,30 +57,31 @@ class TorchPeer:
         last_relu: Whether the last of them still lacks its activation.
         channels: Channels of the images.
         size: Size of the random images that the statistics are taken from.
+        frames: Number of frames of a clip, for a network that takes clips.
         seed: Seed of all draws.
     """
 
-    def __init__(self, network, stages, last_relu=False, channels=3, size=64, seed=0):
+    def __init__(self, network, stages, last_relu=False, channels=3, size=64, seed=0, frames=0):
         self.network, self.stages, self.last_relu = network, stages, last_relu
         self._outputs = {}
         for index, name in enumerate(stages, start=2):
             network.get_submodule(name).register_forward_hook(
                 functools.partial(self._keep, f"C{index}")
             )
-        self._randomize(channels, size, seed)
+        self._randomize((channels, *([frames] if frames else []), size, size), seed)
 
     def _keep(self, name, module, inputs, output):
-        self._outputs[name] = output.numpy().transpose(0, 2, 3, 1)
+        self._outputs[name] = np.moveaxis(output.numpy(), 1, -1)
 
-    def _randomize(self, channels, size, seed):
+    def _randomize(self, shape, seed):
         nn, generator = torch().nn, torch().Generator().manual_seed(seed)
 
         def noise(*shape):
             return torch().randn(shape, generator=generator)
 
         modules = list(self.network.modules())
-        norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-        kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+        norms = [m for m in modules if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+        kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
         linear = [module for module in modules if isinstance(module, kinds)]
         known = {id(module) for module in (*norms, *linear)}
         others = [m for m in modules if id(m) not in known and hasattr(m, "weight")]
@@ -99,12 +100,12 @@ class TorchPeer:
                     weight.add_(0.2 * noise(*weight.shape))
             for module in self._last_of_each_block():
                 module.weight.mul_(DAMPING)
-            self.network.train()(noise(4, channels, size, size))
+            self.network.train()(noise(4, *shape))
             for norm in norms:
                 std = norm.running_var.sqrt()
                 norm.running_mean.add_(0.2 * std * noise(*std.shape))
                 norm.running_var.mul_(torch().exp(0.2 * noise(*std.shape)))
-            logits = self.network.eval()(noise(2, channels, size, size))
+            logits = self.network.eval()(noise(2, *shape))
             linear[-1].weight.mul_(LOGITS / logits.std())
 
     def _last_of_each_block(self):
@@ -115,6 +116,9 @@ class TorchPeer:
             if "conv2" not in names and "convs" not in names:
                 continue
             last = names.get("conv3", names.get("conv2"))
+            if isinstance(last, torch().nn.Sequential):  # of a block for clips
+                yield last[-1]
+                continue
             preactivated = "norm1" in names or "convShortcut" in names
             norm = names.get("bn3", names.get("bn2", getattr(last, "bn", None)))
             if hasattr(last, "weight") or norm is not None:
@@ -126,7 +130,8 @@ class TorchPeer:
 
     def __call__(self, images):
         with torch().no_grad():
-            logits = self.network(torch().from_numpy(images.transpose(0, 3, 1, 2)).contiguous())
+            inputs = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+            logits = self.network(torch().from_numpy(inputs))
         outputs = {name: np.maximum(x, 0) if self._relu(name) else x for name, x in self._items()}
         return {**outputs, "logits": logits.numpy()}
 
@@ -178,6 +183,26 @@ def torchvision_resnet(block, depths, **arguments):
     block = {"basic": models.resnet.BasicBlock, "bottleneck": models.resnet.Bottleneck}[block]
     network = models.ResNet(block, list(depths), **arguments)
     return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)])
+
+
+def torchvision_video(kinds, stem, depths, **arguments):
+    """Returns a network for clips of torchvision's code at any depth.
+
+    Args:
+        kinds: What builds the convolutions of each stage: `"Conv3DSimple"`, `"Conv2Plus1D"` or
+            `"Conv3DNoTemporal"`.
+        stem: `"BasicStem"` or `"R2Plus1dStem"`.
+        depths: Number of blocks in each stage.
+    """
+    video = torchvision().models.video.resnet
+    network = video.VideoResNet(
+        video.BasicBlock,
+        [getattr(video, kind) for kind in kinds],
+        list(depths),
+        getattr(video, stem),
+        **arguments,
+    )
+    return TorchPeer(network, [f"layer{n}" for n in (1, 2, 3, 4)], size=24, frames=6)
 
 
 def torchvision_densenet(depths, **arguments):

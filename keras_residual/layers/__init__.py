@@ -11,6 +11,7 @@ from keras_residual.layers.dense_transition import DenseTransition
 from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.dual_path_block import DualPathBlock
 from keras_residual.layers.dual_path_unit import DualPathUnit
+from keras_residual.layers.factorized_block import FactorizedBlock
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
@@ -39,6 +40,7 @@ __all__ = [
     "DualPathBlock",
     "DualPathUnit",
     "EfficientChannelAttention",
+    "FactorizedBlock",
     "ImageNormalization",
     "LogMelSpectrogram",
     "MultiScaleConvolution",

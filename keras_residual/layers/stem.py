@@ -9,23 +9,35 @@ from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.stem_pool import PADDINGS, StemPool
+from keras_residual.layers.strides import Strides
 
 KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "pooled3", "none")
 POOLING = ("conv7", "deep", "tiered", "pooled3")
+# Of networks for clips: what the first convolutions over (frames, height, width) are.
+CLIP_KINDS = ("clip7", "frames7", "factorized7")
 POOLS = (True, False, "blur", "average", "conv3")
+
+_OVER_SPACE = {"kernel_size": (1, 7, 7), "strides": (1, 2, 2)}
 
 
 def check_options(
-    filters, kind, pool, pool_padding, space_to_depth, names=("filters", "kind", "pool")
+    filters,
+    kind,
+    pool,
+    pool_padding,
+    space_to_depth,
+    names=("filters", "kind", "pool"),
+    kinds=(*KINDS, *CLIP_KINDS),
 ):
     """Raises a ValueError for a wrong option.
 
     Args:
         filters, kind, pool, pool_padding, space_to_depth: Arguments of `Stem`.
         names: What the caller calls the first three.
+        kinds: The kinds that are accepted.
     """
     filters_name, kind_name, pool_name = names
-    _checks.choice(kind_name, kind, KINDS)
+    _checks.choice(kind_name, kind, kinds)
     _checks.integer(filters_name, filters)
     _checks.choice(pool_name, pool, POOLS)
     _checks.choice("pool_padding", pool_padding, PADDINGS)
@@ -53,6 +65,10 @@ class Stem(BlockLayer):
     - `"strided3"`: one 3×3 convolution with strides 2, no pooling (RegNet).
     - `"pooled3"`: the same with max pooling behind it (DPN-68).
     - `"none"`: the input as it is (time series).
+    - `"clip7"`: one 3×7×7 convolution over frames, height and width with strides (1, 2, 2), no
+      pooling (networks for clips).
+    - `"frames7"`: the same without time, 1×7×7.
+    - `"factorized7"`: 1×7×7 with these strides, then 3×1×1; 45/64 of the width between them.
 
     Args:
         filters: Positive integer, number of output channels. Defaults to `64`.
@@ -75,7 +91,7 @@ class Stem(BlockLayer):
 
     Returns:
         `(batch, *ceil(spatial / strides), filters)`; strides 4, 2 without pooling and for
-        `"strided3"`, 1 for `"conv3"` and `"none"`.
+        `"strided3"`, 1 for `"conv3"` and `"none"`, (1, 2, 2) for the last three kinds.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -88,6 +104,7 @@ class Stem(BlockLayer):
     Reference:
         - [He et al., 2015](https://arxiv.org/abs/1512.03385)
         - [He et al., 2018](https://arxiv.org/abs/1812.01187), `"deep"`
+        - [Tran et al., 2018](https://arxiv.org/abs/1711.11248), `"factorized7"`
     """
 
     def __init__(
@@ -135,6 +152,12 @@ class Stem(BlockLayer):
             "pooled3": [{"filters": self.filters, "kernel_size": 3, "strides": 2}],
             "conv3": [{"filters": self.filters, "kernel_size": 3}],
             "none": [],
+            "clip7": [{**_OVER_SPACE, "filters": self.filters, "kernel_size": (3, 7, 7)}],
+            "frames7": [{**_OVER_SPACE, "filters": self.filters}],
+            "factorized7": [
+                {**_OVER_SPACE, "filters": max(1, 45 * self.filters // 64)},
+                {"filters": self.filters, "kernel_size": (3, 1, 1)},
+            ],
         }[self.kind]
         last = len(specifications) - 1
         self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
@@ -180,8 +203,10 @@ class Stem(BlockLayer):
         return self.pools and self.pool in (True, "blur")
 
     @property
-    def total_strides(self) -> int:
+    def total_strides(self) -> Strides:
         """The factor by which the stem reduces the spatial sizes."""
+        if self.kind in CLIP_KINDS:
+            return _OVER_SPACE["strides"]
         if self.kind in ("conv3", "none"):
             return 1
         return 4 if self.pools else 2

@@ -20,6 +20,7 @@ from keras_residual.models import (  # noqa: F401
     resnet_variants,
     super_resolution,
     transcriber,
+    video,
 )
 from keras_residual.models.flat import flat_view as flat_view
 from keras_residual.models.for_dataset import model_for as model_for

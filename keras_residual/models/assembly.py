@@ -8,6 +8,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual.layers.composite import checked_activation, checked_data_format
+from keras_residual.layers.strides import Strides, for_each_axis
 from keras_residual.models import _requirements
 from keras_residual.models.flat import flat_view
 
@@ -19,7 +20,8 @@ class Body:
     Attributes:
         layers: Unbuilt layers, each applied to the output of the one before.
         features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
-        strides: The factor by which the whole body reduces the spatial sizes.
+        strides: The factor by which the whole body reduces the spatial sizes, one for all axes or
+            one for each.
         skips: Additions over several layers: the name of the layer to whose output the input of
             another layer is added, and that layer's name.
         stem_strides: The factor by which the stem with its pooling does.
@@ -27,9 +29,9 @@ class Body:
 
     layers: list[keras.layers.Layer]
     features: dict[str, int]
-    strides: int
+    strides: Strides
     skips: dict[str, str] = field(default_factory=dict)
-    stem_strides: int = 1
+    stem_strides: Strides = 1
 
 
 KINDS = ("classifier", "super_resolution")
@@ -319,7 +321,8 @@ def _source(inputs):
 
 def _check_size(shape, strides, data_format):
     spatial = shape[2:] if data_format == "channels_first" else shape[1:-1]
-    if any(size is not None and size < strides for size in spatial):
+    pairs = zip(spatial, for_each_axis(strides, len(spatial)), strict=True)
+    if any(size is not None and size < step for size, step in pairs):
         raise ValueError(
             f"The network reduces its input by {strides}, so every spatial size of `input_shape` "
             f"must be at least {strides}. Received: input_shape={tuple(shape[1:])}"

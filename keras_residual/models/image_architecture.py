@@ -7,41 +7,27 @@ from typing import ClassVar
 from keras_residual import _checks
 from keras_residual.layers import Stem
 from keras_residual.layers.average_pool import DOWNSAMPLING
-from keras_residual.layers.stem import POOLING, check_options
+from keras_residual.layers.stem import KINDS, POOLING, check_options
 from keras_residual.models._requirements import SHARED
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageArchitecture:
-    """A stem, stages that reduce the resolution, and what all their layers share.
+class ConvolutionalArchitecture:
+    """What all layers of a convolutional network share.
 
-    A subclass adds the options of its stages and implements `body`. The arguments below are those
-    of every builder; `registry.builder` writes them into its documentation.
+    The arguments below are those of every builder; `registry.builder` writes them into its
+    documentation.
 
     Args:
         include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
         weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
         input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
             several, which become the model's.
-        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
-            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
         pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
             the top averages in any case, as in keras.applications.
         classes: Positive integer, number of classes of the top.
         classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
-        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`, see
-            `layers.Stem`.
-        stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`, `"blur"`,
-            `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
-        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
-        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
-        dropout_rate: Dropout before the last convolution of each block.
-        blur_pool: Whether max pooling and strided convolutions behind the stem's downsample by a
-            blur; `"average"`, `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the
-            stem.
-        output_stride: Largest reduction; later blocks are dilated instead of strided.
         normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
             that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
             (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
@@ -53,9 +39,6 @@ class ImageArchitecture:
         kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
         weight_standardization: Whether kernels are standardized, see `layers.Convolution`.
         rematerialize: Whether values inside the blocks are computed again in the backward pass.
-        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4 behind a stem
-            with pooling) and so on, in place of the top; or a tuple of some of these names and of
-            `"C1"`, what the stem gives before its pooling.
         include_preprocessing: Whether the model takes images with values 0…255 and scales them as
             its weights expect: as the published weights or the layout of the file tell (Caffe's way
             for keras.applications' ResNet files), without weights by ImageNet's mean and standard
@@ -74,16 +57,6 @@ class ImageArchitecture:
         ValueError: If an argument is out of range or unknown, or has no effect beside the others.
     """
 
-    requirements: ClassVar = SHARED
-
-    stem: str = "conv7"
-    stem_width: int = 64
-    stem_pool: bool | str = True
-    pool_padding: str = "minimum"
-    space_to_depth: bool = False
-    dropout_rate: float = 0.0
-    blur_pool: bool | str = False
-    output_stride: int | None = None
     normalization: str = "batch"
     activation: object = "relu"
     norm_momentum: float = 0.9
@@ -113,6 +86,45 @@ class ImageArchitecture:
             **self.norm_options(dtype, data_format),
         }
 
+
+@dataclass(frozen=True, kw_only=True)
+class ImageArchitecture(ConvolutionalArchitecture):
+    """A stem, stages that reduce the resolution, and what all their layers share.
+
+    A subclass adds the options of its stages and implements `body`.
+
+    Args:
+        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
+            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
+        stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`, see
+            `layers.Stem`.
+        stem_width: Output channels of the stem. Defaults to `64`.
+        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`, `"blur"`,
+            `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
+        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
+        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
+        dropout_rate: Dropout before the last convolution of each block.
+        blur_pool: Whether max pooling and strided convolutions behind the stem's downsample by a
+            blur; `"average"`, `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the
+            stem.
+        output_stride: Largest reduction; later blocks are dilated instead of strided.
+        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4 behind a stem
+            with pooling) and so on, in place of the top; or a tuple of some of these names and of
+            `"C1"`, what the stem gives before its pooling.
+        **kwargs: Those of `ConvolutionalArchitecture`.
+    """
+
+    requirements: ClassVar = SHARED
+
+    stem: str = "conv7"
+    stem_width: int = 64
+    stem_pool: bool | str = True
+    pool_padding: str = "minimum"
+    space_to_depth: bool = False
+    dropout_rate: float = 0.0
+    blur_pool: bool | str = False
+    output_stride: int | None = None
+
     def stem_layers(self, preactivated: bool, shared: dict, **options) -> list:
         """Returns the stem and, if there is one, its pooling as a layer of its own.
 
@@ -126,6 +138,7 @@ class ImageArchitecture:
             self.pool_padding,
             self.space_to_depth,
             names=("stem_width", "stem", "stem_pool"),
+            kinds=KINDS,
         )
         stem = Stem(
             self.stem_width,

@@ -19,7 +19,7 @@ from keras_residual.models.assembly import (
     options_of_weights,
     split_options,
 )
-from keras_residual.models.image_architecture import ImageArchitecture
+from keras_residual.models.image_architecture import ConvolutionalArchitecture, ImageArchitecture
 
 VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
@@ -91,7 +91,8 @@ def row(name: str, paper: str, summary: str, *, aliases=(), **options) -> Row:
 def builder(function=None, *, task: str = "classification"):
     """Makes a function or class that builds networks of any size public; a decorator.
 
-    Its documentation may leave what networks for images share to `ImageArchitecture`.
+    Its documentation may leave what networks for images share to `ImageArchitecture`,
+    and what convolutional ones share to `ConvolutionalArchitecture`.
 
     Args:
         function: The function or class.
@@ -99,7 +100,8 @@ def builder(function=None, *, task: str = "classification"):
     """
     if function is None:
         return functools.partial(builder, task=task)
-    shared = {"ImageArchitecture": ImageArchitecture.__doc__}
+    shared = {"ConvolutionalArchitecture": ConvolutionalArchitecture.__doc__}
+    shared["ImageArchitecture"] = completed(ImageArchitecture.__doc__, shared)
     function.__doc__ = completed(function.__doc__, shared)
     BUILDERS[function.__name__] = function
     BUILDER_TASKS[function.__name__] = task

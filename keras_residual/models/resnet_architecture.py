@@ -265,16 +265,16 @@ class ResNetArchitecture(ImageArchitecture):
             self.depths[stage],
             first=first,
             last=last,
-            drop_path_rates=self._drop_path_rates(stage),
+            drop_path_rates=drop_path_rates(self.drop_path_rate, self.depths, stage),
             execution=self.execution,
             rematerialize=self.rematerialize,
             name=f"stage{stage + 1}",
         )
 
-    def _drop_path_rates(self, stage):
-        """The rate grows linearly over all blocks, from 0 to `drop_path_rate` of the last."""
-        start, total = sum(self.depths[:stage]), sum(self.depths)
-        if total == 1:
-            return [self.drop_path_rate]
-        step = self.drop_path_rate / (total - 1)
-        return [step * (start + index) for index in range(self.depths[stage])]
+
+def drop_path_rates(last: float, depths: tuple[int, ...], stage: int) -> list[float]:
+    """Returns the rates of a stage's blocks; they grow linearly from 0 to that of the last."""
+    start, total = sum(depths[:stage]), sum(depths)
+    if total == 1:
+        return [last]
+    return [last / (total - 1) * (start + index) for index in range(depths[stage])]

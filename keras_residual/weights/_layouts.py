@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
+from keras_residual.layers.stem import CLIP_KINDS
 from keras_residual.weights._basicsr_layout import BasicSRLayout
 from keras_residual.weights._layout import Layout, OwnLayout
 from keras_residual.weights._slots import Slot
@@ -163,6 +164,44 @@ TORCHVISION_REGNET = Layout(
         "classifier": ("", {"": "fc"}),
     },
     pointwise=_SQUEEZE_EXCITE_ROLES,
+)
+
+TORCHVISION_VIDEO = Layout(
+    "torchvision's video",
+    {
+        "stem": ("stem.", {"conv1.conv": "0", "conv1.norm": "1"}),
+        "stage": (
+            "layer{stage}.{block0}.",
+            {**_convolutions("conv{n}.0", "conv{n}.1"), **_SHORTCUT},
+        ),
+        "classifier": ("", {"": "fc"}),
+    },
+)
+# Two convolutions of a (2+1)D block stand for one of the others.
+TORCHVISION_FACTORIZED = dataclasses.replace(
+    TORCHVISION_VIDEO,
+    name="torchvision's r2plus1d",
+    sections={
+        **TORCHVISION_VIDEO.sections,
+        "stem": (
+            "stem.",
+            {"conv1.conv": "0", "conv1.norm": "1", "conv2.conv": "3", "conv2.norm": "4"},
+        ),
+        "stage": (
+            "layer{stage}.{block0}.",
+            {
+                **_SHORTCUT,
+                "conv1.conv": "conv1.0.0",
+                "conv1.norm": "conv1.0.1",
+                "conv2.conv": "conv1.0.3",
+                "conv2.norm": "conv1.1",
+                "conv3.conv": "conv2.0.0",
+                "conv3.norm": "conv2.0.1",
+                "conv4.conv": "conv2.0.3",
+                "conv4.norm": "conv2.1",
+            },
+        ),
+    },
 )
 
 TRANSFORMERS = Layout(
@@ -391,6 +430,8 @@ _FAMILIES = {
     "selective": (TIMM_SELECTIVE,),
     "dense": (TORCHVISION_DENSENET, KERAS_DENSENET),
     "dual": (TIMM_DPN,),
+    "video": (TORCHVISION_VIDEO,),
+    "factorized": (TORCHVISION_FACTORIZED,),
 }
 
 
@@ -413,6 +454,8 @@ def _family(slots, options):
     for section in ("dense", "dual"):
         if any(slot.section == section for slot in slots):
             return section
+    if options.get("stem") in CLIP_KINDS:
+        return "factorized" if options["stem"] == "factorized7" else "video"
     if options.get("stem") == "strided3":
         return "regnetv" if preactivated else "regnet"
     if str(options.get("spatial")).startswith("selective"):

@@ -73,6 +73,8 @@ def config_is_complete(case):
     missing = set(arguments_of(case.layer_class)) - changed
     if case.name == "ResidualStage":
         missing -= {"block", "data_format"}  # the stage reads its data format off the block
+    if case.name == "FactorizedBlock":
+        missing -= {"blur_pool", "branches", "spatial"}  # no other values are accepted
     if case.name == "BatchNorm":
         missing &= {"axis", "momentum", "epsilon", "center", "scale"}  # the others are Keras' own
     assert not missing, f"get_config() does not hold {sorted(missing)}"
@@ -203,6 +205,8 @@ def applies(check, case):
         return False
     if check is tensorflow_checkpoint_restores_every_weight:
         return keras.backend.backend() == "tensorflow"
+    if check is runs_in_one_and_three_dimensions and len(case.shape) == 5:
+        return False
     if check in SPATIAL:
         return case.spatial and not case.random
     if check in ONCE_A_LAYER:

@@ -54,6 +54,7 @@ WRONG = {
     "lora_alpha": (-1.0, "4", 2.0),
     "first_reduction": POSITIVE,
     "width": (0, 2.5, "8", True),
+    "inner_filters": (0, 2.5, "8", True),
     "strided_conv": NAME,
     "pool_padding": NAME,
     "execution": NAME,

@@ -17,6 +17,8 @@ from keras_residual.models.registry import find
 
 PATH = Path(__file__).with_name("golden_counts.csv")
 COLUMNS = ("trainable_parameters", "parameters", "macs")
+# What torchvision calls the networks for clips.
+VIDEO = {"R3D18": "r3d_18", "MC3_18": "mc3_18", "R2Plus1D18": "r2plus1d_18"}
 TIMM_MODULES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "densenet", "dpn")
 
 
@@ -32,7 +34,7 @@ def stated(name: str) -> tuple[int, int, int]:
     return tuple(int(row[key]) for key in COLUMNS)
 
 
-def count_module(make, size: int = 224) -> tuple[int, int, int]:
+def count_module(make, sizes: tuple[int, ...] = (224, 224)) -> tuple[int, int, int]:
     """Counts a torch module on the meta device, where nothing is allocated."""
     torch = peers.torch()
     with torch.device("meta"):
@@ -43,9 +45,9 @@ def count_module(make, size: int = 224) -> tuple[int, int, int]:
         macs.append(layer.weight.numel() * math.prod(outputs.shape[2:]))
 
     for layer in module.modules():
-        if isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
+        if isinstance(layer, torch.nn.modules.conv._ConvNd | torch.nn.Linear):
             layer.register_forward_hook(add)
-    module(torch.empty(1, 3, size, size, device="meta"))
+    module(torch.empty(1, 3, *sizes, device="meta"))
     trainable = sum(weight.numel() for weight in module.parameters())
     statistics = sum(v.numel() for name, v in module.named_buffers() if "running_" in name)
     return trainable, trainable + statistics, sum(macs)
@@ -69,7 +71,10 @@ def count_peer(source: str) -> tuple[int, int, int]:
     """Counts a network from its source as the table names it, such as `"timm resnet18d"`."""
     library, name = source.split()
     if library == "torchvision":
-        return count_module(getattr(peers.torchvision().models, name))
+        models = peers.torchvision().models
+        if hasattr(models, name):
+            return count_module(getattr(models, name))
+        return count_module(getattr(models.video, name), (16, 112, 112))
     return count_module(lambda: peers.timm().create_model(name))
 
 
@@ -82,6 +87,9 @@ def new_row(name: str) -> dict[str, object]:
     if name in NETWORKS:
         counts = NETWORKS[name]()
         source = find(name)[0].paper[1:].partition("]")[0].replace(",", "")
+    elif name in VIDEO:
+        source = f"torchvision {VIDEO[name]}"
+        counts = count_peer(source)
     else:
         source = "timm " + next(timm for timm, found in timm_names().items() if found == (name, {}))
         counts = count_peer(source)

@@ -20,6 +20,7 @@ ROWS = counting.golden()
 BUILT_BY_DEFAULT = 3_000_000  # parameters
 # Counted from a module of the library by default; `-m slow` counts all.
 QUICK = ("torchvision resnet18", "torchvision densenet121", "timm resnet18d", "timm seresnet50")
+QUICK = (*QUICK, *(f"torchvision {name}" for name in counting.VIDEO.values()))
 
 
 def test_every_model_has_a_row_with_an_independent_source():
