@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from keras_residual import layers, models
 from keras_residual.layers.residual_stage import SCANNED_FROM
+from keras_residual.models._keyword_architecture import BCResNetArchitecture, KeywordArchitecture
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.registry import BUILDERS, find_variant
@@ -59,6 +60,7 @@ class LayerCase:
         variant: What sets the case apart from others of the same layer.
         random: Whether a training call draws random numbers.
         spatial: Whether the layer has a `data_format`.
+        planar: Whether it takes two spatial axes only.
         make_with: Turns overriding arguments into a layer, where that is not a plain call.
     """
 
@@ -69,6 +71,7 @@ class LayerCase:
     variant: str = ""
     random: bool = False
     spatial: bool = True
+    planar: bool = False
     make_with: Callable | None = field(default=None, repr=False)
 
     @property
@@ -143,6 +146,23 @@ LAYERS = [
         {"filters": 8, "activation_order": "pre", "se_ratio": 0.5},
         (2, 5, 6, 8),
         variant="pre",
+    ),
+    LayerCase(
+        "BroadcastedResidualBlock",
+        {"filters": 6, "strides": 2, "dilation_rate": 2, "sub_bands": 2, "dropout_rate": 0.0},
+        (2, 5, 8, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "strides": 1, "dilation_rate": 1, "sub_bands": 5},
+            {"dropout_rate": 0.1},
+        ),
+        planar=True,
+    ),
+    LayerCase(
+        "BroadcastedResidualBlock",
+        {"filters": 4, "sub_bands": 2, "dropout_rate": 0.5},
+        (4, 5, 4, 4),
+        variant="dropping",
+        random=True,
     ),
     LayerCase(
         "ConvNorm",
@@ -265,6 +285,14 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "KeywordBlock",
+        {"filters": 4, "dilation_rates": (1, 2)},
+        (2, 5, 6, 4),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "dilation_rates": (2, 2), "normalize_input": False},
+        ),
+    ),
+    LayerCase(
         "LogMelSpectrogram",
         {"sampling_rate": 800, "num_mel_bins": 6, "sequence_length": 42, "sequence_stride": 16}
         # The tests' ramps have hardly any power in most bands: its logarithm would be noise.
@@ -298,7 +326,8 @@ LAYERS = [
         {},
         (2, 5, 6, 4),
         settings=(
-            {k: v for k, v in BLOCK_OPTIONS.items() if not k.startswith(("kernel", "weight"))},
+            {k: v for k, v in BLOCK_OPTIONS.items() if not k.startswith(("kernel", "weight"))}
+            | {"affine": False},
         ),
     ),
     LayerCase(
@@ -449,6 +478,16 @@ LAYERS = [
         random=True,
         spatial=False,
     ),
+    LayerCase(
+        "SubSpectralNormalization",
+        {"sub_bands": 3},
+        (2, 4, 6, 3),
+        settings=(
+            {"sub_bands": 2, "momentum": 0.5, "epsilon": 0.1, "center": False},
+            {"scale": False, "data_format": "channels_first"},
+        ),
+        planar=True,
+    ),
 ]
 LAYERS = [case for case in LAYERS if case.name in layers.__all__]
 # Public in `layers` without being layers; `tests/layers` has what they promise.
@@ -484,13 +523,24 @@ _OPTIONS = {
     "VideoResNet": {"depths": (1, 1), "widths": (4, 6), "stem_width": 4},
     "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
     "ResNet1D": {"widths": (4, 6, 6)},
+    "KeywordResNet": {"depth": 2, "width": 4},
+    "BCResNet": {"depths": (1, 1, 1, 1), "width_factor": 0.25},
 }
 _SHAPES = {"ResNet1D": (20, 2), "VideoResNet": (4, 8, 8, 3)}
 _CLIP = (8, 16, 16, 3)
+# A tenth of a second at a low rate; most bands of the tests' ramps are rounding errors.
+_TINY_SOUND = {"sampling_rate": 2000, "frame_length": 0.1, "log_offset": 1e-2}
+_SOUND_SHAPE = (240,)
 
 
 def tiny_options(architecture) -> dict:
     """Returns options that make a network tiny and keep what sets it apart."""
+    if isinstance(architecture, BCResNetArchitecture):
+        factor = max(0.25, architecture.width_factor / 8)
+        return _TINY_SOUND | {"width_factor": factor, "depths": (1,) * 4}
+    if isinstance(architecture, KeywordArchitecture):
+        depth = 2 + architecture.depth % 2
+        return _TINY_SOUND | {"depth": depth, "width": architecture.width // 9}
     if getattr(architecture, "activation_order", None) == "pyramid":
         widths = (4, 5, 6, 7, 8, 9)
         strides = (1, 1, 2, 1, 2, 1)
@@ -526,19 +576,22 @@ def tiny_options(architecture) -> dict:
 
 def _case(name: str) -> ModelCase:
     variant = find_variant(name)
-    shape = (32, 32, 3) if len(variant.architecture.depths) == 4 else (8, 8, 3)
-    if len(variant.input_shape) == 4:
-        shape = _CLIP
     options = _OPTIONS.get(name) or tiny_options(variant.architecture)
+    if isinstance(variant.architecture, KeywordArchitecture):
+        return ModelCase(name, options, _SOUND_SHAPE)
+    shape = (32, 32, 3) if len(variant.architecture.depths) == 4 else (8, 8, 3)
+    shape = _CLIP if len(variant.input_shape) == 4 else shape
     return ModelCase(name, options, _SHAPES.get(name, shape))
 
 
 BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "ResNet", "VideoResNet")
+BUILDERS_OF_KEYWORDS = ("BCResNet", "KeywordResNet")
 MODELS = [
     *(
         ModelCase(name, _OPTIONS[name], _SHAPES.get(name, (32, 32, 3)))
         for name in BUILDERS_OF_CLASSIFIERS
     ),
+    *(ModelCase(name, _OPTIONS[name] | _TINY_SOUND, _SOUND_SHAPE) for name in BUILDERS_OF_KEYWORDS),
     *(_case(name) for name in models.list_models(kind="classifier")),
 ]
 
@@ -621,10 +674,12 @@ MORE_FAMILIES = [
     for case in MODELS
     if case.name
     in (
+        "BCResNet1",
         "BiTResNet50x1",
         "DPN68b",
         "MC3_18",
         "RegNetZ040H",
+        "Res15Narrow",
         "Res2Net50_26w_4s",
         "ResNeSt50D",
         "ResNetRS50",

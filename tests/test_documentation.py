@@ -16,6 +16,8 @@ OBJECTS = {
     **{name: getattr(layers, name) for name in layers.__all__},
     **{name: getattr(models, name) for name in models.__all__},
 }
+# Their other arguments are those of `keras.layers.BatchNormalization`.
+OF_KERAS = ("BatchNorm", "SubSpectralNormalization")
 # A stage computes in the data format of its block.
 FROM_THE_BLOCK = {("ResidualStage", "data_format")}
 PUBLIC = [pytest.param(value, id=name) for name, value in OBJECTS.items()]
@@ -44,7 +46,7 @@ def test_docstring_has_its_sections(public):
             assert "Raises:\n" in text
 
 
-@pytest.mark.parametrize("name", [name for name in layers.__all__ if name != "BatchNorm"])
+@pytest.mark.parametrize("name", [name for name in layers.__all__ if name not in OF_KERAS])
 def test_every_argument_of_a_layer_is_documented_once(name):
     text = inspect.getdoc(OBJECTS[name]).partition("Args:\n")[2].split("\n\n")[0]
     entries = re.findall(r"^    (\w[\w,\s]*):", text, re.MULTILINE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual._types import Shape
-from keras_residual.layers import Convolution
+from keras_residual.layers import Convolution, SubSpectralNormalization
 from keras_residual.layers.evo_norm import EvoNorm
 from keras_residual.layers.parametric_relu import ParametricReLU
 
@@ -78,8 +78,16 @@ def _dense(layer, input_shape, output_shape):
     return LeafCost(kernel + bias, 0, kernel * math.prod(input_shape[1:-1]))
 
 
+def _sub_spectral_normalization(layer, input_shape, output_shape):
+    values = layer.bands_of(input_shape)[1] * layer.sub_bands
+    return _normalization_cost(layer, values)
+
+
 def _batch_normalization(layer, input_shape, output_shape):
-    channels = input_shape[layer.axis]
+    return _normalization_cost(layer, input_shape[layer.axis])
+
+
+def _normalization_cost(layer, channels):
     scales = channels * (layer.scale + layer.center)
     trainable = scales if layer.trainable else 0
     return LeafCost(trainable, scales - trainable + 2 * channels)
@@ -115,6 +123,7 @@ _RULES = (
     ),
     ((keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D), _keras_convolution),
     (keras.layers.Dense, _dense),
+    (SubSpectralNormalization, _sub_spectral_normalization),
     (keras.layers.BatchNormalization, _batch_normalization),
     (keras.layers.GroupNormalization, _group_normalization),
     (keras.layers.LayerNormalization, _layer_normalization),

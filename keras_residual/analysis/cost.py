@@ -14,9 +14,10 @@ from keras_residual.analysis._leaf_costs import leaf_cost
 from keras_residual.layers.composite import CompositeLayer
 from keras_residual.models.assembly import (
     Top,
-    checked_input_shape,
     checked_scaling,
     layers_of,
+    rank_of,
+    shape_of_inputs,
     split_options,
 )
 from keras_residual.models.registry import find_variant
@@ -100,11 +101,9 @@ def _name_cost(name, input_shape, options):
     # Scaling pixels has no weight and no multiply–accumulate of a convolution or dense layer.
     checked_scaling(common.pop("include_preprocessing", False))
     data_format = common.get("data_format") or keras.config.image_data_format()
-    if input_shape is None:
-        *spatial, channels = variant.input_shape
-        first = data_format == "channels_first"
-        input_shape = (channels, *spatial) if first else (*spatial, channels)
-    shape = (1, *_known_shape(checked_input_shape(input_shape, data_format)))
+    architecture = replace(variant.architecture, **chosen)
+    shape = shape_of_inputs(architecture, input_shape, variant.input_shape, True, data_format)
+    shape = (1, *_known_shape(shape))
     if variant.classes is None:
         top["include_top"] = False
         chosen["channels"] = shape[1 if data_format == "channels_first" else -1]
@@ -115,7 +114,7 @@ def _name_cost(name, input_shape, options):
     body, _, head = layers_of(
         architecture,
         Top(**{"classes": variant.classes or 1, **top}),
-        len(shape) - 2,
+        rank_of(architecture, shape),
         default=variant.architecture,
         **common,
     )

@@ -3,6 +3,7 @@
 from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.bottleneck_block import BottleneckBlock
+from keras_residual.layers.broadcasted_residual_block import BroadcastedResidualBlock
 from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
@@ -13,6 +14,7 @@ from keras_residual.layers.dual_path_block import DualPathBlock
 from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.factorized_block import FactorizedBlock
 from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.layers.keyword_block import KeywordBlock
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
@@ -26,12 +28,14 @@ from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stem import Stem
 from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
+from keras_residual.layers.sub_spectral_normalization import SubSpectralNormalization
 
 __all__ = [
     "ICNR",
     "BatchNorm",
     "BlurPool",
     "BottleneckBlock",
+    "BroadcastedResidualBlock",
     "ConvNorm",
     "Convolution",
     "DenseBlock",
@@ -42,6 +46,7 @@ __all__ = [
     "EfficientChannelAttention",
     "FactorizedBlock",
     "ImageNormalization",
+    "KeywordBlock",
     "LogMelSpectrogram",
     "MultiScaleConvolution",
     "NormActivation",
@@ -56,4 +61,5 @@ __all__ = [
     "SqueezeExcite",
     "Stem",
     "StochasticDepth",
+    "SubSpectralNormalization",
 ]

@@ -35,8 +35,6 @@ class BatchNorm(keras.layers.BatchNormalization):
             and self.trainable
             and mask is None
             and not self.synchronized
-            and self.scale
-            and self.center
             and len(inputs.shape) > 2
             and self.axis in (-1, len(inputs.shape) - 1)
             and inputs.dtype != "float64"  # which the kernel does not know
@@ -45,7 +43,10 @@ class BatchNorm(keras.layers.BatchNormalization):
         if not fused:
             return self._by_keras(inputs, training, mask)
         outputs, mean, variance = fused_training_tensorflow(
-            inputs, self.gamma, self.beta, self.epsilon
+            inputs,
+            self.gamma if self.scale else ops.ones_like(self.moving_mean),
+            self.beta if self.center else ops.zeros_like(self.moving_mean),
+            self.epsilon,
         )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(

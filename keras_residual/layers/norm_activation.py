@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 
+from keras_residual import _checks
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import _normalization
 from keras_residual.layers.composite import (
@@ -26,6 +27,8 @@ class NormActivation(CompositeLayer):
         activation: Keras activation, `"prelu"` or `None`. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+        affine: Whether a batch, group or layer normalization has a scale and an offset. Defaults to
+            `True`.
         **kwargs: Those of `SpatialLayer`.
 
     Call arguments:
@@ -48,10 +51,12 @@ class NormActivation(CompositeLayer):
         activation: Identifier | None = "relu",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
+        affine: bool = True,
         data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
+        self.affine = _checks.boolean("affine", affine)
         self.normalization, self.norm_momentum, self.norm_epsilon = _normalization.check(
             normalization, norm_momentum, norm_epsilon
         )
@@ -61,6 +66,7 @@ class NormActivation(CompositeLayer):
 
     def plan(self, input_shape: Shape) -> Plan:
         if self.norm is None:
+            bare = not self.affine and self.normalization in ("batch", "group", "layer")
             self.norm = _normalization.make(
                 self.normalization,
                 self.channels_of(input_shape),
@@ -69,6 +75,7 @@ class NormActivation(CompositeLayer):
                 self.norm_epsilon,
                 name="norm",
                 dtype=self.dtype_policy,
+                **({"scale": False, "center": False} if bare else {}),
             )
         return chain([self.norm, self.prelu], input_shape)
 
@@ -88,6 +95,7 @@ class NormActivation(CompositeLayer):
             "activation": serialized_activation(self.activation),
             "norm_momentum": self.norm_momentum,
             "norm_epsilon": self.norm_epsilon,
+            "affine": self.affine,
         }
 
 

@@ -9,6 +9,7 @@ from keras_residual.models import (  # noqa: F401
     densenet,
     dual_path,
     gnmt,
+    keyword_networks,
     pyramidnet,
     regnet,
     residual_rnn,

@@ -171,13 +171,15 @@ def assemble(
     if _checks.boolean("flat", flat):
         architecture, default = _unrolled(architecture), default and _unrolled(default)
     data_format = checked_data_format(data_format)
-    inputs = _inputs(input_tensor, input_shape, default_shape, top.include_top, data_format)
-    rank = len(inputs.shape) - 2
+    shapes = (input_shape, default_shape, top.include_top, data_format)
+    inputs = _inputs(architecture, input_tensor, *shapes)
+    rank = rank_of(architecture, inputs.shape)
     body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
     _check_size(inputs.shape, body.strides, data_format)
     outputs, inputs_of = [inputs], {}
     scaling = checked_scaling(include_preprocessing)
     if scaling is not False:
+        _check_takes_images(architecture, include_preprocessing)
         outputs = [_normalization(scaling, weights, variant, dtype, data_format, inputs)(inputs)]
     for layer in [*body.layers, *head]:
         inputs_of[layer.name] = outputs[-1]
@@ -198,9 +200,8 @@ def assemble(
 
 def _unrolled(architecture):
     """Returns an architecture whose blocks are layers, or raises if it asks for something else."""
-    _checks.effective(
-        "rematerialize", architecture.rematerialize, False, False, "flat=False", flat=True
-    )
+    rematerialize = getattr(architecture, "rematerialize", False)
+    _checks.effective("rematerialize", rematerialize, False, False, "flat=False", flat=True)
     execution = getattr(architecture, "execution", "unrolled")
     if execution == "scanned":
         raise ValueError(
@@ -268,15 +269,81 @@ def checked_policy(dtype) -> keras.DTypePolicy:
     return policy
 
 
-def _inputs(input_tensor, input_shape, default_shape, include_top, data_format):
+def _inputs(architecture, input_tensor, input_shape, default_shape, include_top, data_format):
+    if input_tensor is not None and takes_waveforms(architecture):
+        return _checked_waveforms(input_tensor, input_shape)
     if input_tensor is not None:
         return _checked_input_tensor(input_tensor, input_shape, data_format)
+    shape = shape_of_inputs(architecture, input_shape, default_shape, include_top, data_format)
+    return keras.Input(shape, name="waveform" if takes_waveforms(architecture) else "image")
+
+
+def takes_waveforms(architecture) -> bool:
+    """Returns whether a network takes `(samples,)` instead of positions with channels."""
+    return getattr(architecture, "takes_waveforms", False)
+
+
+def rank_of(architecture, shape) -> int:
+    """Returns the number of spatial axes that a network computes over, from its input's shape."""
+    return getattr(architecture, "rank", len(shape) - 2)
+
+
+def shape_of_inputs(architecture, input_shape, default_shape, include_top, data_format) -> tuple:
+    """Returns the checked shape of a network's inputs without batch, the default for `None`."""
+    if hasattr(architecture, "default_shape"):
+        default_shape = architecture.default_shape
+    if takes_waveforms(architecture):
+        if input_shape is None:
+            input_shape = default_shape if include_top else (None,)
+        return checked_waveform_shape(input_shape)
     if input_shape is None:
         spatial, channels = default_shape[:-1], default_shape[-1]
-        spatial = spatial if include_top else (None,) * len(spatial)
+        # A convolution down to one frequency needs their number.
+        known = spatial[1:] if hasattr(architecture, "rank") else ()
+        spatial = spatial if include_top else (*(None,) * (len(spatial) - len(known)), *known)
         first = data_format == "channels_first"
         input_shape = (channels, *spatial) if first else (*spatial, channels)
-    return keras.Input(checked_input_shape(input_shape, data_format), name="image")
+    return checked_input_shape(input_shape, data_format)
+
+
+def checked_waveform_shape(input_shape) -> tuple[int | None]:
+    """Returns the shape of waveforms without batch, `(samples,)`, or raises."""
+    valid = isinstance(input_shape, (tuple, list)) and len(input_shape) == 1
+    size = input_shape[0] if valid else None
+    if not valid or not (
+        size is None
+        or (isinstance(size, numbers.Integral) and not isinstance(size, bool) and size > 0)
+    ):
+        raise ValueError(
+            "`input_shape` must be (samples,) of a network that takes waveforms, a positive "
+            "integer or None; a network with `front_end=None` takes spectrograms. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return (size if size is None else int(size),)
+
+
+def _check_takes_images(architecture, include_preprocessing):
+    if hasattr(architecture, "rank"):
+        raise ValueError(
+            "`include_preprocessing` scales pixels; this network takes sound. "
+            f"Received: include_preprocessing={include_preprocessing!r}"
+        )
+
+
+def _checked_waveforms(input_tensor, input_shape):
+    shape = getattr(input_tensor, "shape", ())
+    mono = len(shape) == 2 or (len(shape) == 3 and shape[-1] == 1)
+    if not keras.utils.is_keras_tensor(input_tensor) or not mono:
+        raise ValueError(
+            "`input_tensor` must be a Keras tensor of waveforms, (batch, samples) or (batch, "
+            f"samples, 1). Received: input_tensor={input_tensor!r}"
+        )
+    if input_shape is not None and checked_waveform_shape(input_shape) != tuple(shape[1:2]):
+        raise ValueError(
+            f"`input_shape` must be that of `input_tensor`, {tuple(shape[1:2])}, or be left out. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return input_tensor
 
 
 def _checked_input_tensor(input_tensor, input_shape, data_format):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_residual import _checks
-from keras_residual.models.registry import get_model
+from keras_residual.models.registry import find_variant, get_model
 from keras_residual.models.residual_rnn import ResidualLSTMClassifier
 
 _DECIDED = ("classes", "input_shape", "input_tensor", "include_top", "pooling", "features")
@@ -27,8 +27,10 @@ def model_for(
 
     The network takes pixels in [0, 1], as the batches of `training.fit` have them, and standardizes
     them itself by the mean and the deviation of the training images, so that its file needs nothing
-    beside. The output has a unit for each class with softmax, for each label with sigmoid, or for
-    each number without an activation. This is the network that `keras-residual train` trains.
+    beside. A network for spoken words, such as `"bcresnet1"`, takes recordings as they are, at
+    their sampling rate. The output has a unit for each class with softmax, for each label with
+    sigmoid, or for each number without an activation. This is the network that
+    `keras-residual train` trains.
 
     Args:
         name: Name of the network, as `get_model` takes it, or `"ResidualLSTMClassifier"` for
@@ -52,15 +54,18 @@ def model_for(
     (None, 8, 8, 1)
     """
     _check_options(options)
-    is_lstm = isinstance(name, str) and name.lower().replace("_", "") == _LSTM
-    if is_lstm and dataset.examples == "images":
-        raise ValueError(f"`ResidualLSTMClassifier` takes series. Received: {dataset}")
-    *own, channels = dataset.image_shape
-    mean, deviation = _statistics(dataset)
-    inputs = standardized((*_size(image_size, own), channels), mean, deviation)
     kind = getattr(dataset, "label_kind", "classes")
     if kind in _ACTIVATIONS:
         options.setdefault("classifier_activation", _ACTIVATIONS[kind])
+    is_lstm = isinstance(name, str) and name.lower().replace("_", "") == _LSTM
+    if is_lstm and dataset.examples == "images":
+        raise ValueError(f"`ResidualLSTMClassifier` takes series. Received: {dataset}")
+    if not is_lstm and hasattr(find_variant(name).architecture, "sampling_rate"):
+        options = {**_of_recordings(name, dataset, image_size, options), "dtype": dtype}
+        return get_model(name, classes=dataset.num_classes, **options)
+    *own, channels = dataset.image_shape
+    mean, deviation = _statistics(dataset)
+    inputs = standardized((*_size(image_size, own), channels), mean, deviation)
     if is_lstm:
         return _lstm_classifier(inputs, dataset.num_classes, dtype, options)
     return get_model(name, input_tensor=inputs, classes=dataset.num_classes, dtype=dtype, **options)
@@ -71,6 +76,30 @@ def _lstm_classifier(series, classes, dtype, options) -> keras.Model:
     dtype = {} if dtype is None else {"dtype": dtype}
     stack = ResidualLSTMClassifier(series.shape[1:], classes=classes, **{**dtype, **options})
     return keras.Model(keras.utils.get_source_inputs(series), stack(series), name=stack.name)
+
+
+def _of_recordings(name, dataset, image_size, options) -> dict:
+    """Returns the options of a network for spoken words: the rate and length of the recordings."""
+    rate = dataset.train.rate
+    if rate is None:
+        raise ValueError(
+            f"{find_variant(name).name} takes recordings of sound, which have a sampling rate. "
+            f"Received: {dataset}"
+        )
+    if image_size not in (None, dataset.image_shape[0], tuple(dataset.image_shape[:-1])):
+        raise ValueError(
+            "`image_size` has no effect on recordings: `seconds` of `data.load` is their length. "
+            f"Received: image_size={image_size!r}"
+        )
+    given = options.get("sampling_rate", rate)
+    if given != rate:
+        raise ValueError(
+            f"`sampling_rate` must be that of the recordings, {rate}. "
+            f"Received: sampling_rate={given!r}"
+        )
+    if options.get("front_end", "") is None:
+        raise ValueError("`front_end` must compute spectrograms of recordings. Received: None")
+    return {**options, "sampling_rate": rate, "input_shape": (dataset.image_shape[0],)}
 
 
 def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequence[float]):

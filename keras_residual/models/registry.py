@@ -154,7 +154,7 @@ Args:
         `dtype="mixed_bfloat16"`.
 
 Returns:
-    A `keras.Model` from images to class probabilities, or to what `include_top=False` and
+    A `keras.Model` from its inputs to class probabilities, or to what `include_top=False` and
     `features=True` leave.
 
 Raises:

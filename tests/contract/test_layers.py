@@ -75,8 +75,9 @@ def config_is_complete(case):
         missing -= {"block", "data_format"}  # the stage reads its data format off the block
     if case.name == "FactorizedBlock":
         missing -= {"blur_pool", "branches", "spatial"}  # no other values are accepted
-    if case.name == "BatchNorm":
-        missing &= {"axis", "momentum", "epsilon", "center", "scale"}  # the others are Keras' own
+    if case.name in ("BatchNorm", "SubSpectralNormalization"):
+        own = {"axis", "momentum", "epsilon", "center", "scale", "sub_bands", "data_format"}
+        missing &= own - ({"axis"} if case.name != "BatchNorm" else set())  # others are Keras' own
     assert not missing, f"get_config() does not hold {sorted(missing)}"
 
 
@@ -205,7 +206,7 @@ def applies(check, case):
         return False
     if check is tensorflow_checkpoint_restores_every_weight:
         return keras.backend.backend() == "tensorflow"
-    if check is runs_in_one_and_three_dimensions and len(case.shape) == 5:
+    if check is runs_in_one_and_three_dimensions and (case.planar or len(case.shape) == 5):
         return False
     if check in SPATIAL:
         return case.spatial and not case.random

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cases import (
     BUILDERS_OF_CLASSIFIERS,
+    BUILDERS_OF_KEYWORDS,
     DIFFERENT,
     FAMILIES,
     FUNCTIONS,
@@ -39,7 +40,10 @@ SIGNATURE = {
     "classifier_activation": "softmax",
     "name": None,  # the factory's name in lower case
 }
-NAMED = [case for case in MODELS if case.name not in BUILDERS_OF_CLASSIFIERS]
+INPUTS = ("image", "waveform")
+NAMED = [
+    case for case in MODELS if case.name not in (*BUILDERS_OF_CLASSIFIERS, *BUILDERS_OF_KEYWORDS)
+]
 
 
 def tiny(case, **overrides):
@@ -116,7 +120,7 @@ def half_precision_leaves_the_classifier_float32(case):
     model = tiny(case, dtype="mixed_bfloat16")
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
     assert model.get_layer("classifier").compute_dtype == "float32"
-    stages = [layer for layer in model.layers if layer.name not in ("classifier", "image")]
+    stages = [layer for layer in model.layers if layer.name not in ("classifier", *INPUTS)]
     assert {layer.compute_dtype for layer in stages} == {"bfloat16"}
     expected = run(tiny(case), ramp(2, *case.shape))
     np.testing.assert_allclose(run(model, ramp(2, *case.shape)), expected, atol=0.05)

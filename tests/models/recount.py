@@ -154,6 +154,47 @@ def time_series(length=128, features=1, classes=2):
     return tally.counts()
 
 
+def keywords(convolutions, maps, window=(1, 1), times=101, coefficients=40, words=12):
+    """Tang and Lin 2018: 3×3 convolutions over MFCC, normalizations without scale and offset."""
+    tally = Rectangle(times, coefficients)
+    tally.conv(1, maps, 3)
+    tally.positions = (times // window[0]) * (coefficients // window[1])
+    for _ in range(convolutions):
+        tally.conv(maps, maps, 3)
+        tally.statistics += 2 * maps
+    tally.dense(maps, words)
+    return tally.counts()
+
+
+def broadcasted(factor, times=101, frequencies=40, words=12):
+    """Kim et al. 2021, the authors' widths; depthwise kernels of three, five sub-bands."""
+    base = int(8 * factor)
+    channels, frequencies = 2 * base, frequencies // 2
+    tally = Rectangle(times, frequencies)
+    tally.conv_norm(1, channels, 5)
+    for stage, depth in enumerate((2, 2, 4, 4)):
+        width = int(base * (1 + stage / 2))
+        for block in range(depth):
+            if block == 0:
+                tally.conv_norm(channels, width, 1)
+                frequencies //= 2 if stage in (1, 2) else 1
+                tally.positions = times * frequencies
+            tally.depthwise(width, 3)
+            for _ in range(5):
+                tally.norm(width)
+            tally.positions = times
+            tally.depthwise(width, 3)
+            tally.norm(width)
+            tally.conv(width, width, 1)
+            tally.positions = times * frequencies
+        channels = width
+    tally.positions = times * (frequencies - 4)
+    tally.depthwise(channels, 25)
+    tally.conv_norm(channels, 4 * base, 1)
+    tally.dense(4 * base, words)
+    return tally.counts()
+
+
 def interpolated(height=720, width=1280):
     """Kim et al. 2016: 20 convolutions of width 64 over an enlarged luminance."""
     tally = Rectangle(height, width)
@@ -278,6 +319,18 @@ NETWORKS = {
     "PyramidNet164_270": lambda: pyramid(164, 270, bottleneck=True),
     "PyramidNet200_240": lambda: pyramid(200, 240, bottleneck=True),
     "PyramidNet272_200": lambda: pyramid(272, 200, bottleneck=True),
+    "Res8": lambda: keywords(6, 45, window=(4, 3)),
+    "Res8Narrow": lambda: keywords(6, 19, window=(4, 3)),
+    "Res15": lambda: keywords(13, 45),
+    "Res15Narrow": lambda: keywords(13, 19),
+    "Res26": lambda: keywords(24, 45, window=(2, 2)),
+    "Res26Narrow": lambda: keywords(24, 19, window=(2, 2)),
+    "BCResNet1": lambda: broadcasted(1),
+    "BCResNet1_5": lambda: broadcasted(1.5),
+    "BCResNet2": lambda: broadcasted(2),
+    "BCResNet3": lambda: broadcasted(3),
+    "BCResNet6": lambda: broadcasted(6),
+    "BCResNet8": lambda: broadcasted(8),
     "VDSR": interpolated,
     "SRResNet": lambda: shuffled(16, 64, normalized=True),
     "EDSR": lambda: shuffled(16, 64),

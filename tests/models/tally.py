@@ -68,6 +68,10 @@ class Rectangle(Tally):
         self.trainable += weights
         self.macs += weights * self.positions
 
+    def depthwise(self, channels, taps):
+        self.trainable += taps * channels
+        self.macs += taps * channels * self.positions
+
     def conv_norm(self, inputs, outputs, kernel):
         self.conv(inputs, outputs, kernel)
         self.norm(outputs)

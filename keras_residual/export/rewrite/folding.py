@@ -60,7 +60,7 @@ def folded_block_weights(weights: dict[str, np.ndarray], epsilon: float) -> dict
     """
     folded = dict(weights)
     for base in normalized(weights):
-        values = [_array(folded.pop(f"{base}norm.{name}")) for name in _STATISTICS]
+        values = [_array(folded.pop(f"{base}norm.{name}", bare)) for name, bare in _STATISTICS]
         scale, offset = _scale_and_offset(*values, epsilon)
         if f"{base}conv.kernel" not in weights:
             folded[f"{base}norm.scale"], folded[f"{base}norm.offset"] = scale, offset
@@ -71,7 +71,8 @@ def folded_block_weights(weights: dict[str, np.ndarray], epsilon: float) -> dict
     return {name: np.asarray(value, np.float32) for name, value in folded.items()}
 
 
-_STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")
+# Their values where a normalization has none.
+_STATISTICS = (("gamma", 1.0), ("beta", 0.0), ("moving_mean", None), ("moving_variance", None))
 
 
 def normalized(weights: dict[str, np.ndarray]) -> list[str]:

@@ -1,6 +1,7 @@
 """Convolution of channels-last tensors of any rank, in the fastest equal form per backend."""
 
 import functools
+import itertools
 
 import keras
 from keras import ops
@@ -40,6 +41,13 @@ def convolve(x, kernel, strides: Strides = 1, dilation_rate: int = 1, groups: in
     if groups == 1:
         return _dense(x, kernel, strides, mode, dilation_rate)
     return _grouped(x, kernel, strides, mode, dilation_rate, groups)
+
+
+def convolve_unpadded(x, kernel, groups: int = 1):
+    """Convolves a channels-last tensor as far as the kernel lies inside it."""
+    if groups == 1:
+        return _dense(x, kernel, 1, "valid", 1)
+    return _grouped(x, kernel, 1, "valid", 1, groups)
 
 
 def _convolve_frames(x, kernel, strides, *options):
@@ -84,6 +92,8 @@ def _grouped(x, kernel, strides, mode, dilation_rate, groups):
     if backend == "tensorflow" and len(x.shape) < 5 and _tensorflow_differentiates_groups(dtype):
         return grouped_tensorflow(x, kernel, strides, mode, dilation_rate)
     if backend == "tensorflow" or (backend == "jax" and _jax_runs_on_cpu()):
+        if kernel.shape[-2:] == (1, groups):
+            return depthwise_shifted(x, kernel, strides, mode, dilation_rate)
         return grouped_split(x, kernel, strides, mode, dilation_rate, groups)
     return _dense(x, kernel, strides, mode, dilation_rate)
 
@@ -94,6 +104,28 @@ def grouped_split(x, kernel, strides, mode, dilation_rate, groups):
     return ops.concatenate(
         [_dense(part, weight, strides, mode, dilation_rate) for part, weight in parts], axis=-1
     )
+
+
+def depthwise_shifted(x, kernel, strides, mode, dilation_rate):
+    """One channel a group: the sum of shifted inputs, each times a weight for each channel."""
+    sizes = kernel.shape[:-2]
+    steps = for_each_axis(strides, len(sizes))
+    reaches = [(size - 1) * dilation_rate for size in sizes]
+    if mode == "same":
+        x = ops.pad(x, [(0, 0), *((reach // 2, reach - reach // 2) for reach in reaches), (0, 0)])
+    counts = [
+        (length - reach - 1) // step + 1
+        for length, reach, step in zip(ops.shape(x)[1:-1], reaches, steps, strict=True)
+    ]
+    total = None
+    for position in itertools.product(*map(range, sizes)):
+        seen = [
+            slice(at * dilation_rate, at * dilation_rate + (count - 1) * step + 1, step)
+            for at, count, step in zip(position, counts, steps, strict=True)
+        ]
+        term = x[:, *seen] * kernel[(*position, 0)]
+        total = term if total is None else total + term
+    return total
 
 
 def grouped_tensorflow(x, kernel, strides, mode, dilation_rate):

@@ -1,0 +1,163 @@
+"""Networks that tell spoken words apart: Res8 … Res26 and BC-ResNet, from the waveform on."""
+
+from keras_residual.models._keyword_architecture import (
+    BCResNetArchitecture,
+    KeywordResNetArchitecture,
+)
+from keras_residual.models.assembly import Top, assemble, split_options
+from keras_residual.models.registry import builder, factories, row
+
+TANG_2018 = "[Tang and Lin, 2018](https://arxiv.org/abs/1710.10361)"
+KIM_2021 = "[Kim et al., 2021](https://arxiv.org/abs/2106.04140)"
+_SECOND, _WORDS = (16000,), 12
+
+_DOCSTRING = """{summary}
+
+Takes mono waveforms with values in [-1, 1], `(batch, samples)`, and computes their spectrogram
+itself. Of unknown length with `input_shape=(None,)`.
+
+Args:
+{own}
+    include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
+    weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
+    input_tensor: Optional Keras tensor of waveforms to use as the input.
+    input_shape: `(samples,)`, without the batch; with `front_end=None` `(time, frequencies, 1)`.
+        Defaults to one second.
+    pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions.
+    classes: Positive integer, number of words. Defaults to `12`.
+    classifier_activation: Activation of the top; `None` for logits. Defaults to `"softmax"`.
+    name: Name of the model.
+    front_end: `"log_mel"`, logarithms of mel energies (HTK's scale, as torchaudio), `"mfcc"`,
+        cepstral coefficients of all mel bands (Slaney's scale, as librosa), or `None` for a model
+        that takes spectrograms `(batch, time, frequencies, 1)`. Defaults to `"{front_end}"`.
+    sampling_rate: Samples a second. Defaults to `16000`.
+    num_mel_bins: Number of mel filters, and of coefficients. Defaults to `40`.
+    frame_length: Seconds of a frame. Defaults to `0.03`.
+    frame_step: Seconds from frame to frame. Defaults to `0.01`.
+    min_freq: Where the first filter begins, in hertz. Defaults to `{min_freq}`.
+    max_freq: Where the last filter ends, at most half of `sampling_rate`. Defaults to `{max_freq}`.
+    log_offset: Number added before the logarithm. Defaults to `1e-6`.
+    normalization: See `layers.ConvNorm`. Defaults to `"batch"`.
+    activation: Keras activation. Defaults to `"relu"`.
+    norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
+    norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
+    kernel_initializer: Defaults to PyTorch's, uniform by fan-in, as in the authors' code.
+    kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
+    features: `True` for a dict of the outputs of the stages in place of the top, or a tuple of some
+        of their names, `"C1"` that of the first convolution.
+    dtype: Dtype policy of the model; spectrograms are computed in float32 in any case.
+    data_format: `"channels_last"` or `"channels_first"`, behind the spectrogram.
+    flat: Whether every convolution, normalization, activation and addition is a layer of the model,
+        see `models.flat_view`. Defaults to `False`.
+
+Returns:
+    A `keras.Model`.
+
+Raises:
+    ValueError: If an argument is out of range or unknown, or has no effect beside the others.
+
+Example:
+
+>>> {example}
+(None, 2)
+
+Reference:
+    - {paper}
+"""
+
+
+def _builder(name, architecture_type, **documentation):
+    """Registers and returns the builder of a family; `documentation` completes its docstring."""
+    default, default_name = architecture_type(), name.lower()
+
+    def build(
+        include_top=True,
+        weights=None,
+        input_tensor=None,
+        input_shape=None,
+        pooling=None,
+        classes=_WORDS,
+        classifier_activation="softmax",
+        name=default_name,
+        **architecture_options,
+    ):
+        chosen, common = split_options(architecture_type, architecture_options)
+        features = common.pop("features", False)
+        return assemble(
+            architecture_type(**chosen),
+            Top(include_top, pooling, classes, classifier_activation, features),
+            weights=weights,
+            input_tensor=input_tensor,
+            input_shape=input_shape,
+            default_shape=_SECOND,
+            name=name,
+            default=default,
+            **common,
+        )
+
+    build.__name__ = build.__qualname__ = name
+    build.__module__ = __name__
+    build.__doc__ = _DOCSTRING.format(
+        front_end=default.front_end,
+        min_freq=default.min_freq,
+        max_freq=(default.max_freq and f"`{default.max_freq}`") or "that half",
+        **documentation,
+    ).replace("``", "`")
+    return builder(build)
+
+
+KeywordResNet = _builder(
+    "KeywordResNet",
+    KeywordResNetArchitecture,
+    summary="""Returns a residual network over MFCC, with convolutions of 3×3 positions.
+
+Behind the first convolution come blocks of two, whose sums stand in front of their normalization.
+Named members such as `Res15` are rows of a table over this.""",
+    own="""    depth: Number of convolutions behind the first one, at least 2; the last of an odd
+        number has no shortcut. Defaults to `6`.
+    width: Number of channels. Defaults to `45`.
+    pool: `(times, coefficients)` that are averaged behind the first convolution, or `None`.
+    dilated: Whether convolution i, from 0, has the dilation 2^⌊i/3⌋. Defaults to `False`.""",
+    example="KeywordResNet(depth=2, width=4, classes=2).output_shape",
+    paper=f"{TANG_2018}; the logarithm adds 1e-6 in place of sparing zeros.",
+)
+BCResNet = _builder(
+    "BCResNet",
+    BCResNetArchitecture,
+    summary="""Returns a network of broadcasted residual blocks over log-mel energies.
+
+A convolution of 5×5 times and frequencies, four stages of `layers.BroadcastedResidualBlock`, and a
+depthwise convolution over the frequencies that are left. Named members such as `BCResNet1` are rows
+of a table over this.""",
+    own="""    width_factor: The paper's τ, number of channels over 8. Defaults to `1`.
+    depths: Number of blocks in each of four stages. Defaults to `(2, 2, 4, 4)`.
+    sub_bands: Parts of the spectrum that are normalized apart; divides the frequencies of every
+        stage. Defaults to `5`.
+    dropout_rate: Dropout inside the blocks. Defaults to `0.1`.""",
+    example="BCResNet(width_factor=0.5, depths=(1, 1, 1, 1), classes=2).output_shape",
+    paper=f"{KIM_2021}; counts are those of the authors' code.",
+)
+
+
+def _res(name, depth, summary, **options):
+    both = (("", 45, ""), ("Narrow", 19, ", narrow: 19 channels"))
+    return [
+        row(f"{name}{suffix}", TANG_2018, f"{summary}{more}.", depth=depth, width=width, **options)
+        for suffix, width, more in both
+    ]
+
+
+def _bc(factor):
+    name = f"BCResNet{factor:g}".replace(".", "_")
+    summary = f"BC-ResNet-{factor:g}, for single words: {round(8 * factor)} channels and more."
+    return row(name, KIM_2021, summary, width_factor=factor)
+
+
+RES = (
+    *_res("Res8", 6, "res8 for keywords, 7 convolutions behind a pooling of 4×3", pool=(4, 3)),
+    *_res("Res15", 13, "res15 for keywords, 14 dilated convolutions", dilated=True),
+    *_res("Res26", 24, "res26 for keywords, 25 convolutions behind a pooling of 2×2", pool=(2, 2)),
+)
+BROADCASTED = tuple(map(_bc, (1, 1.5, 2, 3, 6, 8)))
+globals().update(factories(RES, KeywordResNetArchitecture, "KeywordResNet", _SECOND, _WORDS))
+globals().update(factories(BROADCASTED, BCResNetArchitecture, "BCResNet", _SECOND, _WORDS))
