@@ -3,6 +3,7 @@
 import difflib
 import numbers
 from collections.abc import Collection
+from typing import Any
 
 # No size or seed is as large; a larger one would end in a message of some library.
 _LARGEST = 2**32 - 1
@@ -57,7 +58,7 @@ def boolean(name: str, value: object) -> bool:
     return value
 
 
-def choice(name: str, value: object, accepted: Collection) -> object:
+def choice(name: str, value: object, accepted: Collection[Any]) -> object:
     """Returns `value`, or raises if it is not one of `accepted`."""
     if not any(type(value) is type(item) and value == item for item in accepted):
         options = ", ".join(repr(item) for item in accepted)

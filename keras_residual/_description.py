@@ -5,6 +5,7 @@ import json
 import os
 import weakref
 import zipfile
+from typing import Any
 
 ENTRY = "keras_residual.json"
 TASKS = (
@@ -49,7 +50,7 @@ class Description:
     task: str = "classification"
     class_names: tuple[str, ...] | None = None
     white: float | None = 1.0
-    preprocessing: dict | None = None
+    preprocessing: dict[str, Any] | None = None
     fit: str = "stretch"
     crop: float = 1.0
     interpolation: str = "bilinear"
@@ -57,7 +58,7 @@ class Description:
     weights: str | None = None
     licence: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"`task` must be one of {TASKS}. Received: task={self.task!r}")
         if self.fit not in FITS:
@@ -135,7 +136,7 @@ def described(model) -> Description | None:
     return _DESCRIPTIONS.get(model)
 
 
-def write_into(path: str | os.PathLike, description: Description) -> None:
+def write_into(path: str | os.PathLike[str], description: Description) -> None:
     """Adds a description to a `.keras` file that Keras has just written.
 
     Keras ignores the entry. Call it on the partial file, before that takes its final name.
@@ -149,7 +150,7 @@ def write_into(path: str | os.PathLike, description: Description) -> None:
         archive.writestr(ENTRY, description.to_json())
 
 
-def read_from(path: str | os.PathLike) -> Description | None:
+def read_from(path: str | os.PathLike[str]) -> Description | None:
     """Returns the description inside a `.keras` file, `None` if it has none.
 
     Raises:

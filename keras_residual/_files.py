@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a path beside `path` to write to; at the end it takes the place of `path`.
 
     If the block fails, `path` stays as it was. What a killed process left is removed by the next.
@@ -30,7 +30,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file whole."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

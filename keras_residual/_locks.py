@@ -18,7 +18,7 @@ class FolderInUseError(OSError):
 
 
 @contextlib.contextmanager
-def claimed(folder: str | os.PathLike) -> Iterator[None]:
+def claimed(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other processes from writing to `folder` while the block runs.
 
     The folder is made. A thread that has claimed it may claim it again, inside. The system gives

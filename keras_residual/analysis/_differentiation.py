@@ -1,5 +1,7 @@
 """Gradients on every backend, reduced where they are computed: only numbers reach the host."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -63,7 +65,7 @@ def _whole(index, gradient):
 
 
 def _on_arrays(compute):
-    def numbers(values: list) -> list[np.ndarray]:
+    def numbers(values: list[Any]) -> list[np.ndarray]:
         values = [keras.ops.convert_to_tensor(value) for value in values]
         return [np.asarray(keras.ops.convert_to_numpy(number)) for number in compute(values)]
 

@@ -1,11 +1,12 @@
 """The layer calls of a model with their shapes, without running or changing the model."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
 
-def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple]:
+def layer_calls(model: keras.Model, input_shape=None) -> Iterator[tuple[Any, ...]]:
     """Yields `(layer, input shape, output shape)` of each call of a layer, batch size 1.
 
     Args:
@@ -79,7 +80,7 @@ class Runner:
             if isinstance(operation, keras.Model)
         }
 
-    def __call__(self, inputs, call: Callable):
+    def __call__(self, inputs, call: Callable[..., Any]):
         """Returns the outputs.
 
         Args:
@@ -106,7 +107,7 @@ class Runner:
         return found[0] if len(found) == 1 else found
 
 
-def output_keys(value) -> list[tuple]:
+def output_keys(value) -> list[tuple[Any, ...]]:
     """The references in a config's nest of outputs, which Keras flattens for a single one."""
     if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
         return [tuple(value)]
@@ -114,7 +115,7 @@ def output_keys(value) -> list[tuple]:
     return [key for item in items for key in output_keys(item)]
 
 
-def functional(model) -> tuple[dict, dict]:
+def functional(model) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the config of a functional model and its operations by name."""
     config = model.get_config()
     if isinstance(model, keras.Sequential):

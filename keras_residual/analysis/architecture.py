@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -48,14 +49,14 @@ class _Box:
 
     title: str
     detail: str
-    shape: tuple
+    shape: tuple[Any, ...]
     kind: str = "layer"
     shortcut: str | None = None
     added: str | None = None  # the layer whose output a long skip adds here
 
 
 def plot_architecture(
-    model: keras.Model, path: str | os.PathLike | None = None, *, steps: int = 4
+    model: keras.Model, path: str | os.PathLike[str] | None = None, *, steps: int = 4
 ) -> Figure:
     """Draws a network: its layers and blocks, their output shapes, and every shortcut as an arc.
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -179,7 +180,7 @@ def _copy_weights(model, copy):
             other.set_weights(layer.get_weights())
 
 
-def run_layer_by_blocks(layer, args, kwargs, after: Callable):
+def run_layer_by_blocks(layer, args, kwargs, after: Callable[..., Any]):
     """Returns a layer's output; of a stage or dense block, its blocks are called one by one.
 
     Args:
@@ -203,7 +204,7 @@ def run_layer_by_blocks(layer, args, kwargs, after: Callable):
     return layer(*args, **kwargs)
 
 
-def block_shapes(layer, shape) -> dict[str, tuple]:
+def block_shapes(layer, shape) -> dict[str, tuple[Any, ...]]:
     """Returns the output shape by the name of each block that `run_layer_by_blocks` calls."""
     shapes = {}
     if isinstance(layer, ResidualStage):
@@ -225,7 +226,7 @@ class BlockRunner:
     def __init__(self, model: keras.Model):
         self._run = Runner(model)
 
-    def __call__(self, inputs, call: Callable):
+    def __call__(self, inputs, call: Callable[..., Any]):
         """Returns the outputs.
 
         Args:

@@ -25,7 +25,7 @@ def plain(axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def save(figure, path: str | os.PathLike, dpi: int = 150) -> None:
+def save(figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
     """Writes a figure whole, as PNG, SVG or PDF by the suffix."""
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):

@@ -1,6 +1,7 @@
 """How large the gradient is at every depth."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -88,7 +89,7 @@ def default_loss(model: keras.Model, y) -> keras.losses.Loss:
     )
 
 
-def checked_batch(model, x, y) -> tuple:
+def checked_batch(model, x, y) -> tuple[Any, ...]:
     """Returns a batch as tensors, or raises a ValueError if it does not fit the model."""
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     expected = model.input_shape[1:]

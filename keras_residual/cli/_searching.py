@@ -117,7 +117,7 @@ class SearchProgress(tuning.Listener):
             self._refresh()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception) -> None:
         self._live.stop()
 
     def search_began(self, ended):

@@ -40,8 +40,8 @@ class Dataset:
         self,
         fraction: float = 0.1,
         seed: int = 0,
-        groups: Sequence | None = None,
-        held_out: Sequence | None = None,
+        groups: Sequence[Any] | None = None,
+        held_out: Sequence[Any] | None = None,
     ) -> "Dataset":
         """Returns a dataset whose `test` is held out from the training examples: to choose by it.
 
@@ -50,7 +50,7 @@ class Dataset:
         train, validation = self.train.hold_out(fraction, seed, groups, held_out)
         return replace(self, train=train, test=validation)
 
-    def batches(self, batch_size: int = 128, **options: Any) -> tuple:
+    def batches(self, batch_size: int = 128, **options: Any) -> tuple[Any, ...]:
         """Returns training and held-out batches for `training.fit`, see `training_batches`."""
         return training_batches(self, batch_size, **options)
 
@@ -116,7 +116,7 @@ class EpochBatches:
     def __len__(self) -> int:
         return math.ceil(len(self.split) / self.batch_size)
 
-    def __call__(self, epoch: int) -> "tf.data.Dataset":
+    def __call__(self, epoch: int) -> "tf.data.Dataset[Any]":
         return pipeline(
             self.split,
             batch_size=self.batch_size,
@@ -142,7 +142,7 @@ def training_batches(
     test_image_size: int | Sequence[int] | None = None,
     test_crop: float = 224 / 256,
     **changes: Any,
-) -> tuple:
+) -> tuple[Any, ...]:
     """Returns `(train, held_out)` for `training.fit`.
 
     Images in memory that need no resizing are batched inside the compiled step (`in_step`), others

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def divided(
     fraction: float,
     seed: int,
     groups: np.ndarray | None = None,
-    held_out: Sequence | None = None,
+    held_out: Sequence[Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the sorted indices of the examples that stay and of those held out, none empty.
 

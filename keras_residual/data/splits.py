@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Split(abc.ABC):
     @abc.abstractmethod
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
-    ) -> "tf.data.Dataset":
+    ) -> "tf.data.Dataset[Any]":
         """One epoch of `(image, label, index)`, in the epoch's order when `shuffle` is true.
 
         With `count`, the first so many of `order`.
@@ -78,8 +78,8 @@ class Split(abc.ABC):
         self,
         fraction: float = 0.1,
         seed: int = 0,
-        groups: Sequence | None = None,
-        held_out: Sequence | None = None,
+        groups: Sequence[Any] | None = None,
+        held_out: Sequence[Any] | None = None,
     ) -> "tuple[Split, Split]":
         """Returns two splits, the second with `fraction` of the examples: e.g. to validate on.
 
@@ -100,7 +100,7 @@ class Split(abc.ABC):
         whole = self if groups is None else replace(self, groups=np.asarray(groups))
         return tuple(whole.part(part) for part in parts)
 
-    def _labels_of(self, index: np.ndarray) -> dict:
+    def _labels_of(self, index: np.ndarray) -> dict[str, Any]:
         """The fields of a part that belong to its labels."""
         values = {"y": self.y, "groups": self.groups, "lengths": self.lengths}
         return {name: None if of is None else of[index] for name, of in values.items()}
@@ -131,7 +131,7 @@ class ArraySplit(Split):
 
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
-    ) -> "tf.data.Dataset":
+    ) -> "tf.data.Dataset[Any]":
         import tensorflow as tf
 
         order = tf.data.Dataset.from_tensor_slices(self.order(seed, epoch, shuffle)[:count])

@@ -1,6 +1,7 @@
 """The data of an export, checked: what ranges and comparisons come from, and accuracies."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def checked_evaluation(model, specs, data):
     return inputs, classes
 
 
-def checked_data(model, specs, data, quantization, formats, picture) -> dict:
+def checked_data(model, specs, data, quantization, formats, picture) -> dict[str, Any]:
     """Returns inputs to compare with."""
     quantized = any(row.quantization(quantization) for row in formats)
     if data is None and quantization in INTEGERS and quantized:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -133,5 +134,5 @@ def takes_raw_pixels(layer) -> bool:
     return bool(np.all(np.abs(np.asarray(layer.scale, np.float64)) <= 1 / 100))
 
 
-def _rows(matrix: np.ndarray | Sequence) -> tuple:
+def _rows(matrix: np.ndarray | Sequence[Any]) -> tuple[Any, ...]:
     return tuple(tuple(float(value) for value in row) for row in matrix)

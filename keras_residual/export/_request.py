@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ class Request:
     tolerance: float | None
     measure: bool
 
-    def samples(self, data: dict, size: int | None) -> list[dict[str, np.ndarray]]:
+    def samples(self, data: dict[str, Any], size: int | None) -> list[dict[str, np.ndarray]]:
         """Returns the batches of `data` that decide the ranges of integers."""
         size = size or 1
         count = max(size, min(count_of(data), CALIBRATION_SAMPLES))
@@ -173,7 +174,7 @@ def _checked_formats(formats) -> tuple[Format, ...]:
     return tuple(FORMATS[name] for name in dict.fromkeys(names))
 
 
-def _checked_preprocessing(model, inputs, given, included, description) -> dict:
+def _checked_preprocessing(model, inputs, given, included, description) -> dict[str, Any]:
     names = list(inputs)
     if given is None:
         return {names[0]: _known_layer(model, inputs, description)} if included else {}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ def input_specs(model: keras.Model) -> dict[str, InputSpec]:
     return specs
 
 
-def structured(model: keras.Model, values: Iterable):
+def structured(model: keras.Model, values: Iterable[Any]):
     """Returns values in the order of `input_specs` as the model takes them."""
     # A sequential model does not know `input` before it is called.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
@@ -58,7 +59,7 @@ def takes_dict(model: keras.Model) -> bool:
     return not isinstance(model, keras.Sequential) and isinstance(model.input, dict)
 
 
-def named_outputs(outputs) -> dict:
+def named_outputs(outputs) -> dict[str, Any]:
     """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …
 
     What a model nests under its own name is numbered: `own_0`, `own_1`, …
@@ -71,7 +72,7 @@ def named_outputs(outputs) -> dict:
     return named
 
 
-def outputs_of(model: keras.Model) -> dict:
+def outputs_of(model: keras.Model) -> dict[str, Any]:
     """Returns a model's output tensors by name."""
     # A sequential model does not know `output` before it is called.
     sequential = isinstance(model, keras.Sequential)
@@ -85,7 +86,7 @@ def flat_outputs(outputs):
     return named_outputs(outputs) if nests else outputs
 
 
-def new_inputs(model: keras.Model, batch_size: int | None = None, specs=None) -> dict:
+def new_inputs(model: keras.Model, batch_size: int | None = None, specs=None) -> dict[str, Any]:
     """Returns `keras.Input`s like a model's, by name."""
     return {
         name: keras.Input(batch_shape=(batch_size, *spec.shape[1:]), dtype=spec.type, name=name)
@@ -93,7 +94,9 @@ def new_inputs(model: keras.Model, batch_size: int | None = None, specs=None) ->
     }
 
 
-def arrays_by_name(argument: str, specs: dict[str, InputSpec], data, ordered: bool = True) -> dict:
+def arrays_by_name(
+    argument: str, specs: dict[str, InputSpec], data, ordered: bool = True
+) -> dict[str, Any]:
     """Returns data for some inputs as arrays, or raises a ValueError that names the argument.
 
     Args:

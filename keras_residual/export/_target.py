@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -46,7 +47,7 @@ class PictureFile:
 def picture_file(
     model: keras.Model,
     inputs: dict[str, InputSpec],
-    preprocessing: dict,
+    preprocessing: dict[str, Any],
     description,
     *,
     include_preprocessing: bool | None,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ def needed(request) -> bool:
     return elsewhere and any(row.needs_tensorflow for row in request.formats)
 
 
-def export(model: keras.Model, request, arguments: dict, directory: Path, progress):
+def export(model: keras.Model, request, arguments: dict[str, Any], directory: Path, progress):
     """Exports a model on TensorFlow and returns the rows and the folding of the report.
 
     Args:

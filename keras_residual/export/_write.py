@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def jax(job: Job, path) -> None:
     jax_file.write(job.network, path)
 
 
-def litert(job: Job, path) -> tuple:
+def litert(job: Job, path) -> tuple[Any, ...]:
     """Writes a LiteRT file and returns what delegates would not take of it."""
     _check_sizes(job, "litert")
     if _prepare.is_sequence_model(job.model):

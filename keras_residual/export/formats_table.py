@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_residual.export import _write
 from keras_residual.export.formats import jax, onnx, saved_model
@@ -32,7 +33,7 @@ class Format:
     title: str
     suffix: str
     quantizations: tuple[str | None, ...]
-    write: Callable
+    write: Callable[..., Any]
     open: Callable[[Path, int], object]
     check: Callable[[], None]
     needs_tensorflow: bool = True

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def write_predictions(path: Path, answers: Sequence[Prediction]) -> None:
     write_text(path, _as_csv(answers) if path.suffix == ".csv" else _as_json(answers))
 
 
-def as_rows(answers: Sequence[Prediction]) -> list[dict]:
+def as_rows(answers: Sequence[Prediction]) -> list[dict[str, Any]]:
     """Returns answers as plain dictionaries."""
     return [
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_residual.data.pictures.files import PICTURE_SUFFIXES
 
 
-def picture_paths(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+def picture_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Returns the picture files that are named, those of folders in order of their names.
 
     Args:

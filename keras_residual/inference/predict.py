@@ -16,11 +16,11 @@ from keras_residual.inference.predictor import Predictor, load_predictor
 
 
 def predict(
-    model: keras.Model | str | os.PathLike | Predictor,
-    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    model: keras.Model | str | os.PathLike[str] | Predictor,
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     top: int = 5,
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     description: Description | None = None,
     batch_size: int = 32,
     skip_damaged: bool = False,

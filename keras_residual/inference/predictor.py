@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -77,9 +78,9 @@ class Predictor:
 
 
 def load_predictor(
-    model: keras.Model | str | os.PathLike,
+    model: keras.Model | str | os.PathLike[str],
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     description: Description | None = None,
 ) -> Predictor:
     """Returns a model of any kind as a `Predictor`.
@@ -187,7 +188,7 @@ def _checked(predictor: Predictor) -> Predictor:
     return predictor
 
 
-def _preprocessing(steps: dict) -> "weights.Preprocessing":
+def _preprocessing(steps: dict[str, Any]) -> "weights.Preprocessing":
     known = {name: tuple(v) if isinstance(v, list) else v for name, v in steps.items()}
     return weights.Preprocessing(**known)
 

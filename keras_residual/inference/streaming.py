@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.export import lstm
 
 
@@ -30,7 +31,7 @@ class TranscriptStream:
     >>> heard.finish()  # doctest: +SKIP
     """
 
-    def __init__(self, model: keras.Model | str | os.PathLike, blank: int = -1):
+    def __init__(self, model: keras.Model | str | os.PathLike[str], blank: int = -1):
         if isinstance(model, keras.Model):
             self._stream = lstm.stream(model)
         elif isinstance(model, str | os.PathLike):
@@ -51,7 +52,7 @@ class TranscriptStream:
         self._waiting = np.zeros((0, *self._stream.shape[2:]))
         self._last, self.labels = None, ()
 
-    def push(self, piece) -> tuple[int, ...]:
+    def push(self, piece: Tensor) -> tuple[int, ...]:
         """Takes the next steps, any number of them, and returns the labels that are new.
 
         Args:

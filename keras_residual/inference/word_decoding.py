@@ -16,7 +16,7 @@ def decode_words(
     mask: Tensor | None = None,
     blank: int = -1,
     *,
-    language_model: str | os.PathLike | object = None,
+    language_model: str | os.PathLike[str] | object = None,
     unigrams: Sequence[str] | None = None,
     weight: float = 0.5,
     bonus: float = 1.5,

@@ -23,7 +23,7 @@ def leaves(layer) -> dict[str, keras.layers.Layer]:
     return found
 
 
-def adaptations_of(layer) -> dict[str, dict]:
+def adaptations_of(layer) -> dict[str, dict[str, Any]]:
     """Returns what quantization and LoRA made of the sublayers, by their path below `layer`."""
     found = {}
     for path, leaf in leaves(layer).items():
@@ -37,7 +37,7 @@ def adaptations_of(layer) -> dict[str, dict]:
     return found
 
 
-def adapt(layer, adaptations: dict[str, dict]) -> None:
+def adapt(layer, adaptations: dict[str, dict[str, Any]]) -> None:
     """Quantizes and adapts the built sublayers as those were that `adaptations_of` described."""
     known = leaves(layer)
     for path, changes in adaptations.items():
@@ -53,7 +53,9 @@ def adapt(layer, adaptations: dict[str, dict]) -> None:
             leaf.enable_lora(changes["lora_rank"], lora_alpha=changes["lora_alpha"])
 
 
-def merged(weights: dict[str, np.ndarray], adaptations: dict[str, dict]) -> dict[str, np.ndarray]:
+def merged(
+    weights: dict[str, np.ndarray], adaptations: dict[str, dict[str, Any]]
+) -> dict[str, np.ndarray]:
     """Returns weights by their path with scales and LoRA products merged into the kernels.
 
     Args:
@@ -127,7 +129,7 @@ class _Holder:
         self.layer = layer
 
 
-def plain_config(config: dict) -> dict:
+def plain_config(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a layer's configuration without quantization, LoRA and adaptations."""
     config = {
         key: value

@@ -1,5 +1,7 @@
 """What a residual block can have in place of a 3×3 convolution, and what scales its channels."""
 
+from typing import Any
+
 from keras_residual import _checks
 from keras_residual.layers.composite import fresh_initializer
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
@@ -45,7 +47,7 @@ def check_parts(block) -> None:
         _checks.effective(name, value, False, block.preactivated, needs, **order)
 
 
-def make_spatial(block, name: str, options: dict):
+def make_spatial(block, name: str, options: dict[str, Any]):
     """Returns the layer of the kind `block.spatial`.
 
     Args:
@@ -62,7 +64,7 @@ def make_spatial(block, name: str, options: dict):
     return layer_class(branches=block.branch_count, name=name, **more, **options)
 
 
-def without_cascade(convolutions: list, alone: bool) -> None:
+def without_cascade(convolutions: list[Any], alone: bool) -> None:
     """Lets parts of a multi-scale convolution see each other only where shapes do not change."""
     for layer in convolutions:
         if isinstance(layer, MultiScaleConvolution):

@@ -49,7 +49,7 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         """Returns the mean over all positions, with axes of size 1."""
         return ops.mean(x, axis=self.spatial_axes(len(x.shape)), keepdims=True)
 
-    def shares(self, logits: Tensor, groups: int = 1) -> list:
+    def shares(self, logits: Tensor, groups: int = 1) -> list[Any]:
         """Returns each branch's share of every channel, from logits for all of them.
 
         Args:

@@ -134,7 +134,7 @@ class CompositeLayer(AdaptedSublayers, SpatialLayer):
     def check_opens(self) -> None:
         """Raises a ValueError if the layer is not made of the sublayers it holds."""
 
-    def sublayer_options(self) -> dict:
+    def sublayer_options(self) -> dict[str, Any]:
         """Returns the arguments that every sublayer inherits."""
         return {"data_format": self.data_format, "dtype": self.dtype_policy}
 
@@ -181,7 +181,7 @@ class BlockLayer(CompositeLayer):
         self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
-    def block_options(self, index: int = 0) -> dict:
+    def block_options(self, index: int = 0) -> dict[str, Any]:
         """Returns the shared options for a sublayer; `index` keeps fixed seeds apart."""
         return {
             "normalization": self.normalization,
@@ -194,7 +194,7 @@ class BlockLayer(CompositeLayer):
             **self.sublayer_options(),
         }
 
-    def bare_options(self, index: int = 0) -> dict:
+    def bare_options(self, index: int = 0) -> dict[str, Any]:
         """Returns the same for a convolution alone, which has a bias if nothing normalizes."""
         bare = {"normalization": "none", "activation": None}
         return {**self.block_options(index), **bare, "use_bias": self.normalization == "none"}
@@ -225,7 +225,7 @@ class BlockLayer(CompositeLayer):
         }
 
 
-def chain(layers: list, shape: Shape) -> Plan:
+def chain(layers: list[Any], shape: Shape) -> Plan:
     """Returns the plan of `layers` applied one after the other, leaving out those that are None."""
     steps = []
     for layer in layers:

@@ -1,5 +1,7 @@
 """The equal blocks of a stage: unrolled or scanned, with one file format for both."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -19,7 +21,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
     """
 
     def __init__(
-        self, blocks: list, scanned: bool, rates: list[float], rematerialize: bool, **kwargs
+        self, blocks: list[Any], scanned: bool, rates: list[float], rematerialize: bool, **kwargs
     ):
         super().__init__(**kwargs)
         self.depth = len(rates)
@@ -32,7 +34,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         self.add_to_row("blocks", [] if scanned else blocks)
 
     @property
-    def blocks(self) -> list:
+    def blocks(self) -> list[Any]:
         """The blocks that are layers: none in a scanned stage."""
         return self.row("blocks")
 
@@ -244,7 +246,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
             return {name: tuple(variable.shape) for name, variable in self.stacked_weights.items()}
         return {name: (self.depth, *v.shape) for name, v in weights[0].items()}
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         # Keras' file writer visits what `dir` lists; the blocks are saved stacked by this layer.
         return [name for name in super().__dir__() if name != "blocks"]
 

@@ -7,6 +7,7 @@ linear map, and only the transpose of that map, which reverse mode asks for, is 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,12 @@ class LinearMap:
         transpose: `(residuals, cotangents) -> tuple`, one for each tangent.
     """
 
-    forward: Callable
-    transpose: Callable
+    forward: Callable[..., Any]
+    transpose: Callable[..., Any]
 
-    def __call__(self, residuals: tuple, tangents: tuple, outputs: tuple) -> tuple:
+    def __call__(
+        self, residuals: tuple[Any, ...], tangents: tuple[Any, ...], outputs: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
         """Returns the map's value; `outputs` are arrays of the shapes and types of the results."""
         shapes = tuple((output.shape, output.dtype) for output in outputs)
         return tuple(

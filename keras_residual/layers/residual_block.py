@@ -7,7 +7,7 @@ from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.residual_unit import ResidualUnit
 
 
-def checked_kernel_sizes(kernel_sizes) -> tuple:
+def checked_kernel_sizes(kernel_sizes) -> tuple[Any, ...]:
     """Returns a tuple of kernel sizes, each an integer or a tuple with one for each axis."""
     if not isinstance(kernel_sizes, (tuple, list)) or not kernel_sizes:
         return _checks.integers("kernel_sizes", kernel_sizes)
@@ -55,7 +55,7 @@ class ResidualBlock(ResidualUnit):
         - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
     """
 
-    def __init__(self, filters: int, kernel_sizes: tuple = (3, 3), **kwargs: Any):
+    def __init__(self, filters: int, kernel_sizes: tuple[Any, ...] = (3, 3), **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.kernel_sizes = checked_kernel_sizes(kernel_sizes)
         if self.spatial in ("split", "multi_scale"):

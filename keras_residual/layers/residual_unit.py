@@ -130,11 +130,11 @@ class ResidualUnit(BlockLayer):
         self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
         check_parts(self)
 
-    def convolutions(self) -> list[dict]:
+    def convolutions(self) -> list[dict[str, Any]]:
         """Returns the arguments of each convolution of F: filters, kernel_size, strides, …"""
         raise TypeError(f"{type(self).__name__} must implement `convolutions`.")
 
-    def strided_options(self) -> dict:
+    def strided_options(self) -> dict[str, Any]:
         """Returns strides and dilation of the convolution that takes the strides."""
         dilation = self.first_dilation_rate or self.dilation_rate
         return {
@@ -246,7 +246,7 @@ class ResidualUnit(BlockLayer):
         inputs: Tensor,
         training: bool | None = None,
         drop_path_rate: Tensor | float | None = None,
-    ) -> tuple:
+    ) -> tuple[Any, ...]:
         """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
         x = shortcut = inputs
         if self.norm1 is not None:

@@ -1,6 +1,7 @@
 """Sublayers: rows of them as attributes, which TensorFlow's checkpoints find, and all of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -60,7 +61,7 @@ class SublayerRow:
 
     _rows = ()
 
-    def add_to_row(self, row: str, layers: list) -> None:
+    def add_to_row(self, row: str, layers: list[Any]) -> None:
         """Makes each of `layers` an attribute; `self.row(row)` is their list."""
         names = tuple(layer.name for layer in layers)
         for name, layer in zip(names, layers, strict=True):
@@ -68,10 +69,10 @@ class SublayerRow:
         known = dict(self._rows)
         self._rows = tuple({**known, row: (*known.get(row, ()), *names)}.items())
 
-    def row(self, row: str) -> list:
+    def row(self, row: str) -> list[Any]:
         """Returns the sublayers of a row in order."""
         return [getattr(self, name) for name in dict(self._rows).get(row, ())]
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         hidden = {name for _, names in self._rows for name in names}
         return [name for name in super().__dir__() if name not in hidden]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class _Beam:
 
 
 def beam_search(
-    search: Search, step: Callable, states, source_masks: np.ndarray
+    search: Search, step: Callable[..., Any], states, source_masks: np.ndarray
 ) -> list[list[Hypothesis]]:
     """Returns the hypotheses of each source, best first, at most `beam_size` of them.
 

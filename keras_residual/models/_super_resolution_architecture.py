@@ -35,7 +35,7 @@ class SuperResolutionArchitecture:
     execution: str = "auto"
     rematerialize: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.choice("scale", self.scale, SCALES)
         for name in ("channels", "filters", "depth"):
             _checks.integer(name, getattr(self, name))
@@ -93,7 +93,7 @@ class VDSRArchitecture(SuperResolutionArchitecture):
     channels: int = 1
     depth: int = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.depth < 4 or self.depth % 2:
             raise ValueError(

@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 
@@ -120,7 +121,9 @@ class Top:
         return head
 
 
-def split_options(architecture_type, options: Mapping) -> tuple[dict, dict]:
+def split_options(
+    architecture_type, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits `options` into those of the architecture and those of every model."""
     fields = architecture_type.__dataclass_fields__
     common = ("features", "include_preprocessing", "dtype", "data_format", "flat")

@@ -21,7 +21,7 @@ HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 class DenseNetArchitecture(ImageArchitecture):
     """The options of a densely connected network; `DenseNet` documents them."""
 
-    requirements: ClassVar = (
+    requirements: ClassVar[tuple[Requirement, ...]] = (
         *SHARED,
         Requirement(
             "compression",

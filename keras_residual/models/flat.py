@@ -1,6 +1,7 @@
 """Networks as flat functional models: a Keras layer for each convolution, normalization, sum."""
 
 import inspect
+from typing import Any
 
 import keras
 
@@ -75,7 +76,7 @@ def _copied(operation):
 class _Calls:
     """Calls the operations of a model on new tensors, layers of this package part by part."""
 
-    def __init__(self, operations: bool, arguments: dict):
+    def __init__(self, operations: bool, arguments: dict[str, Any]):
         self.operations, self.arguments = operations, arguments
         self.outputs = {}
 

@@ -8,7 +8,7 @@ from keras_residual import _checks
 from keras_residual.layers import Stem
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.stem import KINDS, POOLING, check_options
-from keras_residual.models._requirements import SHARED
+from keras_residual.models._requirements import SHARED, Requirement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class ImageArchitecture(ConvolutionalArchitecture):
         **kwargs: Those of `ConvolutionalArchitecture`.
     """
 
-    requirements: ClassVar = SHARED
+    requirements: ClassVar[tuple[Requirement, ...]] = SHARED
 
     stem: str = "conv7"
     stem_width: int = 64

@@ -1,12 +1,14 @@
 """PyramidNet: networks for small images that widen from block to block."""
 
+from typing import Any
+
 from keras_residual.models.registry import factories, row
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 HAN_2017 = "[Han et al., 2017](https://arxiv.org/abs/1610.02915)"
 
 
-def pyramid(blocks: int, growth: int, **options) -> dict:
+def pyramid(blocks: int, growth: int, **options) -> dict[str, Any]:
     """Returns the options of a `ResNet` that widens by `growth` channels over three resolutions.
 
     Args:

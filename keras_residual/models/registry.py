@@ -109,7 +109,11 @@ def builder(function=None, *, task: str = "classification"):
 
 
 def factories(
-    table: Iterable[Row], architecture: type, family: str, input_shape: tuple, classes: int
+    table: Iterable[Row],
+    architecture: type[Any],
+    family: str,
+    input_shape: tuple[Any, ...],
+    classes: int,
 ) -> dict[str, Callable[..., keras.Model]]:
     """Registers a table of classifiers and returns their factories by name.
 

@@ -2,6 +2,7 @@
 
 import collections
 import math
+from typing import Any
 
 from keras_residual.models.registry import factories, row
 from keras_residual.models.resnet_architecture import ResNetArchitecture
@@ -62,7 +63,9 @@ def _stages(depth, w0, wa, wm, group_width, ratio, rounded_down):
     return tuple(counts.values()), tuple(inner)
 
 
-def regnet(depth, w0, wa, wm, group_width, ratio=1, rounded_down=False, **options) -> dict:
+def regnet(
+    depth, w0, wa, wm, group_width, ratio=1, rounded_down=False, **options
+) -> dict[str, Any]:
     """Returns the options of a `ResNet` from the parameters of a RegNet.
 
     Args:

@@ -96,7 +96,7 @@ OF_BOTTLENECKS = {
 class ResNetArchitecture(ImageArchitecture):
     """The options of a residual network; `ResNet` documents them."""
 
-    requirements: ClassVar = REQUIREMENTS
+    requirements: ClassVar[tuple[Requirement, ...]] = REQUIREMENTS
 
     block: str = "bottleneck"
     depths: tuple[int, ...] = (3, 4, 6, 3)
@@ -126,7 +126,7 @@ class ResNetArchitecture(ImageArchitecture):
     final_layer: str | int = "norm"
     execution: str = "auto"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         depths = _checks.integers("depths", self.depths)
         widths = self.widths
         if widths is None:

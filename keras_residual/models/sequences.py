@@ -3,6 +3,7 @@
 import inspect
 import numbers
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
@@ -41,9 +42,9 @@ class SequenceOptions:
     bidirectional_bottom: bool = False
     dropout: float = 0.0
     dtype: object = None
-    lstm_options: dict = field(default_factory=dict)
+    lstm_options: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.vocabulary_size is None) == (
             self.input_shape is None or len(_shape(self.input_shape)) == 1
         ):

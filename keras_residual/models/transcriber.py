@@ -1,10 +1,13 @@
 """A transcriber: labels in order for a sequence, without their places, by CTC."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Shape
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.causal_block import CausalResidualBlock
 from keras_residual.layers.lstm.step_masks import CertainBlank, ShortenedMask, TrailingPadding
@@ -22,19 +25,19 @@ _STEPS = 3840
 _SCALE, _OFFSET = 1 / 6, 1.0
 
 
-@builder
+@builder(task="transcription")
 def ResidualLSTMTranscriber(
-    input_shape=None,
-    vocabulary_size=None,
-    classes=28,
-    units=128,
-    num_layers=4,
-    front=None,
-    strides=2,
-    spectrogram=None,
-    weights=None,
-    name="residuallstmtranscriber",
-    **options,
+    input_shape: Shape | None = None,
+    vocabulary_size: int | None = None,
+    classes: int = 28,
+    units: int = 128,
+    num_layers: int = 4,
+    front: str | keras.Model | None = None,
+    strides: int = 2,
+    spectrogram: Mapping[str, Any] | None = None,
+    weights: object = None,
+    name: str = "residuallstmtranscriber",
+    **options: Any,
 ) -> keras.Model:
     """Labels without places for a sequence: a residual LSTM stack to be trained by CTC.
 
@@ -134,7 +137,7 @@ class _Sequences:
 class _Waveforms:
     options: SequenceOptions
     samples: int | None
-    spectrogram: dict
+    spectrogram: dict[str, Any]
 
     def inputs(self):
         inputs = keras.Input((self.samples,), name="waveforms")

@@ -1,6 +1,7 @@
 """Batches of plain arrays, gathered inside the compiled step."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ class ArrayBatches:
             parts.append(index[None, whole:])
         return [part for part in parts if part.size]
 
-    def make(self, arrays, index, epoch) -> tuple:
+    def make(self, arrays, index, epoch) -> tuple[Any, ...]:
         """Returns `(inputs, labels)` of one batch."""
         return tuple(keras.ops.take(array, index, axis=0) for array in arrays)
 
@@ -53,7 +54,7 @@ def is_array(value: object) -> bool:
 
 
 def array_batches(
-    pair: tuple, batch_size: int, seed: int = 0, training: bool = True
+    pair: tuple[Any, ...], batch_size: int, seed: int = 0, training: bool = True
 ) -> ArrayBatches:
     """Returns the batches of `(inputs, labels)`.
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -133,7 +134,7 @@ def _bytes(inputs) -> int:
     return 4 * sum(math.prod(part.shape) for part in keras.tree.flatten(inputs))
 
 
-def _compiled(model) -> Callable:
+def _compiled(model) -> Callable[..., Any]:
     """Returns a function of inputs that moves the statistics, compiled where that is possible."""
     backend = keras.backend.backend()
     if backend == "tensorflow" and replicas_of(model) == 1:

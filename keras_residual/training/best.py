@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -48,12 +49,12 @@ class BestEpoch(keras.callbacks.Callback):
         return keras.Model(self.whole.input, self.whole.output, name=self.whole.name)
 
 
-def lowest(rows: list[dict]) -> float:
+def lowest(rows: list[dict[str, Any]]) -> float:
     """Returns the lowest loss on the held-out examples so far."""
     return min((row[MONITOR] for row in rows if MONITOR in row), default=math.inf)
 
 
-def best_epoch(rows: list[dict]) -> int | None:
+def best_epoch(rows: list[dict[str, Any]]) -> int | None:
     """Returns the number, from 1, of the first epoch with the lowest loss, or `None`."""
     values = {row["epoch"]: row[MONITOR] for row in rows if MONITOR in row}
     return min(values, key=values.get) if values else None

@@ -12,7 +12,11 @@ from keras_residual.training.steps import makes_batches_in_step
 
 
 def weights_of_classes(
-    class_weights: str | Mapping, train: Any, steps: int, classes: int, names: tuple = ()
+    class_weights: str | Mapping[Any, Any],
+    train: Any,
+    steps: int,
+    classes: int,
+    names: tuple[Any, ...] = (),
 ) -> list[float]:
     """Returns one number for each class.
 

@@ -1,6 +1,7 @@
 """The epochs of a training, by the fastest way that its batches allow."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -13,7 +14,7 @@ from keras_residual.training.variables import build
 
 def run_epochs(
     model: keras.Model,
-    data: tuple,
+    data: tuple[Any, ...],
     span: tuple[int, int, int],
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: str | int,

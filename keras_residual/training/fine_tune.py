@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -22,7 +23,7 @@ KEPT = ".frozen"
 _EVALUATED = 100
 
 
-def run_in_phases(run: Run) -> list[dict]:
+def run_in_phases(run: Run) -> list[dict[str, Any]]:
     """Trains other layers in each phase, and returns the log.
 
     Raises:
@@ -43,7 +44,7 @@ class _FineTuning:
         self.run, self.model, self.recipe = run, run.model, run.recipe
         self.phases = phases.plan(run.model, run.recipe, run.epochs)
 
-    def train(self) -> list[dict]:
+    def train(self) -> list[dict[str, Any]]:
         """Runs the phases that are left, and returns the log of all epochs."""
         run, progress = self.run, self._begin()
         writes = is_chief(self.model)
@@ -114,7 +115,7 @@ class _FineTuning:
         run_epochs(part, data, span, callbacks, self.run.verbose, self.run.steps_per_call)
         self.model.stop_training = part.stop_training
 
-    def _kept(self, phase) -> tuple:
+    def _kept(self, phase) -> tuple[Any, ...]:
         """Returns batches of what the frozen part makes of the images."""
         forward = frozen.make_forward(depth.below(self.model, phase.until))
         folder, report = self.run.output / KEPT, self._report(phase)
@@ -136,7 +137,7 @@ class _FineTuning:
         size, in_step = max(size, _EVALUATED), outputs.in_memory
         return made, kept_batches(held_out, size, training=False, in_step=in_step)
 
-    def _versions(self, train) -> Callable:
+    def _versions(self, train) -> Callable[..., Any]:
         """Returns a function from the number of a version to its batches.
 
         The first has the images as they are, since a classifier on frozen features does best on

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -33,19 +34,19 @@ def fit(
     model: keras.Model,
     data: object,
     recipe: Recipe | str = "quick",
-    output: str | os.PathLike = "runs/train",
+    output: str | os.PathLike[str] = "runs/train",
     resume: bool = True,
     *,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
-    loss: str | Callable | None = None,
-    metrics: Sequence | None = None,
+    loss: str | Callable[..., Any] | None = None,
+    metrics: Sequence[Any] | None = None,
     freeze: str | None = None,
     layer_decay: float | None = None,
-    class_weights: str | Mapping | None = None,
-    class_weight: Mapping | None = None,
+    class_weights: str | Mapping[Any, Any] | None = None,
+    class_weight: Mapping[Any, Any] | None = None,
     seed: int = 0,
-    settings: Mapping | None = None,
+    settings: Mapping[str, Any] | None = None,
     checkpoint_seconds: float | None = None,
     steps_per_call: int | None = None,
     jit_compile: bool | str = "auto",
@@ -160,7 +161,7 @@ def fit(
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
 
 
-def _run_whole(run: Run) -> list[dict]:
+def _run_whole(run: Run) -> list[dict[str, Any]]:
     """Trains all layers from the first epoch to the last, and returns the log."""
     model, recipe = run.model, run.recipe
     with scope_of(model):
@@ -196,7 +197,9 @@ def _class_weights(class_weights, model, inputs: Inputs, steps, loss) -> list[fl
     return weights_of_classes(class_weights, inputs.train, steps, units, inputs.class_names)
 
 
-def _loss_and_metrics(model, inputs: Inputs, recipe, loss, metrics, class_weights) -> tuple:
+def _loss_and_metrics(
+    model, inputs: Inputs, recipe, loss, metrics, class_weights
+) -> tuple[Any, ...]:
     """Returns what was asked for, and what follows from the labels where nothing was."""
     if loss is None:
         chosen = objective(model, inputs.kind_of_labels(model), recipe, class_weights)
@@ -212,7 +215,7 @@ def _loss_and_metrics(model, inputs: Inputs, recipe, loss, metrics, class_weight
     return loss, _with_accuracy(metrics, Accuracy) if mixes(recipe) else metrics
 
 
-def _with_accuracy(metrics, make: Callable):
+def _with_accuracy(metrics, make: Callable[..., Any]):
     """Puts a metric in the place of the word, which Keras reads by shapes alone."""
     if not isinstance(metrics, (list, tuple)):
         return metrics

@@ -53,7 +53,7 @@ def bytes_needed(frozen: keras.Model, count: int) -> float:
 
 def compute(
     forward: Callable[[Any], np.ndarray],
-    batches_of: Callable[[int], Iterable],
+    batches_of: Callable[[int], Iterable[Any]],
     versions: int,
     file: Path,
     report: Callable[[int], None] = lambda count: None,
@@ -165,7 +165,7 @@ def _in_bfloat16(model: keras.Model) -> keras.Model:
     return copied
 
 
-def source(data: Any, steps: int | None = None) -> Callable[[int], Iterator]:
+def source(data: Any, steps: int | None = None) -> Callable[[int], Iterator[Any]]:
     """Returns a function from the number of an epoch to that epoch's batches.
 
     Args:
@@ -179,7 +179,7 @@ def source(data: Any, steps: int | None = None) -> Callable[[int], Iterator]:
     return lambda epoch: itertools.islice(iter(data), steps)
 
 
-def _made(data, epoch) -> Iterator[tuple]:
+def _made(data, epoch) -> Iterator[tuple[Any, ...]]:
     """The batches of an epoch that are else made inside the step."""
     arrays = tuple(keras.ops.convert_to_tensor(array) for array in data.arrays)
     number = keras.ops.convert_to_tensor(epoch, dtype="int32")

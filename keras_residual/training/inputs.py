@@ -30,7 +30,7 @@ class Inputs:
 
     train: Any
     validation: Any
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     kind: str | None = None
     classes: int | None = None
     class_names: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ def _check_batch_size(model, batches):
         )
 
 
-def number_of_steps(train: Iterable | Callable, steps_per_epoch: int | None) -> int:
+def number_of_steps(train: Iterable[Any] | Callable[..., Any], steps_per_epoch: int | None) -> int:
     """Returns the number of training steps in an epoch."""
     if steps_per_epoch is not None:
         return _checks.integer("steps_per_epoch", steps_per_epoch)

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -125,12 +126,12 @@ def _is_finite(variable) -> bool:
     return bool(np.isfinite(keras.ops.convert_to_numpy(keras.ops.sum(variable))))
 
 
-def columns(rows: list[dict]) -> list[str]:
+def columns(rows: list[dict[str, Any]]) -> list[str]:
     """Returns the names in all rows: a resumed training may have got validation data."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def as_csv(rows: list[dict]) -> str:
+def as_csv(rows: list[dict[str, Any]]) -> str:
     """Returns the rows as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns(rows), lineterminator="\n")

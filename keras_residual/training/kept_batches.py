@@ -88,7 +88,7 @@ class KeptInMemory:
         rest = [batch[None] for batch in batches[len(whole) :]]
         return [np.stack(whole), *rest]
 
-    def make(self, arrays: tuple[Tensor, Tensor], index: Tensor, epoch: Tensor) -> tuple:
+    def make(self, arrays: tuple[Tensor, Tensor], index: Tensor, epoch: Tensor) -> tuple[Any, ...]:
         """Returns `(outputs, targets)` of one row of `order(epoch)`."""
         values, targets = (keras.ops.take(array, index, axis=0) for array in arrays)
         return keras.ops.cast(values, "float32"), targets
@@ -104,7 +104,7 @@ class KeptInFile:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __call__(self, epoch: int) -> Iterator[tuple]:
+    def __call__(self, epoch: int) -> Iterator[tuple[Any, ...]]:
         """Yields the batches of that epoch and of all that follow."""
         while True:
             for batch in self.rows.batches(epoch):
@@ -122,11 +122,11 @@ class FileSequence(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(self.rows.count / self.rows.batch_size)
 
-    def __getitem__(self, number: int) -> tuple:
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
         return _read(self.outputs, self.rows.batches(0)[number])
 
 
-def _read(outputs, rows) -> tuple:
+def _read(outputs, rows) -> tuple[Any, ...]:
     # Read in the order of the file, then put in the order asked for.
     ascending = np.argsort(rows)
     values = np.empty((len(rows), *outputs.values.shape[1:]), np.float32)

@@ -23,7 +23,7 @@ class _Layerwise:
     for every optimizer and backend.
     """
 
-    def __init__(self, *args: Any, factors: Sequence = (), decay: float = 0.0, **kwargs: Any):
+    def __init__(self, *args: Any, factors: Sequence[Any] = (), decay: float = 0.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.factors = [
             [float(value) for value in factor] if np.ndim(factor) else float(factor)

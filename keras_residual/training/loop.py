@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ _STEPS_ON_ACCELERATOR = 500
 def fit_in_step(
     model: keras.Model,
     train: InStep,
-    validation: InStep | Iterable | None,
+    validation: InStep | Iterable[Any] | None,
     initial_epoch: int,
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback],

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 _MEMBER = "training.json"
 # A million epochs of ten numbers; a larger one was not written here.
@@ -22,7 +23,7 @@ class Progress:
         torch_state: The state of PyTorch's, from which Keras draws dropout there.
     """
 
-    settings: dict
+    settings: dict[str, Any]
     rows: list[dict[str, float]] = field(default_factory=list)
     random_states: list[list[int]] = field(default_factory=list)
     torch_state: list[int] = field(default_factory=list)

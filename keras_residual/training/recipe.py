@@ -120,7 +120,7 @@ class Recipe:
     least_steps: int = 0
     model: dict[str, Any] = field(default_factory=dict, hash=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.choice("optimizer", self.optimizer, _OPTIMIZERS)
         _checks.choice("schedule", self.schedule, _SCHEDULES)
         _checks.choice("loss", self.loss, losses.KINDS)
@@ -184,7 +184,7 @@ class Recipe:
         return max(self.epochs, enough if self.least_steps else 0)
 
     def make_layerwise_optimizer(
-        self, steps: int, learning_rate: float, factors: Sequence
+        self, steps: int, learning_rate: float, factors: Sequence[Any]
     ) -> keras.optimizers.Optimizer:
         """Returns a new optimizer whose learning rate differs from variable to variable.
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,7 +13,7 @@ from keras_residual.training.progress import Progress
 from keras_residual.training.recipe import Recipe
 
 
-def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> Progress:
+def start(model: keras.Model, output: Path, settings: dict[str, Any], resume: bool) -> Progress:
     """Returns the progress of the training in `output`, with the model brought to its state.
 
     Args:
@@ -46,7 +47,7 @@ def start(model: keras.Model, output: Path, settings: dict, resume: bool) -> Pro
     return progress
 
 
-def finished_epochs(output: str | os.PathLike) -> int:
+def finished_epochs(output: str | os.PathLike[str]) -> int:
     """Returns how many epochs the checkpoint of a training in `output` has behind it.
 
     Args:

@@ -40,7 +40,7 @@ class Run:
     epochs: int
     steps: int
     output: Path
-    identity: dict
+    identity: dict[str, Any]
     resume: bool
     loss: Any
     metrics: Any
@@ -52,6 +52,6 @@ class Run:
     checkpoint_seconds: float | None
 
     @property
-    def data(self) -> tuple:
+    def data(self) -> tuple[Any, ...]:
         """Batches to train on, and to validate on or `None`."""
         return self.inputs.train, self.inputs.validation

@@ -24,7 +24,7 @@ class InStep(Protocol):
     def order(self, epoch: int) -> list[np.ndarray]:
         """The examples of each batch: integers `(batches, size)`, maybe more of other sizes."""
 
-    def make(self, arrays: tuple[Tensor, ...], index: Tensor, epoch: Tensor) -> tuple:
+    def make(self, arrays: tuple[Tensor, ...], index: Tensor, epoch: Tensor) -> tuple[Any, ...]:
         """Returns `(inputs, targets)` of one row of `order(epoch)`."""
 
 
@@ -33,7 +33,7 @@ def makes_batches_in_step(data: object) -> bool:
     return all(hasattr(data, name) for name in ("arrays", "order", "make"))
 
 
-def compile_steps(model: keras.Model, batches: InStep, kind: str) -> Callable:
+def compile_steps(model: keras.Model, batches: InStep, kind: str) -> Callable[..., Any]:
     """Returns a function of `(order, epoch)` that runs a step for each row of `order`.
 
     Args:

@@ -134,7 +134,7 @@ def _refusal(targets, head, reason) -> ValueError:
     )
 
 
-def first_targets(train: Iterable | Callable) -> tuple[np.ndarray, Any]:
+def first_targets(train: Iterable[Any] | Callable[..., Any]) -> tuple[np.ndarray, Any]:
     """Returns the labels of the first batches, and the training data to go on with.
 
     Data that can be read only once comes back with what was read put in front again.
@@ -151,7 +151,7 @@ def first_targets(train: Iterable | Callable) -> tuple[np.ndarray, Any]:
     return np.concatenate(found), train
 
 
-def first_batches(train: Iterable | Callable) -> tuple[Iterable, Any]:
+def first_batches(train: Iterable[Any] | Callable[..., Any]) -> tuple[Iterable[Any], Any]:
     """Returns batches to look at, and the training data to go on with afterwards."""
     if makes_batches_in_step(train):
         return _made_in_step(train), train
@@ -164,7 +164,7 @@ def first_batches(train: Iterable | Callable) -> tuple[Iterable, Any]:
     return _remembered(batches, read), _chained(read, batches)
 
 
-def example_batch(train: Iterable | Callable) -> tuple[Any, Any]:
+def example_batch(train: Iterable[Any] | Callable[..., Any]) -> tuple[Any, Any]:
     """Returns a batch of the right shapes, or `None`, and the training data to go on with."""
     batches, train = first_batches(train)
     specs = keras.tree.flatten(getattr(batches, "element_spec", None))
@@ -179,7 +179,7 @@ def _zeros(spec):
     return keras.ops.zeros((spec.shape[0] or 1, *spec.shape[1:]), spec.dtype.name)
 
 
-def _remembered(batches, read: list):
+def _remembered(batches, read: list[Any]):
     for batch in batches:
         read.append(batch)
         yield batch

@@ -8,6 +8,7 @@ variables together.
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -84,7 +85,7 @@ class _Fused:
             for grad, variable in zip(grads, variables, strict=True)
         )
 
-    def _found_slots(self, variables) -> dict[int, list]:
+    def _found_slots(self, variables) -> dict[int, list[Any]]:
         """The optimizer's variables that belong to each of the model's, by their names."""
         named = {}
         for variable in self.optimizer.variables:

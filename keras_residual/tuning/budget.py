@@ -31,7 +31,7 @@ class Budget:
     max_file_size: int | None = None
     max_latency_ms: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("max_parameters", "max_macs", "max_file_size"):
             if getattr(self, name) is not None:
                 _checks.integer(name, getattr(self, name), maximum=float("inf"))

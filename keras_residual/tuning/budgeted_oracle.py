@@ -6,6 +6,7 @@ import math
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -90,7 +91,7 @@ class BudgetedOracle:
             response["values"] = {**response["values"], **self.lineage()}
         return response
 
-    def lineage(self) -> dict:
+    def lineage(self) -> dict[str, Any]:
         """Returns what a new trial says of where its values come from."""
         return {}
 
@@ -111,7 +112,7 @@ class BudgetedOracle:
             return {"status": TrialStatus.STOPPED, "values": None}
         return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
 
-    def first_point(self) -> dict:
+    def first_point(self) -> dict[str, Any]:
         """Returns the values of the default, or of a narrower or otherwise smaller one."""
         default = {knob.name: knob.default for knob in self.hypermodel.knobs}
         default = {name: default[name] for name in self.hypermodel.active(default)}
@@ -125,11 +126,11 @@ class BudgetedOracle:
             or self._smallest()
         )
 
-    def replacement(self, values: dict) -> dict | None:
+    def replacement(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Returns the values of a point within the budget in place of those of one that is not."""
         return self.feasible_draw()
 
-    def feasible_draw(self) -> dict | None:
+    def feasible_draw(self) -> dict[str, Any] | None:
         """Returns random values that fit and are new, or `None` if none are found.
 
         One that does not fit is made smaller until it does: of the networks within a budget,
@@ -154,7 +155,7 @@ class BudgetedOracle:
     def _tried(self):
         return [of_space(trial.hyperparameters.values) for trial in self.trials.values()]
 
-    def draw(self) -> dict:
+    def draw(self) -> dict[str, Any]:
         """Returns random values of the active hyperparameters."""
         point = keras_tuner.HyperParameters()
         for hp in self.hyperparameters.space:
@@ -295,7 +296,7 @@ class BudgetedOracle:
         }
         return {**super().get_state(), "keras_residual": own}
 
-    def check_state(self, state: dict) -> None:
+    def check_state(self, state: dict[str, Any]) -> None:
         """Checks what an algorithm keeps beside the trials, whose shape is right.
 
         Raises:

@@ -53,7 +53,7 @@ class Change(Transfer):
         NotKeptError: If the change cannot keep the function.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check()
 

@@ -52,7 +52,7 @@ class Cluster:
     patience: float = 300.0
     secret: str | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.choice("role", self.role, ("chief", "worker"))
         host, _, port = str(self.chief).rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -95,7 +95,7 @@ class Cluster:
         return self.worker or f"{host}-{os.getpid()}"
 
 
-def read_secret(path: str | os.PathLike) -> str:
+def read_secret(path: str | os.PathLike[str]) -> str:
     """Returns the secret in a file.
 
     Raises:

@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -71,7 +72,7 @@ def fit(
     y,
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback],
-    options: dict,
+    options: dict[str, Any],
 ) -> dict[str, list[float]]:
     """Trains on arrays or batches and returns the history.
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
@@ -15,13 +16,13 @@ SEARCH, _SETTINGS = "search", "search.json"
 _LATER = {"inherit": False}
 
 
-def identity(settings: dict) -> str:
+def identity(settings: dict[str, Any]) -> str:
     """Returns what tells a search with these settings from others."""
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def prepare(output: Path, settings: dict, resume: bool) -> list[str]:
+def prepare(output: Path, settings: dict[str, Any], resume: bool) -> list[str]:
     """Removes the search in a folder, or makes sure that it is the one with these settings.
 
     A damaged or absent `search.json` is written again if the search beside it is known to be this.

@@ -69,17 +69,17 @@ class HyperDenseNet(NamedHyperNetwork):
             self.choice("dropout_rate", base.dropout_rate, 0.0, 0.1, 0.2),
         ]
 
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.chosen_options(values), "depths": self.of_stages("depth", values)}
 
-    def strides(self, options: dict) -> int:
+    def strides(self, options: dict[str, Any]) -> int:
         return super().strides(options) * 2 ** (len(options["depths"]) - 1)
 
-    def convolutions(self, options: dict) -> int:
+    def convolutions(self, options: dict[str, Any]) -> int:
         unit = 2 if options["bottleneck"] else 1
         transitions = len(options["depths"]) - 1
         return super().convolutions(options) + unit * sum(options["depths"]) + transitions
 
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         depths = "-".join(map(str, options["depths"]))
         return f"{depths} growth {options['growth_rate']} {options['stem']}"

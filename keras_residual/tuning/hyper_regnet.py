@@ -49,7 +49,7 @@ class HyperRegNet(NamedHyperNetwork):
     """
 
     family = ResNetArchitecture
-    quick_to_count: ClassVar = {"execution": "scanned"}
+    quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = ("depth", "w0", "wa", "se_ratio", "stem_width")
     widths = ("w0", "wa", "stem_width")
 
@@ -89,7 +89,7 @@ class HyperRegNet(NamedHyperNetwork):
             self.choice("drop_path_rate", base.drop_path_rate, 0.0, 0.1, 0.2),
         ]
 
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         parameters = {name: values[name] for name in ("depth", "w0", "wa", "wm", "group_width")}
         made = regnet(**parameters, **self.further_parameters)
         stages = {name: made[name] for name in ("depths", "widths", "stage_strides")}
@@ -98,15 +98,15 @@ class HyperRegNet(NamedHyperNetwork):
         chosen["attention"] = _ATTENTION[values["se_ratio"] > 0]
         return {**chosen, **stages}
 
-    def strides(self, options: dict) -> int:
+    def strides(self, options: dict[str, Any]) -> int:
         stem = 1 if options["stem"] == "conv3" else 2
         return stem * 2 ** len(options["depths"])
 
-    def convolutions(self, options: dict) -> int:
+    def convolutions(self, options: dict[str, Any]) -> int:
         return super().convolutions(options) + block_convolutions(
             {**options, "block": "bottleneck"}
         )
 
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         words = resnet_in_words({**options, "block": "bottleneck"})
         return f"{words}, groups of {_checks.integer('group_width', options['group_width'])}"

@@ -87,7 +87,7 @@ class HyperResidualLSTM(HyperNetwork):
         budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
         super().__init__(input_shape, classes, architecture, recipe, budget, knobs)
 
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         names = ("num_layers", "units", "bidirectional_bottom", "pooling", "dropout")
         options = {name: values[name] for name in names}
         options["first_residual"] = "auto" if values["residual"] else None
@@ -95,7 +95,7 @@ class HyperResidualLSTM(HyperNetwork):
             options["embedding_size"] = values["embedding_size"]
         return options
 
-    def count(self, options: dict) -> Cost:
+    def count(self, options: dict[str, Any]) -> Cost:
         """Counts an LSTM layer over n features as 4·u·(n + u) weights, used once a step, and 4·u
         biases."""
         if options["bidirectional_bottom"] and options["num_layers"] == 1:
@@ -113,7 +113,7 @@ class HyperResidualLSTM(HyperNetwork):
         size = lstm_file_size(cells, (embedding, classifier), unrolled)
         return Cost(parameters, (steps or 1) * kernels + classifier, size)
 
-    def cells(self, options: dict) -> list[tuple[int, int]]:
+    def cells(self, options: dict[str, Any]) -> list[tuple[int, int]]:
         """Returns features and units of each LSTM, those of both directions one by one."""
         features, units = self.input_shape[-1], options["units"]
         if self.vocabulary_size is not None:
@@ -129,7 +129,7 @@ class HyperResidualLSTM(HyperNetwork):
     def builder(self) -> str:
         return ResidualLSTMClassifier.__name__
 
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         layers = f"{options['num_layers']} x {options['units']}"
         extras = [
             "" if options["first_residual"] == "auto" else "plain",
@@ -138,7 +138,7 @@ class HyperResidualLSTM(HyperNetwork):
         ]
         return " ".join([layers, *filter(None, extras)])
 
-    def network(self, options: dict) -> keras.Model:
+    def network(self, options: dict[str, Any]) -> keras.Model:
         return ResidualLSTMClassifier(
             self.input_shape, self.vocabulary_size, classes=self.classes, **options
         )

@@ -63,7 +63,7 @@ class HyperResNet(NamedHyperNetwork):
     """
 
     family = ResNetArchitecture
-    quick_to_count: ClassVar = {"execution": "scanned"}
+    quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = (
         "stages",
         "depth",
@@ -121,7 +121,7 @@ class HyperResNet(NamedHyperNetwork):
             knobs.append(self.choice("base_width", base.base_width, *_BASE_WIDTHS, **of_bottleneck))
         return knobs
 
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         options = self.chosen_options(values)
         options["depths"] = self.of_stages("depth", values)
         options["widths"] = self.of_stages("width", values)
@@ -131,7 +131,7 @@ class HyperResNet(NamedHyperNetwork):
             options["base_width"] = self.base_width_of_equal_macs(options)
         return options
 
-    def base_width_of_equal_macs(self, options: dict) -> int:
+    def base_width_of_equal_macs(self, options: dict[str, Any]) -> int:
         """Returns the base width with which a cardinality costs most nearly what one group does.
 
         Xie et al., 2017, section 3.3, over all stages, whose positions shrink by four.
@@ -150,13 +150,13 @@ class HyperResNet(NamedHyperNetwork):
         candidates = range(min(smallest, own), own + 1)
         return min(candidates, key=lambda d: abs(macs(options["cardinality"], d) - wanted))
 
-    def strides(self, options: dict) -> int:
+    def strides(self, options: dict[str, Any]) -> int:
         return super().strides(options) * 2 ** (len(options["depths"]) - 1)
 
-    def convolutions(self, options: dict) -> int:
+    def convolutions(self, options: dict[str, Any]) -> int:
         return super().convolutions(options) + block_convolutions(options)
 
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         return resnet_in_words(options)
 
 

@@ -40,7 +40,7 @@ class HyperResNet1D(NamedHyperNetwork):
 
     family = ResNetArchitecture
     dimensions = 1
-    quick_to_count: ClassVar = {"execution": "scanned"}
+    quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = ("stages", "depth", "width", "se_ratio")
     widths = ("width",)
 
@@ -77,7 +77,7 @@ class HyperResNet1D(NamedHyperNetwork):
             self.choice("drop_path_rate", base.drop_path_rate, 0.0, 0.1, 0.2),
         ]
 
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         later = 2 if values["downsample"] else 1
         return {
             **self.chosen_options(values),
@@ -88,12 +88,12 @@ class HyperResNet1D(NamedHyperNetwork):
             "stage_strides": (1, *[later] * (values["stages"] - 1)),
         }
 
-    def strides(self, options: dict) -> int:
+    def strides(self, options: dict[str, Any]) -> int:
         return super().strides(options) * math.prod(options["stage_strides"])
 
-    def convolutions(self, options: dict) -> int:
+    def convolutions(self, options: dict[str, Any]) -> int:
         return super().convolutions(options) + block_convolutions(options)
 
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         kernels = "-".join(map(str, options["kernel_sizes"]))
         return f"{resnet_in_words(options)} kernels {kernels}"

@@ -63,7 +63,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         knobs: Iterable[Knob],
         recipe: Recipe | str,
         budget: Budget,
-        settings: Mapping,
+        settings: Mapping[str, Any],
     ):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
@@ -111,11 +111,11 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def options(self, values: Mapping) -> dict:
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of the network as JSON knows them."""
 
     @abc.abstractmethod
-    def count(self, options: dict) -> Cost:
+    def count(self, options: dict[str, Any]) -> Cost:
         """Returns what a network costs, by arithmetic.
 
         Raises:
@@ -123,7 +123,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """
 
     @abc.abstractmethod
-    def network(self, options: dict) -> keras.Model:
+    def network(self, options: dict[str, Any]) -> keras.Model:
         """Returns the network."""
 
     def prepared(self, **attributes: Any) -> "HyperNetwork":
@@ -137,7 +137,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             setattr(prepared, name, value)
         return prepared
 
-    def check_values(self, values: Mapping) -> None:
+    def check_values(self, values: Mapping[str, Any]) -> None:
         """Checks that values read from a file are a point of the space.
 
         Raises:
@@ -153,7 +153,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             if knob.name not in values and knob.matters(full):
                 raise ValueError(f"{knob.name} is missing")
 
-    def values(self, hp: keras_tuner.HyperParameters | Mapping) -> dict:
+    def values(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> dict[str, Any]:
         """Returns the value of every knob, also of those that are fixed, left out or inactive."""
         given = hp.values if isinstance(hp, keras_tuner.HyperParameters) else hp
         chosen = {
@@ -161,12 +161,12 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         }
         return {**self.defaults, **chosen}
 
-    def recipe(self, values: Mapping) -> Recipe:
+    def recipe(self, values: Mapping[str, Any]) -> Recipe:
         """Returns the recipe that belongs to the values of all knobs."""
         return recipe_of(self.base_recipe, values)
 
     def objection(
-        self, hp: keras_tuner.HyperParameters | Mapping, timed: bool = True
+        self, hp: keras_tuner.HyperParameters | Mapping[str, Any], timed: bool = True
     ) -> str | None:
         """Returns why a point of the space is no candidate, or `None`.
 
@@ -185,7 +185,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             return str(error)
         return reason
 
-    def share_of_budget(self, values: Mapping) -> float:
+    def share_of_budget(self, values: Mapping[str, Any]) -> float:
         """Returns how many times its budget a network costs; infinite if there is none."""
         try:
             cost = self._counted_cost(json.dumps(self.options(self.values(values))))
@@ -193,7 +193,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             return math.inf
         return self.budget.share(cost)
 
-    def cost(self, hp: keras_tuner.HyperParameters | Mapping) -> Cost:
+    def cost(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> Cost:
         """Returns what a point of the space costs.
 
         Raises:
@@ -210,7 +210,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def _counted(self, options: str) -> Cost:
         return self.count(json.loads(options))
 
-    def active(self, values: Mapping) -> list[str]:
+    def active(self, values: Mapping[str, Any]) -> list[str]:
         """Returns the names of the knobs in `values` that mean something beside the others."""
         full = {**self.defaults, **values}
         return [knob.name for knob in self.knobs if knob.name in values and knob.matters(full)]
@@ -235,7 +235,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         fitting.compile_by(model, self.recipe(values), steps=1)
         return model
 
-    def _fitting(self, given: Mapping) -> dict:
+    def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns values near those of a point outside the budget that are inside."""
         known = {knob.name for knob in self.knobs}
         values = {name: value for name, value in given.items() if name in known}
@@ -290,7 +290,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
                 score *= (getattr(ours, name) / getattr(default, name)) ** _TRADEOFF
         return score
 
-    def description(self) -> dict:
+    def description(self) -> dict[str, Any]:
         """Returns what identifies the space, as JSON knows it."""
         return {
             "kind": self.name,
@@ -313,5 +313,5 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """The name of what builds the networks."""
 
     @abc.abstractmethod
-    def in_words(self, options: dict) -> str:
+    def in_words(self, options: dict[str, Any]) -> str:
         """Returns a network in a few words."""

@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras_tuner
 
@@ -29,7 +30,7 @@ class Interval:
     high: float
     log: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         smallest = 1e-12 if self.log else float("-inf")
         _checks.real("high", self.high, smallest, float("inf"))
         _checks.real("low", self.low, smallest, self.high)
@@ -57,12 +58,12 @@ class Knob:
     """
 
     name: str
-    choices: tuple | Interval
+    choices: tuple[Any, ...] | Interval
     default: object
     parent: str = ""
-    parent_values: tuple = ()
+    parent_values: tuple[Any, ...] = ()
 
-    def matters(self, values: Mapping) -> bool:
+    def matters(self, values: Mapping[str, Any]) -> bool:
         """Whether the knob means something beside the other values."""
         return not self.parent or values[self.parent] in self.parent_values
 
@@ -120,7 +121,7 @@ class Knob:
         return value
 
 
-def narrowed(knobs: list[Knob], settings: Mapping) -> list[Knob]:
+def narrowed(knobs: list[Knob], settings: Mapping[str, Any]) -> list[Knob]:
     """Applies what a user says of the knobs.
 
     Args:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
@@ -43,7 +44,7 @@ def keep(path: Path, model: keras.Model) -> None:
 
 
 def take_over(
-    hypermodel, path: Path, before: Mapping, after: Mapping, model: keras.Model
+    hypermodel, path: Path, before: Mapping[str, Any], after: Mapping[str, Any], model: keras.Model
 ) -> str | None:
     """Gives a network the weights of another, whose function it then has.
 
@@ -80,7 +81,7 @@ def _architecture(hypermodel, values):
     return dataclasses.replace(hypermodel.base, **options)
 
 
-def retrained(hypermodel, row, output: Path, seed: int, **fit_arguments) -> dict:
+def retrained(hypermodel, row, output: Path, seed: int, **fit_arguments) -> dict[str, Any]:
     """Trains the network of a trial from scratch and returns its metrics.
 
     They are kept in a file, so that a search that goes on does not train it again.

@@ -29,7 +29,7 @@ def multiples(middle: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(middle * factor)) for factor in factors}))
 
 
-def resnet_in_words(options: dict) -> str:
+def resnet_in_words(options: dict[str, Any]) -> str:
     """Returns a residual network in a few words, such as `basic 3-3-3 of 16-32-64, conv3, pad`."""
     depths, widths = ("-".join(map(str, options[name])) for name in ("depths", "widths"))
     block = options.get("block", "basic")
@@ -41,7 +41,7 @@ def resnet_in_words(options: dict) -> str:
     return ", ".join([f"{block} {depths} of {widths}", *filter(None, extras)])
 
 
-def block_convolutions(options: dict) -> int:
+def block_convolutions(options: dict[str, Any]) -> int:
     """Returns the number of convolutions in the stages of a residual network."""
     block = len(options.get("kernel_sizes", (3, 3))) if options.get("block") != "bottleneck" else 3
     block += 2 if options.get("se_ratio") else 0
@@ -58,10 +58,10 @@ class NamedHyperNetwork(HyperNetwork):
         knobs: What the user says of the knobs.
     """
 
-    quick_to_count: ClassVar[dict] = {}
+    quick_to_count: ClassVar[dict[str, Any]] = {}
     """Options that change nothing but how many layers must be made to count."""
 
-    family: type
+    family: type[Any]
     """The dataclass of the options of all networks that `base` may name."""
 
     dimensions = 2
@@ -74,7 +74,7 @@ class NamedHyperNetwork(HyperNetwork):
         base: str,
         recipe: Recipe | str,
         bounds: Sequence[float | None],
-        knobs: Mapping,
+        knobs: Mapping[str, Any],
     ):
         family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
@@ -131,11 +131,11 @@ class NamedHyperNetwork(HyperNetwork):
             knobs.append(Knob(f"{name}{stage}", values, default, **condition))
         return knobs
 
-    def of_stages(self, name: str, values: Mapping) -> tuple[int, ...]:
+    def of_stages(self, name: str, values: Mapping[str, Any]) -> tuple[int, ...]:
         """Returns the values of a knob that each stage has."""
         return tuple(values[f"{name}{stage}"] for stage in range(1, values["stages"] + 1))
 
-    def chosen_options(self, values: Mapping) -> dict:
+    def chosen_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of `base` with those that are knobs replaced."""
         fields = [field.name for field in dataclasses.fields(self.family)]
         options = {name: values[name] for name in fields if name in values}
@@ -144,7 +144,7 @@ class NamedHyperNetwork(HyperNetwork):
             options.setdefault("se_divisor", _FEWEST_HIDDEN)
         return options
 
-    def count(self, options: dict) -> Cost:
+    def count(self, options: dict[str, Any]) -> Cost:
         strides = self.strides(options)
         if min(self.input_shape[:-1]) < strides:
             raise ValueError(
@@ -162,12 +162,12 @@ class NamedHyperNetwork(HyperNetwork):
         size = int8_file_size(counted, self.convolutions(options), rank)
         return Cost(counted.trainable_parameters, counted.macs, size)
 
-    def convolutions(self, options: dict) -> int:
+    def convolutions(self, options: dict[str, Any]) -> int:
         """Returns the number of convolutions and dense layers."""
         stem = {"none": 0, "deep": 3, "tiered": 3}.get(options["stem"], 1)
         return stem + 1
 
-    def strides(self, options: dict) -> int:
+    def strides(self, options: dict[str, Any]) -> int:
         """Returns the factor by which the network reduces its input."""
         if options["stem"] in ("conv3", "none"):
             return 1
@@ -177,7 +177,7 @@ class NamedHyperNetwork(HyperNetwork):
     def builder(self) -> str:
         return self.base_name
 
-    def network(self, options: dict) -> keras.Model:
+    def network(self, options: dict[str, Any]) -> keras.Model:
         if self.standardization is None:
             inputs = {"input_shape": self.input_shape}
         else:

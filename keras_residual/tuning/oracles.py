@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -127,7 +128,7 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
             self.rejected += 1
         return {"status": TrialStatus.STOPPED, "values": None}
 
-    def combinations(self, chosen: dict | None = None, index: int = 0):
+    def combinations(self, chosen: dict[str, Any] | None = None, index: int = 0):
         """Yields the values of every combination of the active hyperparameters."""
         chosen, space = chosen or {}, self.hyperparameters.space
         if index == len(space):

@@ -3,6 +3,7 @@
 import collections
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def _colours():
     return matplotlib.colormaps[COLOURS]
 
 
-def most_telling(knobs: Sequence, rows: Sequence) -> list:
+def most_telling(knobs: Sequence[Any], rows: Sequence[Any]) -> list[Any]:
     """Returns the knobs, as many as the picture has room for, that tell most of accuracy."""
     chosen = sorted(knobs, key=lambda knob: -_told_by(knob, rows))[:_MOST_AXES]
     return [knob for knob in knobs if knob in chosen]

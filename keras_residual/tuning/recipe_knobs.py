@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Interval, Knob
@@ -44,7 +45,7 @@ def _choice(name, default, *others):
     return Knob(name, choices if isinstance(default, str) else tuple(sorted(choices)), default)
 
 
-def recipe_of(base: Recipe, values: Mapping) -> Recipe:
+def recipe_of(base: Recipe, values: Mapping[str, Any]) -> Recipe:
     """Returns the recipe for the values of all knobs."""
     fields = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: value for name, value in values.items() if name in fields}

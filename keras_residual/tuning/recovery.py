@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -118,7 +119,7 @@ def _read_trial(path, trial_id, oracle, lines):
     return _failed(path, trial_id, lines[-1])
 
 
-def check_trial(state: dict, trial_id: str, oracle) -> None:
+def check_trial(state: dict[str, Any], trial_id: str, oracle) -> None:
     """Checks what a trial says beyond its shape: number, status, values and metrics.
 
     Raises:
@@ -222,7 +223,7 @@ def _set_aside(path):
     return aside.name
 
 
-def reconciled(state: dict, trials: dict[str, Trial]) -> dict:
+def reconciled(state: dict[str, Any], trials: dict[str, Trial]) -> dict[str, Any]:
     """Returns the oracle's state brought in line with the trials' files, which may be newer.
 
     A process may have been killed between writing a trial and writing the oracle.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras_tuner.engine.trial import TrialStatus
@@ -37,7 +38,7 @@ class TrialRow:
     trial: str
     status: str
     metrics: dict[str, float]
-    values: dict
+    values: dict[str, Any]
     cost: Cost | None
     reason: str = ""
 
@@ -89,7 +90,7 @@ class SearchResult:
     output: Path
     epochs: int
     rejected: int
-    settings: dict
+    settings: dict[str, Any]
     retrained: dict[str, float] | None = None
 
     @property
@@ -154,7 +155,7 @@ class SearchResult:
     def _options(self, row):
         return self.hypermodel.options(self.hypermodel.values(row.values))
 
-    def as_dict(self, row: TrialRow | None = None) -> dict:
+    def as_dict(self, row: TrialRow | None = None) -> dict[str, Any]:
         """Returns a trial, the best by default, as `best.json` holds it."""
         row = row or self.best
         return {
@@ -228,7 +229,7 @@ class SearchResult:
             lines.append([row.trial, accuracy, *numbers, seconds, network])
         return lines
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = self.table()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = "\n".join(_aligned(line, widths) for line in lines)

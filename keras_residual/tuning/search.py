@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -35,7 +36,7 @@ COSTS = ("parameters", "macs", "file_size", "latency_ms")
 def search(
     hypermodel: HyperNetwork,
     source: data.Dataset | tuple[np.ndarray, np.ndarray],
-    output: str | os.PathLike = "runs/search",
+    output: str | os.PathLike[str] = "runs/search",
     algorithm: str = "evolution",
     max_trials: int = 20,
     epochs: int | None = None,
@@ -217,7 +218,7 @@ def _costs(objective, input_shape) -> tuple[str, ...]:
     return tuple(name for name in names if name != "accuracy")
 
 
-def _options(algorithm, max_trials, epochs, inherit) -> dict:
+def _options(algorithm, max_trials, epochs, inherit) -> dict[str, Any]:
     if algorithm == "evolution":
         return {"max_trials": max_trials, "inherit": inherit}
     if algorithm == "hyperband":
@@ -228,7 +229,7 @@ def _options(algorithm, max_trials, epochs, inherit) -> dict:
     return {"max_trials": max_trials}
 
 
-def _array_arguments(hypermodel, source, validation) -> dict:
+def _array_arguments(hypermodel, source, validation) -> dict[str, Any]:
     x, y = _arrays(hypermodel, source)
     rest, held_out = stratified(y, validation, 0)
     if not len(held_out):

@@ -4,11 +4,12 @@ import collections
 import itertools
 import random
 from collections.abc import Mapping
+from typing import Any
 
 from keras_residual.tuning.errors import EmptySpaceError
 
 
-def smallest(space) -> dict:
+def smallest(space) -> dict[str, Any]:
     """Returns the values of the cheapest network found, or of the default if that fits.
 
     Raises:
@@ -34,7 +35,7 @@ def smallest(space) -> dict:
     return values
 
 
-def narrowed(space, values: Mapping) -> dict | None:
+def narrowed(space, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the same network with all widths as many choices smaller as it takes to fit.
 
     It is what one would pick by hand: `ResNet8` at a quarter of its width, for instance.
@@ -51,7 +52,7 @@ def narrowed(space, values: Mapping) -> dict | None:
     return None
 
 
-def shrunk(space, values: Mapping, order: random.Random) -> dict | None:
+def shrunk(space, values: Mapping[str, Any], order: random.Random) -> dict[str, Any] | None:
     """Returns a smaller network that fits, as large as it can be on its way.
 
     The way leads from `values`, one size after the other a little smaller in random order, to

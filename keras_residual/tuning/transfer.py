@@ -34,7 +34,7 @@ class Transfer:
     spatial: tuple[int, ...]
     result: dict[str, np.ndarray] = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.result = {name: np.array(value) for name, value in self.new.items()}
 
     @property

@@ -44,14 +44,14 @@ class _Tuner:
         **options: Arguments of the oracle, such as `max_trials`.
     """
 
-    oracle_class: type
+    oracle_class: type[Any]
 
     def __init__(
         self,
         hypermodel: keras_tuner.HyperModel,
         objective: Any,
         *,
-        directory: str | os.PathLike = ".",
+        directory: str | os.PathLike[str] = ".",
         project_name: str = "search",
         seed: int = 0,
         max_seconds: float | None = None,

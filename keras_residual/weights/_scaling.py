@@ -4,6 +4,7 @@ import json
 import pathlib
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 from keras_residual import _description
 from keras_residual.weights import _hub, cache, files, sources
@@ -126,7 +127,7 @@ def _beside(path: pathlib.Path | None) -> Preprocessing | None:
         return None
 
 
-def _from_timm(published: dict) -> Preprocessing:
+def _from_timm(published: dict[str, Any]) -> Preprocessing:
     """Returns the steps in timm's configuration of published weights."""
     size = published.get("input_size", (3, 224, 224))[-1]
     return Preprocessing(

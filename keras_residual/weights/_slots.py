@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -162,7 +163,7 @@ def _pooled(role: str) -> str:
     return role.replace("shortcut", "pooled", 1) if role.startswith("shortcut.conv") else role
 
 
-def _cells(layer) -> Iterator[tuple]:
+def _cells(layer) -> Iterator[tuple[Any, ...]]:
     """Yields block name, path inside the block, shape, variable and index of every weight."""
     if isinstance(layer, layers.ResidualStage):
         yield from _stage_cells(layer)
@@ -174,7 +175,7 @@ def _cells(layer) -> Iterator[tuple]:
         yield block, path, tuple(variable.shape), variable, None
 
 
-def _stage_cells(stage: layers.ResidualStage) -> Iterator[tuple]:
+def _stage_cells(stage: layers.ResidualStage) -> Iterator[tuple[Any, ...]]:
     scanned = stage.equal is not None and stage.equal.scanned
     blocks = {1: stage.first}
     if stage.equal is not None and not scanned:

@@ -55,7 +55,7 @@ _ABSURD = 1 << 48
 
 
 def read(
-    path: str | os.PathLike, digest: str | None = None, max_bytes: int | None = None
+    path: str | os.PathLike[str], digest: str | None = None, max_bytes: int | None = None
 ) -> Arrays:
     """Reads a weight file into NumPy arrays by name, in the file's order.
 
@@ -112,7 +112,7 @@ def read(
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike, digest: str | None = None) -> Iterator[Entries]:
+def opened(path: str | os.PathLike[str], digest: str | None = None) -> Iterator[Entries]:
     """Yields the entries of a weight file: names, shapes and types, and values on demand.
 
     Values can be read until the block ends. See `read` for arguments, errors and what is checked.
@@ -152,7 +152,7 @@ def _guarded(path: pathlib.Path, kind: str, function, *arguments):
         raise WeightsError(f"{path}: damaged {kind} file: {first_line(error)}") from error
 
 
-def detect(path: str | os.PathLike, name: str | None = None) -> str:
+def detect(path: str | os.PathLike[str], name: str | None = None) -> str:
     """Returns the format of a weight file from its content.
 
     Args:

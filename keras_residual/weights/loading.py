@@ -106,7 +106,9 @@ def _name_of(model) -> str | None:
     return next((s.model for s in sources.list_sources() if s.model.lower() == name.lower()), None)
 
 
-def from_torch(model: keras.Model, state_dict: Mapping, skip_mismatched_top: bool = False) -> None:
+def from_torch(
+    model: keras.Model, state_dict: Mapping[str, Any], skip_mismatched_top: bool = False
+) -> None:
     """Loads a torch state dict of torchvision, timm or `to_torch`; see `load`.
 
     Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -112,7 +113,7 @@ def match(
     return Match(fit.values, layout)
 
 
-def check_options(options: Mapping, required: Mapping[str, object], what: str) -> None:
+def check_options(options: Mapping[str, Any], required: Mapping[str, object], what: str) -> None:
     """Raises unless a network has the options that weights were made for."""
     wrong = {name: value for name, value in required.items() if options.get(name) != value}
     if wrong:

@@ -56,7 +56,7 @@ class Preprocessing:
     crop: int | None = 224
     interpolation: str = "bilinear"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.layer()
         for name in ("resize", "crop"):
             if getattr(self, name) is not None:
@@ -75,7 +75,7 @@ class Preprocessing:
         return cls((0.0,) * 3, (1.0,) * 3, 255.0 / white, resize=None, crop=None)
 
     @classmethod
-    def from_dict(cls, steps: dict) -> "Preprocessing":
+    def from_dict(cls, steps: dict[str, Any]) -> "Preprocessing":
         """Returns the steps that `dataclasses.asdict` turned into a dict, perhaps through JSON."""
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(steps, dict) or not set(steps) <= names:

@@ -54,7 +54,7 @@ class WeightSource:
     )
     note: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("model", "tag", "location", "classes"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:

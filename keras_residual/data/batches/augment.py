@@ -103,7 +103,9 @@ def cutout(images: Tensor, row: Tensor, column: Tensor, size: int) -> Tensor:
     return xp.where(hit[..., None], xp.zeros_like(images), images)
 
 
-def _shift(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> tuple:
+def _shift(
+    images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor
+) -> tuple[Any, ...]:
     height, width = (int(side) for side in images.shape[1:3])
     reach = [max(1, side // 8) for side in (height, width)]
     return tuple(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from keras_residual import _checks
 from keras_residual.data.batches.functions import Steps, steps_of
@@ -53,14 +54,14 @@ class Augmentation:
     True
     """
 
-    kind: str | Callable | Sequence = "auto"
+    kind: str | Callable[..., Any] | Sequence[Any] = "auto"
     mixup: float = 0.0
     cutmix: float = 0.0
     classes: int | None = None
     rand_augment: float = 0.0
     repeats: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.kind, str):
             _checks.choice("augmentation", self.kind, NAMES)
         elif not isinstance(self.kind, Steps):
@@ -91,7 +92,7 @@ class Augmentation:
         """Whether images are not cropped to another size."""
         return self.kind not in _CROPS
 
-    def crop_options(self, split: Split) -> dict:
+    def crop_options(self, split: Split) -> dict[str, Any]:
         """Returns how a window is cropped, as arguments of `random_resized_crop`."""
         # Digits and letters are other signs when mirrored.
         mirror = self.kind != "photo" or split.augmentation != "shift"
@@ -124,7 +125,7 @@ class Augmentation:
 
 
 def augmentation_of(
-    augmentation: str | Callable | Sequence | Augmentation, changes: dict
+    augmentation: str | Callable[..., Any] | Sequence[Any] | Augmentation, changes: dict[str, Any]
 ) -> Augmentation:
     """Returns the augmentation that a name, or another one, and some changes make.
 

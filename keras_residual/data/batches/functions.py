@@ -101,7 +101,9 @@ def _steps(augmentation: object) -> Iterator["_Step"]:
 class _Step:
     name: str
 
-    def in_numpy(self, image: "tf.Tensor", key: "tf.Tensor", change: Callable) -> "tf.Tensor":
+    def in_numpy(
+        self, image: "tf.Tensor", key: "tf.Tensor", change: Callable[..., Any]
+    ) -> "tf.Tensor":
         """`change(image, key)` on NumPy arrays, as a part of a graph."""
         import tensorflow as tf
 
@@ -124,8 +126,8 @@ class _LayerStep(_Step):
         self.name = layer.name
         # A copy, whose generators nobody else uses.
         self._layer = type(layer).from_config(layer.get_config())
-        self._generators: list | None = None
-        self._shape: tuple | None = None
+        self._generators: list[Any] | None = None
+        self._shape: tuple[Any, ...] | None = None
         self._lock = threading.Lock()
 
     def __call__(self, image, key):
@@ -155,7 +157,7 @@ class _LayerStep(_Step):
             return keras.ops.convert_to_numpy(changed)[0].astype(np.float32)
 
 
-def _generators(value: Any, seen: set) -> Iterator[keras.random.SeedGenerator]:
+def _generators(value: Any, seen: set[Any]) -> Iterator[keras.random.SeedGenerator]:
     """The generators of random numbers in a layer and in the layers that it holds."""
     if id(value) in seen:
         return
@@ -178,7 +180,7 @@ def _generators(value: Any, seen: set) -> Iterator[keras.random.SeedGenerator]:
 class _FunctionStep(_Step):
     """A function of an image and perhaps of what its random numbers follow from."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable[..., Any]):
         self.name = getattr(function, "__name__", type(function).__name__)
         self._function = function
         try:

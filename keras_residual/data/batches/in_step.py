@@ -63,7 +63,7 @@ class BatchesInStep:
             parts.append(index[None, whole:])
         return [part for part in parts if part.size]
 
-    def make(self, arrays: tuple[Tensor, Tensor], index: Tensor, epoch: Tensor) -> tuple:
+    def make(self, arrays: tuple[Tensor, Tensor], index: Tensor, epoch: Tensor) -> tuple[Any, ...]:
         """Returns `(images, labels)` of a batch; called inside the compiled step.
 
         Args:

@@ -53,7 +53,7 @@ def pipeline(
     drop_remainder: bool = False,
     test_crop: float = 224 / 256,
     **changes: Any,
-) -> "tf.data.Dataset":
+) -> "tf.data.Dataset[Any]":
     """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
 
     Images are `(batch, height, width, channels)` float32 in [0, 1]: integers divided by the value
@@ -174,7 +174,7 @@ def _image_size(image_size: object, split: Split) -> tuple[int, int] | None:
     return size
 
 
-def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset":
+def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset[Any]":
     """The numbers of the epochs that one iteration runs through."""
     import tensorflow as tf
 
@@ -188,7 +188,7 @@ def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset":
     )
 
 
-def _in_memory(split: Split, options: _Options) -> Callable | None:
+def _in_memory(split: Split, options: _Options) -> Callable[..., Any] | None:
     """The batches of an epoch by one gather each, if nothing is to be done image by image."""
     import tensorflow as tf
 
@@ -207,7 +207,7 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
             options.batch_size, options.drop_remainder
         )
 
-        def batch(index: tf.Tensor) -> tuple:
+        def batch(index: tf.Tensor) -> tuple[Any, ...]:
             stored = index % len(split)
             return preparation(tf.gather(x, stored), tf.gather(y, stored), index, epoch)
 
@@ -216,7 +216,7 @@ def _in_memory(split: Split, options: _Options) -> Callable | None:
     return batches_of
 
 
-def _one_by_one(split: Split, options: _Options) -> Callable:
+def _one_by_one(split: Split, options: _Options) -> Callable[..., Any]:
     """The batches of an epoch whose images are each brought to `image_size` first."""
     import tensorflow as tf
 
@@ -231,7 +231,7 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     of_batch = preparation.of_rand_augmented() if rand_augments else preparation
 
     def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple:
+        def fit(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> tuple[Any, ...]:
             if size is None:
                 pass
             elif preparation.augmentation.keeps_size:
@@ -260,7 +260,7 @@ def _one_by_one(split: Split, options: _Options) -> Callable:
     return batches_of
 
 
-def _examples(split: Split, preparation: Preparation, epoch: "tf.Tensor") -> "tf.data.Dataset":
+def _examples(split: Split, preparation: Preparation, epoch: "tf.Tensor") -> "tf.data.Dataset[Any]":
     """The examples of an epoch, each as often as it is repeated, in the order of `repeated`."""
     import tensorflow as tf
 

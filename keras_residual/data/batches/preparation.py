@@ -54,7 +54,9 @@ class Preparation:
     label_kind: str = "classes"
     frames: Frames | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor) -> tuple:
+    def __call__(
+        self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor
+    ) -> tuple[Any, ...]:
         """Returns `(images, labels)`; the labels are shares of classes if images are mixed."""
         if self.rand_augments:
             images = self.rand_augmented(images, index, epoch)
@@ -74,7 +76,7 @@ class Preparation:
             return as_clips(images, self.frames.count), labels
         return self._augmented(images, labels, index, epoch)
 
-    def _augmented(self, images, labels, index, epoch) -> tuple:
+    def _augmented(self, images, labels, index, epoch) -> tuple[Any, ...]:
         xp, how = namespace(images), self.augmentation
         if how.kind in _BATCHED:
             images = _BATCHED[how.kind](images, self.seed, epoch, index)

@@ -135,7 +135,7 @@ def rand_augment(
     return images
 
 
-def _checked_shape(shape: tuple) -> tuple[int, int, int]:
+def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, int, int]:
     """Returns the shape of an image as integers, or raises if RandAugment does not take it."""
     height, width, channels = (int(size) for size in shape)
     if channels not in (1, 3) or height * width > pixels.LARGEST:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def files_below(folder: Path) -> list[Path]:
     """
     found = []
 
-    def walk(place: Path, around: frozenset) -> None:
+    def walk(place: Path, around: frozenset[Any]) -> None:
         real = os.path.realpath(place)
         if real in around:
             return
@@ -71,7 +72,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_picture(path: str | os.PathLike, max_pixels: int = LARGEST_PICTURE) -> Picture:
+def read_picture(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE) -> Picture:
     """Reads a PNG, JPEG or WebP file, turned as its EXIF orientation says.
 
     Palettes become colours. Grey of 16 bits is kept; colour of 16 bits, which Pillow would cut to
@@ -145,7 +146,7 @@ def _pixels(image) -> tuple[np.ndarray, np.ndarray | None]:
     return (pixels[..., None] if grey else pixels), alpha
 
 
-def write_picture(path: str | os.PathLike, picture: Picture, quality: int = 95) -> None:
+def write_picture(path: str | os.PathLike[str], picture: Picture, quality: int = 95) -> None:
     """Writes a picture whole, in the format of the file's suffix.
 
     Args:
@@ -174,7 +175,7 @@ def write_picture(path: str | os.PathLike, picture: Picture, quality: int = 95) 
         image.save(partial, **options)
 
 
-def check_writable(path: str | os.PathLike, picture: Picture) -> None:
+def check_writable(path: str | os.PathLike[str], picture: Picture) -> None:
     """Raises a ValueError if a file of this name cannot hold the picture."""
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURE_SUFFIXES:

@@ -40,7 +40,7 @@ class Header:
     orientation: int = 1
 
 
-def read_header(path: str | os.PathLike, max_pixels: int = LARGEST_PICTURE) -> Header:
+def read_header(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE) -> Header:
     """Returns the header of a PNG or JPEG file.
 
     Raises:
@@ -64,7 +64,7 @@ def read_header(path: str | os.PathLike, max_pixels: int = LARGEST_PICTURE) -> H
     return found
 
 
-def is_whole(path: str | os.PathLike, format: str) -> bool:
+def is_whole(path: str | os.PathLike[str], format: str) -> bool:
     """Whether the end of a PNG or JPEG file is there, whatever follows it.
 
     Phones append videos and gain maps of megabytes to their photographs.

@@ -51,7 +51,7 @@ class ImagePairs:
     """
 
     def __init__(
-        self, source: str | os.PathLike | Sequence[Any], scale: int, luminance: bool = False
+        self, source: str | os.PathLike[str] | Sequence[Any], scale: int, luminance: bool = False
     ):
         self.scale = _checks.integer("scale", scale, 2)
         self.luminance = _checks.boolean("luminance", luminance)
@@ -114,7 +114,7 @@ class ImagePairs:
         seed: int = 0,
         epoch: int = 0,
         steps_per_epoch: int = 100,
-    ) -> "tf.data.Dataset":
+    ) -> "tf.data.Dataset[Any]":
         """Returns endless batches of `(small, large)` patches, float32 in [0, 1].
 
         Each patch is cut at random, and turned and mirrored into one of its eight positions. All
@@ -141,7 +141,7 @@ class ImagePairs:
         seed, epoch = _checks.integer("seed", seed, 0), _checks.integer("epoch", epoch, 0)
         first = epoch * _checks.integer("steps_per_epoch", steps_per_epoch)
 
-        def batches() -> Iterator:
+        def batches() -> Iterator[Any]:
             step = first
             while True:
                 draw = np.random.default_rng((seed, step))

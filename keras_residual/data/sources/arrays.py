@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def _names(given, where) -> tuple[str, ...]:
         raise DatasetError(f"{where}: `label_names` must be text in UTF-8. ({error})") from error
 
 
-def _encoded(y_train, y_test, where) -> tuple:
+def _encoded(y_train, y_test, where) -> tuple[Any, ...]:
     """Labels in words as numbers, in the order of the words, and the words."""
     y_train, y_test = np.asarray(y_train), np.asarray(y_test)
     words = [y.dtype.kind in "US" or (y.dtype == object and y.ndim == 1) for y in (y_train, y_test)]
@@ -150,7 +151,7 @@ def from_arrays(
     where: str = "arrays",
     options: Options | None = None,
     called: Mapping[str, str] | None = None,
-    groups: tuple = (None, None),
+    groups: tuple[Any, ...] = (None, None),
 ) -> Dataset:
     """A dataset of arrays in memory.
 
@@ -230,7 +231,7 @@ def _lengths(x, examples) -> np.ndarray | None:
 
 
 def from_tuple(
-    source: tuple,
+    source: tuple[Any, ...],
     options: Options,
     *,
     label_names: object = None,

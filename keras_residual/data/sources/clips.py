@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def _read_frames(place: Path, options: Options) -> np.ndarray:
     return np.stack(frames)
 
 
-def _read(places, read, options) -> tuple[list, dict[str, str]]:
+def _read(places, read, options) -> tuple[list[Any], dict[str, str]]:
     def attempt(place):
         try:
             return read(place, options), None

@@ -25,7 +25,7 @@ _CITATION = """@misc{alpaydin1998optdigits,
 }"""
 
 
-def write_asset(path: str | os.PathLike) -> None:
+def write_asset(path: str | os.PathLike[str]) -> None:
     """Makes `digits.npz`, the file in this package, from the digits of scikit-learn.
 
     A stratified 1,437 / 360 division of `sklearn.datasets.load_digits()` with seed 0 by
@@ -81,7 +81,7 @@ def digits() -> Dataset:
 
 
 @functools.cache
-def _builder_class() -> type:
+def _builder_class() -> type[Any]:
     from keras_residual.data.sources.tfds_stream import import_tfds
 
     tfds = import_tfds()
@@ -108,7 +108,7 @@ def _builder_class() -> type:
                 supervised_keys=("image", "label"),
             )
 
-        def _split_generators(self, dl_manager: Any) -> dict:
+        def _split_generators(self, dl_manager: Any) -> dict[Any, Any]:
             dataset = digits()
             return {
                 name: self._generate_examples(getattr(dataset, name)) for name in ("train", "test")
@@ -122,7 +122,7 @@ def _builder_class() -> type:
     return Digits
 
 
-def digits_builder(data_dir: str | os.PathLike | None = None) -> Any:
+def digits_builder(data_dir: str | os.PathLike[str] | None = None) -> Any:
     """The embedded digits as a builder of TensorFlow Datasets.
 
     Images are `(8, 8, 1)` uint8 with 255 for white, as is usual there; `digits()` has the original

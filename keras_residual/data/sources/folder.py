@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Pa
 
 def parts_of_folder(
     folder: Path, options: Options, kind: Files = _PICTURES, by_parent: bool = False
-) -> tuple[list, list[str]]:
+) -> tuple[list[Any], list[str]]:
     """Training and held-out files with labels, and the class names."""
     there = [folder / name for name in _HELD_OUT_FOLDERS if (folder / name).is_dir()]
     is_divided = (folder / "train").is_dir()

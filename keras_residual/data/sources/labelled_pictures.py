@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def from_two_tables(train: Path, test: Path, options: Options) -> Dataset:
 
 
 def from_table(
-    table: tables.Table, name: str, options: Options, parts: tuple | None = None
+    table: tables.Table, name: str, options: Options, parts: tuple[Any, ...] | None = None
 ) -> Dataset:
     """A dataset of pictures by a table's rows.
 

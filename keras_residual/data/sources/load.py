@@ -53,7 +53,7 @@ def npz_places(name: str) -> list[Path]:
 
 
 def _from_path_or_name(
-    source: str | os.PathLike, data_dir: str | os.PathLike | None, options: Options
+    source: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None, options: Options
 ) -> Dataset:
     name = os.fspath(source)
     path = Path(name).expanduser()
@@ -120,16 +120,16 @@ def _holds(folder: Path, suffixes: tuple[str, ...]) -> bool:
 def load(
     source: Any,
     *,
-    data_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
     examples: str = "auto",
     label_kind: str = "auto",
     files: str | None = None,
     labels: str | Sequence[str] | None = None,
-    group: str | Callable | None = None,
-    held_out: Sequence | str | None = None,
-    folder: str | os.PathLike | None = None,
+    group: str | Callable[..., Any] | None = None,
+    held_out: Sequence[Any] | str | None = None,
+    folder: str | os.PathLike[str] | None = None,
     rate: int | None = None,
     seconds: float | None = None,
     frames: int = 16,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from keras_residual import _checks
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
@@ -40,8 +41,8 @@ class Options:
     label_kind: str = "auto"
     files: str | None = None
     labels: str | Sequence[str] | None = None
-    group: str | Callable | None = None
-    held_out: Sequence | str | None = None
+    group: str | Callable[..., Any] | None = None
+    held_out: Sequence[Any] | str | None = None
     folder: object = None
     rate: int | None = None
     seconds: float | None = None
@@ -51,7 +52,7 @@ class Options:
     max_bytes: int = 2**31
     max_pixels: int = LARGEST_PICTURE
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.integer("seed", self.seed, 0)
         _checks.real("test_fraction", self.test_fraction, 0, 1, open_start=True, open_end=True)
         _checks.choice("examples", self.examples, EXAMPLES)

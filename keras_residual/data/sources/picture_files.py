@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,13 +48,13 @@ class FileSplit(Split):
 
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
-    ) -> "tf.data.Dataset":
+    ) -> "tf.data.Dataset[Any]":
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
             paths, labels = tf.convert_to_tensor(self.paths), tf.convert_to_tensor(self.y)
 
-        def read(index: tf.Tensor) -> tuple:
+        def read(index: tf.Tensor) -> tuple[Any, ...]:
             path = tf.gather(paths, index)
             image = tf.numpy_function(self._decode_or_empty, [path], tf.uint8, stateful=False)
             image.set_shape((None, None, self.image_shape[2]))
@@ -109,7 +109,7 @@ def check_ends(path: Path, max_pixels: int = LARGEST_PICTURE) -> None:
 
 def picture_splits(
     name: str,
-    parts: Sequence[tuple[Sequence[Path], dict]],
+    parts: Sequence[tuple[Sequence[Path], dict[Any, Any]]],
     options: Options,
 ) -> tuple[list[Split], tuple[str, ...]]:
     """Returns a split of each part's files, and the damaged files that were left out.
@@ -153,7 +153,9 @@ def picture_splits(
     return splits, tuple(errors)
 
 
-def _look_at(paths: list[Path], options: Options) -> tuple[set, dict | None, dict[str, str]]:
+def _look_at(
+    paths: list[Path], options: Options
+) -> tuple[set[Any], dict[Any, Any] | None, dict[str, str]]:
     """The shapes of images, the images if all fit into memory, and what is wrong with files.
 
     `None` in place of images where not all were read, an empty dictionary where they do not fit.
@@ -169,7 +171,7 @@ def _look_at(paths: list[Path], options: Options) -> tuple[set, dict | None, dic
     every = size <= _READ_AT_LOAD_BYTES or options.damaged == "leave_out"
     looked_at = whole if every else whole[:: max(1, len(whole) // 1000)]
 
-    def read(place: int) -> tuple:
+    def read(place: int) -> tuple[Any, ...]:
         try:
             return place, decode(str(paths[place]), max_pixels=options.max_pixels), None
         except DatasetError as error:

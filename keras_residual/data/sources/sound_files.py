@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,10 +58,12 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
     return checked_samples(samples, str(path)), rate
 
 
-def _read(paths: Sequence[Path], options: Options) -> tuple[list, int, np.ndarray, tuple]:
+def _read(
+    paths: Sequence[Path], options: Options
+) -> tuple[list[Any], int, np.ndarray, tuple[Any, ...]]:
     """The recordings that are whole, their rate, their places, and the damaged files."""
 
-    def read(path: Path) -> tuple:
+    def read(path: Path) -> tuple[Any, ...]:
         try:
             return *read_recording(path, options.max_bytes), None
         except DatasetError as error:

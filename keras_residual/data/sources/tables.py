@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -159,7 +160,7 @@ def find_files(table: Table, column: str, suffixes: Sequence[str]) -> list[Path]
     return found
 
 
-def _some(items: Sequence) -> str:
+def _some(items: Sequence[Any]) -> str:
     shown = ", ".join(str(item) for item in items[:_SHOWN])
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{len(items)} ({shown}{more})"

@@ -70,7 +70,7 @@ class StreamSplit(Split):
 
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
-    ) -> "tf.data.Dataset":
+    ) -> "tf.data.Dataset[Any]":
         import tensorflow as tf
 
         tfds = import_tfds()
@@ -86,7 +86,7 @@ class StreamSplit(Split):
         if shuffle:
             stored = _shuffled(stored, seed, epoch)
 
-        def decode(index: tf.Tensor, example: dict) -> tuple:
+        def decode(index: tf.Tensor, example: dict[str, Any]) -> tuple[Any, ...]:
             label = tf.cast(example[label_key], tf.int32)
             return image.decode_example(example[image_key]), label, tf.cast(index, tf.int32)
 
@@ -99,8 +99,8 @@ class StreamSplit(Split):
         self,
         fraction: float = 0.1,
         seed: int = 0,
-        groups: Sequence | None = None,
-        held_out: Sequence | None = None,
+        groups: Sequence[Any] | None = None,
+        held_out: Sequence[Any] | None = None,
     ) -> "tuple[StreamSplit, StreamSplit]":
         """The stored order's end is held out, whatever the seed: a stream has no random access."""
         if groups is not None or held_out is not None:
@@ -120,7 +120,9 @@ class StreamSplit(Split):
         )
 
 
-def _shuffled(stored: "tf.data.Dataset", seed: int, epoch: "tf.Tensor") -> "tf.data.Dataset":
+def _shuffled(
+    stored: "tf.data.Dataset[Any]", seed: int, epoch: "tf.Tensor"
+) -> "tf.data.Dataset[Any]":
     """`stored.shuffle(...)` by the raw operation.
 
     The method mixes TensorFlow's global seed in, and refuses a tensor as the seed where that is 0.

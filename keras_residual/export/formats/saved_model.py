@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,7 +59,7 @@ def serving(model: keras.Model):
     return serve
 
 
-def tensor_specs(model: keras.Model) -> dict:
+def tensor_specs(model: keras.Model) -> dict[str, Any]:
     """Returns TensorFlow's descriptions of a model's inputs, by name."""
     import tensorflow as tf
 

@@ -100,7 +100,7 @@ class Artefact:
         shape = self.input_shape
         return shape if self.pixels is None else (*shape[:-1], self.pixels.channels)
 
-    def tensors(self) -> dict:
+    def tensors(self) -> dict[str, Any]:
         """Returns what the file itself takes and gives: types, scales, zero points, pictures."""
         sides = {"inputs": self.inputs, "outputs": getattr(self._runtime, "outputs", {})}
         quantized = getattr(self._runtime, "quantized", {})
@@ -154,7 +154,9 @@ class Artefact:
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def batches(self, arrays: dict, batch_size: int = 32) -> Iterator[dict[str, np.ndarray]]:
+    def batches(
+        self, arrays: dict[str, Any], batch_size: int = 32
+    ) -> Iterator[dict[str, np.ndarray]]:
         """Yields batches of the file's inputs, and how many of each are used."""
         size = self.fixed_batch or _checks.integer("batch_size", batch_size)
         count = count_of(arrays)
@@ -206,7 +208,7 @@ def _tensor(name, spec, quantized):
     return described
 
 
-def load(path: str | os.PathLike, threads: int = 1) -> Artefact:
+def load(path: str | os.PathLike[str], threads: int = 1) -> Artefact:
     """Loads an exported file or folder into its own runtime.
 
     Args:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Benchmark:
             )
         return "\n".join(lines)
 
-    def plot(self, path: str | os.PathLike) -> None:
+    def plot(self, path: str | os.PathLike[str]) -> None:
         """Draws inputs a second of every row to a PNG file."""
         try:
             from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ class Benchmark:
 
 
 def benchmark(
-    *artefacts: Artefact | str | os.PathLike,
+    *artefacts: Artefact | str | os.PathLike[str],
     batch_sizes: Sequence[int] = (1, 32),
     threads: Sequence[int] = (1, 2),
     seconds: float = 1.0,
@@ -217,7 +218,7 @@ class _Worker:
         )
         return self
 
-    def run(self, batch: int, seconds: float) -> dict:
+    def run(self, batch: int, seconds: float) -> dict[str, Any]:
         """Runs the model for a while at a batch size."""
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps({"batch": batch, "seconds": seconds}), file=self._process.stdin)
@@ -229,7 +230,7 @@ class _Worker:
             raise ExportError(f"{self.source.name} cannot be run ({lines[-1]}).")
         return json.loads(answer)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self._process.kill()
         self._process.wait()
         self._path.close()

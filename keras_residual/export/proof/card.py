@@ -8,6 +8,7 @@ import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ CARD, README = "card.json", "README.md"
 
 
 def write(
-    staging: Path, directory: Path, model: keras.Model, report: ExportReport, facts: dict
+    staging: Path, directory: Path, model: keras.Model, report: ExportReport, facts: dict[str, Any]
 ) -> None:
     """Writes both files; rows of earlier exports of the same weights stay if their files have.
 
@@ -73,7 +74,7 @@ def weights_hash(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _entry(row: ExportRow) -> dict:
+def _entry(row: ExportRow) -> dict[str, Any]:
     return {
         "format": row.format,
         "quantization": row.quantization,
@@ -99,7 +100,7 @@ def _delegates(row):
     }
 
 
-def _circumstances() -> dict:
+def _circumstances() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "versions": {
@@ -119,7 +120,7 @@ def _version(name):
         return None
 
 
-def as_text(card: dict) -> str:
+def as_text(card: dict[str, Any]) -> str:
     """Returns a card as Markdown."""
     model, made = card["model"], card["made"]
     lines = [f"# {model['name']}", ""]

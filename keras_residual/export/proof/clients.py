@@ -19,7 +19,7 @@ _WEB_WORKER = Path(__file__).with_name("web_worker.mjs")
 _WORKER = Path(__file__).with_name("mediapipe_worker.py")
 
 
-def mediapipe_python(python: str | os.PathLike | None = None) -> str:
+def mediapipe_python(python: str | os.PathLike[str] | None = None) -> str:
     """Returns an interpreter that has mediapipe, or raises an ImportError.
 
     Args:
@@ -40,7 +40,7 @@ def mediapipe_python(python: str | os.PathLike | None = None) -> str:
 
 
 def run_mediapipe(
-    path: Path, task: str, pictures: list[np.ndarray], python: str | os.PathLike | None = None
+    path: Path, task: str, pictures: list[np.ndarray], python: str | os.PathLike[str] | None = None
 ) -> list[np.ndarray]:
     """Returns what a MediaPipe task answers to each picture.
 

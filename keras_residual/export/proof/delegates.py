@@ -101,7 +101,7 @@ class Refusal:
         return f"{self.delegate}: {self.operation}{place}{more}: {self.reason}{remedy}"
 
 
-def lint(path: str | os.PathLike, delegates: Sequence[str] = DELEGATES) -> tuple[Refusal, ...]:
+def lint(path: str | os.PathLike[str], delegates: Sequence[str] = DELEGATES) -> tuple[Refusal, ...]:
     """Returns what the delegates of phones would not take of a LiteRT file.
 
     Files of integers are written without the names of layers; `export` looks at them before, and

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from keras_residual._description import Description
 from keras_residual.export.proof.benchmark import Timing
@@ -36,9 +37,9 @@ class ExportRow:
     operations: dict[str, int]
     sha256: str
     timing: Timing | None = None
-    tensors: dict = field(default_factory=dict)
-    fits: dict = field(default_factory=dict)
-    refusals: tuple | None = None
+    tensors: dict[Any, Any] = field(default_factory=dict)
+    fits: dict[Any, Any] = field(default_factory=dict)
+    refusals: tuple[Any, ...] | None = None
     description: Description | None = None
 
 

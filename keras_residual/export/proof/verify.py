@@ -56,11 +56,11 @@ RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web")
 
 
 def verify(
-    artefact: Artefact | str | os.PathLike,
+    artefact: Artefact | str | os.PathLike[str],
     model: keras.Model,
     data: Any,
     runtime: str | None = None,
-    python: str | os.PathLike | None = None,
+    python: str | os.PathLike[str] | None = None,
 ) -> Verification:
     """Runs an artefact in its own runtime, or another, and compares it with the model.
 

@@ -1,5 +1,7 @@
 """Copies of this package's layers in the form that computes fastest once training is over."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -23,7 +25,7 @@ _TRAINING_ONLY = {
 }
 
 
-def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
+def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict[str, Any]:
     """Returns the configuration of a layer's copy."""
     config = plain_config(layer.get_config())
     changes = _training_only(config)
@@ -40,7 +42,7 @@ def changed_config(layer, *, folded: bool, unrolled: bool = False) -> dict:
     return _folded(config) if folded else config
 
 
-def _training_only(config) -> dict:
+def _training_only(config) -> dict[str, Any]:
     # The rates of ShakeDrop scale at inference too.
     block = config.get("block") or config
     kept = (

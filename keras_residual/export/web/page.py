@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from keras_residual._files import replacing
 from keras_residual.export.errors import ExportError
@@ -44,10 +45,10 @@ class WebPage:
 
 
 def web_page(
-    artefact: Artefact | str | os.PathLike,
-    directory: str | os.PathLike,
-    tasks_vision: str | os.PathLike | None = None,
-    verification: dict | None = None,
+    artefact: Artefact | str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    tasks_vision: str | os.PathLike[str] | None = None,
+    verification: dict[str, Any] | None = None,
 ) -> WebPage:
     """Writes a folder with a page that classifies pictures and the camera's image with a file.
 

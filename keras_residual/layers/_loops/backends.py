@@ -1,22 +1,23 @@
 """Loops over time and hand-written gradients: one small form for each Keras backend."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 
 def scan_steps(
-    step: Callable,
-    carry: tuple,
-    inputs: Sequence,
-    outputs: Sequence[tuple[tuple, str]],
+    step: Callable[..., Any],
+    carry: tuple[Any, ...],
+    inputs: Sequence[Any],
+    outputs: Sequence[tuple[tuple[Any, ...], str]],
     length,
     *,
     reverse: bool = False,
     unroll: bool = False,
     differentiated: bool = False,
-) -> tuple[tuple, tuple]:
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Runs `carry, outputs[t] = step(carry, inputs[t])` for every `t` below `length`.
 
     Args:
@@ -82,8 +83,12 @@ def _scan_jax(step, carry, inputs, reverse):
 
 
 def with_gradient(
-    forward: Callable, backward: Callable, arguments: Sequence, expected: bool, plain: Callable
-) -> tuple:
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    arguments: Sequence[Any],
+    expected: bool,
+    plain: Callable[..., Any],
+) -> tuple[Any, ...]:
     """Returns `forward`'s outputs for `arguments`, with `backward` as their gradient.
 
     Args:
@@ -149,7 +154,7 @@ def _with_gradient_tensorflow(run, differentiate, arguments, expected, plain):
     return function(*arguments)
 
 
-def twice_differentiable_tensorflow(compute, plain, arguments, gradients) -> tuple:
+def twice_differentiable_tensorflow(compute, plain, arguments, gradients) -> tuple[Any, ...]:
     """Returns `compute(*gradients)`, the gradients of `plain`, so that they can be differentiated.
 
     Hand-written gradients hold loops that TensorFlow cannot differentiate, or not under XLA. Their

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,7 +14,7 @@ from keras_residual.layers._loops.rematerialize import rematerialize
 Body = Callable[..., tuple[object, list]]
 
 
-def scan_blocks(body: Body, x, stacked: list, updated: slice):
+def scan_blocks(body: Body, x, stacked: list[Any], updated: slice):
     """Runs `body` over the leading axis of `stacked`; returns x and the stacked updates.
 
     `stacked[updated]` are the values whose new ones `body` returns; before them stand the weights.
@@ -26,7 +27,7 @@ def scan_blocks(body: Body, x, stacked: list, updated: slice):
     return scan_in_python(body, x, stacked)
 
 
-def scan_blocks_rematerialized(body: Body, x, stacked: list, updated: slice):
+def scan_blocks_rematerialized(body: Body, x, stacked: list[Any], updated: slice):
     """`scan_blocks` that keeps x only between groups of about √depth blocks, recomputed whole."""
     depth = stacked[0].shape[0]
     size = max(1, round(math.sqrt(depth)))

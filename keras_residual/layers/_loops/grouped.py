@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from keras_residual.layers._loops.backends import twice_differentiable_tensorflow
 
@@ -20,12 +21,12 @@ class GroupedLoop:
         updated: The stacked values whose new ones `body` returns; before them stand the weights.
     """
 
-    body: Callable
+    body: Callable[..., Any]
     depth: int
     size: int
     updated: slice
 
-    def __call__(self, x, stacked: list):
+    def __call__(self, x, stacked: list[Any]):
         """Returns x after all blocks, and the stacked updates."""
         import tensorflow as tf
 

@@ -1,5 +1,7 @@
 """Calling a layer so that its inner values are computed again in the backward pass, not kept."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -57,7 +59,7 @@ def _rematerialized_tensorflow(function):
     return call
 
 
-def call_rematerialized(layer, inputs: list, combine=lambda *tensors: tensors[0], **arguments):
+def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tensors[0], **arguments):
     """Returns `layer(combine(*inputs), **arguments)`, keeping only `inputs` for the gradient.
 
     `keras.remat` around a layer would update its moving statistics twice, or leak tracers. Here the

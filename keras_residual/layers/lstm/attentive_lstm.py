@@ -1,5 +1,7 @@
 """An LSTM layer that attends to a memory at every step."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -89,7 +91,7 @@ class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
     def _widths(self, memory):
         return self.units, memory.shape[-1]
 
-    def step(self, inputs, states, memory, keys, memory_mask=None) -> tuple:
+    def step(self, inputs, states, memory, keys, memory_mask=None) -> tuple[Any, ...]:
         """Runs one time step.
 
         Args:
@@ -115,7 +117,7 @@ class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
         output, states = self.cell(ops.concatenate([inputs, context], axis=-1), list(states))
         return output, context, states, probabilities
 
-    def get_initial_state(self, batch_size) -> list:
+    def get_initial_state(self, batch_size) -> list[Any]:
         """Returns zeros for `h` and `c`."""
         return [ops.zeros((batch_size, self.units), self.compute_dtype) for _ in range(2)]
 

@@ -1,5 +1,7 @@
 """A residual LSTM stack that attends to a memory: GNMT's decoder."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -109,7 +111,7 @@ class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
     def _is_residual(self, index):
         return self.first_residual is not None and index >= self.first_residual
 
-    def step(self, inputs, states, memory, keys, memory_mask=None) -> tuple:
+    def step(self, inputs, states, memory, keys, memory_mask=None) -> tuple[Any, ...]:
         """Runs one time step, arguments as `AttentiveLSTM.step`.
 
         Returns:
@@ -125,7 +127,7 @@ class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
             new = [*new, *last]
         return x, new, probabilities
 
-    def get_initial_state(self, batch_size) -> list:
+    def get_initial_state(self, batch_size) -> list[Any]:
         """Returns zeros for `h` and `c` of all layers, bottom first."""
         states = self.bottom.get_initial_state(batch_size)
         for layer in self.upper:

@@ -1,5 +1,7 @@
 """A residual block of convolutions over time that look back only."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -77,7 +79,7 @@ class CausalResidualBlock(keras.layers.Layer):
         y = self.norm2(self.conv2(self._after_zeros(y)))
         return ops.relu(y + self._shortcut(x))
 
-    def step(self, inputs, states) -> tuple:
+    def step(self, inputs, states) -> tuple[Any, ...]:
         """Runs the next steps of a stream.
 
         Args:
@@ -98,7 +100,7 @@ class CausalResidualBlock(keras.layers.Layer):
         outputs = ops.relu(self.norm2(self.conv2(z)) + self._shortcut(inputs))
         return outputs, [x[:, inputs.shape[1] :], z[:, y.shape[1] :]]
 
-    def get_initial_state(self, batch_size) -> list:
+    def get_initial_state(self, batch_size) -> list[Any]:
         """Returns the zeros that both convolutions see before the first step."""
         widths = (self.conv1.kernel.shape[1], self.filters)
         before = self.kernel_size - 1

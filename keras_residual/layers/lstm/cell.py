@@ -4,11 +4,14 @@ Gate order is Keras' and PyTorch's: input, forget, candidate, output.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from keras import ops
 
 
-def lstm_cell(z, c, activation: Callable, recurrent_activation: Callable, whole: bool) -> tuple:
+def lstm_cell(
+    z, c, activation: Callable[..., Any], recurrent_activation: Callable[..., Any], whole: bool
+) -> tuple[Any, ...]:
     """Returns the next `(h, c)` from the pre-activations `z` and the cell state `c`.
 
     With `whole`, the gates' function is applied to all of `z`, the unused quarter included: XLA's
@@ -24,7 +27,7 @@ def lstm_cell(z, c, activation: Callable, recurrent_activation: Callable, whole:
     return o * activation(c), c
 
 
-def gradient_factors(z, c, mask=None) -> tuple:
+def gradient_factors(z, c, mask=None) -> tuple[Any, ...]:
     """Returns everything in the gradient of a tanh–sigmoid cell that does not recur.
 
     Args:
@@ -46,7 +49,7 @@ def gradient_factors(z, c, mask=None) -> tuple:
     return ops.where(mask, by_z, 0.0), ops.where(mask, by_h, 0.0), ops.where(mask, f, 1.0)
 
 
-def gradient_step(factors, dh, dc) -> tuple:
+def gradient_step(factors, dh, dc) -> tuple[Any, ...]:
     """Returns the gradients of `z` and of the `c` before a step from those of its `h` and `c`."""
     by_z, by_h, by_c = factors
     dc = dc + dh * by_h

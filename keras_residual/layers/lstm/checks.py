@@ -1,5 +1,7 @@
 """What a stack of LSTM layers takes; each check raises a ValueError."""
 
+from typing import Any
+
 import keras
 
 from keras_residual._words import counted
@@ -17,7 +19,7 @@ def from_keras(name: str, value):
         ) from error
 
 
-def sequence_shape(shape) -> tuple:
+def sequence_shape(shape) -> tuple[Any, ...]:
     """Returns `(batch, time, features)`, or raises if `shape` is something else."""
     shape = tuple(shape)
     if len(shape) != 3 or shape[2] is None:

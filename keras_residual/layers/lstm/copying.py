@@ -20,7 +20,7 @@ _TORCH_PARAMETER = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 class LSTMWeights:
     """The part of `ResidualLSTM` that hands its weights out and takes others in."""
 
-    def get_lstm_weights(self, index: int, backward: bool = False) -> list:
+    def get_lstm_weights(self, index: int, backward: bool = False) -> list[Any]:
         """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
 
         Args:
@@ -29,7 +29,7 @@ class LSTMWeights:
         """
         return self._cell(index, backward).get_weights()
 
-    def set_lstm_weights(self, index: int, weights: list, backward: bool = False) -> None:
+    def set_lstm_weights(self, index: int, weights: list[Any], backward: bool = False) -> None:
         """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
         cell = self._cell(index, backward)
         if not isinstance(weights, (list, tuple)):
@@ -37,7 +37,7 @@ class LSTMWeights:
         _check_shapes(f"`weights` of layer {index}", map(np.shape, weights), cell)
         cell.set_weights(weights)
 
-    def copy_from_keras(self, lstms: list) -> None:
+    def copy_from_keras(self, lstms: list[Any]) -> None:
         """Takes the weights of `keras.layers.LSTM` layers, bottom first.
 
         Args:
@@ -56,7 +56,7 @@ class LSTMWeights:
         for _, cell, lstm in pairs:
             cell.set_weights(lstm.cell.get_weights())
 
-    def copy_to_keras(self, lstms: list) -> None:
+    def copy_to_keras(self, lstms: list[Any]) -> None:
         """Gives its weights to `keras.layers.LSTM` layers, building them if need be.
 
         Arguments and errors as `copy_from_keras`.
@@ -118,7 +118,7 @@ class LSTMWeights:
         """Returns the values of `backward` that layer `index` has."""
         return (False, True) if index == 0 and self.bidirectional_bottom else (False,)
 
-    def _beside_keras(self, lstms) -> list[tuple]:
+    def _beside_keras(self, lstms) -> list[tuple[Any, ...]]:
         """Returns the name of each of `lstms`, the cell that belongs to it, and itself."""
         pairs = []
         for index, lstm in enumerate(_one_a_layer("lstms", lstms, self.num_layers)):
@@ -137,7 +137,7 @@ class LSTMWeights:
             pairs += [(f"`lstms[{index}]`", *pair) for pair in zip(cells, parts, strict=True)]
         return pairs
 
-    def _beside_torch(self, name, modules, writable=False) -> list[tuple]:
+    def _beside_torch(self, name, modules, writable=False) -> list[tuple[Any, ...]]:
         """Returns each cell with the parameters that belong to it, by their names without a suffix.
 
         A single module holds all layers; in a list there is one for each.

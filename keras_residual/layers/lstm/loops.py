@@ -9,6 +9,7 @@ both, the weights' gradient leaves the loop as one large product.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -33,8 +34,8 @@ class LoopOptions:
         by_backend: Whether the backend is to find the gradient, whatever the activations are.
     """
 
-    activation: Callable
-    recurrent_activation: Callable
+    activation: Callable[..., Any]
+    recurrent_activation: Callable[..., Any]
     hoist: bool
     rematerialize: bool
     unroll: bool

@@ -1,6 +1,7 @@
 """States of a `ResidualLSTM`: an `h` and a `c` for each layer and direction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -17,11 +18,11 @@ class LSTMStates:
         return 2 * (self.num_layers + self.bidirectional_bottom)
 
     @property
-    def states(self) -> list | None:
+    def states(self) -> list[Any] | None:
         """The variables of a stateful layer, once it is built."""
         return [getattr(self, name) for name in self._state_names] or None
 
-    def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple:
+    def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple[Any, ...]:
         """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
 
         Args:
@@ -43,7 +44,7 @@ class LSTMStates:
         checks.state_shapes("states", states, inputs.shape[0], self.units, self.state_count)
         return stack.step(self, inputs, states)
 
-    def get_initial_state(self, batch_size: int | Tensor) -> list:
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Any]:
         """Returns zeros for every `h` and `c`, in the order of `initial_state`."""
         dtypes = (self.compute_dtype, stack.state_dtype(self))
         return [

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
+from typing import Any
 
 from keras_residual.weights._readers import hdf5_file, zip_files
 from keras_residual.weights.arrays import Entries
@@ -56,7 +57,7 @@ def check_keras_archive(
         _check_node(node, ("keras_residual", *trusted), path)
 
 
-def configuration(path: pathlib.Path) -> dict:
+def configuration(path: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of the model in an archive, without making anything of it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -70,7 +71,7 @@ def configuration(path: pathlib.Path) -> dict:
         raise WeightsError(f"{path}: damaged config.json: {first_line(error)}") from error
 
 
-def objects(config: object) -> collections.abc.Iterator[dict]:
+def objects(config: object) -> collections.abc.Iterator[dict[str, Any]]:
     """Yields every serialized object in a configuration."""
     pending = [config]
     while pending:
@@ -83,7 +84,7 @@ def objects(config: object) -> collections.abc.Iterator[dict]:
             pending.extend(item)
 
 
-def _check_node(node: dict, trusted: tuple[str, ...], path: pathlib.Path) -> None:
+def _check_node(node: dict[str, Any], trusted: tuple[str, ...], path: pathlib.Path) -> None:
     name, module = node["class_name"], node.get("module")
     if name in _CODE_CLASSES:
         raise WeightsError(f"{path}: refused: it has a {name} layer, which could run code")

@@ -4,6 +4,7 @@ import pathlib
 import pickletools
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from keras_residual.weights.errors import WeightsError
 
@@ -21,7 +22,7 @@ _DEEPEST = 16
 _MARK = object()
 
 
-def check(path: pathlib.Path, pickle: Iterable[tuple]) -> None:
+def check(path: pathlib.Path, pickle: Iterable[tuple[Any, ...]]) -> None:
     """Raises for every Python object that a state dict has no use for.
 
     Args:
@@ -70,7 +71,7 @@ class _Tuples:
         self.stack.extend([depth] * len(operation.stack_after))
         return depth
 
-    def _take(self, before: list) -> list[int]:
+    def _take(self, before: list[Any]) -> list[int]:
         taken = []
         if pickletools.markobject in before:
             while (item := self.stack.pop()) is not _MARK:

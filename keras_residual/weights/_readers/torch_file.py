@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ def _to_numpy(value) -> np.ndarray:
     return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
 
 
-def _unwrapped(state: dict) -> dict:
+def _unwrapped(state: dict[Any, Any]) -> dict[Any, Any]:
     """Returns `state` without the prefixes that training wrappers put before every name."""
     for prefix in _WRAPPERS * 2:
         if state and all(key.startswith(prefix) for key in state):

@@ -4,6 +4,7 @@ import io
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def write(
     path.write_bytes(content)
 
 
-def configure(converter, quantization: str | None, samples: list[dict] | None) -> None:
+def configure(converter, quantization: str | None, samples: list[dict[str, Any]] | None) -> None:
     """Sets a TensorFlow converter to builtin operations and a quantization."""
     import tensorflow as tf
 

@@ -42,7 +42,7 @@ _CALIBRATION_SAMPLES = 200
 
 def write(
     model: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     batch_size: int = 1,
     steps: int | None = None,
     implementation: str = "auto",
@@ -109,7 +109,7 @@ def write(
 
 def write_streaming(
     model: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     batch_size: int = 1,
     quantization: str | None = None,
 ) -> Path:

@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,7 +50,7 @@ def steps_at_a_time(model) -> int:
     return math.prod(block.strides for block in blocks)
 
 
-def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict]:
+def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict[str, Any]]:
     """Returns a model of the next steps with states in and out, and the states' shapes by name."""
     x = inputs = keras.Input(batch_shape=shape, dtype=dtype, name="sequences")
     before, states, after, copies = model.inputs[0], {}, {}, []

@@ -32,7 +32,7 @@ class LiteRTSequences:
     (3, 20, 17)
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1):
         self._interpreter = _interpreter(path, threads)
         self._interpreter.allocate_tensors()
         self._run = self._interpreter.get_signature_runner(_SIGNATURE)
@@ -78,7 +78,7 @@ class LiteRTStream:
     >>> tags = [stream(features[None, None]) for features in sensor]  # doctest: +SKIP
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1):
         self._run = _interpreter(path, threads).get_signature_runner(_SIGNATURE)
         self._inputs = self._run.get_input_details()
         self.shape = tuple(self._inputs["sequences"]["shape"].tolist())
@@ -136,7 +136,7 @@ def _check_next_steps(sequences, shape):
         )
 
 
-def operations(path: str | os.PathLike) -> set[str]:
+def operations(path: str | os.PathLike[str]) -> set[str]:
     """Returns the names of the operations in a LiteRT file; Flex operations by their own names."""
     return set(operation_counts(Path(path).read_bytes()))
 

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def add_metadata(
     outputs: Sequence[str],
     labels: Sequence[str] | None = None,
     keep_names: bool = True,
-    facts: dict | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> bytes:
     """Returns a LiteRT file with metadata.
 
@@ -168,7 +169,7 @@ class _Writer:
             self.builder.PrependUOffsetTRelative(offset)
         return self.builder.EndVector()
 
-    def table(self, fields: dict, size: int) -> int:
+    def table(self, fields: dict[str, Any], size: int) -> int:
         self.builder.StartObject(size)
         for slot, value in fields.items():
             if isinstance(value, tuple):

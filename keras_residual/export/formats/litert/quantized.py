@@ -1,9 +1,11 @@
 """Numbers into a LiteRT file's tensors and out of them, by scale and zero point."""
 
+from typing import Any
+
 import numpy as np
 
 
-def to_tensor(values, details: dict) -> np.ndarray:
+def to_tensor(values, details: dict[str, Any]) -> np.ndarray:
     """Returns values as a tensor takes them; `details` are those of the interpreter."""
     values = np.asarray(values)
     scale, zero = details["quantization"]
@@ -14,7 +16,7 @@ def to_tensor(values, details: dict) -> np.ndarray:
     return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
 
 
-def from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+def from_tensor(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     """Returns the numbers that a tensor stands for."""
     scale, zero = details["quantization"]
     return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def operation_counts(content: bytes) -> dict[str, int]:
 FACTS = b"keras_residual"
 
 
-def file_facts(content: bytes) -> dict:
+def file_facts(content: bytes) -> dict[str, Any]:
     """Returns what this package wrote down of a file, an empty dict if it did not write it."""
     module = schema()
     try:
