@@ -7,7 +7,7 @@ from keras_residual.cli._terminal import console, quiet, refusing
 
 _PACKAGE = "keras-residual"
 # For whoever runs the tests or writes the documentation.
-_OWN = ("dev", "docs", "all")
+_OWN = ("dev", "docs", "types", "all")
 
 
 _COLUMNS = (

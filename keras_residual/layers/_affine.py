@@ -1,10 +1,10 @@
 import keras
 from keras import ops
 
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Affine(keras.layers.Layer):
     """A scale and an offset for each channel: a batch normalization once its statistics are fixed.
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 _CHUNK = 2**18
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class FanOutHeNormal(keras.initializers.VarianceScaling):
     """He normal by fan-out, the papers' initialization: std = sqrt(2 / (k² · filters)).
 

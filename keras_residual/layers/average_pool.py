@@ -1,17 +1,16 @@
-import keras
 from keras import ops
 
 from keras_residual import _checks
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import SpatialLayer
 from keras_residual.layers.pooling import average_pool
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.strides import downsamples
 
 DOWNSAMPLING = (False, True, "average", "average3", "average3_before")
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class AveragePool(SpatialLayer):
     """Average pooling to `ceil(spatial / strides)`.
 

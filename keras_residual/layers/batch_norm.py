@@ -2,10 +2,10 @@ import keras
 from keras import ops
 
 from keras_residual._types import Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch normalization, computed by TensorFlow's fused kernel while training.
 

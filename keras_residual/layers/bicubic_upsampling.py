@@ -1,15 +1,14 @@
-import keras
 import numpy as np
 from keras import ops
 
 from keras_residual.layers._borders import mirrored
 from keras_residual.layers.enlarging import EnlargingLayer
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 _REACH = 2
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class BicubicUpsampling(EnlargingLayer):
     """Enlarges every spatial axis by an integer with Keys' cubic, the border mirrored.
 

@@ -1,17 +1,16 @@
 import math
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers._borders import mirrored
 from keras_residual.layers.composite import SpatialLayer
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class BlurPool(SpatialLayer):
     """Anti-aliased downsampling: a binomial low-pass filter, then every `strides`-th value.
 

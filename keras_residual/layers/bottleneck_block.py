@@ -1,16 +1,14 @@
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
 from keras_residual._words import counted
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.residual_unit import ResidualUnit
 
 EXPANSION = 4.0
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class BottleneckBlock(ResidualUnit):
     """The bottleneck block: y = act(F(x) + shortcut(x)), F being 1×1, 3×3 and 1×1 convolutions.
 

@@ -1,17 +1,16 @@
 import math
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.channel_gate import ChannelGate
 from keras_residual.layers.composite import Plan
 from keras_residual.layers.convolution import Convolution
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class EfficientChannelAttention(ChannelGate):
     """Scales each channel by a gate computed from the means of its neighbours (ECA).
 

@@ -9,11 +9,11 @@ from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.parametric_relu import learned
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.strides import check_equal, downsamples
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ConvNorm(BlockLayer):
     """Convolution → normalization → activation, over one to three spatial axes.
 

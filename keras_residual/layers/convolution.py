@@ -13,10 +13,10 @@ from keras_residual.layers.composite import (
     checked_regularizer,
     fresh_initializer,
 )
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Convolution(SpatialLayer):
     """Convolution over one, two or three spatial axes, padded symmetrically, with groups.
 

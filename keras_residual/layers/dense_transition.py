@@ -1,7 +1,5 @@
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers.blur_pool import BlurPool
@@ -9,10 +7,10 @@ from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.pooling import average_pool
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class DenseTransition(BlockLayer):
     """Between two dense blocks: normalization, activation, 1×1 convolution, 2×2 average pooling.
 

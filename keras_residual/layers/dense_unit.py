@@ -7,10 +7,10 @@ from keras_residual._types import Shape, Tensor
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class DenseUnit(BlockLayer):
     """One step of a dense block: the new features computed from all earlier ones.
 

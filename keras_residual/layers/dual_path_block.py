@@ -1,17 +1,15 @@
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.dual_path_unit import DualPathUnit
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.sublayers import SublayerRow
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class DualPathBlock(SublayerRow, BlockLayer):
     """A row of dual path units, the first of which begins both paths by a projection.
 

@@ -8,10 +8,10 @@ from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class DualPathUnit(BlockLayer):
     """One step of a dual path block: residual on the first channels, dense behind them.
 

@@ -3,10 +3,10 @@ import math
 import keras
 from keras import ops
 
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class EvoNorm(keras.layers.Layer):
     """Normalization and nonlinearity in one, EvoNorm-S0: no statistics over the batch.
 

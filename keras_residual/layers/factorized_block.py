@@ -1,12 +1,15 @@
+from typing import Any
+
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers.registration import PACKAGE
+from keras_residual._types import Shape
+from keras_residual.layers.registration import registered
 from keras_residual.layers.residual_unit import ResidualUnit
 from keras_residual.layers.strides import for_each_axis
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class FactorizedBlock(ResidualUnit):
     """The (2+1)D block for clips: each 3×3×3 convolution is one over space, then one over time.
 
@@ -45,7 +48,7 @@ class FactorizedBlock(ResidualUnit):
         - [Tran et al., 2018](https://arxiv.org/abs/1711.11248)
     """
 
-    def __init__(self, filters: int, inner_filters: int | None = None, **kwargs):
+    def __init__(self, filters: int, inner_filters: int | None = None, **kwargs: Any):
         super().__init__(filters, **kwargs)
         if inner_filters is not None:
             inner_filters = _checks.integer("inner_filters", inner_filters)
@@ -59,7 +62,7 @@ class FactorizedBlock(ResidualUnit):
         for_each_axis(self.strides, 3)
         self._made = False
 
-    def plan(self, input_shape):
+    def plan(self, input_shape: Shape) -> tuple[list[tuple[keras.layers.Layer, Shape]], Shape]:
         channels = self.channels_of(input_shape)
         if len(input_shape) != 5:
             raise ValueError(
@@ -72,7 +75,7 @@ class FactorizedBlock(ResidualUnit):
             self._made = True
         return super().plan(input_shape)
 
-    def convolutions(self):
+    def convolutions(self) -> list[dict[str, Any]]:
         strided = self.strided_options()
         time, *space = for_each_axis(strided["strides"], 3)
         over_space = {"filters": self._inner, "kernel_size": (1, 3, 3)}
@@ -84,7 +87,7 @@ class FactorizedBlock(ResidualUnit):
             over_time,
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "inner_filters": self.inner_filters}
 
 

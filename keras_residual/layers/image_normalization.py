@@ -7,10 +7,10 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual._words import counted
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ImageNormalization(keras.layers.Layer):
     """Scales images with values 0…255 as a network's weights expect, inside the model.
 

@@ -13,10 +13,10 @@ from keras_residual.layers._fourier import (
     cosine_transform,
     mel_filters,
 )
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class LogMelSpectrogram(keras.layers.Layer):
     """Turns waveforms into log-mel spectrograms, or cepstral coefficients, inside the model.
 

@@ -1,6 +1,5 @@
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -10,10 +9,10 @@ from keras_residual.layers.average_pool import AveragePool
 from keras_residual.layers.branches import BranchedConvolution
 from keras_residual.layers.composite import Plan
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class MultiScaleConvolution(BranchedConvolution):
     """3×3 convolutions of parts of the channels, each seeing the output of the one before.
 

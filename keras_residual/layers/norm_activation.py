@@ -14,10 +14,10 @@ from keras_residual.layers.composite import (
     serialized_activation,
 )
 from keras_residual.layers.parametric_relu import learned
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class NormActivation(CompositeLayer):
     """Normalization → activation, the pre-activation of He et al. 2016.
 

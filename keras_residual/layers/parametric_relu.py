@@ -2,12 +2,12 @@ import keras
 from keras import ops
 
 from keras_residual.layers.composite import SpatialLayer
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 NAME = "prelu"
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ParametricReLU(SpatialLayer):
     """y = max(0, x) + alpha · min(0, x) with one learned alpha a channel: `activation="prelu"`.
 

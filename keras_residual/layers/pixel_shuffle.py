@@ -7,10 +7,10 @@ from keras_residual import _checks
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.composite import checked_initializer, fresh_initializer
 from keras_residual.layers.enlarging import EnlargingLayer
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class PixelShuffle(EnlargingLayer):
     """Depth to space: each position's channels become a block of `scale` positions on every axis.
 
@@ -76,7 +76,7 @@ def depth_to_space_tensorflow(x, scale: int):
     return tf.nn.depth_to_space(x, scale)
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ICNR(keras.initializers.Initializer):
     """Initializes a convolution in front of `PixelShuffle` so that its result starts smooth.
 

@@ -1,9 +1,7 @@
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.residual_unit import ResidualUnit
 
 
@@ -20,7 +18,7 @@ def checked_kernel_sizes(kernel_sizes) -> tuple[Any, ...]:
         ) from error
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ResidualBlock(ResidualUnit):
     """The basic residual block: y = act(F(x) + shortcut(x)), F being two 3×3 convolutions.
 

@@ -9,7 +9,7 @@ from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import CompositeLayer, Plan, chain, fresh_initializer
 from keras_residual.layers.equal_blocks import EqualBlocks, named_weights
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.residual_unit import ResidualUnit
 
 EXECUTIONS = ("auto", "unrolled", "scanned")
@@ -17,7 +17,7 @@ EXECUTIONS = ("auto", "unrolled", "scanned")
 SCANNED_FROM = 32
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ResidualStage(CompositeLayer):
     """A row of equal residual blocks as one layer.
 

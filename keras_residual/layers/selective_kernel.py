@@ -1,7 +1,6 @@
 import functools
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -10,10 +9,10 @@ from keras_residual.layers.branches import BranchedConvolution
 from keras_residual.layers.composite import Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SelectiveKernel(BranchedConvolution):
     """3×3 convolutions of growing dilation, of which each channel selects a mixture.
 

@@ -1,6 +1,5 @@
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -11,14 +10,14 @@ from keras_residual.layers.average_pool import DOWNSAMPLING, downsampler
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.pooling import average_pool
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.strides import check_equal, downsamples, for_each_axis
 
 KINDS = ("projection", "strided", "conv3", "pad", "pooled_pad", "pooled", "identity", "none")
 _PADDED = ("pad", "pooled_pad")
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Shortcut(BlockLayer):
     """The path beside a residual function: identity where shapes agree, else what `kind` says.
 

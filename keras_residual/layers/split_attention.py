@@ -1,7 +1,6 @@
 import functools
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -11,13 +10,13 @@ from keras_residual.layers.branches import BranchedConvolution
 from keras_residual.layers.composite import Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.convolution import Convolution
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 # The inner width is rounded to a multiple of the first and is at least the second.
 _DIVISOR, _MINIMUM = 8, 32
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SplitAttention(BranchedConvolution):
     """A 3×3 convolution into several branches, of which each channel selects a mixture (ResNeSt).
 

@@ -6,10 +6,10 @@ from keras_residual import _checks
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.channel_gate import ChannelGate
 from keras_residual.layers.composite import Plan, chain, checked_activation, fresh_initializer
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SqueezeExcite(ChannelGate):
     """Scales each channel by a gate computed from all channels' means.
 

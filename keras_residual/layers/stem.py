@@ -7,7 +7,7 @@ from keras_residual._types import Shape, Tensor
 from keras_residual.layers.average_pool import AveragePool
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.stem_pool import PADDINGS, StemPool
 from keras_residual.layers.strides import Strides
 
@@ -52,7 +52,7 @@ def check_options(
     _checks.effective("pool_padding", pool_padding, "minimum", pools, "max pooling", **received)
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Stem(BlockLayer):
     """The first layers of a residual network.
 

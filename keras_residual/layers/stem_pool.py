@@ -1,4 +1,3 @@
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -6,12 +5,12 @@ from keras_residual.layers._borders import mirrored
 from keras_residual.layers.blur_pool import BlurPool
 from keras_residual.layers.composite import CompositeLayer
 from keras_residual.layers.pooling import max_pool
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 PADDINGS = ("minimum", "zero")
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class StemPool(CompositeLayer):
     """The max pooling at the end of a stem: windows of 3 on each spatial axis, strides 2.
 

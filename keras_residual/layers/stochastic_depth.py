@@ -6,10 +6,10 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual._docstrings import completed
 from keras_residual._types import Shape, Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class StochasticDepth(keras.layers.Layer):
     """Drops the whole input of a random part of the samples while training ("drop path").
 
@@ -64,7 +64,7 @@ class StochasticDepth(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ShakeDrop(StochasticDepth):
     """Scales its input by random numbers, others forward than backward, while training.
 

@@ -11,7 +11,7 @@ from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.lstm.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.models._beam_search import Hypothesis, Search, beam_search
 from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
@@ -20,7 +20,7 @@ from keras_residual.models.registry import builder
 
 
 @builder(task="translation")
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class GNMT(keras.Model):
     """Translates sequences of integers: encoder, additive attention, decoder.
 

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers import Stem
@@ -125,7 +125,7 @@ class ImageArchitecture(ConvolutionalArchitecture):
     blur_pool: bool | str = False
     output_stride: int | None = None
 
-    def stem_layers(self, preactivated: bool, shared: dict, **options) -> list:
+    def stem_layers(self, preactivated: bool, shared: dict[str, Any], **options) -> list[Any]:
         """Returns the stem and, if there is one, its pooling as a layer of its own.
 
         Between the two stands the output with strides 2. Errors name the options as they are called

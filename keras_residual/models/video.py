@@ -1,9 +1,13 @@
 """Residual networks for clips of video: R3D, MC3 and R(2+1)D."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import keras
 
 from keras_residual import _checks
+from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import FactorizedBlock, ResidualBlock, ResidualStage, Stem
 from keras_residual.models._requirements import NORM_EPSILON, NORM_MOMENTUM
 from keras_residual.models.assembly import Body, Top, assemble, split_options
@@ -31,7 +35,7 @@ class VideoResNetArchitecture(ConvolutionalArchitecture):
     zero_init_residual: bool = False
     execution: str = "auto"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         depths, widths = _checks.integers("depths", self.depths), self.widths
         if widths is None:
             widths = tuple(64 * 2**stage for stage in range(len(depths)))
@@ -101,19 +105,19 @@ def _strides(kind):
 
 @builder
 def VideoResNet(
-    convolutions="factorized",
-    depths=(2, 2, 2, 2),
-    widths=None,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=400,
-    classifier_activation="softmax",
-    name="videoresnet",
-    **architecture_options,
-):
+    convolutions: str = "factorized",
+    depths: Sequence[int] = (2, 2, 2, 2),
+    widths: Sequence[int] | None = None,
+    include_top: bool = True,
+    weights: object = None,
+    input_tensor: Tensor | None = None,
+    input_shape: Shape | None = None,
+    pooling: str | None = None,
+    classes: int = 400,
+    classifier_activation: Identifier | None = "softmax",
+    name: str = "videoresnet",
+    **architecture_options: Any,
+) -> keras.Model:
     """Returns a residual network for clips with any combination of options.
 
     A stem, stages of basic blocks (each halving time, height and width but the first), average

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.training.padded_labels import (
     check_labels,
     checked_padding,
@@ -21,7 +21,7 @@ from keras_residual.training.unmasked_steps import UnmaskedSteps
 _ACCURATE = ("float32", "float64")
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class CTC(keras.losses.Loss):
     """Connectionist temporal classification: labels in order, at unknown steps.
 

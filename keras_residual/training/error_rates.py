@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.training.edit_distance import best_labels, edit_distance, words
 from keras_residual.training.padded_labels import (
     check_labels,
@@ -74,7 +74,7 @@ class _ErrorRate(keras.metrics.Metric):
         }
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class CharacterErrorRate(_ErrorRate):
     """Character error rate of the most probable transcripts of CTC outputs.
 
@@ -105,7 +105,7 @@ class CharacterErrorRate(_ErrorRate):
         super().__init__(blank, padding, name, dtype)
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class WordErrorRate(_ErrorRate):
     """Word error rate of the most probable transcripts of CTC outputs.
 

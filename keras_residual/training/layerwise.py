@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
+from keras_residual.layers.registration import registered
 
-PACKAGE = "keras_residual"
 # TensorFlow's variables have a number behind the name.
 WITHOUT_DECAY = r"(gamma|beta|bias)(_\d+)?(:\d+)?$"
 
@@ -60,7 +60,7 @@ class _Layerwise:
         return {**super().get_config(), "factors": self.factors, "decay": self.decay}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class LayerwiseSGD(_Layerwise, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with a learning rate for each variable.
 
@@ -81,7 +81,7 @@ class LayerwiseSGD(_Layerwise, keras.optimizers.SGD):
     """
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class LayerwiseAdamW(_Layerwise, keras.optimizers.Adam):
     """Adam with decoupled weight decay and a learning rate for each variable.
 
@@ -92,7 +92,7 @@ class LayerwiseAdamW(_Layerwise, keras.optimizers.Adam):
     """
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class LayerwiseLamb(_Layerwise, keras.optimizers.Lamb):
     """`keras.optimizers.Lamb` with a learning rate for each variable.
 

@@ -8,12 +8,12 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 KINDS = ("cross_entropy", "binary_cross_entropy")
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy against class numbers, or against shares of classes as mixed images have them.
 
@@ -77,7 +77,7 @@ class CrossEntropy(keras.losses.Loss):
         }
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """Share of examples whose highest score is that of their class, or of its greatest share."""
 

@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from keras_residual._types import Tensor
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that rises in a straight line to its peak and falls in another to 0.
 
@@ -37,7 +37,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "rising": self.rising}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
     """Keras' piecewise constant rate after a warmup at a lower constant rate or along a line.
 

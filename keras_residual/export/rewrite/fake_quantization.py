@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_residual.layers.convolution import Convolution
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 _STEPS = 255
 _KERAS = keras.layers
@@ -14,7 +14,7 @@ WITH_KERNEL = (Convolution, _KERAS.Dense, *_CONVOLUTIONS)
 _SHARE = 0.05
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class FakeQuantize(keras.layers.Layer):
     """Rounds to 256 values between a lowest and a highest, which follow the data in training.
 
@@ -70,7 +70,7 @@ class FakeQuantize(keras.layers.Layer):
         return {**super().get_config(), "fixed": self.fixed}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class QuantizedKernel(keras.layers.Layer):
     """A convolution or dense layer whose kernel is rounded to 255 values around zero.
 

@@ -8,10 +8,10 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual.layers._loops.backends import scan_steps
 from keras_residual.layers.adaptation import AdaptedSublayers
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
     """An LSTM layer whose input at each step holds what its last output finds in a memory.
 

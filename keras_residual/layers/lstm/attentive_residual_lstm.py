@@ -9,11 +9,11 @@ from keras_residual import _checks
 from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.lstm.attentive_lstm import AttentiveLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.sublayers import SublayerRow
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
     """A stack of LSTM layers, all of which see what the bottom one attends to in a memory.
 

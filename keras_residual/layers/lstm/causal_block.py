@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class CausalResidualBlock(keras.layers.Layer):
     """Two causal convolutions around which the input is added, fewer steps going out than in.
 

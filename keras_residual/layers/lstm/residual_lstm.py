@@ -13,11 +13,11 @@ from keras_residual.layers.composite import fresh_initializer
 from keras_residual.layers.lstm import checks, stack
 from keras_residual.layers.lstm.copying import LSTMWeights
 from keras_residual.layers.lstm.states import LSTMStates
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.sublayers import SublayerRow
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ResidualLSTM(LSTMStates, LSTMWeights, SublayerRow, AdaptedSublayers, keras.layers.Layer):
     """A stack of LSTM layers in which each layer's input is added to its output.
 

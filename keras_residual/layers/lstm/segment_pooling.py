@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SegmentPooling(keras.layers.Layer):
     """Averages the steps of each given segment of a sequence.
 

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SequenceAverage(keras.layers.GlobalAveragePooling1D):
     """Averages the steps of each sequence that are not masked; zero where all are masked.
 

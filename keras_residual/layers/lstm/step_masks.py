@@ -5,13 +5,13 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 # Its exponential is zero in every dtype, and float16 can hold it.
 _IMPOSSIBLE = -1e4
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class TrailingPadding(keras.layers.Layer):
     """Masks what follows after the last step that is not padding; hands on its input as it is.
 
@@ -49,7 +49,7 @@ class TrailingPadding(keras.layers.Layer):
         return {**super().get_config(), "mask_value": self.mask_value}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class ShortenedMask(keras.layers.Layer):
     """Gives what a network made of a sequence the mask of the sequence, every `strides`-th step.
 
@@ -91,7 +91,7 @@ class ShortenedMask(keras.layers.Layer):
         return {**super().get_config(), "strides": self.strides}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class CertainBlank(keras.layers.Layer):
     """Makes the last unit certain, and all others impossible, at masked steps.
 
