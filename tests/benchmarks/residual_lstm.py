@@ -1,17 +1,19 @@
-"""Times `ResidualLSTM` against the stack of `keras.layers.LSTM` and `Add` that computes the same.
+"""Times `ResidualLSTM` against stacks of `keras.layers.LSTM` and `torch.nn.LSTM` that do the same.
 
-    KERAS_BACKEND=tensorflow python tests/benchmarks/residual_lstm.py
+    KERAS_BACKEND=tensorflow python tests/benchmarks/residual_lstm.py --keep
     KERAS_BACKEND=jax python tests/benchmarks/residual_lstm.py --units 64 --layers 8
 
 Inference, and the gradient by all weights of the mean square of the outputs, compiled as `Model`
 does by default (TensorFlow: a graph; `--jit` adds XLA. JAX: jit). All candidates of a row take
-turns in one process; the numbers are medians in milliseconds. A minute or two on two idle cores.
+turns in one process; the numbers are medians in milliseconds. A few minutes on two idle cores.
+PyTorch takes part where it is installed, eagerly, as its LSTM is one operation a layer.
 
 On a busy machine these medians say little. `--processor-time` takes one thread, its own time and
 the least of the repeats instead.
 """
 
 import argparse
+import contextlib
 import functools
 import itertools
 import os
@@ -20,6 +22,7 @@ import time
 
 import keras
 import numpy as np
+from _kept import RESULTS, keep
 from keras import ops
 
 from keras_residual.layers import ResidualLSTM
@@ -39,6 +42,39 @@ def residual_stack(units, num_layers, implementation):
     inputs = keras.Input((None, units))
     layer = ResidualLSTM(units, num_layers, implementation=implementation, return_sequences=True)
     return keras.Model(inputs, layer(inputs))
+
+
+def torch_stack(units, num_layers, x):
+    """Returns PyTorch's functions for inference and the gradient, or `None` without PyTorch."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return None
+
+    class Stack(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.ModuleList(
+                torch.nn.LSTM(units, units, batch_first=True) for _ in range(num_layers)
+            )
+
+        def forward(self, x):
+            for number, layer in enumerate(self.layers):
+                y = layer(x)[0]
+                x = x + y if number else y
+            return x
+
+    stack, x = Stack(), torch.tensor(ops.convert_to_numpy(x))
+
+    def infer():
+        with torch.inference_mode():
+            stack(x)
+
+    def train():
+        stack.zero_grad(set_to_none=True)
+        (stack(x) ** 2).mean().backward()
+
+    return infer, train
 
 
 def compiled(model, x, jit):
@@ -108,7 +144,7 @@ def one_thread():
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    if keras.backend.backend() == "torch":
+    with contextlib.suppress(ModuleNotFoundError):
         import torch
 
         torch.set_num_threads(1)
@@ -136,15 +172,17 @@ def main():
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--jit", action="store_true", help="compile TensorFlow graphs with XLA")
     parser.add_argument("--processor-time", action="store_true", help="on a busy machine")
+    parser.add_argument("--keep", action="store_true", help="write the results for the backend")
     given = parser.parse_args()
     measure = timed
     if given.processor_time:
         one_thread()
         measure = functools.partial(timed, clock=time.process_time, middle=min)
-    columns = ("Keras", *IMPLEMENTATIONS)
-    print(f"{keras.backend.backend()}, milliseconds; the last column is Keras / auto")
+    backend, rows = keras.backend.backend(), []
+    print(f"{backend}, milliseconds; the last columns are Keras / auto and torch / auto")
+    columns = ("Keras", *IMPLEMENTATIONS, "torch")
     print(f"{'units':>5} {'batch':>5} {'time':>5} {'layers':>6}  {'':9}", end="")
-    print(*(f"{column:>10}" for column in (*columns, "ratio")))
+    print(*(f"{column:>10}" for column in columns))
     for units, batch, steps, layers in itertools.product(
         given.units, given.batch, given.time, given.layers
     ):
@@ -156,12 +194,19 @@ def main():
         for model in models[1:]:
             model.set_weights(models[0].get_weights())
         functions = [compiled(model, x, given.jit) for model in models]
+        peer = torch_stack(units, layers, x)
+        functions += [peer] if peer else []
         for kind, column in (("inference", 0), ("training", 1)):
             found = measure([pair[column] for pair in functions], given.repeats)
+            ratios = [found[0] / found[1], *(other / found[1] for other in found[4:])]
+            row = {"units": units, "batch": batch, "steps": steps, "layers": layers, "kind": kind}
+            milliseconds = dict(zip(columns, found, strict=False))
+            rows.append({**row, "milliseconds": milliseconds, "ratios": ratios})
             print(f"{units:5} {batch:5} {steps:5} {layers:6}  {kind:9}", end="")
-            print(
-                *(f"{value:10.2f}" for value in found), f"{found[0] / found[1]:9.2f}x", flush=True
-            )
+            print(*(f"{value:10.2f}" for value in found), end=" ")
+            print(*(f"{ratio:7.2f}x" for ratio in ratios), flush=True)
+    if given.keep:
+        print(keep(RESULTS, f"residual_lstm-{backend}", rows=rows))
 
 
 if __name__ == "__main__":

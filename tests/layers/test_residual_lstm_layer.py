@@ -200,3 +200,36 @@ def test_regularizers_apply_to_every_layer():
     layer(ramp(2, 5, 3))
     expected = sum(0.5 * np.sum(layer.get_lstm_weights(i)[0] ** 2) for i in range(2))
     np.testing.assert_allclose(to_numpy(sum(layer.losses)), expected, rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all of a model")
+def test_small_steps_are_compiled_in_a_model_that_is_not():
+    import tensorflow as tf
+
+    from keras_residual.layers._loops.backends import compiled
+    from keras_residual.layers.lstm.stack import compiling_pays
+
+    layer = ResidualLSTM(6, 3, return_sequences=True, dropout=0.2)
+    x = tf.constant(ramp(2, 9, 5))
+
+    def outputs_and_gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x)
+        return outputs, tape.gradient(outputs, x)
+
+    plain = outputs_and_gradient(x)
+    before = compiled.cache_info().misses
+    quick = tf.function(outputs_and_gradient)(x)
+    assert compiled.cache_info().misses > before
+    for one, other in zip(plain, quick, strict=True):
+        np.testing.assert_allclose(to_numpy(one), to_numpy(other), atol=1e-6)
+    # A number of steps that is not known would be compiled again and again.
+    before = compiled.cache_info().misses
+    signature = [tf.TensorSpec((None, None, 5))]
+    open_length = tf.function(outputs_and_gradient, input_signature=signature)(x)
+    assert compiled.cache_info().misses == before
+    np.testing.assert_allclose(to_numpy(open_length[0]), to_numpy(plain[0]), atol=1e-6)
+    with tf.Graph().as_default():
+        assert compiling_pays(256, (128, 16, 256)) and not compiling_pays(256, (128, 17, 256))
+        assert compiling_pays(128, (128, None, 128)) and not compiling_pays(128, (None, 1, 128))

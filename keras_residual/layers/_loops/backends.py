@@ -1,5 +1,6 @@
 """Loops over time and hand-written gradients: one small form for each Keras backend."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,6 +81,17 @@ def _scan_jax(step, carry, inputs, reverse):
     import jax
 
     return jax.lax.scan(step, carry, tuple(inputs), reverse=reverse)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(function: Callable, *static) -> Callable:
+    """Returns `function(*static, *tensors)` of tensors, compiled by XLA on TensorFlow.
+
+    Calls with equal `static` share one compilation for each shape, so that equal layers do.
+    """
+    import tensorflow as tf
+
+    return tf.function(functools.partial(function, *static), jit_compile=True, autograph=False)
 
 
 def with_gradient(

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_residual.layers._loops.backends import scan_steps, with_gradient
+from keras_residual.layers._loops.backends import compiled, scan_steps, with_gradient
 from keras_residual.layers.lstm.cell import gradient_factors, gradient_step, lstm_cell
 
 
@@ -32,6 +32,7 @@ class LoopOptions:
         unroll: Whether to write the steps out one after the other.
         training: Whether a gradient is likely to be asked for.
         by_backend: Whether the backend is to find the gradient, whatever the activations are.
+        compiled: Whether TensorFlow compiles the loop with XLA, whatever is around it.
     """
 
     activation: Callable[..., Any]
@@ -41,6 +42,7 @@ class LoopOptions:
     unroll: bool
     training: bool
     by_backend: bool = False
+    compiled: bool = False
 
     @property
     def hand_written(self) -> bool:
@@ -59,17 +61,25 @@ class LoopOptions:
         known = self.hand_written
         return scan_steps(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
 
-    def differentiable(self, forward, backward, arguments):
-        """Returns the outputs of `forward(options, save, *arguments)`, see `with_gradient`."""
+    def differentiable(self, forward, backward, static, arguments):
+        """Returns the outputs of a loop with its hand-written gradient, see `with_gradient`.
+
+        Args:
+            forward: `(options, *static, save, *arguments) -> (outputs, saved)`.
+            backward: `(options, *static, saved, *gradients) -> gradients of the arguments`.
+            static: What both are told beside tensors; hashable where the loop is compiled.
+            arguments: Tensors or `None`.
+        """
         if not self.hand_written:
-            return forward(self, False, *arguments)[0]
-        plain = dataclasses.replace(self, by_backend=True)
+            return forward(self, *static, False, *arguments)[0]
+        plain = dataclasses.replace(self, by_backend=True, compiled=False)
+        bind = compiled if self.compiled else functools.partial
         return with_gradient(
-            functools.partial(forward, self),
-            backward,
+            lambda save, *given: bind(forward, self, *static, save)(*given),
+            bind(backward, self, *static),
             arguments,
             expected=self.training,
-            plain=lambda *arguments: forward(plain, False, *arguments)[0],
+            plain=lambda *arguments: forward(plain, *static, False, *arguments)[0],
         )
 
 
@@ -105,14 +115,8 @@ def run_layer(options: LoopOptions, length, x, weights, states, mask=None, dropo
     Returns:
         The outputs `(time, batch, units)` and the last `h` and `c`.
     """
-
-    def forward(options, save, *arguments):
-        return _layer_forward(options, length, save, *arguments)
-
-    def backward(saved, *gradients):
-        return _layer_backward(options, length, saved, *gradients)
-
-    return options.differentiable(forward, backward, (x, *weights, *states, mask, *dropout))
+    arguments = (x, *weights, *states, mask, *dropout)
+    return options.differentiable(_layer_forward, _layer_backward, (length,), arguments)
 
 
 def _layer_forward(options, length, save, x, W, U, b, h, c, mask, drop_x, drop_h):
@@ -203,14 +207,10 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
     late = len(residual) - 1
     cells = _cell_mask(length, late + 1, mask)
     arguments = (_pad_time(x, 0, late), *weights, *states, cells, dropout)
-
-    def forward(options, save, *arguments):
-        return _wavefront_forward(options, residual, length + late, save, *arguments)
-
-    def backward(saved, *gradients):
-        return _wavefront_backward(options, residual, length + late, saved, *gradients)
-
-    outputs, h, c = options.differentiable(forward, backward, arguments)
+    static = (tuple(residual), length + late)
+    outputs, h, c = options.differentiable(
+        _wavefront_forward, _wavefront_backward, static, arguments
+    )
     return outputs[late:], h, c
 
 

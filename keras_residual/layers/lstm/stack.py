@@ -11,6 +11,8 @@ from keras_residual.layers.lstm.loops import LoopOptions
 
 # On a CPU, larger batches do better inside the loop, where what a step needs is in the cache.
 SMALL_BATCHES = range(1, 5)
+# On a CPU, TensorFlow's own products are as quick as XLA's where batch times units are more.
+_LARGE_STEP, _USUAL_BATCH, _FEW_STEPS = 2**12, 32, 8
 # On a CPU, XLA spreads a wavefront over the cores where its cells, and their products, are so many
 # and so large; weights that leave the cache cost more than that gains.
 _MANY_CELLS, _LARGE_UNITS, _CACHED_WEIGHTS = 128, 128, 2**20
@@ -21,8 +23,9 @@ def state_dtype(layer) -> str:
     return "float32" if layer.compute_dtype in ("float16", "bfloat16") else layer.compute_dtype
 
 
-def loop_options(layer, batch, training: bool) -> LoopOptions:
-    cell = layer.cells[0]
+def loop_options(layer, shape, training: bool) -> LoopOptions:
+    """Returns how a loop over `(time, batch, features)` is computed."""
+    cell, batch = layer.cells[0], shape[1]
     return LoopOptions(
         activation=cell.activation,
         recurrent_activation=cell.recurrent_activation,
@@ -30,7 +33,25 @@ def loop_options(layer, batch, training: bool) -> LoopOptions:
         rematerialize=layer.rematerialize,
         unroll=layer.unroll,
         training=training,
+        compiled=not layer.unroll and compiling_pays(layer.units, shape),
     )
+
+
+def compiling_pays(units: int, shape) -> bool:
+    """Returns whether TensorFlow's loop is quicker when XLA compiles it.
+
+    On a CPU, where nothing compiles a model unless it is asked to, an operation of TensorFlow's
+    costs more than the arithmetic of a small step. XLA compiles anew for each number of steps, so
+    that must be known.
+    """
+    if keras.backend.backend() != "tensorflow" or on_accelerator():
+        return False
+    import tensorflow as tf
+
+    length, batch = shape[:2]
+    if tf.executing_eagerly() or not isinstance(length, int) or length < _FEW_STEPS:
+        return False
+    return units * (_USUAL_BATCH if batch is None else batch) <= _LARGE_STEP
 
 
 def wavefront_pays(layer, shape, training: bool) -> bool:
@@ -72,7 +93,7 @@ def run(layer, x, states, mask, training: bool):
 
 def step(layer, x, states):
     """Runs all layers for one time step, `x` being `(batch, features)`."""
-    options = loop_options(layer, x.shape[0], training=False)
+    options = loop_options(layer, (1, *x.shape), training=False)
     last = []
     for index, cell in enumerate(layer.cells):
         h, c = states[2 * index : 2 * index + 2]
@@ -115,7 +136,7 @@ class _Run:
         self.layer, self.mask = layer, mask
         self.step_mask = None if mask is None else ops.expand_dims(mask, -1)
         self.started = None
-        self.options = loop_options(layer, x.shape[1], training)
+        self.options = loop_options(layer, x.shape, training)
         self.length, self.batch = ops.shape(x)[:2]
         self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
         self.wavefront = layer.implementation == "wavefront" or (
