@@ -98,7 +98,9 @@ def _place(model, sort):
         return model["name"].lower()
     value = model[sort]
     if sort == "accuracy":
-        data_set = ("imagenet", "cifar10", "cifar100", None).index(model["accuracy_on"])
+        data_set = ("imagenet", "cifar10", "cifar100", "kinetics400", None).index(
+            model["accuracy_on"]
+        )
         return data_set, -(value or 0)
     return value is None, value or 0
 
@@ -116,8 +118,10 @@ def _print(models):
         print_table(_SIZED, [_row(model) for model in sized])
     if any(_is_larger(model) for model in sized):
         console.print("+ measured on larger images than Input", style="dim")
-    if any(_is_of_cifar(model) for model in sized):
-        console.print("* of CIFAR-10 or CIFAR-100, the others of ImageNet", style="dim")
+    if any(_is_of_others(model) for model in sized):
+        console.print(
+            "* of CIFAR-10, CIFAR-100 or Kinetics-400, the others of ImageNet", style="dim"
+        )
     others = [model for model in models if model["parameters"] is None]
     if others:
         console.print()
@@ -128,7 +132,7 @@ def _print(models):
 
 
 def _row(model) -> list[str | Text]:
-    marks = "+" * _is_larger(model) + "*" * _is_of_cifar(model)
+    marks = "+" * _is_larger(model) + "*" * _is_of_others(model)
     accuracy = model["accuracy"]
     return [
         model["name"],
@@ -142,10 +146,10 @@ def _row(model) -> list[str | Text]:
 
 def _is_larger(model) -> bool:
     size = model["accuracy_size"]
-    return size is not None and size > model["input_shape"][0]
+    return size is not None and size > model["input_shape"][-2]
 
 
-def _is_of_cifar(model) -> bool:
+def _is_of_others(model) -> bool:
     return model["accuracy_on"] not in (None, "imagenet")
 
 

@@ -142,9 +142,10 @@ _DOCSTRING = """{summary}
 
 Args:
     include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
-    weights: `None` for a random initialization (the default), `"imagenet"` or `"cifar10"` where
-        such weights are known, a path, a URL, or `"hf://owner/name"`. Options that published
-        weights ask for, such as keras.applications' biases, become the defaults.
+    weights: `None` for a random initialization (the default), `"imagenet"`, `"cifar10"` or
+        `"kinetics400"` where such weights are known, a path, a URL, or `"hf://owner/name"`.
+        Options that published weights ask for, such as keras.applications' biases, become the
+        defaults.
     input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
         several, which become the model's.
     input_shape: Optional shape without batch; sizes may be `None`. Defaults to `{input_shape}`,

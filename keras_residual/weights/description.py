@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from keras_residual._description import Description, described
 from keras_residual.layers.image_normalization import ImageNormalization
@@ -55,7 +56,7 @@ def _pixels(steps: Preprocessing, model: keras.Model) -> dict[str, object]:
         "white": 255.0 if inside else None,
         "preprocessing": None if inside else dataclasses.asdict(steps),
         "fit": "crop" if cropped else "stretch",
-        "crop": min(1.0, steps.crop / steps.resize) if cropped else 1.0,
+        "crop": min(1.0, steps.crop / np.min(steps.resize)) if cropped else 1.0,
         "interpolation": steps.interpolation,
     }
 

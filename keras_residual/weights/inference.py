@@ -28,7 +28,8 @@ def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = T
 
     Args:
         images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)` of any
-            sizes; integers or floats with values 0…255.
+            sizes; for networks for video clips, `(count, frames, height, width, 3)`, or a list of
+            such. Integers or floats with values 0…255.
         model_or_tag: What tells the weights:
             a model whose weights were loaded by this package, from published weights or from a
             file whose layout tells what they expect (keras.applications, torchvision);
@@ -40,7 +41,7 @@ def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = T
             Defaults to `True`.
 
     Returns:
-        A float32 NumPy array `(count, size, size, 3)`.
+        A float32 NumPy array `(count, size, size, 3)`, of clips `(count, frames, size, size, 3)`.
 
     Raises:
         ValueError: If the images are not RGB with values 0…255, or it is not known what

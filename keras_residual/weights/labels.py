@@ -5,8 +5,8 @@ import functools
 from keras_residual import _checks
 from keras_residual.weights.sources import asset
 
-CLASS_LISTS = ("imagenet", "cifar10")
-CLASS_COUNTS = {"imagenet": 1000, "cifar10": 10, "cifar100": 100}
+CLASS_LISTS = ("imagenet", "cifar10", "kinetics400")
+CLASS_COUNTS = {"imagenet": 1000, "cifar10": 10, "cifar100": 100, "kinetics400": 400}
 
 
 @functools.cache
@@ -14,12 +14,12 @@ def class_names(classes: str = "imagenet") -> tuple[tuple[str, str], ...]:
     """Returns (identifier, name) of every class in the order of the network's outputs.
 
     The order and names of `"imagenet"` are those of `keras.applications` (and of torchvision and
-    timm, which write them with spaces); its identifiers are WordNet's. Those of `"cifar10"` are the
+    timm, which write them with spaces); its identifiers are WordNet's. Those of the others are the
     names themselves.
 
     Args:
-        classes: `"imagenet"` (the 1000 classes of ILSVRC 2012) or `"cifar10"`. Defaults to
-            `"imagenet"`.
+        classes: `"imagenet"` (the 1000 classes of ILSVRC 2012), `"cifar10"` or `"kinetics400"` (the
+            actions of Kinetics-400, with underscores for spaces). Defaults to `"imagenet"`.
 
     Raises:
         ValueError: If the list is unknown.

@@ -27,17 +27,21 @@ class Preprocessing:
 
     The shorter side is resized to `resize` with antialiasing, the centre square of `crop` pixels is
     cut out, and the values become `(x / divisor - mean) / std` in the given channel order: the
-    operations of torchvision, and of `keras.applications`' `preprocess_input`, in their order.
+    operations of torchvision, and of `keras.applications`' `preprocess_input`, in their order. All
+    frames of clips are treated alike.
 
     Args:
         mean: Three numbers, subtracted after the division by `divisor`, in the order of `channels`.
         std: Three positive numbers.
         divisor: Positive number. Defaults to `255`.
         channels: `"rgb"` or `"bgr"`. Defaults to `"rgb"`.
-        resize: Size of the shorter side, or `None` to keep the size. Defaults to `256`.
+        resize: Size of the shorter side, height and width, or `None` to keep the size. Defaults to
+            `256`.
         crop: Size of the square, or `None` to keep all. Defaults to `224`.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`. Defaults to
             `"bilinear"`.
+        antialias: Whether shrinking averages over all pixels, as Pillow does; without, which is for
+            `"bilinear"` alone, each pixel is one of four. Defaults to `True`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -52,16 +56,28 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
     divisor: float = 255.0
     channels: str = "rgb"
-    resize: int | None = 256
+    resize: int | tuple[int, int] | None = 256
     crop: int | None = 224
     interpolation: str = "bilinear"
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         self.layer()
-        for name in ("resize", "crop"):
-            if getattr(self, name) is not None:
-                _checks.integer(name, getattr(self, name))
+        if self.resize is not None:
+            sizes = _checks.per_axis("resize", self.resize)
+            if isinstance(sizes, tuple) and len(sizes) != 2:
+                raise ValueError(
+                    "`resize` must be an integer, a pair (height, width) or None. "
+                    f"Received: resize={self.resize!r}"
+                )
+        if self.crop is not None:
+            _checks.integer("crop", self.crop)
         _checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
+        if not _checks.boolean("antialias", self.antialias) and self.interpolation != "bilinear":
+            raise ValueError(
+                '`antialias=False` needs interpolation="bilinear". '
+                f"Received: antialias=False, interpolation={self.interpolation!r}"
+            )
 
     @classmethod
     def from_mode(cls, mode: str, **geometry: Any) -> "Preprocessing":
@@ -109,7 +125,7 @@ class Preprocessing:
         )
 
     def __call__(self, images: Tensor) -> np.ndarray:
-        """Returns `images` as a float32 batch, resized, cropped and normalized."""
+        """Returns `images`, or clips, as a float32 batch, resized, cropped and normalized."""
         return self.normalize(self.fit(images))
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
@@ -125,12 +141,19 @@ class Preprocessing:
 
         Args:
             images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)`
-                of any sizes. `uint8`, other integers or floats, always with values 0…255.
+                of any sizes; or clips, `(count, frames, height, width, 3)` or a list of
+                `(frames, height, width, 3)`. `uint8`, other integers or floats, always with values
+                0…255.
 
         Raises:
             ValueError: If shapes or values are not of RGB images, or the results differ in size.
         """
-        results = [self._fit_one(image, i) for i, image in enumerate(_listed(images))]
+        results = [
+            np.stack([self._fit_one(frame, i) for frame in image])
+            if image.ndim == 4 and len(image)
+            else self._fit_one(image, i)
+            for i, image in enumerate(_listed(images))
+        ]
         if len({result.shape for result in results}) != 1:
             raise ValueError(
                 "`images` must come out in one size; without `resize` and `crop` they must come in "
@@ -141,7 +164,11 @@ class Preprocessing:
     def _fit_one(self, image: np.ndarray, index: int) -> np.ndarray:
         image = _checked_image(image, index)
         if self.resize is not None:
-            image = _resized(image, self.resize, self.interpolation)
+            size = _target(image, self.resize)
+            if not self.antialias:
+                image = _interpolated(image, size)
+            elif image.shape[:2] != size:
+                image = _resized(image, size, self.interpolation)
         if self.crop is not None:
             image = _cropped(image, self.crop)
         return image.astype(np.float32)
@@ -153,10 +180,11 @@ def _listed(images) -> list[np.ndarray]:
         import keras
 
         images = keras.ops.convert_to_numpy(images)
-        if images.ndim != 4:
+        if images.ndim not in (4, 5):
             raise ValueError(
-                "`images` must be a batch (count, height, width, 3) or a list of images; "
-                f"for one image pass [image]. Received: images.shape={images.shape}"
+                "`images` must be a batch (count, height, width, 3) or a list of images, or clips, "
+                "(count, frames, height, width, 3); for one image pass [image]. "
+                f"Received: images.shape={images.shape}"
             )
     if not len(images):
         raise ValueError("`images` must not be empty.")
@@ -189,14 +217,38 @@ def _checked_image(image: np.ndarray, index: int) -> np.ndarray:
     return image.astype(np.uint8 if image.dtype.kind in "iu" else np.float32)
 
 
-def _resized(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
-    """Returns the image with its shorter side at `size`, rounded as torchvision rounds."""
+def _target(image: np.ndarray, resize: int | tuple[int, int]) -> tuple[int, int]:
+    """Returns height and width after resizing, the longer side rounded as torchvision rounds."""
+    if not isinstance(resize, int):
+        return tuple(resize)
     height, width = image.shape[:2]
     short, long = min(height, width), max(height, width)
-    if short == size:
-        return image
-    new_long = int(size * long / short)
-    new_width, new_height = (size, new_long) if width <= height else (new_long, size)
+    if short == resize:
+        return height, width
+    new_long = int(resize * long / short)
+    return (new_long, resize) if width <= height else (resize, new_long)
+
+
+def _interpolated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the image resized as PyTorch's bilinear `interpolate` does, without antialiasing."""
+    result = image.astype(np.float32)
+    for axis, length in enumerate(size):
+        count = image.shape[axis]
+        scale = np.float32(count / length)
+        place = scale * (np.arange(length, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+        place = np.maximum(place, 0)
+        first = np.minimum(place.astype(int), count - 1)
+        share = (place - first).astype(np.float32).reshape(-1, *[1] * (2 - axis))
+        second = np.minimum(first + 1, count - 1)
+        result = (1 - share) * result.take(first, axis) + share * result.take(second, axis)
+    if image.dtype == np.uint8:
+        return np.rint(result).astype(np.uint8)
+    return result
+
+
+def _resized(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Returns the image at a height and width."""
+    new_height, new_width = size
     try:
         from PIL import Image
     except ImportError as error:

@@ -34,7 +34,8 @@ class WeightSource:
         preprocessing: From an image to the input that the weights expect.
         digest: `"sha256:…"` or `"md5:…"`, perhaps shortened; `None` where none is published.
         classes: Name of the class list, e.g. `"imagenet"`; of super-resolution the data set.
-        top1: Published top-1 accuracy in percent with this preprocessing, `None` if unknown.
+        top1: Published top-1 accuracy in percent with this preprocessing, `None` if unknown; for
+            Kinetics-400 that of videos, from five clips of each.
         licence: SPDX identifier, `None` if the publisher states none.
         options: Architecture options that differ from the model's defaults.
         note: What else a user should know.
@@ -129,6 +130,7 @@ _NORMALIZATIONS = {
     "caffe": Preprocessing.from_mode("caffe"),
     "tf": Preprocessing.from_mode("tf"),
     "dpn": Preprocessing((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
+    "kinetics": Preprocessing((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
     "half": Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     # The deviations over all pixels; those below are means over the images, as others use them.
     "cifar10_pixels": Preprocessing((0.4915, 0.4823, 0.4467), (0.2471, 0.2435, 0.2617)),
@@ -139,9 +141,12 @@ _NORMALIZATIONS = {
 
 def _parsed(row: dict[str, str]) -> WeightSource:
     """Returns the source that one row of the table describes."""
+    resize = tuple(int(size) for size in row.pop("resize").split("x") if size)
     preprocessing = dataclasses.replace(
         _NORMALIZATIONS[row.pop("normalization")],
-        resize=int(row.pop("resize") or 0) or None,
+        resize=resize if len(resize) == 2 else next(iter(resize), None),
+        # Where height and width are given, as for clips, torchvision does not antialias.
+        antialias=len(resize) != 2,
         crop=int(row.pop("crop") or 0) or None,
         interpolation=row.pop("interpolation"),
     )
@@ -189,9 +194,9 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
     Args:
         model: Name of a model, in any case, e.g. `"ResNet50"`.
         tag: Name of the weights, in any case, e.g. `"IMAGENET1K_V2"`, `"a1_in1k"` or `"keras"`; or
-            the name of a class list, `"imagenet"`, `"cifar10"` or `"cifar100"`, for the best-known
-            weights of these classes: those that come with the package, or torchvision's first ones,
-            where there are any. Defaults to `"imagenet"`.
+            the name of a class list, `"imagenet"`, `"cifar10"`, `"cifar100"` or `"kinetics400"`,
+            for the best-known weights of these classes: those that come with the package, or
+            torchvision's first ones, where there are any. Defaults to `"imagenet"`.
 
     Raises:
         ValueError: If there is none; the message names the nearest models, or the model's tags.

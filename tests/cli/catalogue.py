@@ -16,7 +16,7 @@ PATH = Path(keras_residual.__file__).parent / "cli" / "models.json"
 TASKS = {"classifier": "classification"}
 # Published accuracies are compared on the first of these that a network has weights for.
 ACCURACY = ("accuracy", "accuracy_on", "accuracy_size", "weights")
-CLASS_LISTS = ("imagenet", "cifar10", "cifar100")
+CLASS_LISTS = ("imagenet", "cifar10", "cifar100", "kinetics400")
 
 
 def entry(name: str) -> dict:

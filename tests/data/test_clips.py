@@ -56,10 +56,40 @@ def test_all_frames_of_a_clip_are_changed_alike():
     assert (abs(clips[:, 0] - still[:, 0] / 255) > 0.01).any()
 
 
-def test_short_clips_end_with_their_last_frame():
-    train = data.in_step(data.load((X, Y, X, Y), frames=12).train, 4)
-    clips, _ = train.make(train.arrays, np.arange(4), 0)
-    np.testing.assert_array_equal(frames_of(clips), [[*range(10), 9, 9]] * 4)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, 10), ({"stride": 2}, 5), ({"stride": 4}, 3), ({"frames": 3, "stride": 4}, 3)],
+    ids=str,
+)
+def test_without_a_number_the_frames_of_the_shortest_clip_are_taken(options, expected):
+    assert data.load((X, Y, X, Y), **options).image_shape == (expected, 6, 8, 3)
+    long = np.concatenate([X, X], axis=1)
+    assert data.load((long, Y, long, Y)).image_shape == (16, 6, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("clips", "options", "message"),
+    [
+        (X, {"frames": 12}, "a clip of 10 frames is too short: frames=12 with stride=1 take 12"),
+        (X, {"frames": 4, "stride": 4}, "frames=4 with stride=4 take 13"),
+        (X, {"stride": 10}, "frames=2 with stride=10 take 11"),
+        (X[:, :1], {}, "a clip of 1 frame is a picture"),
+        (np.where(X == 3, np.nan, X), {}, "NaN"),
+        (X[:, :0], {}, "none of them 0"),
+        (X[..., 0], {"examples": "clips"}, "must hold clips"),
+    ],
+    ids=str,
+)
+def test_wrong_clips_are_refused(clips, options, message):
+    with pytest.raises(data.DatasetError, match=message):
+        data.load((clips, Y, clips, Y), **options)
+
+
+def test_clips_of_an_npz_file(tmp_path):
+    np.savez(tmp_path / "moves.npz", x=X, y=Y, label_names=np.array(["left", "right"]))
+    dataset = data.load(f"{tmp_path / 'moves.npz'},frames=4,stride=2")
+    assert dataset.image_shape == (4, 6, 8, 3) and dataset.class_names == ("left", "right")
+    assert dataset.train.stride == 2
 
 
 def test_folders_of_frames(tmp_path):
@@ -76,6 +106,13 @@ def test_folders_of_frames(tmp_path):
     assert sorted(lengths) == [4, 4, 5, 5, 6, 6]
     short = dataset.train.x[dataset.train.lengths == 4][0]
     assert short[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 3, 3]
+    with pytest.raises(
+        data.DatasetError, match=r"2 of 6 clips cannot be used: .*of 4 frames is too"
+    ):
+        data.load(tmp_path, examples="clips", frames=5)
+    with pytest.warns(UserWarning, match="left out"):
+        left = data.load(tmp_path, examples="clips", frames=5, damaged="leave_out")
+    assert len(left.train) + len(left.test) == 4 and len(left.left_out) == 2
     (tmp_path / "left" / "clip1" / "002.png").write_bytes(b"")
     with pytest.raises(data.DatasetError, match=r"clip1.002\.png"):
         data.load(tmp_path, examples="clips", frames=3)

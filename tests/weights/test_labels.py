@@ -36,6 +36,11 @@ def test_the_ids_are_those_of_timm(timm):
     assert [wnid for wnid, _ in class_names()] == ImageNetInfo().label_names()
 
 
+def test_actions_are_those_of_torchvision(torchvision):
+    categories = torchvision.models.video.R3D_18_Weights.KINETICS400_V1.meta["categories"]
+    assert [name.replace("_", " ") for _, name in class_names("kinetics400")] == categories
+
+
 def test_other_class_lists_are_refused():
     with pytest.raises(ValueError, match=r"Unknown class list: 'imagenet2'\. Did you mean"):
         class_names("imagenet2")

@@ -285,3 +285,32 @@ def test_missing_pillow_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(ImportError, match=r"pip install 'keras-residual\[data\]'"):
         preprocess(PHOTOS, "torch")
+
+
+@pytest.mark.parametrize("size", [(240, 320), (100, 90), (128, 171), (300, 171)])
+def test_clips_equal_torchvision(torchvision, size):
+    import torch
+
+    weights = torchvision.models.video.R2Plus1D_18_Weights.KINETICS400_V1
+    clips = np.stack([[photo(*size, seed=n + 2 * clip) for n in range(2)] for clip in range(2)])
+    for values in (clips, clips.astype("float32") + 0.25):
+        given = torch.from_numpy(np.moveaxis(values, -1, 2))
+        expected = weights.transforms()(given if values is clips else given / 255)
+        ours = preprocess(values, "R2Plus1D18")
+        assert ours.shape == (2, 2, 112, 112, 3)
+        difference = abs(ours - np.moveaxis(expected.numpy(), 1, -1))
+        # Half-way cases of the interpolation may round to the other side.
+        assert difference.max() <= 1.01 / 255 / 0.216 and (difference > 1e-4).mean() < 1e-3
+    one = preprocess([clips[1]], "R2Plus1D18.KINETICS400_V1")
+    np.testing.assert_array_equal(one[0], preprocess(clips, "R2Plus1D18")[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("resize", (128,)), ("resize", (128, 0)), ("resize", "128"), ("antialias", 1)],
+)
+def test_wrong_resizing_is_named(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        Preprocessing(**{name: value})
+    with pytest.raises(ValueError, match="antialias=False"):
+        Preprocessing(antialias=False, interpolation="bicubic")

@@ -10,6 +10,7 @@ from keras_residual.data.dataset import Dataset
 from keras_residual.data.dividing import divided
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.labels import check_labels
+from keras_residual.data.sources.frames import with_frames
 from keras_residual.data.sources.options import Options
 from keras_residual.data.splits import ArraySplit, check_images, default_augmentation
 
@@ -211,6 +212,7 @@ def from_arrays(
         "label_kind": kind,
     }
     if examples == "clips":
+        options = with_frames(options, (x_train.shape[1], x_test.shape[1]), where)
         fields |= {"image_shape": (options.frames, *shape[1:]), "augmentation": "shift"}
         fields |= {"stride": options.stride}
     train, test = (

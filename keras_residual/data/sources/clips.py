@@ -14,6 +14,7 @@ from keras_residual.data.pictures.files import files_below
 from keras_residual.data.sources.damage import tell_of_damaged
 from keras_residual.data.sources.folder import SUFFIXES as PICTURES
 from keras_residual.data.sources.folder import Files, parts_of_folder
+from keras_residual.data.sources.frames import too_short, with_frames
 from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.picture_files import decode
 from keras_residual.data.splits import ArraySplit
@@ -30,7 +31,7 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
         folder, options, _VIDEOS if videos else _FRAMES, by_parent=not videos
     )
     places = [place for files, _ in parts for place in files]
-    clips, errors = _read(places, read_video if videos else _read_frames, options)
+    clips, errors = _read(places, read_video if videos else read_frames, options)
     if errors:
         tell_of_damaged(errors, len(places), options.damaged, "clips")
     shapes = {clip.shape[1:] for clip in clips if clip is not None}
@@ -40,6 +41,7 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
             f"{folder}: frames must be of one size: bring them to one. Received: {shown}"
         )
     _check_size([clip for clip in clips if clip is not None], str(folder), options)
+    options = with_frames(options, [len(c) for c in clips if c is not None], str(folder))
     splits, start = [], 0
     for files, fields in parts:
         kept = [n for n in range(len(files)) if clips[start + n] is not None]
@@ -53,7 +55,7 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
 def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> ArraySplit:
     """Returns a split of clips `(frames, height, width, channels)` uint8 of several lengths."""
     longest = max(map(len, clips))
-    # The last frame stands in for those that a shorter clip lacks.
+    # The last frame fills up shorter clips; `lengths` keeps it from being taken for theirs.
     x = np.stack([clip[np.minimum(np.arange(longest), len(clip) - 1)] for clip in clips])
     return ArraySplit(
         x=x,
@@ -94,8 +96,15 @@ def read_video(path: Path, options: Options) -> np.ndarray:
     return np.stack(frames)
 
 
-def _read_frames(place: Path, options: Options) -> np.ndarray:
+def read_frames(place: Path, options: Options) -> np.ndarray:
+    """Returns the pictures in a folder, in the order of their names, as `read_video` does.
+
+    Raises:
+        DatasetError: If there are none, one is damaged, or their sizes differ.
+    """
     files = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES)
+    if not files:
+        raise DatasetError(f"{place} holds no frames.")
     frames = [decode(str(path), 3, options.max_pixels) for path in files]
     if len({frame.shape for frame in frames}) > 1:
         raise DatasetError(f"{place} holds frames of several sizes.")
@@ -105,7 +114,10 @@ def _read_frames(place: Path, options: Options) -> np.ndarray:
 def _read(places, read, options) -> tuple[list[Any], dict[str, str]]:
     def attempt(place):
         try:
-            return read(place, options), None
+            clip = read(place, options)
+            if message := too_short(len(clip), options):
+                raise DatasetError(f"{place}: {message}")
+            return clip, None
         except DatasetError as error:
             return None, str(error)
 

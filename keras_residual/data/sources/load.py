@@ -132,7 +132,7 @@ def load(
     folder: str | os.PathLike[str] | None = None,
     rate: int | None = None,
     seconds: float | None = None,
-    frames: int = 16,
+    frames: int | None = None,
     stride: int = 1,
     damaged: str = "raise",
     max_bytes: int = 2**31,
@@ -189,7 +189,7 @@ def load(
         rate: Samples a second, of recordings that do not tell it; others must have it.
         seconds: Length to which recordings are cut, or padded with 0. Defaults to the longest.
         frames: Number of frames taken of a clip, in training at a place drawn by (seed, epoch,
-            clip), else from its middle.
+            clip), else from its middle. Defaults to 16, or what the shortest clip has.
         stride: Their distance.
         damaged: What to do about damaged pictures: `"raise"`, which names them all, or
             `"leave_out"`, which warns and counts them in the dataset's `left_out`.

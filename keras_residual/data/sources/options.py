@@ -28,7 +28,7 @@ class Options:
         folder: Where the files of a table are.
         rate: Samples a second of recordings that do not tell it.
         seconds: Length of recordings.
-        frames: Frames that are taken of a clip.
+        frames: Frames that are taken of a clip; `None` to tell them from the clips.
         stride: Their distance.
         damaged: `"raise"` or `"leave_out"`.
         max_bytes: Most bytes of the arrays in a file.
@@ -46,7 +46,7 @@ class Options:
     folder: object = None
     rate: int | None = None
     seconds: float | None = None
-    frames: int = 16
+    frames: int | None = None
     stride: int = 1
     damaged: str = "raise"
     max_bytes: int = 2**31
@@ -58,7 +58,8 @@ class Options:
         _checks.choice("examples", self.examples, EXAMPLES)
         _checks.choice("label_kind", self.label_kind, LABELS)
         _checks.choice("damaged", self.damaged, ("raise", "leave_out"))
-        _checks.integer("frames", self.frames, maximum=2**16)
+        if self.frames is not None:
+            _checks.integer("frames", self.frames, maximum=2**16)
         _checks.integer("stride", self.stride, maximum=2**16)
         if self.rate is not None:
             _checks.integer("rate", self.rate)
