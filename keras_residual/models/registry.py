@@ -11,6 +11,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual._docstrings import completed
+from keras_residual.models._twins import twin_of
 from keras_residual.models.assembly import (
     KINDS,
     Top,
@@ -187,18 +188,24 @@ def _factory(variant: Variant, family: str, summary: str) -> Callable[..., keras
         chosen, common = split_options(type(variant.architecture), architecture_options)
         features = common.pop("features", False)
         default = replace(variant.architecture, **options_of_weights(weights, variant))
-        return assemble(
-            replace(default, **chosen),
-            Top(include_top, pooling, classes, classifier_activation, features),
-            weights=weights,
-            input_tensor=input_tensor,
-            input_shape=input_shape,
-            default_shape=variant.input_shape,
-            name=name,
-            variant=variant,
-            default=default,
-            **common,
-        )
+        try:
+            return assemble(
+                replace(default, **chosen),
+                Top(include_top, pooling, classes, classifier_activation, features),
+                weights=weights,
+                input_tensor=input_tensor,
+                input_shape=input_shape,
+                default_shape=variant.input_shape,
+                name=name,
+                variant=variant,
+                default=default,
+                **common,
+            )
+        except ValueError as error:
+            twin = twin_of(variant, getattr(error, "options", {}), VARIANTS.values())
+            if twin is None:
+                raise
+            raise type(error)(f"{error}: {twin} is such a network") from error
 
     documentation = _DOCSTRING.format(
         summary=summary,

@@ -1,6 +1,6 @@
 """The error that all weight files share, and how long texts become one line."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from keras_residual import _words
 
@@ -12,7 +12,15 @@ class WeightsError(ValueError):
     """Raised when a weight file, or the place it comes from, cannot be used.
 
     The message is one line: the file or address, then the reason.
+
+    Args:
+        message: The message.
+        options: The options of a network that would fit, as far as another network is the reason.
     """
+
+    def __init__(self, message: str = "", options: Mapping[str, object] | None = None):
+        super().__init__(message)
+        self.options = dict(options or {})
 
 
 def first_line(error: BaseException, limit: int = 160) -> str:

@@ -121,7 +121,8 @@ def check_options(options: Mapping[str, Any], required: Mapping[str, object], wh
             f"{what} need a network with "
             + ", ".join(f"{name}={value!r}" for name, value in wrong.items())
             + "; the model has "
-            + ", ".join(f"{name}={options.get(name)!r}" for name in wrong)
+            + ", ".join(f"{name}={options.get(name)!r}" for name in wrong),
+            options=required,
         )
 
 

@@ -180,6 +180,8 @@ class TestKerasApplications:
         keras.applications.ResNet50(weights=None, classes=3).save_weights(tmp_path / "x.weights.h5")
         with pytest.raises(WeightsError, match=r"strided_conv='conv1'; the model has .*'conv2'"):
             weights.load(kr.ResNet50(classes=3), tmp_path / "x.weights.h5")
+        with pytest.raises(WeightsError, match="'conv2': ResNet50V1 is such a network"):
+            kr.ResNet50(classes=3, weights=str(tmp_path / "x.weights.h5"))
 
     def test_options_of_published_weights_are_checked_before_the_download(self, monkeypatch):
         monkeypatch.setattr(cache, "fetch", lambda *_: pytest.fail("it was downloaded"))
