@@ -10,14 +10,11 @@ import numpy as np
 
 from keras_residual import export
 from keras_residual.cli._model_files import load_keras
-from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import human_bytes, human_seconds
 
 _TIMED_SECONDS = 0.3
-_COLUMNS = (
-    Column("Format", text=True),
-    *map(Column, ("Accuracy", "Size", "Latency", "Worst difference")),
-)
+_COLUMNS = columns("Format", "Accuracy", "Size", "Latency", "Worst difference")
 
 
 @dataclass(frozen=True)

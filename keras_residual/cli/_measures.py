@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import console
 
 # The metric that `training.fit` shows for each kind of labels.
@@ -63,7 +63,7 @@ class Measures:
             [name, *(f"{values[row]:.4g}" for values in self.columns.values())]
             for row, name in enumerate(self.names[:_MOST])
         ]
-        print_table([Column("Name", text=True, wraps=True), *map(Column, headings)], rows)
+        print_table(columns("Name", *headings), rows)
 
 
 def measure(

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_residual import analysis
 from keras_residual.cli import _figures
-from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import console, human_seconds
 
 MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
@@ -18,10 +18,7 @@ MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learni
 _DRAWN = 18
 # More classes make no readable table or matrix.
 _IN_TABLE, _IN_MATRIX = 20, 40
-_COLUMNS = (
-    Column("Class", text=True, wraps=True),
-    *map(Column, ("Precision", "Recall", "F1", "Examples")),
-)
+_COLUMNS = columns("Class", "Precision", "Recall", "F1", "Examples")
 
 
 @dataclass(frozen=True)

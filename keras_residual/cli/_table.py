@@ -32,6 +32,11 @@ class Column:
     wraps: bool = False
 
 
+def columns(text: str, *numbers: str) -> tuple[Column, ...]:
+    """Returns a column of text, which wraps, and columns of numbers, by their headings."""
+    return (Column(text, text=True, wraps=True), *map(Column, numbers))
+
+
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
     """Prints a table in the widest form that the terminal has room for."""
     for line in layout(columns, rows, console.width):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
-from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import (
     bold,
     console,
@@ -16,11 +16,8 @@ from keras_residual.cli._terminal import (
     refusing,
 )
 
-_COLUMNS = (
-    Column("Model", text=True, wraps=True),
-    *map(
-        Column, ("Batch", "Threads", "Median", "95 %", "Inputs\na second", "Load", "Memory", "Size")
-    ),
+_COLUMNS = columns(
+    "Model", "Batch", "Threads", "Median", "95 %", "Inputs\na second", "Load", "Memory", "Size"
 )
 
 

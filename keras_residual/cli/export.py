@@ -4,7 +4,7 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
-from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import (
     bold,
     console,
@@ -15,12 +15,8 @@ from keras_residual.cli._terminal import (
     refusing,
 )
 
-_COLUMNS = (
-    Column("File", text=True, wraps=True),
-    Column("Size"),
-    Column("Worst\ndifference"),
-    Column("Same\ntop-1"),
-    *map(Column, ("Accuracy", "Latency", "Memory")),
+_COLUMNS = columns(
+    "File", "Size", "Worst\ndifference", "Same\ntop-1", "Accuracy", "Latency", "Memory"
 )
 
 

@@ -27,25 +27,27 @@ _OF_ANY_SIZE = (
 )
 
 
+_Sort = Annotated[
+    str | None,
+    typer.Option(
+        help="parameters, macs, name: the least first; accuracy: the highest first, on ImageNet, "
+        "then on CIFAR. Default: by family."
+    ),
+]
+_MaxParameters = Annotated[int | None, typer.Option(help="Trainable parameters at most.", min=1)]
+_MaxMacs = Annotated[int | None, typer.Option(help="Multiply-adds for one input at most.", min=1)]
+_Task = Annotated[
+    str | None,
+    typer.Option(help="classification, super-resolution, sequences, translation, ..."),
+]
+
+
 def list_models(
     pattern: Annotated[str, typer.Argument(help="Names to show, such as 'resnext*'.")] = "*",
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            help="parameters, macs, name: the least first; accuracy: the highest first, on "
-            "ImageNet, then on CIFAR. Default: by family."
-        ),
-    ] = None,
-    max_parameters: Annotated[
-        int | None, typer.Option(help="Trainable parameters at most.", min=1)
-    ] = None,
-    max_macs: Annotated[
-        int | None, typer.Option(help="Multiply-adds for one input at most.", min=1)
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="classification, super-resolution, sequences, translation, ..."),
-    ] = None,
+    sort: _Sort = None,
+    max_parameters: _MaxParameters = None,
+    max_macs: _MaxMacs = None,
+    task: _Task = None,
     as_json: AsJson = False,
 ) -> None:
     """List the networks with their size, cost, published accuracy and paper.

@@ -3,6 +3,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
+import keras_residual
 from keras_residual.cli.main import app
 
 
@@ -32,3 +33,13 @@ def refused(run):
         return lines[0]
 
     return refused
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network for the digits, in a file in the folder where commands run."""
+    network = keras_residual.ResNet(
+        "basic", (1,), (8,), stem="conv3", stem_width=8, input_shape=(8, 8, 1), classes=10
+    )
+    network.save(tmp_path / "small.keras")
+    return network

@@ -4,18 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import keras_residual
 from keras_residual import data, export
-
-
-@pytest.fixture
-def model(tmp_path):
-    """A network for the digits, in a file in the folder where commands run."""
-    network = keras_residual.ResNet(
-        "basic", (1,), (8,), stem="conv3", stem_width=8, input_shape=(8, 8, 1), classes=10
-    )
-    network.save(tmp_path / "small.keras")
-    return network
 
 
 def test_export_and_benchmark(run, tmp_path, model):

@@ -26,15 +26,6 @@ def check_keys(verb, document):
     assert {key for row in rows for key in row} <= words
 
 
-@pytest.fixture
-def network(tmp_path):
-    model = keras_residual.ResNet(
-        "basic", (1,), (8,), stem="conv3", stem_width=8, input_shape=(8, 8, 1), classes=10
-    )
-    model.save(tmp_path / "small.keras")
-    return model
-
-
 def answer(run, line):
     result = run(line)
     assert result.exit_code == 0, result.output
@@ -54,7 +45,7 @@ def test_list(run):
     assert answer(run, "list nothing* --json") == []
 
 
-def test_summary(run, network):
+def test_summary(run, model):
     found = answer(run, "summary resnet8 --input-shape 16x24x1 --classes 7 --json")
     assert found["input_shape"] == [16, 24, 1] and found["output_shape"] == [7]
     assert sum(layer["parameters"] for layer in found["layers"]) == found["parameters"]
@@ -64,7 +55,7 @@ def test_summary(run, network):
     assert answer(run, "summary edsr --json")["input_shape"] == [None, None, 3]
 
 
-def test_evaluate(run, network, tmp_path):
+def test_evaluate(run, model, tmp_path):
     found = answer(run, "evaluate small.keras --json --output out")
     assert found["dataset"] == "digits" and found["seconds_per_example"] > 0
     confusion = np.array(found["report"]["confusion"])
@@ -96,7 +87,7 @@ def test_evaluate_several_numbers(run, tmp_path):
     assert found["report"]["mean_absolute_error"][1] > 0
 
 
-def test_benchmark(run, network, tmp_path):
+def test_benchmark(run, model, tmp_path):
     rows = answer(run, "benchmark small.keras --batch-size 2 --threads 1 --seconds 0.1 --json")
     assert rows[0]["batch_size"] == 2 and rows[0]["median_seconds"] > 0
     assert rows == json.loads((tmp_path / "runs" / "benchmark" / "benchmark.json").read_text())
