@@ -41,6 +41,8 @@ class Description:
             centre is cut out).
         crop: With `fit="crop"`, the side of the square that is kept as a share of the shorter side,
             in (0, 1].
+        sampling_rate: Samples a second, of a model that takes mono waveforms in [-1, 1] in place of
+            pictures; else `None`.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
         dataset: Name of the dataset that the model was trained on, `None` if unknown.
         weights: Name of the published weights that the training began with, `None` for none.
@@ -57,6 +59,7 @@ class Description:
     dataset: str | None = None
     weights: str | None = None
     licence: str | None = None
+    sampling_rate: int | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -72,6 +75,11 @@ class Description:
                     f"Received: class_names={names!r}"
                 )
             object.__setattr__(self, "class_names", tuple(names))
+        rate = self.sampling_rate
+        if rate is not None and (not isinstance(rate, int) or isinstance(rate, bool) or rate < 1):
+            raise ValueError(
+                f"`sampling_rate` must be a positive integer. Received: sampling_rate={rate!r}"
+            )
         for name, limit in (("white", float("inf")), ("crop", 1.0)):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)

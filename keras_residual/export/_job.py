@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_residual._description import Description
 from keras_residual.export._signature import InputSpec
+from keras_residual.export._sound import SoundFile
 from keras_residual.export._target import PictureFile
 
 
@@ -24,6 +25,8 @@ class Job:
         data: Representative data, for formats that read them themselves.
         scratch: An empty folder, where a SavedModel of the network is kept once it is written.
         picture: What the network takes if it was made for phones, else `None`.
+        sound: What the network takes of sound if it was made for phones, else `None`.
+        parts: That network up to its spectrogram and from there on, of a network for sound.
         is_logits: Whether its softmax is left to the file.
         mean: What is subtracted from the pixels of a picture.
         preprocessing: Layers before the model, by input.
@@ -40,6 +43,8 @@ class Job:
     data: dict[str, np.ndarray]
     scratch: Path
     picture: PictureFile | None
+    sound: SoundFile | None
+    parts: tuple[keras.Model, keras.Model] | None
     is_logits: bool
     mean: tuple[float, ...]
     preprocessing: dict[str, keras.layers.Layer]

@@ -6,10 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual._description import Description
 from keras_residual.export._job import Job
 from keras_residual.export._signature import input_specs, named_outputs, new_inputs, structured
+from keras_residual.export._sound import front_and_rest, spectrogram_of
 from keras_residual.export.errors import ExportError
-from keras_residual.export.rewrite.picture import picture_network
+from keras_residual.export.rewrite.picture import picture_network, without_softmax
 from keras_residual.export.rewrite.quantization_aware import is_quantization_aware, pixel_range
 from keras_residual.export.rewrite.rewrite import Rewrite
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
@@ -71,13 +73,15 @@ def jobs(model: keras.Model, request, formats, scratch: Path):
     made, found = {}, []
     for row in formats:
         picture = request.picture_for(row)
-        if picture not in made:
+        sound = request.sound if row.for_phones else None
+        if (picture, sound) not in made:
             make = _server_job if picture is None else _phone_job
+            make = make if sound is None else _sound_job
             folder = scratch / f"{len(made)}"
             folder.mkdir()
-            made[picture] = make(model, network, request, folder)
+            made[picture, sound] = make(model, network, request, folder)
         quantization = row.quantization(request.quantization)
-        found.append((row, replace(made[picture], quantization=quantization)))
+        found.append((row, replace(made[picture, sound], quantization=quantization)))
     return found, folding
 
 
@@ -85,6 +89,30 @@ def _server_job(model, network, request, folder):
     network = with_input(network, request)
     samples = request.samples(request.representative_data, request.batch_size)
     return _job(model, network, request, folder, samples)
+
+
+def _sound_job(model, network, request, folder):
+    """One waveform; where the file has integers, its softmax is left to floating point."""
+    logits = request.sound.float_softmax
+    parts = None
+    if spectrogram_of(network) is not None:
+        front, rest = front_and_rest(network)
+        parts = front, of_one(without_softmax(rest) if logits else rest)
+    made = of_one(without_softmax(network) if logits else network)
+    samples = request.samples(request.representative_data, 1)
+    described = request.description_for(None) or Description(class_names=request.labels)
+    return replace(
+        _job(model, made, request, folder, samples),
+        sound=request.sound,
+        parts=parts,
+        is_logits=logits,
+        description=replace(described, sampling_rate=request.sound.sampling_rate),
+    )
+
+
+def of_one(network):
+    """Returns a network with a batch size of one."""
+    return _beginning_with(network, {}, 1, input_specs(network))
 
 
 def _phone_job(model, network, request, folder):
@@ -111,6 +139,8 @@ def _job(model, network, request, folder, samples):
         data=request.representative_data,
         scratch=folder,
         picture=None,
+        sound=None,
+        parts=None,
         is_logits=False,
         mean=(),
         preprocessing=request.preprocessing,

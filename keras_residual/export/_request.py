@@ -22,6 +22,7 @@ from keras_residual.export._data import (
     fitted_photographs,
 )
 from keras_residual.export._signature import InputSpec, count_of, input_specs, rows_of
+from keras_residual.export._sound import SoundFile, sampling_rate_of
 from keras_residual.export._target import (
     OUTPUTS,
     TARGETS,
@@ -32,6 +33,7 @@ from keras_residual.export._target import (
 )
 from keras_residual.export.formats_table import FORMATS, Format
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
+from keras_residual.export.rewrite.picture import ends_with_softmax
 
 _COMPARED_SAMPLES = 200
 
@@ -48,6 +50,7 @@ class Request:
         preprocessing: Layers by the names of the inputs.
         include_preprocessing: Whether data are what these layers take, and every artefact has them.
         picture: What a LiteRT file for phones takes, `None` where none is written.
+        sound: What it takes of a model for sound, likewise.
         labels: Names of the outputs.
         description: What is known of the model's inputs and outputs.
         fits: Photographs and their classes, brought to the input's size in each way.
@@ -61,6 +64,7 @@ class Request:
     preprocessing: dict[str, keras.layers.Layer]
     include_preprocessing: bool
     picture: PictureFile | None
+    sound: SoundFile | None
     labels: list[str] | None
     description: Description | None
     fits: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]
@@ -107,7 +111,10 @@ def checked_request(model: keras.Model, **arguments) -> Request:
     description = weights.description_of(model)
     included = given.include_preprocessing is True
     layers = _checked_preprocessing(model, inputs, given.preprocessing, included, description)
-    picture = _picture(model, inputs, layers, description, rows, given)
+    sound = _sound(model, description, rows, given)
+    picture = None
+    if sound is None:
+        picture = _picture(model, inputs, layers, description, rows, given)
     evaluation, fits = given.evaluation_data, {}
     if are_photographs(evaluation):
         fits = fitted_photographs(inputs, evaluation, picture)
@@ -125,6 +132,7 @@ def checked_request(model: keras.Model, **arguments) -> Request:
         preprocessing=layers,
         include_preprocessing=included,
         picture=picture,
+        sound=sound,
         labels=_checked_labels(model, given.labels, description),
         description=description,
         fits=fits,
@@ -150,6 +158,31 @@ def _checked_options(given) -> tuple[Format, ...]:
     if given.tolerance is not None:
         _checks.real("tolerance", given.tolerance, 0.0, float("inf"))
     return rows
+
+
+def _sound(model, description, rows, given) -> SoundFile | None:
+    """Returns what a file for phones takes of a model for sound, `None` if none is to be written.
+
+    Raises:
+        ValueError: If it is asked for what such a file does not have.
+    """
+    rate = sampling_rate_of(model, description)
+    if rate is None or given.target == "server" or not any(row.for_phones for row in rows):
+        return None
+    for name in ("preprocessing", "outputs"):
+        if getattr(given, name) is not None:
+            raise ValueError(
+                f"`{name}` is for models that take pictures. Received: {getattr(given, name)!r}"
+            )
+    fixed = model.inputs[0].shape[1] is not None and given.batch_size in (None, 1)
+    if not fixed and given.target == "phone":
+        raise ValueError(
+            '`target="phone"`: phones give one waveform of a fixed number of samples. Received: '
+            f"{tuple(model.inputs[0].shape)}, batch_size={given.batch_size}"
+        )
+    if not fixed or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return None
+    return SoundFile(rate, given.quantization in INTEGERS and ends_with_softmax(model))
 
 
 def _picture(model, inputs, layers, description, rows, given) -> PictureFile | None:

@@ -9,12 +9,14 @@ import numpy as np
 from keras_residual._description import Description
 from keras_residual.export import _prepare
 from keras_residual.export._job import Job
+from keras_residual.export._signature import input_specs
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats import jax as jax_file
 from keras_residual.export.formats import onnx as onnx_file
 from keras_residual.export.formats import saved_model as saved_model_folder
 from keras_residual.export.formats.litert import finish, lstm
 from keras_residual.export.formats.litert import litert as litert_file
+from keras_residual.export.formats.litert.joining import joined
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
 from keras_residual.export.proof.delegates import refusals
 from keras_residual.export.quantizations import INTEGERS
@@ -45,6 +47,8 @@ def litert(job: Job, path) -> tuple[Any, ...]:
         _sequences(job, path)
     elif is_quantization_aware(job.model):
         _learned_ranges(job, path)
+    elif job.parts is not None and job.quantization is not None:
+        _behind_spectrogram(job, path)
     else:
         kinds = _kinds(job)
         litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
@@ -58,7 +62,32 @@ def litert(job: Job, path) -> tuple[Any, ...]:
         content = finish.with_softmax(content)
     path.write_bytes(_with_metadata(job, content))
     # Files of integers lose the names of layers in the line above.
-    return refusals(content)
+    found = refusals(content)
+    if job.sound is None:
+        return found
+    # Integers throughout, the remedy for pictures, do not hold a spectrogram.
+    return tuple(
+        dataclasses.replace(each, remedy="") if "outputs=" in each.remedy else each
+        for each in found
+    )
+
+
+def _behind_spectrogram(job, path):
+    """Writes a file whose spectrogram is computed in floating point, as its range is too wide."""
+    front, rest = job.parts
+    parts = []
+    one = _prepare.of_one(front)
+    for name, network, quantization in (("front", one, None), ("rest", rest, job.quantization)):
+        folder, part = job.scratch / name, job.scratch / f"{name}.tflite"
+        saved_model_folder.write(network, folder)
+        samples = None
+        if quantization in INTEGERS:
+            (key,) = input_specs(rest)
+            given = [next(iter(sample.values())) for sample in job.samples]
+            samples = [{key: np.asarray(front.predict_on_batch(wave))} for wave in given]
+        litert_file.write(folder, part, quantization, samples)
+        parts.append(part.read_bytes())
+    path.write_bytes(joined(*parts))
 
 
 def _source(job):
@@ -71,6 +100,8 @@ def _source(job):
 
 def _kinds(job):
     """Returns the types of a LiteRT file's input and output, `None` for floating point."""
+    if job.sound is not None:
+        return None, None
     if job.picture is not None:
         kinds = (job.picture.input_type, job.picture.output_type)
         return tuple(None if kind == "float32" else kind for kind in kinds)
@@ -153,6 +184,8 @@ def _facts(job):
 
 
 def _described(job, name, spec):
+    if job.sound is not None:
+        return InputMetadata(name, sampling_rate=job.sound.sampling_rate)
     if job.picture is not None:
         return InputMetadata(name, 3, (0.0,), (1.0,))
     channels = spec.shape[-1] if len(spec.shape) == 4 else None

@@ -95,6 +95,12 @@ class Artefact:
         return Description.from_json(json.dumps({**found, "class_names": names}), str(self.path))
 
     @property
+    def takes_sound(self) -> bool:
+        """Whether it is a LiteRT file that takes waveforms."""
+        found = self.facts.get("description") or {}
+        return self.format == "litert" and found.get("sampling_rate") is not None
+
+    @property
     def predict_shape(self) -> tuple[int | None, ...]:
         """Shape of what `predict` takes: of a file for phones, the model's input."""
         shape = self.input_shape

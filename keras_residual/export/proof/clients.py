@@ -42,12 +42,12 @@ def mediapipe_python(python: str | os.PathLike[str] | None = None) -> str:
 def run_mediapipe(
     path: Path, task: str, pictures: list[np.ndarray], python: str | os.PathLike[str] | None = None
 ) -> list[np.ndarray]:
-    """Returns what a MediaPipe task answers to each picture.
+    """Returns what a MediaPipe task answers to each picture, or to each waveform.
 
     Args:
         path: A LiteRT file.
-        task: `"classifier"`, `"embedder"` or `"segmenter"`.
-        pictures: Arrays `(height, width, 3)` of uint8.
+        task: `"classifier"`, `"embedder"`, `"segmenter"`, or `"audio@RATE"` with a sampling rate.
+        pictures: Arrays `(height, width, 3)` of uint8, or `(samples,)` of float32.
         python: See `mediapipe_python`.
 
     Raises:

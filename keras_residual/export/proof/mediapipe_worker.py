@@ -4,8 +4,9 @@ Started as a script by an interpreter that has mediapipe:
 
     python mediapipe_worker.py MODEL.tflite TASK PICTURES.npz OUTPUTS.npz
 
-It reads pictures, `(height, width, 3)` uint8, under the names 0, 1, …, and writes what the task
-answers under the same names: the score of every class, an embedding, or a mask for each class.
+It reads pictures, `(height, width, 3)` uint8, or waveforms, `(samples,)` float32, under the names
+0, 1, …, and writes what the task answers under the same names: the score of every class, an
+embedding, or a mask for each class. For waveforms the task is `audio@RATE`.
 """
 
 import sys
@@ -13,6 +14,8 @@ import sys
 import mediapipe
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
+from mediapipe.tasks.python import audio as mediapipe_audio
+from mediapipe.tasks.python.components import containers
 
 
 def classifier(options):
@@ -45,19 +48,38 @@ def segmenter(options):
     return run
 
 
+def audio(options, rate):
+    made = mediapipe_audio.AudioClassifierOptions(options)
+    task = mediapipe_audio.AudioClassifier.create_from_options(made)
+    kind = containers.AudioData
+
+    def run(wave):
+        heard = kind.create_from_array(np.ascontiguousarray(wave, np.float32), rate)
+        found = task.classify(heard)[0].classifications[0].categories
+        scores = np.zeros(1 + max(category.index for category in found), np.float32)
+        for category in found:
+            scores[category.index] = category.score
+        return scores
+
+    return run
+
+
 TASKS = {"classifier": classifier, "embedder": embedder, "segmenter": segmenter}
 names = []
 
 
 def main(path, task, source, target):
     with open(path, "rb") as file:
-        run = TASKS[task](BaseOptions(model_asset_buffer=file.read()))
+        options = BaseOptions(model_asset_buffer=file.read())
+    name, _, rate = task.partition("@")
+    run = audio(options, int(rate)) if name == "audio" else TASKS[name](options)
     outputs = {}
     with np.load(source) as pictures:
         for name in pictures.files:
             pixels = np.ascontiguousarray(pictures[name])
-            picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-            outputs[name] = run(picture)
+            if pixels.ndim == 3:
+                pixels = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+            outputs[name] = run(pixels)
     np.savez(target, **outputs)
 
 

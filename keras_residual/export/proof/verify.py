@@ -71,7 +71,7 @@ def verify(
             pair of these and `(n,)` integers, their classes. For MediaPipe also a list of
             pictures of any sizes: paths, or `(height, width, 3)` arrays of uint8; the model gets
             them stretched to its size as MediaPipe stretches them.
-        runtime: `"mediapipe"`, MediaPipe's task for pictures, in a process of its own;
+        runtime: `"mediapipe"`, MediaPipe's task for pictures or sound, in a process of its own;
             `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"`, WebAssembly under
             Node, from the `node_modules` in `KERAS_RESIDUAL_NODE_MODULES` or around the working
             directory; or `None`, the file's own runtime.
@@ -132,7 +132,17 @@ def _compared(model, arrays, received, classes):
     )
 
 
+def _of_sound(artefact, model, data, classes, python):
+    arrays = fitting("data", model, input_specs(model), data)
+    (waves,) = arrays.values()
+    task = f"audio@{artefact.description.sampling_rate}"
+    received = np.stack(run_mediapipe(artefact.path, task, list(waves), python))
+    return _compared(model, arrays, received, classes)
+
+
 def _in_mediapipe(artefact, model, data, classes, python):
+    if artefact.takes_sound:
+        return _of_sound(artefact, model, data, classes, python)
     if artefact.pixels is None:
         raise ExportError(
             f"MediaPipe takes LiteRT files for phones, which take pictures; {artefact.path.name} "

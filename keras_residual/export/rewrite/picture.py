@@ -189,6 +189,20 @@ def ends_with_softmax(network: keras.Model) -> bool:
     return _softmax_at_the_end(network) is not None
 
 
+def without_softmax(network: keras.Model) -> keras.Model:
+    """Returns a network with the softmax at its end left out."""
+    softmax = _softmax_at_the_end(network)
+
+    def copy(layer):
+        return _linear(layer) if layer is softmax and _is_dense(layer) else layer
+
+    def call(layer, *args, **kwargs):
+        left_out = layer is softmax and not _is_dense(layer)
+        return args[0] if left_out else layer(*args, **kwargs)
+
+    return keras.models.clone_model(network, clone_function=copy, call_function=call)
+
+
 def _is_dense(layer):
     return type(layer) is keras.layers.Dense
 

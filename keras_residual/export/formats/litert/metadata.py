@@ -20,6 +20,7 @@ _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
 # Numbers of the schema's unions and enumerations.
 _NORMALIZATION_OPTIONS = _FEATURE_PROPERTIES = 1
 _IMAGE_PROPERTIES = _TENSOR_AXIS_LABELS = 2
+_AUDIO_PROPERTIES = 4
 _COLOR_SPACES = {3: 1, 1: 2}
 
 
@@ -32,12 +33,14 @@ class InputMetadata:
         channels: Channels of the images it takes, if it takes images.
         mean: What to subtract from each channel first.
         std: What to divide by then.
+        sampling_rate: Samples a second of the mono waveform it takes, if it takes one.
     """
 
     name: str
     channels: int | None = None
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+    sampling_rate: int | None = None
 
 
 def add_metadata(
@@ -122,7 +125,7 @@ def _metadata(name, description, inputs, outputs, labels) -> bytes:
 
 
 def _input(write, described):
-    content = _content(write, described.channels)
+    content = _content(write, described)
     process = _process(write, described.mean, described.std)
     return write.table({0: write.text(described.name), 3: content, 4: process}, 7)
 
@@ -137,7 +140,11 @@ def _output(write, name, labels):
     return write.table({0: write.text(name), 3: scores, 6: files}, 7)
 
 
-def _content(write, channels):
+def _content(write, described):
+    if described.sampling_rate is not None:
+        audio = write.table({0: ("uint32", described.sampling_rate), 1: ("uint32", 1)}, 2)
+        return write.table({0: ("byte", _AUDIO_PROPERTIES), 1: audio}, 3)
+    channels = described.channels
     if channels not in _COLOR_SPACES:
         return None
     image = write.table({0: ("byte", _COLOR_SPACES[channels])}, 2)
@@ -173,7 +180,12 @@ class _Writer:
         self.builder.StartObject(size)
         for slot, value in fields.items():
             if isinstance(value, tuple):
-                self.builder.PrependByteSlot(slot, value[1], 0)
+                kind, number = value
+                prepend = {
+                    "byte": self.builder.PrependByteSlot,
+                    "uint32": self.builder.PrependUint32Slot,
+                }
+                prepend[kind](slot, number, 0)
             elif value is not None:
                 self.builder.PrependUOffsetTRelativeSlot(slot, value, 0)
         return self.builder.EndObject()
