@@ -146,7 +146,11 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
     outcome, pictures = _outcome(planned, history)
     following = [
         ("evaluate", output / "model.keras", "--dataset", options.dataset),
-        *([("predict", output, _pictures(options))] if planned.source.examples == "images" else []),
+        *(
+            [("predict", output, _pictures(options))]
+            if planned.source.examples in ("images", "recordings")
+            else []
+        ),
         ("export", output / "model.keras", "--output", output),
     ]
     result = {

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 import keras_residual
-from keras_residual import data
+from keras_residual import _description, data
 from keras_residual import weights as library_weights
-from keras_residual.cli._fit import check_inputs
+from keras_residual.cli._fit import check_inputs, load_for
 from keras_residual.cli._model_files import load_keras
 
 _CALIBRATION_IMAGES = 200
@@ -80,10 +80,12 @@ def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool
         if count is not None:
             raise ValueError(f"`--images` has no effect without `--data`. Received: {count}")
         return {}
-    dataset = data.load(name)
     shape = model.input_shape[1:]
+    description = _description.described(model)
+    rate = None if description is None else description.sampling_rate
+    dataset = load_for(shape, name, rate)
     check_inputs(shape, dataset, images_only=True)
-    size = None if None in shape[:-1] else shape[:-1]
+    size = None if None in shape[:-1] or len(shape) == 1 else shape[:-1]
     calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw)[0]
     held_out = _images(dataset.test, size, count, raw)
     fits = model.output_shape[-1] == dataset.num_classes
@@ -103,4 +105,7 @@ def _images(split, size, count, raw):
         if count is not None and total >= count:
             break
     images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True))
+    if split.rate and images.ndim == 3:
+        # Waveforms have no axis of channels.
+        images = images[..., 0]
     return (255 * images if raw else images), labels

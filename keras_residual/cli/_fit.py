@@ -6,6 +6,30 @@ from keras_residual import data
 from keras_residual._words import counted
 
 
+def load_for(shape: Sequence[int | None], name: str, rate: int | None = None) -> data.Dataset:
+    """Returns a dataset for a model; recordings at the length that it takes.
+
+    Args:
+        shape: Shape of the model's input without batch.
+        name: The dataset, as `data.load` takes it.
+        rate: Samples a second that the model takes, `None` if unknown.
+
+    Raises:
+        ValueError: If the recordings have another rate.
+    """
+    source = data.load(name)
+    if source.examples != "recordings":
+        return source
+    if rate is not None and source.train.rate != rate:
+        raise ValueError(
+            f"The model takes {rate:,} samples a second; the recordings of {name} have "
+            f"{source.train.rate:,}: resample them."
+        )
+    if shape[0] in (None, source.image_shape[0]):
+        return source
+    return data.load(name, seconds=shape[0] / source.train.rate)
+
+
 def check_inputs(
     shape: Sequence[int | None], source: data.Dataset, *, images_only: bool = False
 ) -> None:
@@ -16,6 +40,15 @@ def check_inputs(
         source: The dataset.
         images_only: Whether only images will do.
     """
+    if len(shape) == 1 and source.examples == "recordings":
+        # Waveforms without an axis of one channel.
+        shape = (*shape, 1)
+        images_only = False
+    if source.examples == "recordings" and shape[0] not in (None, source.image_shape[0]):
+        raise ValueError(
+            f"The model takes recordings of {shape[0]:,} samples; those of {source.name} have "
+            f"{source.image_shape[0]:,}: leave out `seconds`, or say the model's length."
+        )
     fits = len(shape) == (3 if images_only else len(source.image_shape))
     if not fits or shape[-1] not in (None, source.image_shape[-1]):
         raise ValueError(

@@ -24,9 +24,28 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
         path = path / "model.keras"
     if path.is_dir() or path.suffix in (".tflite", ".onnx"):
         artefact = export.load(path)
-        return artefact.predict, artefact.predict_shape[1:]
+        return _of_waves(artefact.predict, artefact.predict_shape[1:])
     model = load_keras(path)
-    return model.predict_on_batch, tuple(model.input_shape[1:])
+    return _of_waves(model.predict_on_batch, tuple(model.input_shape[1:]))
+
+
+def _of_waves(predict, shape):
+    """Lets a model that takes waveforms take batches with an axis of one channel too."""
+    if len(shape) != 1:
+        return predict, shape
+    return lambda batch: predict(batch[..., 0] if np.ndim(batch) == 3 else batch), shape
+
+
+def sampling_rate_of(path: Path) -> int | None:
+    """Returns the samples a second that a model takes, `None` if its file does not say."""
+    if (path / "model.keras").is_file():
+        path = path / "model.keras"
+    description = None
+    if path.suffix == ".keras" and zipfile.is_zipfile(path):
+        description = _description.read_from(path)
+    elif path.is_dir() or path.suffix in (".tflite", ".onnx"):
+        description = export.load(path).description
+    return None if description is None else description.sampling_rate
 
 
 def test_crop_of(path: Path) -> float:

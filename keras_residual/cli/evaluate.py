@@ -60,14 +60,13 @@ def evaluate(
 def _measured(model_file, dataset, batch_size, test_crop):
     """Returns what came out, `_report.Answers` or `_measures.Measures`, and the dataset."""
     with refusing(), quiet():
-        from keras_residual import data
         from keras_residual.cli import _classifier, _fit, _measures, _model_files, _report
 
         if test_crop is None:
             test_crop = _model_files.test_crop_of(model_file)
         _checks.real("--test-crop", test_crop, 0.01, 1)
         predict, input_shape = _model_files.load_predictor(model_file)
-        source = data.load(dataset)
+        source = _fit.load_for(input_shape, dataset, _model_files.sampling_rate_of(model_file))
         _fit.check_inputs(input_shape, source)
         fixed = source.examples == "images" and None not in input_shape[:-1]
         size = input_shape[:-1] if fixed else None

@@ -26,7 +26,8 @@ def predict(
         ),
     ],
     pictures: Annotated[
-        list[str], typer.Argument(help="Pictures and folders of pictures; - reads names.")
+        list[str],
+        typer.Argument(help="Pictures, or WAV files, and folders of such; - reads names."),
     ],
     weights: Annotated[
         str | None, typer.Option(help="With a network's name: imagenet, a tag, a file or a URL.")
@@ -47,7 +48,7 @@ def predict(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is on pictures, and with --explain where the model looked.
+    """Say what is on pictures or in recordings, and with --explain where the model looked.
 
     With --json, a list of objects, one for each picture: picture (its name) and answers, the
     best first: name and value (a probability).
@@ -61,8 +62,12 @@ def predict(
             raise ValueError(f"--output must end in .csv or .json. Received: {output}")
         if layer is not None and explain is None:
             raise ValueError(f"--layer has no effect without --explain. Received: {layer}")
-        paths = inference.picture_paths(_names(pictures))
+        paths = _names(pictures)
         predictor = inference.load_predictor(model, weights=weights)
+        if predictor.takes_sound and explain is not None:
+            raise ValueError("--explain is for models that take pictures.")
+        find = inference.recording_paths if predictor.takes_sound else inference.picture_paths
+        paths = find(paths)
         try:
             with picture_bar(shown=not as_json) as progress:
                 answers = inference.predict(
@@ -85,8 +90,10 @@ def predict(
     for answer in answers:
         console.print(str(answer), markup=False, soft_wrap=True)
     seconds = human_seconds(time.perf_counter() - started)
-    left_out = f", {len(paths) - len(answers)} left out" if len(answers) < len(paths) else ""
-    console.print(f"{counted(len(answers), 'picture')} in {seconds}{left_out}", style="dim")
+    told = len({answer.path for answer in answers})
+    left_out = f", {len(paths) - told} left out" if told < len(paths) else ""
+    kind = "recording" if predictor.takes_sound else "picture"
+    console.print(f"{counted(told, kind)} in {seconds}{left_out}", style="dim")
     if output is not None:
         console.print(bold(output), soft_wrap=True)
     if explained:

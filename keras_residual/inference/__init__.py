@@ -4,7 +4,7 @@ from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions
 from keras_residual.inference.decoding import Transcript, decode_beam, decode_greedy
 from keras_residual.inference.explanation import explain
-from keras_residual.inference.picture_list import picture_paths
+from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predict import predict
 from keras_residual.inference.predictor import Predictor, load_keras, load_predictor
 from keras_residual.inference.streaming import TranscriptStream
@@ -25,5 +25,6 @@ __all__ = [
     "load_predictor",
     "picture_paths",
     "predict",
+    "recording_paths",
     "write_predictions",
 ]

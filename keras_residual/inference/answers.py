@@ -30,21 +30,24 @@ class Prediction:
             probabilities, best first; of a multi-label model the labels with a probability of at
             least one half; of a regression each number.
         values: All outputs: probabilities, or numbers.
+        start: Of a recording that was heard in pieces, the second at which the piece begins.
     """
 
     path: str
     task: str
     answers: tuple[tuple[str, float], ...]
     values: np.ndarray
+    start: float | None = None
 
     def __str__(self) -> str:
+        where = self.path if self.start is None else f"{self.path}, {self.start:g} s"
         if not self.answers:
-            return f"{self.path}: no label"
+            return f"{where}: no label"
         shown = (
             f"{name} {value:.4g}" if self.task == "regression" else f"{name} {value:.1%}"
             for name, value in self.answers
         )
-        return f"{self.path}: {', '.join(shown)}"
+        return f"{where}: {', '.join(shown)}"
 
 
 def predictions(
@@ -116,6 +119,7 @@ def as_rows(answers: Sequence[Prediction]) -> list[dict[str, Any]]:
     return [
         {
             "picture": answer.path,
+            **({} if answer.start is None else {"start": answer.start}),
             "answers": [{"name": name, "value": value} for name, value in answer.answers],
         }
         for answer in answers

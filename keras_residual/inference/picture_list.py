@@ -1,52 +1,73 @@
 """Which pictures are meant: files, folders and lists of names."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from keras_residual.data.pictures.files import PICTURE_SUFFIXES
+from keras_residual.data.sources.sound_files import SUFFIXES
 
 
 def picture_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Returns the picture files that are named, those of folders in order of their names.
 
+    See `named_files`.
+    """
+    return named_files(paths, PICTURE_SUFFIXES, "picture")
+
+
+def recording_paths(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+    """Returns the sound files that are named, those of folders in order of their names.
+
+    See `named_files`.
+    """
+    return named_files(paths, SUFFIXES, "recording")
+
+
+def named_files(
+    paths: str | os.PathLike | Iterable[str | os.PathLike], suffixes: Collection[str], kind: str
+) -> list[Path]:
+    """Returns the files of a kind that are named, those of folders in order of their names.
+
     Args:
+        suffixes: Their endings.
+        kind: What errors call one of them.
         paths: A file or folder, or several. Folders are searched with all their subfolders, links
-            included; other files than pictures and hidden ones are left out there.
+            included; files of other kinds and hidden ones are left out there.
 
     Raises:
-        ValueError: If a path does not exist, is no PNG, JPEG or WebP file, or a folder holds none.
+        ValueError: If a path does not exist, is no such file, or a folder holds none.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     found: list[Path] = []
     for path in map(Path, paths):
-        found += _inside(path) if path.is_dir() else [_checked(path)]
+        look = _inside if path.is_dir() else _checked
+        found += look(path, suffixes, kind)
     if not found:
-        raise ValueError("`paths` must name at least one picture. Received: none")
+        raise ValueError(f"`paths` must name at least one {kind}. Received: none")
     return found
 
 
-def _checked(path):
+def _checked(path, suffixes, kind):
     if not path.is_file():
         raise ValueError(f"`paths` must exist. Received: {path}")
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         raise ValueError(
-            f"`paths` must be pictures ({', '.join(PICTURE_SUFFIXES)}) or folders of some. "
-            f"Received: {path}"
+            f"`paths` must be {kind}s ({', '.join(suffixes)}) or folders of some. Received: {path}"
         )
-    return path
+    return [path]
 
 
-def _inside(folder):
+def _inside(folder, suffixes, kind):
     found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
         found += [
             Path(parent, name)
             for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
         ]
     if not found:
-        raise ValueError(f"`paths`: the folder {folder} holds no picture.")
+        raise ValueError(f"`paths`: the folder {folder} holds no {kind}.")
     return found

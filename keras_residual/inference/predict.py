@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from keras_residual._description import Description
 from keras_residual._words import counted
 from keras_residual.data import DatasetError, read_picture
 from keras_residual.inference.answers import Prediction, predictions
-from keras_residual.inference.picture_list import picture_paths
+from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predictor import Predictor, load_predictor
 
 
@@ -26,16 +27,19 @@ def predict(
     skip_damaged: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prediction]:
-    """Returns what a model says of pictures in files.
+    """Returns what a model says of pictures or recordings in files.
 
     Pictures are read upright, as their EXIF orientation says, brought to the model's size as its
-    description says, and scaled as the model expects.
+    description says, and scaled as the model expects. A recording must have the model's sampling
+    rate; one that is longer than its input is heard piece by piece, each with an answer of its own,
+    and the last piece is followed by silence.
 
     Args:
         model: A Keras model, a `.keras` file, the folder of a training, the name of a network with
             `weights`, an exported `.tflite`, `.onnx` or `.jax` file or SavedModel, or what
             `inference.load_predictor` returned.
-        paths: A PNG, JPEG or WebP file, a folder of such, or several of both.
+        paths: A PNG, JPEG or WebP file, for a model that hears a WAV, FLAC or OGG file; a folder of
+            such, or several of both.
         top: Positive integer, how many classes to name.
         weights: With the name of a network, what its factory takes as `weights`.
         description: What the model's inputs and outputs mean, where it does not say so itself.
@@ -64,6 +68,8 @@ def predict(
         model = load_predictor(model, weights=weights, description=description)
     elif weights is not None or description is not None:
         raise ValueError("`weights` and `description` have no effect on a Predictor.")
+    if model.takes_sound:
+        return _heard(model, paths, top, skip_damaged, progress)
     files = picture_paths(paths)
     kept, outputs, damaged = [], [], []
     for start in range(0, len(files), batch_size):
@@ -85,6 +91,33 @@ def predict(
             f"them out): {' '.join(damaged)}"
         )
     return predictions(kept, np.concatenate(outputs), model.description, top)
+
+
+def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
+    files = recording_paths(paths)
+    kept, outputs, starts, damaged = [], [], [], []
+    for number, path in enumerate(files, start=1):
+        try:
+            waves = model.waves(path)
+        except DatasetError as error:
+            damaged.append(str(error))
+            continue
+        # One after the other: they are short, and nothing is traced anew.
+        outputs += [run_padded(model, wave[None], 1) for wave in waves]
+        seconds = waves.shape[1] / model.description.sampling_rate
+        kept += [str(path)] * len(waves)
+        starts += [
+            round(seconds * place, 3) if len(waves) > 1 else None for place in range(len(waves))
+        ]
+        if progress is not None:
+            progress(number, len(files))
+    if damaged and (not skip_damaged or not kept):
+        raise DatasetError(
+            f"{len(damaged)} of {len(files)} recordings cannot be read (skip_damaged=True leaves "
+            f"them out): {' '.join(damaged)}"
+        )
+    answers = predictions(kept, np.concatenate(outputs), model.description, top)
+    return [replace(each, start=start) for each, start in zip(answers, starts, strict=True)]
 
 
 def run_padded(model: Predictor, batch: np.ndarray, size: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from keras_residual._description import Description, describe, described, read_f
 from keras_residual._words import first_line
 from keras_residual.data.batches.resizing import resize_and_crop
 from keras_residual.data.pictures.files import Picture
+from keras_residual.inference.recordings import read_waves
 
 _ACCEPTED = (
     "a Keras model, a .keras file, the folder of a training, the name of a network with `weights`, "
@@ -28,13 +29,14 @@ _DEFAULT_SIDE = 224
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
-    """A model that takes pictures.
+    """A model that takes pictures, or recordings of sound.
 
     `load_predictor` makes one.
 
     Attributes:
         name: What it was loaded from.
-        input_shape: `(height, width, channels)` of its input; sizes are `None` where they may vary.
+        input_shape: `(height, width, channels)` of its input, or `(samples,)`; sizes are `None`
+            where they may vary.
         description: What its inputs and outputs mean.
         model: The Keras model, `None` for an exported file.
         run: From a batch of inputs to the outputs.
@@ -47,6 +49,15 @@ class Predictor:
     model: keras.Model | None
     run: Callable[[np.ndarray], np.ndarray]
     batch: int | None = None
+
+    @property
+    def takes_sound(self) -> bool:
+        """Whether it takes recordings in place of pictures."""
+        return self.description.sampling_rate is not None
+
+    def waves(self, path: Path) -> np.ndarray:
+        """Returns a recording as waveforms of the model's length side by side, `(n, samples)`."""
+        return read_waves(path, self.description.sampling_rate, self.input_shape[0])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -174,7 +185,13 @@ def _from_export(path):
 
 
 def _checked(predictor: Predictor) -> Predictor:
-    shape = predictor.input_shape
+    shape, description = predictor.input_shape, predictor.description
+    if description is not None and description.sampling_rate is not None:
+        if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+            return predictor
+        raise ValueError(
+            f"{predictor.name} must take waveforms (samples,). Received: inputs {shape}"
+        )
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(
             f"{predictor.name} must take pictures (height, width, 1 or 3). Received: inputs {shape}"

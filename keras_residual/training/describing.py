@@ -16,7 +16,8 @@ _CROPPED = ("imagenet", "photo")
 def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
     """Notes what a model's inputs and outputs mean; `fit` saves the note with the model.
 
-    `fit` itself does it where it is given a dataset. Series have no description.
+    `fit` itself does it where it is given a dataset. Series have none, but for recordings of
+    sound.
 
     Args:
         model: A model for pictures between 0 and 1, as `data.pipeline` makes them.
@@ -28,6 +29,16 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
     >>> model = keras_residual.ResNet8(input_shape=(8, 8, 1), classes=10)
     >>> describe(model, keras_residual.data.load("digits"), "quick")
     """
+    if dataset.examples == "recordings" and dataset.label_kind in _TASKS:
+        before = _description.described(model) or _description.Description()
+        description = replace(
+            before,
+            task=_TASKS[dataset.label_kind],
+            class_names=tuple(dataset.class_names),
+            sampling_rate=int(dataset.train.rate),
+            dataset=dataset.name,
+        )
+        _description.describe(model, description)
     if len(dataset.image_shape) != 3:
         return
     recipe = find_recipe(recipe)

@@ -117,6 +117,8 @@ def _is_pair_of_arrays(value):
 
 def _of_dataset(model, dataset, recipe, seed):
     options = recipe.batch_options()
+    if getattr(dataset, "examples", None) == "recordings":
+        _check_recordings(model, dataset)
     size = _size_of(model, dataset, recipe)
     if size is not None:
         options["image_size"] = size
@@ -126,6 +128,24 @@ def _of_dataset(model, dataset, recipe, seed):
     settings = {"dataset": dataset.name, "seed": seed}
     names = tuple(dataset.class_names)
     return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes, names)
+
+
+def _check_recordings(model, dataset):
+    """Raises for recordings of another length or rate than a model takes."""
+    shape, length = getattr(model, "input_shape", ()), dataset.image_shape[0]
+    if isinstance(shape, tuple) and len(shape) == 2 and shape[1] not in (None, length):
+        raise ValueError(
+            f"`model` must take recordings of {length} samples, as {dataset.name} has; "
+            "`data.load(..., seconds=...)` makes them of another length. "
+            f"Received: model.input_shape={shape}"
+        )
+    for layer in getattr(model, "layers", ()):
+        rate = getattr(layer, "sampling_rate", None)
+        if rate not in (None, dataset.train.rate):
+            raise ValueError(
+                f"`model` must have been built for {dataset.train.rate:,} samples a second, as "
+                f"{dataset.name} has. Received: sampling_rate={rate} of its layer {layer.name!r}"
+            )
 
 
 def _size_of(model, dataset, recipe) -> tuple[int, int] | None:
