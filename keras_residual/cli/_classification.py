@@ -70,8 +70,6 @@ def plan(options: Options) -> Plan:
     name, changed, recipe_name, recipe = _network_and_recipe(options)
     source = data.load(options.dataset)
     shown = source.hold_out(options.hold_out) if options.hold_out else source
-    if source.label_kind == "text":
-        raise ValueError(f"`train` knows no network for transcripts yet. Received: {source}")
     side = options.image_size or recipe.image_size
     size = _classifier.size_of_images(source, side)
     if options.weights:
@@ -89,6 +87,8 @@ def plan(options: Options) -> Plan:
         **recipe.model | changed,
     )
     training.describe(network, source, recipe)
+    if source.label_kind == "text":
+        training.check_transcripts_fit(network, source)
     output = options.output or Path("runs") / f"{network.name}-{source.name}"
     return Plan(network, recipe_name, recipe, source, shown, size, tested, output)
 
@@ -118,7 +118,10 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
     started = time.perf_counter()
     with refusing(), quiet():
         planned = plan(options)
-        cost = analysis.cost(planned.network)
+        # Recordings to be transcribed may be of any length.
+        any_length = None in planned.network.input_shape[1:]
+        shape = planned.source.image_shape if any_length else None
+        cost = analysis.cost(planned.network, shape)
         batches = planned.batches(options.seed)
         class_weights = options.weights_of_classes(planned.shown.class_names)
     network, recipe, output = planned.network, planned.recipe, planned.output
@@ -138,7 +141,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         tensorboard=tensorboard,
         again=same_command(drop="--no-resume"),
         class_weights=class_weights,
-        metric=_measures.METRICS[planned.source.label_kind],
+        metric=_metric(planned.source.label_kind),
     )
     if of_two_sizes:
         # It has the same layers, and takes and exports images as they are tested.
@@ -153,6 +156,8 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         ),
         ("export", output / "model.keras", "--output", output),
     ]
+    if planned.source.label_kind == "text":
+        following[1:] = [("predict", output, "RECORDINGS")]
     result = {
         "model": network.name,
         "recipe": planned.recipe_name,
@@ -173,6 +178,12 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         _export(planned)
     for words in following:
         print_next(*words)
+
+
+def _metric(label_kind):
+    if label_kind == "text":
+        return training.CharacterErrorRate()
+    return _measures.METRICS[label_kind]
 
 
 def _chosen(options, recipe, history) -> dict:

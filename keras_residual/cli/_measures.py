@@ -83,6 +83,10 @@ def measure(
     Raises:
         ValueError: If the model puts out another number of values.
     """
+    if kind == "text":
+        from keras_residual.cli import _transcripts
+
+        return _transcripts.measure(predict, batches, names)
     found, expected, seconds = [], [], 0.0
     for inputs, labels in batches:
         started = time.perf_counter()

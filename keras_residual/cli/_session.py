@@ -29,10 +29,11 @@ def run(
     Args:
         again: The command that goes on with an interrupted training.
         loss: As in `training.fit`.
-        metric: The metric that is shown: `"accuracy"`, or a function of decibels.
+        metric: The metric that is shown: `"accuracy"`, one of Keras, or a function of decibels.
         **options: More arguments of `training.fit`.
     """
-    bar = EpochBar(epochs, batches.steps_per_epoch, getattr(metric, "__name__", metric))
+    shown = getattr(metric, "name", None) or getattr(metric, "__name__", metric)
+    bar = EpochBar(epochs, batches.steps_per_epoch, shown)
     try:
         with refusing(), quiet():
             return training.fit(

@@ -50,8 +50,10 @@ def predict(
 ) -> None:
     """Say what is on pictures or in recordings, and with --explain where the model looked.
 
+    A model for transcripts says what it hears in WAV, FLAC and OGG files.
+
     With --json, a list of objects, one for each picture: picture (its name) and answers, the
-    best first: name and value (a probability).
+    best first: name and value (a probability); or recording and text.
     """
     started = time.perf_counter()
     with standard_output_kept(as_json), refusing(), quiet():
@@ -66,6 +68,15 @@ def predict(
         predictor = inference.load_predictor(model, weights=weights)
         if predictor.takes_sound and explain is not None:
             raise ValueError("--explain is for models that take pictures.")
+        if predictor.description.task == "transcription":
+            if output is not None:
+                raise ValueError(f"--output is for classes of pictures. Received: {output}")
+            with picture_bar(shown=not as_json) as progress:
+                heard = inference.transcribe(
+                    predictor, paths, skip_damaged=skip_damaged, progress=progress
+                )
+            _print_transcripts(heard, as_json)
+            return
         find = inference.recording_paths if predictor.takes_sound else inference.picture_paths
         paths = find(paths)
         try:
@@ -98,6 +109,14 @@ def predict(
         console.print(bold(output), soft_wrap=True)
     if explained:
         console.print(f"{bold(explain)}: {counted(len(explained), 'picture')}", soft_wrap=True)
+
+
+def _print_transcripts(heard, as_json):
+    if as_json:
+        print_json([{"recording": path, "text": text} for path, text in heard])
+        return
+    for path, text in heard:
+        console.print(f"{path}: {text}", markup=False, soft_wrap=True)
 
 
 def _names(pictures):

@@ -3,11 +3,13 @@
 from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions
 from keras_residual.inference.decoding import Transcript, decode_beam, decode_greedy
+from keras_residual.inference.edit_distance import edit_distance
 from keras_residual.inference.explanation import explain
 from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predict import predict
 from keras_residual.inference.predictor import Predictor, load_keras, load_predictor
 from keras_residual.inference.streaming import TranscriptStream
+from keras_residual.inference.transcribe import transcribe
 from keras_residual.inference.word_decoding import decode_words
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "decode_beam",
     "decode_greedy",
     "decode_words",
+    "edit_distance",
     "explain",
     "load_keras",
     "load_predictor",
     "picture_paths",
     "predict",
     "recording_paths",
+    "transcribe",
     "write_predictions",
 ]

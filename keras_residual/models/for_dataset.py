@@ -8,10 +8,12 @@ import keras
 from keras_residual import _checks
 from keras_residual.models.registry import find_variant, get_model
 from keras_residual.models.residual_rnn import ResidualLSTMClassifier
+from keras_residual.models.transcriber import transcriber_for
 
 _DECIDED = ("classes", "input_shape", "input_tensor", "include_top", "pooling", "features")
 _IMAGENET_SIZE = (224, 224)
 _LSTM = "residuallstmclassifier"
+_TRANSCRIBER = "residuallstmtranscriber"
 # What the last activation is for each kind of labels; softmax is the factories' own default.
 _ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
 
@@ -34,7 +36,8 @@ def model_for(
 
     Args:
         name: Name of the network, as `get_model` takes it, or `"ResidualLSTMClassifier"` for
-            series.
+            series, `"ResidualLSTMTranscriber"` for recordings with transcripts, whose waveforms it
+            takes.
         dataset: A `data.Dataset`.
         image_size: Integer or `(height, width)` of the images that it takes. Defaults to their own,
             or 224 where they differ in size.
@@ -54,6 +57,13 @@ def model_for(
     (None, 8, 8, 1)
     """
     _check_options(options)
+    is_transcriber = isinstance(name, str) and name.lower().replace("_", "") == _TRANSCRIBER
+    if is_transcriber or getattr(dataset, "label_kind", "classes") == "text":
+        if not is_transcriber:
+            raise ValueError(
+                f"`name` must be 'ResidualLSTMTranscriber' for transcripts. Received: name={name!r}"
+            )
+        return transcriber_for(dataset, dtype, options)
     kind = getattr(dataset, "label_kind", "classes")
     if kind in _ACTIVATIONS:
         options.setdefault("classifier_activation", _ACTIVATIONS[kind])

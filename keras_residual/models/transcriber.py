@@ -48,8 +48,8 @@ def ResidualLSTMTranscriber(
 
     Args:
         input_shape: Shape without batch: `(steps, features)` for numbers; `(steps,)` for integers;
-            `(samples,)` for waveforms, with `spectrogram`; `(height, width, channels)` for
-            pictures, whose columns are the steps. What becomes steps may be `None`.
+            `(samples,)` or `(samples, 1)` for waveforms, with `spectrogram`; `(height, width,
+            channels)` for pictures, whose columns are the steps. What becomes steps may be `None`.
         vocabulary_size: For sequences of integers: how many there are. They are embedded, and 0 is
             padding. `None` for all else.
         classes: Positive integer, number of classes without the blank. Defaults to `28`.
@@ -136,11 +136,11 @@ class _Sequences:
 @dataclass(frozen=True)
 class _Waveforms:
     options: SequenceOptions
-    samples: int | None
+    shape: tuple[int | None, ...]
     spectrogram: dict[str, Any]
 
     def inputs(self):
-        inputs = keras.Input((self.samples,), name="waveforms")
+        inputs = keras.Input(self.shape, name="waveforms")
         policy = self.options.policy
         layer = LogMelSpectrogram(**self.spectrogram, dtype=policy, name="spectrogram")
         x = layer(inputs)
@@ -190,9 +190,9 @@ def _source(input_shape, vocabulary_size, spectrogram, units, num_layers, option
         made = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
         return _Sequences(made)
     _refuse("vocabulary_size", vocabulary_size, input_shape)
-    if rank != 1:
+    if rank != 1 and not (rank == 2 and input_shape[1] == 1):
         raise ValueError(
-            "`spectrogram` is for mono waveforms, `input_shape` of (samples,), which may be None. "
+            "`spectrogram` is for mono waveforms, `input_shape` of (samples,) or (samples, 1). "
             f"Received: input_shape={input_shape!r}"
         )
     if not isinstance(spectrogram, dict):
@@ -200,8 +200,8 @@ def _source(input_shape, vocabulary_size, spectrogram, units, num_layers, option
             "`spectrogram` must be a dict of options of `LogMelSpectrogram`. "
             f"Received: spectrogram={spectrogram!r}"
         )
-    made = sequence_options((*input_shape, 1), None, units, num_layers, options)
-    return _Waveforms(made, made.shape[0], {"padding": "zeros", **spectrogram})
+    made = sequence_options((input_shape[0], 1), None, units, num_layers, options)
+    return _Waveforms(made, made.shape[:rank], {"padding": "zeros", **spectrogram})
 
 
 def _refuse(name, value, input_shape):
@@ -244,3 +244,40 @@ def _stride(front) -> int:
     shape = [*front.input_shape]
     shape[0], shape[axis] = 1, steps
     return max(1, round(steps / front.compute_output_shape(tuple(shape))[axis]))
+
+
+def transcriber_for(dataset, dtype, options) -> keras.Model:
+    """Returns a transcriber of the waveforms of a dataset, or of its series.
+
+    Waveforms become log-mel spectrograms of 25 ms every 10 ms; a causal front makes one step of
+    each two.
+
+    Raises:
+        ValueError: If the dataset has no transcripts.
+    """
+    if dataset.label_kind != "text":
+        raise ValueError(
+            f"`ResidualLSTMTranscriber` needs recordings with transcripts. Received: {dataset}"
+        )
+    usual = {"front": "causal", "mask_value": 0.0} | ({} if dtype is None else {"dtype": dtype})
+    rate = dataset.train.rate
+    if rate is not None:
+        usual["spectrogram"] = spectrogram_options(rate)
+    features = dataset.image_shape[-1]
+    return ResidualLSTMTranscriber(
+        (None, features), classes=dataset.num_classes, **{**usual, **options}
+    )
+
+
+def spectrogram_options(rate: int) -> dict:
+    """Returns the options of `LogMelSpectrogram` that suit speech at a sampling rate."""
+    length = max(2, round(0.025 * rate))
+    fft_length = 2 ** (length - 1).bit_length()
+    return {
+        "sampling_rate": rate,
+        "sequence_length": length,
+        "sequence_stride": max(1, round(0.01 * rate)),
+        "fft_length": fft_length,
+        # Fewer where filters would be narrower than the distance of two frequencies.
+        "num_mel_bins": min(40, fft_length // 6),
+    }

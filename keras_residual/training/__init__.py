@@ -11,6 +11,7 @@ from keras_residual.training.objective import Objective, objective
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe, recipes
 from keras_residual.training.resume import finished_epochs
+from keras_residual.training.room_for_labels import check_transcripts_fit
 from keras_residual.training.schedules import OneCycle, Steps
 from keras_residual.training.variables import build
 
@@ -29,6 +30,7 @@ __all__ = [
     "Steps",
     "WordErrorRate",
     "build",
+    "check_transcripts_fit",
     "describe",
     "find_recipe",
     "finished_epochs",

@@ -8,7 +8,12 @@ from keras_residual import _description
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
 
-_TASKS = {"classes": "classification", "multi_label": "multilabel", "regression": "regression"}
+_TASKS = {
+    "classes": "classification",
+    "multi_label": "multilabel",
+    "regression": "regression",
+    "text": "transcription",
+}
 # Evaluation keeps a part of the shorter side with these, and all of it with others.
 _CROPPED = ("imagenet", "photo")
 

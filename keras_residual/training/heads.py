@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_residual._words import counted
+from keras_residual.layers.lstm.step_masks import CertainBlank
 
 # Operations after which probabilities are still probabilities and scores still scores.
 _NEUTRAL = (
@@ -39,10 +40,12 @@ class Head:
         shape: Its shape, the batch as `None` at the front and the units at the end.
         activation: `"softmax"`, `"sigmoid"`, `"linear"` for scores without one, the name of another
             activation, or `None` where that cannot be told.
+        blank: Whether the last unit is the blank of a transcriber, certain at masked steps.
     """
 
     shape: tuple[int | None, ...]
     activation: str | None
+    blank: bool = False
 
     @property
     def units(self) -> int | None:
@@ -74,7 +77,16 @@ def head_of(model: keras.Model) -> Head:
             f"`loss` must be given for a model with {count}. Received: loss=None, "
             f"model={model.name!r}"
         )
-    return Head(tuple(outputs[0].shape), _last_activation(model))
+    blank = _ends_with_blank(model)
+    return Head(tuple(outputs[0].shape), "linear" if blank else _last_activation(model), blank)
+
+
+def _ends_with_blank(model: keras.Model) -> bool:
+    """Whether a model, or the one nested at its end, puts out logits with a certain blank."""
+    last = model.layers[-1] if model.layers else None
+    if isinstance(last, keras.Model):
+        return _ends_with_blank(last)
+    return isinstance(last, CertainBlank) and last.output is model.outputs[0]
 
 
 def _last_activation(model: keras.Model) -> str | None:

@@ -11,6 +11,7 @@ from keras_residual._words import counted
 from keras_residual.training.arrays import array_batches, is_array
 from keras_residual.training.heads import head_of
 from keras_residual.training.recipe import Recipe
+from keras_residual.training.room_for_labels import check_transcripts_fit
 from keras_residual.training.steps import makes_batches_in_step
 from keras_residual.training.targets import first_targets, kind_of_targets
 
@@ -51,8 +52,13 @@ class Inputs:
 
 def _check_units(head, kind, classes):
     """Raises for an output that does not have the units that a dataset needs."""
-    if classes is None or head.units == classes:
+    if classes is None or head.units == classes + (kind == "text"):
         return
+    if kind == "text":
+        raise ValueError(
+            f"`model` must have a unit for each of {classes} characters and one for the blank. "
+            f"Received: {head}"
+        )
     if kind != "classes" or head.units < classes:
         what = {"multi_label": "labels", "regression": "numbers"}.get(kind, "classes")
         raise ValueError(f"`model` must have a unit for each of {classes} {what}. Received: {head}")
@@ -125,6 +131,8 @@ def _of_dataset(model, dataset, recipe, seed):
     train, validation = dataset.batches(seed=seed, **options)
     for batches in (train, validation):
         _check_batch_size(model, batches)
+    if dataset.label_kind == "text":
+        check_transcripts_fit(model, dataset)
     settings = {"dataset": dataset.name, "seed": seed}
     names = tuple(dataset.class_names)
     return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes, names)

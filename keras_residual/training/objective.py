@@ -7,6 +7,8 @@ from typing import Any
 import keras
 
 from keras_residual import _checks
+from keras_residual.training.ctc import CTC
+from keras_residual.training.error_rates import CharacterErrorRate
 from keras_residual.training.heads import Head, head_of
 from keras_residual.training.losses import Accuracy, CrossEntropy
 from keras_residual.training.recipe import Recipe
@@ -19,8 +21,8 @@ class Objective:
     """What a training minimizes and shows.
 
     Attributes:
-        kind: The kind of the labels, one of `"classes"`, `"one_hot"`, `"multi_label"` and
-            `"regression"`.
+        kind: The kind of the labels, one of `"classes"`, `"one_hot"`, `"multi_label"`,
+            `"regression"` and `"text"`.
         loss: A loss of Keras.
         metrics: Metrics, the one that matters most first.
     """
@@ -44,6 +46,7 @@ def objective(
     | `"one_hot"` | share for each class | softmax or none | cross-entropy | accuracy |
     | `"multi_label"` | 0 or 1 a unit | sigmoid or none | binary cross-entropy | accuracy, AUC |
     | `"regression"` | number a unit | any but softmax | squared error | absolute error |
+    | `"text"` | classes in order, without places | none | CTC | character error rate |
 
     Maps, such as those of segmentation, have a label for each position. A recipe with
     `loss="binary_cross_entropy"` treats each class for itself, which takes sigmoid or none.
@@ -76,7 +79,8 @@ def objective(
             "`class_weights` needs labels that say which one class an example has. "
             f"Received: labels of the kind {kind!r}"
         )
-    return (_of_several if kind == "multi_label" else _of_numbers)(head, recipe)
+    made = {"multi_label": _of_several, "regression": _of_numbers, "text": _of_text}
+    return made[kind](head, recipe)
 
 
 def accuracy_of(chosen: Objective):
@@ -85,10 +89,12 @@ def accuracy_of(chosen: Objective):
     Raises:
         ValueError: If it means nothing.
     """
-    if chosen.kind == "regression":
+    others = {"regression": "numbers, such as 'mean_absolute_error'"}
+    others["text"] = "transcripts, such as `training.CharacterErrorRate()`"
+    if chosen.kind in others:
         raise ValueError(
-            "`metrics` must be others than accuracy where labels are numbers, such as "
-            "'mean_absolute_error'. Received: 'accuracy'"
+            "`metrics` must be others than accuracy where labels are "
+            f"{others[chosen.kind]}. Received: 'accuracy'"
         )
     return chosen.metrics[0]
 
@@ -143,19 +149,31 @@ def _of_several(head: Head, recipe: Recipe) -> Objective:
 def _of_numbers(head: Head, recipe: Recipe) -> Objective:
     if head.activation == "softmax":
         raise _refusal(head, "regression", "numbers need a model made with no activation")
+    _refuse_shares_of_classes(recipe, "numbers")
+    error = keras.metrics.MeanAbsoluteError("mean_absolute_error")
+    return Objective("regression", keras.losses.MeanSquaredError(), (error,))
+
+
+def _of_text(head: Head, recipe: Recipe) -> Objective:
+    if head.activation != "linear" or len(head.shape) != 3:
+        raise _refusal(head, "text", "logits at each step suit them, (batch, steps, classes + 1)")
+    _refuse_shares_of_classes(recipe, "transcripts")
+    # What an augmentation left too short for its labels counts for nothing.
+    return Objective("text", CTC(zero_infinity=True), (CharacterErrorRate(),))
+
+
+def _refuse_shares_of_classes(recipe: Recipe, labels: str) -> None:
     for name in ("label_smoothing", "mixup", "cutmix"):
         if value := getattr(recipe, name):
             raise ValueError(
-                f"`recipe` must be one without {name} where labels are numbers, not classes. "
+                f"`recipe` must be one without {name} where labels are {labels}, not classes. "
                 f"Received: {name}={value!r}"
             )
     if recipe.loss != "cross_entropy":
         raise ValueError(
-            "`recipe` must be one without a loss for classes where labels are numbers. "
+            f"`recipe` must be one without a loss for classes where labels are {labels}. "
             f"Received: loss={recipe.loss!r}"
         )
-    error = keras.metrics.MeanAbsoluteError("mean_absolute_error")
-    return Objective("regression", keras.losses.MeanSquaredError(), (error,))
 
 
 def _refusal(head, kind, reason) -> ValueError:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_residual.training.heads import Head
 from keras_residual.training.steps import makes_batches_in_step
 
-KINDS = ("classes", "one_hot", "multi_label", "regression")
+KINDS = ("classes", "one_hot", "multi_label", "regression", "text")
 # Whole numbers may be rare among measurements, so one batch of them proves little.
 _BATCHES = 8
 _TOLERANCE = 1e-3
@@ -25,8 +25,8 @@ def kind_of_targets(targets: np.ndarray, head: Head) -> str:
 
     Returns:
         `"classes"`, the number of the class of each output position; `"one_hot"`, a share for each
-        class, in sum 1; `"multi_label"`, 0 or 1 for each unit, also for the only one; or
-        `"regression"`, a number for each unit.
+        class, in sum 1; `"multi_label"`, 0 or 1 for each unit, also for the only one;
+        `"regression"`, a number for each unit; or `"text"`, what a transcriber is to hear.
 
     Raises:
         ValueError: If they do not fit the output, or fit in more than one way.
@@ -37,6 +37,8 @@ def kind_of_targets(targets: np.ndarray, head: Head) -> str:
     targets = targets.astype("float64") if targets.dtype.kind not in "biu" else targets
     if not np.isfinite(targets).all():
         raise _refusal(targets, head, "labels are finite, and some here are NaN or infinite")
+    if head.blank:
+        return _kind_for_transcriber(targets, head)
     each_unit = len(targets.shape) == len(head.shape) and targets.shape[-1] == head.units
     one_less = len(targets.shape) == len(head.shape) - 1
     trailing_one = len(targets.shape) == len(head.shape) and targets.shape[-1] == 1
@@ -48,6 +50,18 @@ def kind_of_targets(targets: np.ndarray, head: Head) -> str:
     if one_less or trailing_one:
         return _classes(targets, head)
     raise _refusal(targets, head, "labels have a class number a position or a number a unit")
+
+
+def _kind_for_transcriber(targets, head):
+    whole = targets.ndim == 2 and (targets == np.round(targets)).all()
+    if not whole or targets.min() < -1 or targets.max() >= head.units - 1:
+        raise _refusal(
+            targets,
+            head,
+            f"labels of a transcriber are (batch, length), numbers in 0..{head.units - 2} with -1 "
+            "behind the last",
+        )
+    return "text"
 
 
 def _check_positions(targets, head):

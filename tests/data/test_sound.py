@@ -271,3 +271,15 @@ def test_sound_is_not_for_images():
     images = data.load("digits")
     with pytest.raises(ValueError, match="is for recordings"):
         images.batches(8, augmentation="audio")
+
+
+def test_noise_leaves_padding_alone():
+    """Trailing zeros say where a recording ends, and do not make its noise weaker."""
+    waves = np.zeros((3, 400, 1), "float32")
+    waves[0, :100] = 0.5
+    waves[1, :100], waves[1, 40:60] = 0.5, 0.0
+    noisy = augment.add_noise(waves, 3, 0, np.arange(3), loudest=0.2)
+    assert not noisy[:2, 100:].any() and not noisy[2].any()
+    assert (noisy[1, 40:60] != 0).all()
+    alone = augment.add_noise(waves[:1, :100], 3, 0, np.arange(1), loudest=0.2)
+    np.testing.assert_allclose(noisy[:1, :100], alone, rtol=1e-6)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_residual import data, training
 from keras_residual.training.heads import Head, head_of
+from keras_residual.training.objective import accuracy_of
 from keras_residual.training.targets import kind_of_targets
 
 INT, FLOAT = "int32", "float32"
@@ -272,3 +273,25 @@ def test_ragged_batches_are_named(tmp_path):
     ragged = tf.data.Dataset.from_tensor_slices((tf.ragged.constant([[1.0], [2.0, 3.0]]), [0, 1]))
     with pytest.raises(ValueError, match="ragged"):
         training.fit(model(2, None), (ragged.batch(2), None), output=tmp_path)
+
+
+def test_transcribers():
+    """What ends with a blank is trained by CTC; the blank is no label."""
+    from keras_residual import ResidualLSTMTranscriber
+
+    transcriber = ResidualLSTMTranscriber((None, 3), classes=4, units=4, mask_value=0.0)
+    head = head_of(transcriber)
+    assert head.blank and head.activation == "linear" and head.units == 5
+    assert kind_of_targets(np.array([[0, 3, -1], [2, -1, -1]]), head) == "text"
+    chosen = training.objective(transcriber, "text")
+    assert isinstance(chosen.loss, training.CTC)
+    assert isinstance(chosen.metrics[0], training.CharacterErrorRate)
+    for labels in ([[0, 4]], [[-2, 0]], [[0.5, 1]], [0, 1]):
+        with pytest.raises(ValueError, match=r"numbers in 0..3 with -1 behind the last"):
+            kind_of_targets(np.array(labels), head)
+    with pytest.raises(ValueError, match="logits at each step suit them"):
+        training.objective(model(3, "softmax"), "text")
+    with pytest.raises(ValueError, match="without label_smoothing where labels are transcripts"):
+        training.objective(transcriber, "text", training.Recipe(label_smoothing=0.1))
+    with pytest.raises(ValueError, match="accuracy where labels are transcripts"):
+        accuracy_of(chosen)

@@ -9,7 +9,7 @@ from keras_residual.data.batches.functions import Steps, steps_of
 from keras_residual.data.batches.randaugment import STRONGEST
 from keras_residual.data.splits import ArraySplit, Split
 
-_OF_SERIES = ("audio", "spec_augment")
+_OF_SERIES = ("audio", "noise", "spec_augment")
 NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet", "photo", *_OF_SERIES)
 # Those that crop a window of any size, and the least share of the area that it has.
 _CROPS = {"imagenet": 0.08, "photo": 0.5}
@@ -31,6 +31,7 @@ class Augmentation:
             by up to a fifth, for networks that know photographs already; digits and letters, whose
             `"auto"` is `"shift"`, are not mirrored;
             `"audio"`, recordings shifted in time, with some noise;
+            `"noise"`, recordings with some noise, for transcripts: a shift may cut off a word;
             `"spec_augment"`, spectrograms with stretches of time and of frequencies masked;
             `"auto"`, what suits the split: `"shift"` for digits and other small images of one
             channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64;

@@ -25,6 +25,7 @@ _BATCHED = {
     "cifar_cutout": augment.cifar_cutout,
     "photo": augment.light,
     "audio": augment.audio,
+    "noise": augment.add_noise,
     "spec_augment": augment.spec_augment,
 }
 _GREY = 0.5

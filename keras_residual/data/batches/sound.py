@@ -57,6 +57,7 @@ def add_noise(
     """Adds white noise, about normal, of up to `loudest` times the strength of the recording.
 
     Its strength, relative to the root mean square of the recording, is uniform in [0, `loudest`).
+    The zeros behind the last sample that is none are padding and stay.
 
     Args:
         waves: `(batch, steps, channels)` floating point.
@@ -79,8 +80,21 @@ def add_noise(
     normal = (xp.array(total, dtype="float32") - 510.0) / _DEVIATION
     strength = random_integers(_FINE, seed, epoch, index, DRAWS["noise_strength"][0])
     strength = xp.array(strength, dtype="float32")[:, None, None] * (loudest / _FINE)
-    loudness = xp.sqrt(xp.mean(waves * waves, axis=(1, 2)))[:, None, None]
-    return waves + strength * loudness * xp.reshape(normal, (-1, steps, channels))
+    recorded = _recorded(waves)
+    energy = xp.sum(waves * waves, axis=(1, 2)) / channels
+    count = xp.sum(xp.array(recorded, dtype="float32"), axis=(1, 2))
+    loudness = xp.sqrt(energy / xp.maximum(count, xp.ones_like(count)))[:, None, None]
+    noise = strength * loudness * xp.reshape(normal, (-1, steps, channels))
+    return xp.where(recorded, waves + noise, waves)
+
+
+def _recorded(waves):
+    """Returns which steps come before the padding, `(batch, steps, 1)`."""
+    xp = namespace(waves)
+    place = xp.arange(int(waves.shape[1]), dtype="int32")[None]
+    sounds = xp.max(xp.abs(waves), axis=2) > 0
+    last = xp.max(xp.where(sounds, place, xp.zeros_like(place) - 1), axis=1)
+    return (place <= last[:, None])[..., None]
 
 
 def audio(waves: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:

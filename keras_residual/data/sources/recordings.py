@@ -142,7 +142,7 @@ def from_recordings(
                 y=labels.y[part],
                 image_shape=(length, 1),
                 scale=1.0 if floating else float(FULL_SCALE),
-                augmentation="audio",
+                augmentation="noise" if labels.kind == "text" else "audio",
                 label_kind=labels.kind,
                 groups=None if labels.groups is None else labels.groups[part],
                 lengths=lengths,

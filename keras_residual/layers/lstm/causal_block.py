@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.lstm.step_masks import every_step
 from keras_residual.layers.registration import registered
 
 
@@ -113,7 +114,7 @@ class CausalResidualBlock(keras.layers.Layer):
         return self.projection_norm(self.projection(x[:, :: self.strides])) if self.projects else x
 
     def compute_mask(self, inputs, previous_mask=None):
-        return None if previous_mask is None else previous_mask[:, :: self.strides]
+        return None if previous_mask is None else every_step(previous_mask, self.strides)
 
     def compute_output_shape(self, input_shape):
         batch, steps, _ = input_shape

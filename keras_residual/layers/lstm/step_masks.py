@@ -11,6 +11,15 @@ from keras_residual.layers.registration import registered
 _IMPOSSIBLE = -1e4
 
 
+def every_step(mask, strides: int):
+    """Returns `mask[:, ::strides]`, by an operation that Keras can save, which slices are not."""
+    if strides == 1:
+        return mask
+    mask = ops.expand_dims(ops.cast(mask, "float32"), -1)
+    taken = ops.max_pool(mask, 1, strides, "valid", data_format="channels_last")
+    return ops.squeeze(taken, -1) > 0
+
+
 @registered
 class TrailingPadding(keras.layers.Layer):
     """Masks what follows after the last step that is not padding; hands on its input as it is.
@@ -77,9 +86,10 @@ class ShortenedMask(keras.layers.Layer):
         mask = None if previous_mask is None else previous_mask[1]
         if mask is None:
             return None
-        mask = ops.cast(mask[:, :: self.strides], "int32")
+        mask = ops.cast(every_step(mask, self.strides), "int32")
         # Counting works where the number of steps is unknown, also while a model is put together.
-        places = ops.cumsum(ops.ones_like(inputs[0][..., 0], dtype="int32"), axis=1) - 1
+        ones = ops.max(ops.ones_like(inputs[0], dtype="int32"), axis=-1)
+        places = ops.cumsum(ones, axis=1) - 1
         count = ops.sum(ops.ones_like(mask), axis=1, keepdims=True)
         taken = ops.take_along_axis(mask, ops.minimum(places, count - 1), axis=1)
         return ops.logical_and(taken > 0, places < count)

@@ -1,0 +1,116 @@
+"""How well a model transcribes: error rates, and the worst transcripts beside the right ones."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_residual import inference
+from keras_residual.cli._table import Column, print_table
+from keras_residual.cli._terminal import console
+
+# Of the transcripts with most mistakes.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """What was heard in the recordings of a dataset.
+
+    Attributes:
+        right: The texts of the dataset.
+        heard: Those of the model.
+        seconds: Time that the predictions took.
+    """
+
+    right: Sequence[str]
+    heard: Sequence[str]
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        """Number of recordings."""
+        return len(self.right)
+
+    @property
+    def character_error_rate(self) -> float:
+        """Insertions, deletions and substitutions a character of the right texts."""
+        return _rate([list(text) for text in self.right], [list(text) for text in self.heard])
+
+    @property
+    def word_error_rate(self) -> float:
+        """The same for words, between spaces."""
+        return _rate([text.split() for text in self.right], [text.split() for text in self.heard])
+
+    @property
+    def headline(self) -> str:
+        """Both rates in words."""
+        return (
+            f"Held-out character error rate {self.character_error_rate:.2%}, word error rate "
+            f"{self.word_error_rate:.2%}"
+        )
+
+    def as_dict(self) -> dict:
+        """Returns the measures as JSON knows them."""
+        rates = {
+            "character_error_rate": self.character_error_rate,
+            "word_error_rate": self.word_error_rate,
+        }
+        worst = [{"is": right, "heard": heard} for right, heard in self._worst()]
+        return {"report": {**rates, "count": self.count, "worst": worst}}
+
+    def print_headline(self, batch_size: int) -> None:
+        """Prints both rates in words."""
+        console.print(self.headline, markup=False, soft_wrap=True)
+
+    def print_table(self) -> None:
+        """Prints the transcripts with most mistakes."""
+        rows = [list(pair) for pair in self._worst()]
+        if rows:
+            columns = [Column(name, text=True, wraps=True) for name in ("Said", "Heard")]
+            print_table(columns, rows)
+
+    def draw(self, folder: Path) -> list[str]:
+        """Returns the names of the pictures that it draws: none."""
+        return []
+
+    def _worst(self):
+        pairs = list(zip(self.right, self.heard, strict=True))
+        mistakes = [inference.edit_distance(right, heard) for right, heard in pairs]
+        order = np.argsort(-np.array(mistakes), kind="stable")[:_SHOWN]
+        return [pairs[i] for i in order if mistakes[i]]
+
+
+def measure(
+    predict: Callable[[np.ndarray], np.ndarray], batches: Iterable, characters: Sequence[str]
+) -> Transcripts:
+    """Returns what a model hears in batches of recordings.
+
+    Args:
+        predict: The model.
+        batches: Batches `(waveforms, labels)` of NumPy arrays, labels padded with -1.
+        characters: What each unit but the last stands for.
+
+    Raises:
+        ValueError: If the model puts out another number of units.
+    """
+    right, heard, seconds = [], [], 0.0
+    for waveforms, labels in batches:
+        started = time.perf_counter()
+        outputs = np.asarray(predict(waveforms))
+        seconds += time.perf_counter() - started
+        if outputs.ndim != 3 or outputs.shape[-1] != len(characters) + 1:
+            raise ValueError(
+                f"The model puts out {outputs.shape[1:]}; the data has {len(characters)} "
+                "characters, and the blank beside them."
+            )
+        right += ["".join(characters[i] for i in row if i >= 0) for row in labels]
+        heard += [answer.text(characters) for answer in inference.decode_greedy(outputs)]
+    return Transcripts(right, heard, seconds)
+
+
+def _rate(right, heard) -> float:
+    mistakes = sum(map(inference.edit_distance, right, heard))
+    return mistakes / max(1, sum(map(len, right)))

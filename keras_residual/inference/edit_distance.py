@@ -1,0 +1,24 @@
+"""How far two texts are apart."""
+
+from collections.abc import Sequence
+
+
+def edit_distance(one: Sequence, other: Sequence) -> int:
+    """Returns how many insertions, deletions and substitutions make one sequence the other.
+
+    Args:
+        one: A text, or any sequence.
+        other: Another.
+
+    Example:
+
+    >>> edit_distance("kitten", "sitting")
+    3
+    """
+    row = list(range(len(other) + 1))
+    for token in one:
+        before, row = row, [row[0] + 1]
+        for place, another in enumerate(other):
+            changed = before[place] + (token != another)
+            row.append(min(before[place + 1] + 1, row[-1] + 1, changed))
+    return row[-1]
