@@ -246,7 +246,7 @@ def _stride(front) -> int:
     return max(1, round(steps / front.compute_output_shape(tuple(shape))[axis]))
 
 
-def transcriber_for(dataset, dtype, options) -> keras.Model:
+def transcriber_for(dataset: Any, dtype: Any, options: dict[str, Any]) -> keras.Model:
     """Returns a transcriber of the waveforms of a dataset, or of its series.
 
     Waveforms become log-mel spectrograms of 25 ms every 10 ms; a causal front makes one step of
@@ -269,7 +269,7 @@ def transcriber_for(dataset, dtype, options) -> keras.Model:
     )
 
 
-def spectrogram_options(rate: int) -> dict:
+def spectrogram_options(rate: int) -> dict[str, Any]:
     """Returns the options of `LogMelSpectrogram` that suit speech at a sampling rate."""
     length = max(2, round(0.025 * rate))
     fft_length = 2 ** (length - 1).bit_length()

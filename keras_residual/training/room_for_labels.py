@@ -1,5 +1,7 @@
 """Whether a model leaves enough steps for the transcripts of a dataset."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -7,7 +9,7 @@ import numpy as np
 _ASKED = 4
 
 
-def check_transcripts_fit(model: keras.Model, dataset: object) -> None:
+def check_transcripts_fit(model: keras.Model, dataset: Any) -> None:
     """Raises where a recording becomes fewer steps than its transcript has characters.
 
     CTC needs a step for each character, and one more between equal neighbours.

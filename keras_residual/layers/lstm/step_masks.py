@@ -1,5 +1,7 @@
 """Which steps count: found in waveforms, handed on past other networks, and told by the blank."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,7 +13,7 @@ from keras_residual.layers.registration import registered
 _IMPOSSIBLE = -1e4
 
 
-def every_step(mask, strides: int):
+def every_step(mask: Any, strides: int) -> Any:
     """Returns `mask[:, ::strides]`, by an operation that Keras can save, which slices are not."""
     if strides == 1:
         return mask
