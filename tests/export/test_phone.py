@@ -297,10 +297,33 @@ def test_onnxruntime_web_answers_as_keras(tmp_path):
     assert checked.samples == len(RGB) and checked.worst < 1e-5
 
 
+@pytest.mark.skipif(
+    not (pathlib.Path(NODE_MODULES) / "@litertjs" / "core").is_dir() or not shutil.which("node"),
+    reason="no Node, or no LiteRT.js",
+)
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_litert_js_answers_as_litert(quantization, tmp_path):
+    model, data = described(network(), white=1.0), RGB / np.float32(255)
+    (row,) = write(model, tmp_path, quantization, data).rows
+    checked = export.verify(row.path, model, data, runtime="litert.js")
+    here = export.verify(row.path, model, data)
+    assert checked.samples == len(RGB)
+    assert checked.worst <= here.worst + (1e-5 if quantization is None else 0.02)
+
+
+def test_litert_js_takes_litert_files(tmp_path):
+    model, data = described(network(), white=1.0), RGB / np.float32(255)
+    (row,) = export.export(model, tmp_path, "onnx", representative_data=data, measure=False).rows
+    with pytest.raises(export.ExportError, match=r"LiteRT\.js takes LiteRT files"):
+        export.verify(row.path, model, data, runtime="litert.js")
+
+
 def test_an_absent_onnxruntime_web_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_RESIDUAL_NODE_MODULES", str(tmp_path))
     with pytest.raises(ImportError, match="npm install onnxruntime-web"):
         node_modules("onnxruntime-web")
+    with pytest.raises(ImportError, match="npm install @litertjs/core"):
+        node_modules("@litertjs/core")
 
 
 def test_a_quantization_aware_model_takes_pictures(tmp_path):

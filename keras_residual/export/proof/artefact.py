@@ -174,6 +174,10 @@ class Artefact:
         """Returns values in the type of an input of a LiteRT file, as it computes with them."""
         return self._runtime.quantized_input(name, values)
 
+    def output_values(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Returns the numbers that values of an output of a LiteRT file stand for."""
+        return self._runtime.output_values(name, values)
+
     def file_inputs(self, argument: str, inputs: Any) -> dict[str, np.ndarray]:
         """Returns what `predict` takes as arrays that the file takes, by name."""
         if self.pixels is None:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from keras_residual.export.errors import ExportError
 
 MEDIAPIPE_PYTHON = "KERAS_RESIDUAL_MEDIAPIPE_PYTHON"
 NODE_MODULES = "KERAS_RESIDUAL_NODE_MODULES"
+# What each of a browser's runtimes is called on npm.
+PACKAGES = {"onnxruntime-web": "onnxruntime-web", "litert.js": "@litertjs/core"}
 _WEB_WORKER = Path(__file__).with_name("web_worker.mjs")
 _WORKER = Path(__file__).with_name("mediapipe_worker.py")
 
@@ -87,11 +90,22 @@ def node_modules(package: str) -> Path:
     )
 
 
-def run_onnxruntime_web(path: Path, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Returns the outputs of an ONNX file in onnxruntime-web, WebAssembly under Node."""
-    node, modules = shutil.which("node"), node_modules("onnxruntime-web")
+def run_under_node(
+    runtime: str, path: Path, batches: list[dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Returns the outputs of a file in a browser's runtime, WebAssembly under Node.
+
+    Args:
+        runtime: `"onnxruntime-web"` for ONNX files, `"litert.js"` for LiteRT's.
+        path: The file.
+        batches: The inputs of each run, by name.
+
+    Raises:
+        ExportError: If the runtime refuses the file; the message is its own.
+    """
+    node, modules = shutil.which("node"), node_modules(PACKAGES[runtime])
     if node is None:
-        raise ImportError("onnxruntime-web runs under Node, and there is no `node`.")
+        raise ImportError(f"{runtime} runs under Node, and there is no `node`.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         first = batches[0].items()
@@ -101,11 +115,11 @@ def run_onnxruntime_web(path: Path, batches: list[dict[str, np.ndarray]]) -> dic
         for index, batch in enumerate(batches):
             for key, values in batch.items():
                 (folder / f"{index}_{key}.bin").write_bytes(np.ascontiguousarray(values).tobytes())
-        command = [node, _WEB_WORKER, "onnxruntime-web", modules, path.resolve(), folder]
+        command = [node, _WEB_WORKER, runtime, modules, path.resolve(), folder]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
         if done.returncode or not (folder / "outputs.json").exists():
-            lines = [line for line in done.stderr.splitlines() if "Error" in line] or ["no message"]
-            raise ExportError(f"onnxruntime-web cannot run {path.name} ({lines[0].strip()[:300]}).")
+            lines = re.findall(r"^\w*Error\b.*", done.stderr, re.MULTILINE) or ["no message"]
+            raise ExportError(f"{runtime} cannot run {path.name} ({lines[0].strip()[:300]}).")
         described = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
         return {
             key: np.concatenate(

@@ -18,7 +18,7 @@ from keras_residual.export.proof.artefact import Artefact, load
 from keras_residual.export.proof.clients import (
     run_compiled_model,
     run_mediapipe,
-    run_onnxruntime_web,
+    run_under_node,
 )
 
 # Two-sided 95 % of the normal distribution.
@@ -52,7 +52,7 @@ class Verification:
     model_accuracy: float | None = None
 
 
-RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web")
+RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web", "litert.js")
 
 
 def verify(
@@ -72,9 +72,10 @@ def verify(
             pictures of any sizes: paths, or `(height, width, 3)` arrays of uint8; the model gets
             them stretched to its size as MediaPipe stretches them.
         runtime: `"mediapipe"`, MediaPipe's task for pictures or sound, in a process of its own;
-            `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"`, WebAssembly under
-            Node, from the `node_modules` in `KERAS_RESIDUAL_NODE_MODULES` or around the working
-            directory; or `None`, the file's own runtime.
+            `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"` and `"litert.js"`, a
+            browser's WebAssembly under Node, from the `node_modules` in
+            `KERAS_RESIDUAL_NODE_MODULES` or around the working directory; or `None`, the file's
+            own runtime.
         python: For MediaPipe, an interpreter that has it. Defaults to that in the environment
             variable `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or the running one.
 
@@ -102,6 +103,8 @@ def verify(
         received = _in_compiled_model(artefact, arrays)
     elif runtime == "onnxruntime-web":
         received = _in_onnxruntime_web(artefact, arrays)
+    elif runtime == "litert.js":
+        received = _in_litert_js(artefact, arrays)
     else:
         received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
     return _compared(model, arrays, received, classes)
@@ -168,9 +171,26 @@ def _in_onnxruntime_web(artefact, arrays):
         raise ExportError(f"onnxruntime-web takes ONNX files. Received: {artefact.path.name}")
     count, size = count_of(arrays), artefact.fixed_batch or 1
     batches = [batch for batch, _ in artefact.batches(arrays, size)]
-    outputs = run_onnxruntime_web(artefact.path, batches)
+    return _first(run_under_node("onnxruntime-web", artefact.path, batches), count)
+
+
+def _first(outputs, count):
+    """Returns as many outputs as there were inputs; a single output without its name."""
     outputs = {name: values[:count] for name, values in outputs.items()}
     return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+
+def _in_litert_js(artefact, arrays):
+    if artefact.format != "litert":
+        raise ExportError(f"LiteRT.js takes LiteRT files. Received: {artefact.path.name}")
+    taken = artefact.file_inputs("data", arrays)
+    batches = [
+        {name: artefact.quantized_input(name, values) for name, values in batch.items()}
+        for batch, _ in artefact.batches(taken, artefact.fixed_batch or 1)
+    ]
+    outputs = run_under_node("litert.js", artefact.path, batches)
+    outputs = {name: artefact.output_values(name, values) for name, values in outputs.items()}
+    return _first(outputs, count_of(arrays))
 
 
 def _in_compiled_model(artefact, arrays):

@@ -138,6 +138,10 @@ class LiteRTRuntime:
         """Returns values in the type of an input, as the file takes them."""
         return to_tensor(values, self._inputs[name])
 
+    def output_values(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Returns the numbers that values of an output stand for, as another runtime gives them."""
+        return from_tensor(values, self._outputs[name])
+
     def operations(self) -> dict[str, int]:
         """Returns how often each operation occurs in the file."""
         return operation_counts(self._content)
