@@ -44,6 +44,7 @@ class Description:
         sampling_rate: Samples a second, of a model that takes mono waveforms in [-1, 1] in place of
             pictures; else `None`.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
+        stride: Distance of the frames that a model for clips takes.
         dataset: Name of the dataset that the model was trained on, `None` if unknown.
         weights: Name of the published weights that the training began with, `None` for none.
         licence: SPDX identifier of the weights' licence, `None` if unknown.
@@ -56,6 +57,7 @@ class Description:
     fit: str = "stretch"
     crop: float = 1.0
     interpolation: str = "bilinear"
+    stride: int = 1
     dataset: str | None = None
     weights: str | None = None
     licence: str | None = None
@@ -88,6 +90,10 @@ class Description:
                     f"`{name}` must be a positive number{' up to 1' if name == 'crop' else ''}. "
                     f"Received: {name}={value!r}"
                 )
+        if type(self.stride) is not int or self.stride < 1:
+            raise ValueError(
+                f"`stride` must be a positive integer. Received: stride={self.stride!r}"
+            )
         if (self.white is None) != (self.preprocessing is not None):
             raise ValueError(
                 "Exactly one of `white` and `preprocessing` must be given. "

@@ -147,13 +147,10 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         # It has the same layers, and takes and exports images as they are tested.
         _results.save_model(network, output / "model.keras")
     outcome, pictures = _outcome(planned, history)
+    predictable = planned.source.examples in ("images", "recordings", "clips")
     following = [
         ("evaluate", output / "model.keras", "--dataset", options.dataset),
-        *(
-            [("predict", output, _pictures(options))]
-            if planned.source.examples in ("images", "recordings")
-            else []
-        ),
+        *([("predict", output, _pictures(options))] if predictable else []),
         ("export", output / "model.keras", "--output", output),
     ]
     if planned.source.label_kind == "text":
@@ -272,5 +269,5 @@ def _say(line):
 
 
 def _pictures(options):
-    """Returns the folder of the dataset, or the word for pictures of one's own."""
-    return options.dataset if Path(options.dataset).is_dir() else "PICTURES"
+    """Returns the folder of the dataset, or a word for pictures (or clips) of one's own."""
+    return options.dataset if Path(options.dataset).is_dir() else "FILES"

@@ -60,8 +60,10 @@ def size_for_weights(dataset: data.Dataset, name: str, side: int | None) -> tupl
 
     The side asked for, or that on which the weights were published. Smaller photographs are
     enlarged to 1.6 times their shorter side at most: more costs time and brings next to nothing
-    (hands of 100 pixels: 99.4 % at 160).
+    (hands of 100 pixels: 99.4 % at 160). Clips keep their size.
     """
+    if dataset.examples != "images":
+        return size_of_images(dataset, side)
     if side is None:
         side = _published_side(name)
         own = [length for length in dataset.image_shape[:2] if length is not None]

@@ -27,7 +27,9 @@ def predict(
     ],
     pictures: Annotated[
         list[str],
-        typer.Argument(help="Pictures, or WAV files, and folders of such; - reads names."),
+        typer.Argument(
+            help="Pictures, clips or WAV files, and folders of such; - reads names.",
+        ),
     ],
     weights: Annotated[
         str | None, typer.Option(help="With a network's name: imagenet, a tag, a file or a URL.")
@@ -51,6 +53,8 @@ def predict(
     """Say what is on pictures or in recordings, and with --explain where the model looked.
 
     A model for transcripts says what it hears in WAV, FLAC and OGG files.
+
+    A model for video takes clips in place of pictures: video files, or folders of frames.
 
     With --json, a list of objects, one for each picture: picture (its name) and answers, the
     best first: name and value (a probability); or recording and text.
@@ -77,8 +81,7 @@ def predict(
                 )
             _print_transcripts(heard, as_json)
             return
-        find = inference.recording_paths if predictor.takes_sound else inference.picture_paths
-        paths = find(paths)
+        paths = inference.paths_for(predictor, paths)
         try:
             with picture_bar(shown=not as_json) as progress:
                 answers = inference.predict(
@@ -103,8 +106,7 @@ def predict(
     seconds = human_seconds(time.perf_counter() - started)
     told = len({answer.path for answer in answers})
     left_out = f", {len(paths) - told} left out" if told < len(paths) else ""
-    kind = "recording" if predictor.takes_sound else "picture"
-    console.print(f"{counted(told, kind)} in {seconds}{left_out}", style="dim")
+    console.print(f"{counted(told, predictor.noun)} in {seconds}{left_out}", style="dim")
     if output is not None:
         console.print(bold(output), soft_wrap=True)
     if explained:

@@ -17,12 +17,14 @@ from keras_residual.data.pictures.files import (
 )
 from keras_residual.data.pictures.pairs import ImagePairs
 from keras_residual.data.pictures.tiling import upscale
+from keras_residual.data.sources.clip_files import VIDEO_SUFFIXES, read_clip
 from keras_residual.data.sources.digits import digits, digits_builder
 from keras_residual.data.sources.load import load
 from keras_residual.data.splits import ArraySplit, Split
 from keras_residual.data.statistics import channel_statistics
 
 __all__ = [
+    "VIDEO_SUFFIXES",
     "ArraySplit",
     "Augmentation",
     "BatchesInStep",
@@ -43,6 +45,7 @@ __all__ = [
     "mix",
     "pipeline",
     "rand_augment",
+    "read_clip",
     "read_picture",
     "reduced",
     "resized",

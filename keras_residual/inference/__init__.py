@@ -2,11 +2,12 @@
 
 from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions
+from keras_residual.inference.clip_list import clip_paths
 from keras_residual.inference.decoding import Transcript, decode_beam, decode_greedy
 from keras_residual.inference.edit_distance import edit_distance
 from keras_residual.inference.explanation import explain
 from keras_residual.inference.picture_list import picture_paths, recording_paths
-from keras_residual.inference.predict import predict
+from keras_residual.inference.predict import paths_for, predict
 from keras_residual.inference.predictor import Predictor, load_keras, load_predictor
 from keras_residual.inference.streaming import TranscriptStream
 from keras_residual.inference.transcribe import transcribe
@@ -19,6 +20,7 @@ __all__ = [
     "TranscriptStream",
     "align",
     "as_rows",
+    "clip_paths",
     "decode_beam",
     "decode_greedy",
     "decode_words",
@@ -26,6 +28,7 @@ __all__ = [
     "explain",
     "load_keras",
     "load_predictor",
+    "paths_for",
     "picture_paths",
     "predict",
     "recording_paths",

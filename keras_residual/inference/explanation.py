@@ -39,8 +39,13 @@ def explain(
         The files, in the order of the answers.
 
     Raises:
-        ValueError: If the model is an exported file, of which no gradient is known.
+        ValueError: If the model is an exported file, of which no gradient is known, or takes
+            clips.
     """
+    if predictor.takes_clips:
+        raise ValueError(
+            f"An explanation is drawn on a picture. Received: {predictor.name}, which takes clips"
+        )
     if predictor.model is None:
         raise ValueError(
             f"An explanation needs a Keras model: of the exported file {predictor.name} no "

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual._description import Description
 from keras_residual._words import counted
-from keras_residual.data import DatasetError, read_picture
+from keras_residual.data import DatasetError
 from keras_residual.inference.answers import Prediction, predictions
+from keras_residual.inference.clip_list import clip_paths
 from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predictor import Predictor, load_predictor
 
@@ -27,7 +29,7 @@ def predict(
     skip_damaged: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prediction]:
-    """Returns what a model says of pictures or recordings in files.
+    """Returns what a model says of pictures, clips or recordings in files.
 
     Pictures are read upright, as their EXIF orientation says, brought to the model's size as its
     description says, and scaled as the model expects. A recording must have the model's sampling
@@ -38,8 +40,9 @@ def predict(
         model: A Keras model, a `.keras` file, the folder of a training, the name of a network with
             `weights`, an exported `.tflite`, `.onnx` or `.jax` file or SavedModel, or what
             `inference.load_predictor` returned.
-        paths: A PNG, JPEG or WebP file, for a model that hears a WAV, FLAC or OGG file; a folder of
-            such, or several of both.
+        paths: A PNG, JPEG or WebP file, a folder of such, or several of both. For a model that
+            takes clips: videos, folders of frames (or of videos and such folders), or several. For
+            a model that hears: WAV, FLAC or OGG files, or folders of such.
         top: Positive integer, how many classes to name.
         weights: With the name of a network, what its factory takes as `weights`.
         description: What the model's inputs and outputs mean, where it does not say so itself.
@@ -70,13 +73,13 @@ def predict(
         raise ValueError("`weights` and `description` have no effect on a Predictor.")
     if model.takes_sound:
         return _heard(model, paths, top, skip_damaged, progress)
-    files = picture_paths(paths)
+    files = paths_for(model, paths)
     kept, outputs, damaged = [], [], []
     for start in range(0, len(files), batch_size):
         batch = []
         for path in files[start : start + batch_size]:
             try:
-                batch.append(model.fitted(read_picture(path)))
+                batch.append(model.read(path))
                 kept.append(str(path))
             except DatasetError as error:
                 damaged.append(str(error))
@@ -86,7 +89,7 @@ def predict(
             progress(min(start + batch_size, len(files)), len(files))
     if damaged and (not skip_damaged or not kept):
         raise DatasetError(
-            f"{len(damaged)} of {counted(len(files), 'picture')} cannot be read "
+            f"{len(damaged)} of {counted(len(files), model.noun)} cannot be read "
             "(skip_damaged=True leaves "
             f"them out): {' '.join(damaged)}"
         )
@@ -118,6 +121,23 @@ def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
         )
     answers = predictions(kept, np.concatenate(outputs), model.description, top)
     return [replace(each, start=start) for each, start in zip(answers, starts, strict=True)]
+
+
+def paths_for(
+    model: Predictor, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+) -> list[Path]:
+    """Returns the files, or folders of frames, of the kind that a model takes.
+
+    Args:
+        model: What `load_predictor` returned.
+        paths: As in `predict`.
+
+    Raises:
+        ValueError: If there are none, or others are named.
+    """
+    if model.takes_sound:
+        return recording_paths(paths)
+    return clip_paths(paths) if model.takes_clips else picture_paths(paths)
 
 
 def run_padded(model: Predictor, batch: np.ndarray, size: int) -> np.ndarray:

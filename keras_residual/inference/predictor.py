@@ -13,9 +13,9 @@ import numpy as np
 
 from keras_residual import export, models, weights
 from keras_residual._description import Description, describe, described, read_from
-from keras_residual._words import first_line
+from keras_residual._words import counted, first_line
+from keras_residual.data import DatasetError, Picture, read_clip, read_picture
 from keras_residual.data.batches.resizing import resize_and_crop
-from keras_residual.data.pictures.files import Picture
 from keras_residual.inference.recordings import read_waves
 
 _ACCEPTED = (
@@ -25,18 +25,19 @@ _ACCEPTED = (
 TRAINED = "model.keras"
 _EXPORTED = (".tflite", ".onnx", ".jax")
 _DEFAULT_SIDE = 224
+_USUAL_FRAMES = 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
-    """A model that takes pictures, or recordings of sound.
+    """A model that takes pictures, clips, or recordings of sound.
 
     `load_predictor` makes one.
 
     Attributes:
         name: What it was loaded from.
-        input_shape: `(height, width, channels)` of its input, or `(samples,)`; sizes are `None`
-            where they may vary.
+        input_shape: `(height, width, channels)` of its input, with the frames in front of them for
+            a model that takes clips, or `(samples,)`; sizes are `None` where they may vary.
         description: What its inputs and outputs mean.
         model: The Keras model, `None` for an exported file.
         run: From a batch of inputs to the outputs.
@@ -62,11 +63,44 @@ class Predictor:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width that pictures are brought to."""
-        height, width = self.input_shape[:2]
+        height, width = self.input_shape[-3:-1]
         if height is not None and width is not None:
             return height, width
         crop = (self.description.preprocessing or {}).get("crop") or _DEFAULT_SIDE
         return height or crop, width or crop
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether its inputs are clips, `(frames, height, width, channels)`."""
+        return len(self.input_shape) == 4
+
+    @property
+    def noun(self) -> str:
+        """What one of its inputs is called."""
+        if self.takes_sound:
+            return "recording"
+        return "clip" if self.takes_clips else "picture"
+
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
+        """Returns the picture or clip in a file at the size of the model's input, 0…255.
+
+        Of a clip, as many frames as the model takes, from its middle.
+
+        Raises:
+            DatasetError: If it cannot be read, or has fewer frames.
+        """
+        if not self.takes_clips:
+            return self.fitted(read_picture(path))
+        clip, stride = read_clip(path), self.description.stride
+        needed = ((self.input_shape[0] or _USUAL_FRAMES) - 1) * stride + 1
+        if len(clip) < needed:
+            raise DatasetError(
+                f"{path} has {counted(len(clip), 'frame')}, fewer than the {needed} that "
+                f"{self.name} takes."
+            )
+        start = (len(clip) - needed) // 2
+        taken = clip[start : start + needed : stride]
+        return np.stack([self.fitted(Picture(frame)) for frame in taken])
 
     def fitted(self, picture: Picture) -> np.ndarray:
         """Returns a picture at the size of the model's input, `(height, width, 3)`, 0…255."""
@@ -192,9 +226,10 @@ def _checked(predictor: Predictor) -> Predictor:
         raise ValueError(
             f"{predictor.name} must take waveforms (samples,). Received: inputs {shape}"
         )
-    if len(shape) != 3 or shape[-1] not in (1, 3):
+    if len(shape) not in (3, 4) or shape[-1] not in (1, 3):
         raise ValueError(
-            f"{predictor.name} must take pictures (height, width, 1 or 3). Received: inputs {shape}"
+            f"{predictor.name} must take pictures (height, width, 1 or 3), or clips, with frames "
+            f"in front of these. Received: inputs {shape}"
         )
     if predictor.description is None:
         raise ValueError(

@@ -25,7 +25,7 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
     sound.
 
     Args:
-        model: A model for pictures between 0 and 1, as `data.pipeline` makes them.
+        model: A model for pictures, or clips, between 0 and 1, as `data.pipeline` makes them.
         dataset: A dataset of `data.load`.
         recipe: The recipe, or the name of one.
 
@@ -44,7 +44,7 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
             dataset=dataset.name,
         )
         _description.describe(model, description)
-    if len(dataset.image_shape) != 3:
+    if len(dataset.image_shape) not in (3, 4):
         return
     recipe = find_recipe(recipe)
     kind = dataset.train.augmentation if recipe.augmentation == "auto" else recipe.augmentation
@@ -58,5 +58,6 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
         fit="crop",
         crop=recipe.test_crop if kind in _CROPPED else 1.0,
         dataset=dataset.name,
+        stride=dataset.train.stride,
     )
     _description.describe(model, description)

@@ -11,27 +11,26 @@ from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.files import files_below
+from keras_residual.data.sources.clip_files import VIDEO_SUFFIXES, read_clip
 from keras_residual.data.sources.damage import tell_of_damaged
 from keras_residual.data.sources.folder import SUFFIXES as PICTURES
 from keras_residual.data.sources.folder import Files, parts_of_folder
 from keras_residual.data.sources.frames import too_short, with_frames
 from keras_residual.data.sources.options import Options
-from keras_residual.data.sources.picture_files import decode
 from keras_residual.data.splits import ArraySplit
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
-_VIDEOS = Files("videos", SUFFIXES, set())
+_VIDEOS = Files("videos", VIDEO_SUFFIXES, set())
 _FRAMES = Files("frames", PICTURES, set())
 
 
 def from_clip_folder(folder: Path, options: Options) -> Dataset:
     """A dataset of `CLASS/CLIP/*.jpg`, frames in the order of their names, or of `CLASS/*.mp4`."""
-    videos = any(path.suffix.lower() in SUFFIXES for path in files_below(folder))
+    videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in files_below(folder))
     parts, names = parts_of_folder(
         folder, options, _VIDEOS if videos else _FRAMES, by_parent=not videos
     )
     places = [place for files, _ in parts for place in files]
-    clips, errors = _read(places, read_video if videos else read_frames, options)
+    clips, errors = _read(places, options)
     if errors:
         tell_of_damaged(errors, len(places), options.damaged, "clips")
     shapes = {clip.shape[1:] for clip in clips if clip is not None}
@@ -68,53 +67,10 @@ def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> A
     )
 
 
-def read_video(path: Path, options: Options) -> np.ndarray:
-    """Returns the frames of a video file, `(frames, height, width, 3)` uint8.
-
-    Raises:
-        DatasetError: If it is damaged, has no frames, or more than `max_bytes` hold.
-        ImportError: If PyAV is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError('Video files need: pip install "keras-residual[video]"') from error
-    frames, size = [], 0
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                frames.append(frame.to_ndarray(format="rgb24"))
-                size += frames[-1].nbytes
-                if size > options.max_bytes:
-                    raise DatasetError(
-                        f"{path} holds more than max_bytes={options.max_bytes:,}: cut it."
-                    )
-    except (av.error.FFmpegError, IndexError, OSError) as error:
-        raise DatasetError(f"{path} is damaged or no video ({error}).") from error
-    if not frames:
-        raise DatasetError(f"{path} holds no frames.")
-    return np.stack(frames)
-
-
-def read_frames(place: Path, options: Options) -> np.ndarray:
-    """Returns the pictures in a folder, in the order of their names, as `read_video` does.
-
-    Raises:
-        DatasetError: If there are none, one is damaged, or their sizes differ.
-    """
-    files = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES)
-    if not files:
-        raise DatasetError(f"{place} holds no frames.")
-    frames = [decode(str(path), 3, options.max_pixels) for path in files]
-    if len({frame.shape for frame in frames}) > 1:
-        raise DatasetError(f"{place} holds frames of several sizes.")
-    return np.stack(frames)
-
-
-def _read(places, read, options) -> tuple[list[Any], dict[str, str]]:
+def _read(places, options) -> tuple[list[Any], dict[str, str]]:
     def attempt(place):
         try:
-            clip = read(place, options)
+            clip = read_clip(place, options.max_bytes, options.max_pixels)
             if message := too_short(len(clip), options):
                 raise DatasetError(f"{place}: {message}")
             return clip, None

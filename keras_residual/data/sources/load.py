@@ -11,7 +11,7 @@ from keras_residual.data.pictures.files import files_below
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.arrays import from_tuple
-from keras_residual.data.sources.clips import SUFFIXES as VIDEOS
+from keras_residual.data.sources.clip_files import VIDEO_SUFFIXES
 from keras_residual.data.sources.clips import from_clip_folder
 from keras_residual.data.sources.digits import digits
 from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
@@ -93,7 +93,7 @@ def _from_folder(folder: Path, options: Options) -> Dataset:
     # A table beside folders by class may be about anything.
     if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
         return _from_csv(found[0], options)
-    if options.examples == "clips" or _holds(folder, VIDEOS):
+    if options.examples == "clips" or _holds(folder, VIDEO_SUFFIXES):
         return from_clip_folder(folder, options)
     if _holds(folder, SUFFIXES):
         return from_sound_folder(folder, options)
