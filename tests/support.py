@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import inspect
 import math
+import pathlib
 
 import keras
 import numpy as np
@@ -25,6 +26,16 @@ def dataset_at_hand(name):
         return data.load(name)
     except (ImportError, data.DatasetError) as error:
         pytest.skip(str(error))
+
+
+def benchmark(name, monkeypatch):
+    """Returns a program of `tests/benchmarks` as a module."""
+    folder = pathlib.Path(__file__).parent / "benchmarks"
+    monkeypatch.syspath_prepend(folder)
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def skip_without(package):

@@ -1,24 +1,20 @@
 """The command that compares the speed of two commits sees one that is slower."""
 
 import contextlib
-import importlib.util
 import json
 import pathlib
 import subprocess
 import sys
 
 import pytest
+from support import benchmark
 
 COMMAND = pathlib.Path(__file__).parent / "benchmarks" / "compare.py"
 
 
 @pytest.fixture
 def compare(monkeypatch):
-    monkeypatch.syspath_prepend(COMMAND.parent)
-    spec = importlib.util.spec_from_file_location("compare", COMMAND)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("compare", monkeypatch)
 
 
 class Pretended:

@@ -1,6 +1,5 @@
 """The command for a GPU runs on a CPU, a row at a time, and goes on where it stopped."""
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -9,17 +8,14 @@ import sys
 
 import pytest
 from peers import torch, torchvision
+from support import benchmark
 
 COMMAND = pathlib.Path(__file__).parent / "benchmarks" / "gpu.py"
 
 
 @pytest.fixture
 def gpu(monkeypatch):
-    monkeypatch.syspath_prepend(COMMAND.parent)
-    spec = importlib.util.spec_from_file_location("gpu", COMMAND)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("gpu", monkeypatch)
 
 
 def test_rows_that_are_done_are_not_measured_again(gpu, tmp_path, monkeypatch):

@@ -9,6 +9,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from keras_residual.cli._terminal import console
 
 
+def _bar(text: str) -> Progress:
+    """Returns a bar with counts, what they count, and the remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(text),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
 class EpochBar(keras.callbacks.Callback):
     """A bar over all epochs with the latest measures; lines where there is no terminal.
 
@@ -22,25 +35,8 @@ class EpochBar(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.steps, self.metric = epochs, steps, metric
         self.done = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("epochs {task.fields[measures]}"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
-
-        self._frozen_bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("images"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._bar = _bar("epochs {task.fields[measures]}")
+        self._frozen_bar = _bar("images")
         self._task = self._kept = None
 
     def on_train_begin(self, logs=None):

@@ -25,6 +25,7 @@ import tempfile
 import time
 
 from _kept import keep
+from _torch_lstm import torch_lstm_stack
 
 HERE = pathlib.Path(__file__).parent
 REPEATS = {False: 25, True: 2}
@@ -257,19 +258,6 @@ def lstm_row(kind, batch, smoke):
 
     layers, units, steps = (2, 8, 4) if smoke else (8, 1024, 64)
 
-    class Stack(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = torch.nn.ModuleList(
-                torch.nn.LSTM(units, units, batch_first=True) for _ in range(layers)
-            )
-
-        def forward(self, x):
-            for number, layer in enumerate(self.layers):
-                y = layer(x)[0]
-                x = x + y if number else y
-            return x
-
     inputs = keras.Input((steps, units))
     layer = ResidualLSTM(units, layers, return_sequences=True, dtype="mixed_bfloat16")
     model = keras.Model(inputs, layer(inputs))
@@ -284,7 +272,7 @@ def lstm_row(kind, batch, smoke):
     )
     inference = jax.jit(lambda weights: outputs(weights, False))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    stack = Stack().to(device, torch.bfloat16)
+    stack = torch_lstm_stack(units, layers).to(device, torch.bfloat16)
     z = torch.randn(batch, steps, units, device=device, dtype=torch.bfloat16)
 
     def their_training():

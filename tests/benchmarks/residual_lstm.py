@@ -23,6 +23,7 @@ import time
 import keras
 import numpy as np
 from _kept import RESULTS, keep
+from _torch_lstm import torch_lstm_stack
 from keras import ops
 
 from keras_residual.layers import ResidualLSTM
@@ -51,20 +52,7 @@ def torch_stack(units, num_layers, x):
     except ModuleNotFoundError:
         return None
 
-    class Stack(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = torch.nn.ModuleList(
-                torch.nn.LSTM(units, units, batch_first=True) for _ in range(num_layers)
-            )
-
-        def forward(self, x):
-            for number, layer in enumerate(self.layers):
-                y = layer(x)[0]
-                x = x + y if number else y
-            return x
-
-    stack, x = Stack(), torch.tensor(ops.convert_to_numpy(x))
+    stack, x = torch_lstm_stack(units, num_layers), torch.tensor(ops.convert_to_numpy(x))
 
     def infer():
         with torch.inference_mode():

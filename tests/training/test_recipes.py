@@ -13,9 +13,16 @@ def rates(recipe, steps):
     return [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(steps + 1)]
 
 
-def test_he2015_divides_its_rate_after_32k_and_48k_of_64k_steps():
-    schedule = recipes["he2015"].learning_rates(64_000)
-    expected = {0: 0.1, 32_000: 0.1, 32_001: 0.01, 48_000: 0.01, 48_001: 0.001, 63_999: 0.001}
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("he2015", {0: 0.1, 32_000: 0.1, 32_001: 0.01, 48_000: 0.01, 48_001: 0.001, 63_999: 0.001}),
+        # A warm-up for 400 steps at a tenth.
+        ("preactivation", {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.1, 32_001: 0.01, 48_001: 0.001}),
+    ],
+)
+def test_rates_of_64k_steps_fall_after_32k_and_48k(recipe, expected):
+    schedule = recipes[recipe].learning_rates(64_000)
     for step, rate in expected.items():
         assert float(keras.ops.convert_to_numpy(schedule(step))) == pytest.approx(rate)
 
@@ -23,13 +30,6 @@ def test_he2015_divides_its_rate_after_32k_and_48k_of_64k_steps():
 def test_he2015_runs_64k_steps_on_cifar():
     recipe = recipes["he2015"]
     assert abs(recipe.epochs * math.ceil(50_000 / recipe.batch_size) - 64_000) < 391
-
-
-def test_preactivation_warms_up_for_400_steps_at_a_tenth():
-    schedule = recipes["preactivation"].learning_rates(64_000)
-    expected = {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.1, 32_001: 0.01, 48_001: 0.001}
-    for step, rate in expected.items():
-        assert float(keras.ops.convert_to_numpy(schedule(step))) == pytest.approx(rate)
 
 
 def test_wide_resnet_multiplies_by_a_fifth_after_60_120_and_160_of_200_epochs():
