@@ -8,6 +8,7 @@ from keras_residual.layers.residual_stage import SCANNED_FROM
 from keras_residual.models._keyword_architecture import BCResNetArchitecture, KeywordArchitecture
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
+from keras_residual.models.fractal import FractalArchitecture
 from keras_residual.models.registry import BUILDERS, find_variant
 from keras_residual.models.video import VideoResNetArchitecture
 
@@ -276,6 +277,22 @@ LAYERS = [
         ),
     ),
     LayerCase(
+        "FractalBlock",
+        {"filters": 4, "columns": 2},
+        (2, 5, 6, 3),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "columns": 3, "drop_path_rate": 0.1},
+            {"strides": 1, "dilation_rate": 2, "dropout_rate": 0.5, "rematerialize": True},
+        ),
+    ),
+    LayerCase(
+        "FractalBlock",
+        {"filters": 4, "drop_path_rate": 0.3, "dropout_rate": 0.2, "rematerialize": True},
+        (4, 5, 6, 3),
+        variant="dropping",
+        random=True,
+    ),
+    LayerCase(
         "ImageNormalization",
         {},
         (2, 4, 4, 3),
@@ -345,7 +362,28 @@ LAYERS = [
             MORE_UNIT_OPTIONS,
             {"spatial": "selective", "branches": 3, "se_ratio": 0.5},
             {"shake_drop": True, "activation_order": "pyramid", "shortcut": "pooled_pad"},
+            {"shake_shake": True, "activation_order": "leading", "shortcut": "shifted"},
+            {"reversible": True, "activation_order": "pre"},
         ),
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 8, "strides": 2, "activation_order": "pre", "reversible": True},
+        (2, 5, 6, 4),
+        variant="reversible",
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 6, "strides": 2, "activation_order": "leading", "shortcut": "shifted"},
+        (2, 5, 6, 4),
+        variant="leading",
+    ),
+    LayerCase(
+        "ResidualBlock",
+        {"filters": 4, "activation_order": "leading", "shake_shake": True},
+        (2, 5, 6, 4),
+        variant="shaken",
+        random=True,
     ),
     LayerCase(
         "ResidualBlock",
@@ -415,6 +453,14 @@ LAYERS = [
         make_with=_stage,
     ),
     LayerCase(
+        "ResidualStage",
+        {**_STAGE, "options": {"activation_order": "pre", "reversible": True}}
+        | {"rematerialize": True},
+        (2, 5, 6, 2),
+        variant="reversible",
+        make_with=_stage,
+    ),
+    LayerCase(
         "SelectiveKernel",
         {"filters": 8, "strides": 2, "ratio": 0.5, "split_input": True},
         (2, 5, 6, 4),
@@ -430,6 +476,13 @@ LAYERS = [
         (4, 3, 3, 2),
         settings=({"rate": 0.25, "seed": 3},),
         random=True,
+        spatial=False,
+    ),
+    LayerCase(
+        "ShakeShake",
+        {},
+        (4, 3, 3, 2),
+        settings=({"seed": 3},),
         spatial=False,
     ),
     LayerCase(
@@ -519,6 +572,7 @@ _MOST_GROUPS = 16
 _OPTIONS = {
     "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
     | {"base_width": 4, "cardinality": 2, "stem_width": 4},
+    "FractalNet": {"widths": (4, 6), "columns": 2},
     "DenseNet": {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8, "stem": "conv3"},
     "VideoResNet": {"depths": (1, 1), "widths": (4, 6), "stem_width": 4},
     "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
@@ -545,6 +599,8 @@ def tiny_options(architecture) -> dict:
         widths = (4, 5, 6, 7, 8, 9)
         strides = (1, 1, 2, 1, 2, 1)
         return {"depths": (1,) * 6, "widths": widths, "stem_width": 4, "stage_strides": strides}
+    if isinstance(architecture, FractalArchitecture):
+        return {"widths": (4, 6, 6)}
     stages = len(architecture.depths)
     if isinstance(architecture, VideoResNetArchitecture):
         return {"depths": (1,) * stages, "widths": (4, 4, 6, 8), "stem_width": 4}
@@ -579,12 +635,13 @@ def _case(name: str) -> ModelCase:
     options = _OPTIONS.get(name) or tiny_options(variant.architecture)
     if isinstance(variant.architecture, KeywordArchitecture):
         return ModelCase(name, options, _SOUND_SHAPE)
-    shape = (32, 32, 3) if len(variant.architecture.depths) == 4 else (8, 8, 3)
+    stages = len(getattr(variant.architecture, "depths", ()))
+    shape = (32, 32, 3) if stages == 4 else (8, 8, 3)
     shape = _CLIP if len(variant.input_shape) == 4 else shape
     return ModelCase(name, options, _SHAPES.get(name, shape))
 
 
-BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "ResNet", "VideoResNet")
+BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "FractalNet", "ResNet", "VideoResNet")
 BUILDERS_OF_KEYWORDS = ("BCResNet", "KeywordResNet")
 MODELS = [
     *(
@@ -678,6 +735,9 @@ MORE_FAMILIES = [
         "BiTResNet50x1",
         "DPN68b",
         "MC3_18",
+        "FractalNet20",
+        "RevNet38",
+        "ShakeShake26_2x32d",
         "RegNetZ040H",
         "Res15Narrow",
         "Res2Net50_26w_4s",

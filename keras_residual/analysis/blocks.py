@@ -1,6 +1,7 @@
 """The blocks of a network: found, listed, run one by one, and taken out."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 from keras_residual.analysis._graph import Runner
 from keras_residual.layers import DenseBlock, DualPathBlock, ResidualStage
 from keras_residual.layers.equal_blocks import named_weights
+from keras_residual.layers.residual_unit import SECOND
 from keras_residual.layers.strides import downsamples
 
 _OF_UNITS = ("dense", "dual")
+# What the convolutions of a residual function are called, and those of a second one.
+_PATHS = ("conv", f"{SECOND}conv")
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,25 @@ class Block:
 
 def _without_residual(weights):
     """F ends with its last convolution, or with the scale and shift behind it."""
-    numbers = [name.split(".")[0] for name in weights if name.startswith("conv")]
-    last = max(numbers, key=lambda name: int(name.removeprefix("conv")))
-    end = f"{last}.norm." if f"{last}.norm.gamma" in weights else f"{last}.conv."
-    if "residual_conv.conv.kernel" in weights:
-        end = ("residual_conv.", "dense_conv.")
+    parts = [name.split(".")[0] for name in weights]
+    if "f" in parts:
+        halves = ({k: v for k, v in weights.items() if k.startswith(f"{p}.")} for p in "fg")
+        halves = [{k[2:]: v for k, v in half.items()} for half in halves]
+        for path, half in zip("fg", halves, strict=True):
+            weights = weights | {f"{path}.{k}": v for k, v in _without_residual(half).items()}
+        return weights
+    if "residual_conv" in parts:
+        ends = ("residual_conv.", "dense_conv.")
+    else:
+        paths = [re.findall(rf"^{path}(\d+)$", "\n".join(parts), re.M) for path in _PATHS]
+        lasts = [f"{path}{max(map(int, n))}" for path, n in zip(_PATHS, paths, strict=True) if n]
+        ends = tuple(
+            f"{last}.norm." if f"{last}.norm.gamma" in weights else f"{last}.conv."
+            for last in lasts
+        )
     return {
         name: np.zeros_like(value)
-        if name.startswith(end) and name.rpartition(".")[2] in ("gamma", "beta", "kernel", "bias")
+        if name.startswith(ends) and name.rpartition(".")[2] in ("gamma", "beta", "kernel", "bias")
         else value
         for name, value in weights.items()
     }

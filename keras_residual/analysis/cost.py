@@ -107,7 +107,8 @@ def _name_cost(name, input_shape, options):
     if variant.classes is None:
         top["include_top"] = False
         chosen["channels"] = shape[1 if data_format == "channels_first" else -1]
-    if hasattr(variant.architecture, "execution"):
+    reversible = chosen.get("reversible", getattr(variant.architecture, "reversible", False))
+    if hasattr(variant.architecture, "execution") and not reversible:
         # The same numbers from one block in place of each of the equal ones.
         chosen.setdefault("execution", "scanned")
     architecture = replace(variant.architecture, **chosen)

@@ -49,9 +49,9 @@ def residual_strength(model: keras.Model, x: Tensor) -> list[BlockStrength]:
     stacks = [layer for layer in getattr(model, "layers", ()) if isinstance(layer, ResidualLSTM)]
     if stacks:
         return _of_stack(model, stacks[0], x)
-    if all(block.kind == "dense" for block in blocks_of(model)):
+    if all(block.kind in ("dense", "dual") for block in blocks_of(model)):
         raise ValueError(
-            "`model` must have residual blocks; a dense block concatenates and has no ratio. "
+            "`model` must have residual blocks; units that concatenate have no ratio. "
             f"Received: {model.name!r}"
         )
     found = []
@@ -76,7 +76,12 @@ def _ratio(numerator, denominator) -> float:
 
 
 def _responses(block, x) -> tuple[float, ...]:
-    if block.preactivated:
+    if block.reversible:
+        half = x.shape[block.channel_axis] // 2
+        f = _responses(block.f, block.channels_from(x, half))
+        y = block(x, training=False)
+        return f + _responses(block.g, block.channels_from(y, 0, block.filters // 2))
+    if block.norm1 is not None:
         x = block.norm1(x, training=False)
     found, number = [], 1
     while (layer := getattr(block, f"conv{number}", None)) is not None:

@@ -13,6 +13,7 @@ from keras_residual.layers.dense_unit import DenseUnit
 from keras_residual.layers.dual_path_block import DualPathBlock
 from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.factorized_block import FactorizedBlock
+from keras_residual.layers.fractal_block import FractalBlock
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.keyword_block import KeywordBlock
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
@@ -27,7 +28,7 @@ from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stem import Stem
-from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
+from keras_residual.layers.stochastic_depth import ShakeDrop, ShakeShake, StochasticDepth
 from keras_residual.layers.sub_spectral_normalization import SubSpectralNormalization
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "DualPathUnit",
     "EfficientChannelAttention",
     "FactorizedBlock",
+    "FractalBlock",
     "ImageNormalization",
     "KeywordBlock",
     "LogMelSpectrogram",
@@ -56,6 +58,7 @@ __all__ = [
     "ResidualStage",
     "SelectiveKernel",
     "ShakeDrop",
+    "ShakeShake",
     "Shortcut",
     "SplitAttention",
     "SqueezeExcite",

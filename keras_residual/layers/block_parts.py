@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import keras
+
 from keras_residual import _checks
 from keras_residual.layers.composite import fresh_initializer
+from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
 from keras_residual.layers.selective_kernel import SelectiveKernel
+from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.split_attention import SplitAttention
 from keras_residual.layers.squeeze_excite import SqueezeExcite
+from keras_residual.layers.stochastic_depth import ShakeDrop, ShakeShake, StochasticDepth
 from keras_residual.layers.strides import downsamples
 
 # What scales channels: "inner" stands behind the 3×3 convolution and is sized by the block's input.
@@ -38,6 +43,11 @@ def check_parts(block) -> None:
     branched, count = spatial != "plain", block.branch_count
     _checks.effective("branches", count, 2, branched, "a `spatial` with some", spatial=spatial)
     _checks.effective("se_divisor", block.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
+    mixed = {name: getattr(block, name) for name in ("drop_path_rate", "se_ratio", "attention")}
+    alone = mixed == {"drop_path_rate": 0, "se_ratio": 0, "attention": "squeeze_excite"}
+    needs = "neither attention nor drop path"
+    _checks.effective("shake_shake", block.shake_shake, False, alone, needs, **mixed)
+    _check_reversible(block)
     dilation, strides = block.first_dilation_rate, block.strides
     plain = not downsamples(strides)
     _checks.effective("first_dilation_rate", dilation, None, plain, "strides=1", strides=strides)
@@ -45,6 +55,75 @@ def check_parts(block) -> None:
     for name in ("share_preactivation", "conv_bias"):
         value, needs = getattr(block, name), 'activation_order="pre"'
         _checks.effective(name, value, False, block.preactivated, needs, **order)
+
+
+def _check_reversible(block) -> None:
+    """Raises a ValueError for options that a reversible block has no form for."""
+    if not block.reversible:
+        return
+    beside = {
+        "activation_order": block.activation_order,
+        "shortcut": block.shortcut_kind,
+        "filters": block.filters,
+    }
+    fits = block.preactivated and block.shortcut_kind not in ("none", "identity")
+    needs = 'activation_order="pre", a shortcut and an even number of filters'
+    fits = fits and block.filters % 2 == 0
+    _checks.effective("reversible", True, False, fits, needs, **beside)
+    for name in ("normalize_identity", "shake_shake", "shake_drop"):
+        value = getattr(block, name)
+        _checks.effective(name, value, False, False, "reversible=False", reversible=True)
+
+
+def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):
+    """Returns a convolution of a residual function with normalization and activation.
+
+    Args:
+        block: The `ResidualUnit` that it is part of.
+        index: Number that keeps fixed seeds apart.
+        name: Name of the layer, which ends in that of its place in `block.conv_names`.
+        arguments: Those of its place, from `block.convolutions()`.
+    """
+    options = {**block.block_options(index), **arguments, "blur_pool": block.blur_pool}
+    if options.pop("spatial", False) and block.spatial != "plain":
+        return make_spatial(block, name, options)
+    last = name.endswith(block.conv_names[-1])
+    # Behind a gate in front of the last convolution stands the normalization of its own.
+    bare = last or (block.squeezes_inside and name.endswith(block.conv_names[-2]))
+    if last or (bare and block.preactivated):
+        options["activation"] = None
+    if bare and block.preactivated:
+        options["normalization"] = "none"
+        options["use_bias"] = block.conv_bias or block.normalization == "none"
+    if last and block.zero_init_residual:
+        normalized = options["normalization"] not in ("none", "folded")
+        options |= {"zero_gamma": True} if normalized else {"kernel_initializer": "zeros"}
+    return ConvNorm(name=name, **options)
+
+
+def make_drop_path(block) -> keras.layers.Layer:
+    """Returns the layer by which a residual function is random in training."""
+    if block.shake_shake:
+        return ShakeShake(dtype=block.dtype_policy, name="shake_shake")
+    drop_path = ShakeDrop if block.shake_drop else StochasticDepth
+    return drop_path(block.drop_path_rate, dtype=block.dtype_policy, name="drop_path")
+
+
+def make_shortcut(block, index: int, name: str = "shortcut") -> Shortcut:
+    """Returns the shortcut of a block; `index` keeps fixed seeds apart."""
+    options = {**block.block_options(index), "activation": None}
+    if block.preactivated:
+        options["normalization"] = "none"
+        options["use_bias"] = block.conv_bias
+    return Shortcut(
+        block.filters,
+        block.strides,
+        block.shortcut_kind,
+        normalize_identity=block.normalize_identity,
+        blur_pool=block.blur_pool,
+        name=name,
+        **options,
+    )
 
 
 def make_spatial(block, name: str, options: dict[str, Any]):

@@ -8,7 +8,9 @@ from keras import ops
 
 from keras_residual.layers._loops.blocks import scan_blocks, scan_blocks_rematerialized
 from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers._loops.reversible import call_reversible
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
+from keras_residual.layers.reversible_halves import is_invertible
 from keras_residual.layers.sublayers import SublayerRow, normalizations_in, weights_by_path
 
 
@@ -114,6 +116,10 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         if self.scanned:
             return self._call_scanned(inputs, bool(training))
         x = inputs
+        if self.rematerialize and training and is_invertible(self.blocks[0]):
+            half = x.shape[self.channel_axis] // 2
+            halves = self.channels_from(x, 0, half), self.channels_from(x, half)
+            return self.joined(*call_reversible(self.blocks, *halves))
         for block in self.blocks:
             if self.rematerialize and training:
                 x = call_rematerialized(block, [x], training=True)

@@ -40,7 +40,8 @@ class ResidualStage(CompositeLayer):
         drop_path_rates: Optional sequence of one drop path rate for each block.
         execution: `"auto"`, `"unrolled"` or `"scanned"`. Defaults to `"auto"`.
         rematerialize: Whether values inside the blocks are computed again in the backward pass
-            instead of kept. Defaults to `False`.
+            instead of kept. Of reversible blocks in full precision not even the inputs are kept.
+            Defaults to `False`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
@@ -61,6 +62,7 @@ class ResidualStage(CompositeLayer):
     Reference:
         - [He et al., 2016](https://arxiv.org/abs/1603.05027), networks of a thousand layers
         - [Chen et al., 2016](https://arxiv.org/abs/1604.06174), `rematerialize`
+        - [Gomez et al., 2017](https://arxiv.org/abs/1707.04585), reversible blocks
     """
 
     def __init__(
@@ -88,6 +90,11 @@ class ResidualStage(CompositeLayer):
         self._last = self._overrides("last", last)
         self.drop_path_rates = self._checked_rates(drop_path_rates)
         self.execution = _checks.choice("execution", execution, EXECUTIONS)
+        if self.execution == "scanned" and block.reversible:
+            raise ValueError(
+                "`execution` of reversible blocks must be 'unrolled' or 'auto': their backward "
+                "pass runs from block to block. Received: execution='scanned', reversible=True"
+            )
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
         self._make_blocks()
 
@@ -120,7 +127,9 @@ class ResidualStage(CompositeLayer):
         merged = self._first if has_last else {**self._first, **self._last}
         inner = range(1, self.depth - has_last)
         scanned = self.execution == "scanned" or (
-            self.execution == "auto" and len(inner) >= SCANNED_FROM
+            self.execution == "auto"
+            and len(inner) >= SCANNED_FROM
+            and not self._pattern["reversible"]
         )
         self.first = self._make_block(0, "first", merged)
         self.equal = None

@@ -13,20 +13,23 @@ from keras_residual.layers.block_parts import (
     SPATIAL,
     check_parts,
     make_attention,
-    make_spatial,
+    make_convolution,
+    make_drop_path,
+    make_shortcut,
     make_squeeze_excite,
     without_cascade,
 )
 from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.composite import BlockLayer, Plan, chain
-from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
 from keras_residual.layers.parametric_relu import learned
-from keras_residual.layers.shortcut import KINDS, Shortcut
-from keras_residual.layers.stochastic_depth import ShakeDrop, StochasticDepth
+from keras_residual.layers.reversible_halves import branches_of_halves, make_halves, plan_of_halves
+from keras_residual.layers.shortcut import KINDS
 from keras_residual.layers.strides import downsamples
 
-ORDERS = ("post", "pre", "inner", "pyramid")
+ORDERS = ("post", "pre", "inner", "pyramid", "leading")
+# What the names of the second of two residual functions begin with.
+SECOND = "path2_"
 
 
 class ResidualUnit(BlockLayer):
@@ -41,8 +44,9 @@ class ResidualUnit(BlockLayer):
         first_dilation_rate: Dilation of the convolution that would take the strides, where it
             differs. Defaults to `None`.
         activation_order: `"post"` (v1), `"pre"` (v2), `"inner"`: as `"post"`, but with nothing
-            after the sum, as networks for super-resolution have it; or `"pyramid"`: the same with
-            a normalization in front of F (PyramidNet). Defaults to `"post"`.
+            after the sum, as networks for super-resolution have it; `"pyramid"`: the same with a
+            normalization in front of F (PyramidNet); or `"leading"`: the same with an activation in
+            front of F and of a projection (Shake-Shake). Defaults to `"post"`.
         shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
             `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
@@ -69,6 +73,12 @@ class ResidualUnit(BlockLayer):
         branches: Positive integer, branches of that layer. Defaults to `2`.
         shake_drop: Whether drop path scales F by random numbers instead, see `ShakeDrop`. Defaults
             to `False`.
+        shake_shake: Whether F is two functions of the same form, mixed by `ShakeShake`; without
+            attention and drop path. Defaults to `False`.
+        reversible: Whether each half of the channels is added to a function of the other half:
+            y₁ = x₁ + F(x₂), y₂ = x₂ + G(y₁), from which x can be computed again (RevNet); only with
+            pre-activation. The input of a block with `share_preactivation` is normalized and
+            activated already. Defaults to `False`.
         **kwargs: Those of `BlockLayer`.
 
     Call arguments:
@@ -102,10 +112,14 @@ class ResidualUnit(BlockLayer):
         spatial: str = "plain",
         branches: int = 2,
         shake_drop: bool = False,
+        shake_shake: bool = False,
+        reversible: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.shake_drop = _checks.boolean("shake_drop", shake_drop)
+        self.shake_shake = _checks.boolean("shake_shake", shake_shake)
+        self.reversible = _checks.boolean("reversible", reversible)
         self.attention = _checks.choice("attention", attention, ATTENTIONS)
         self.spatial = _checks.choice("spatial", spatial, tuple(SPATIAL))
         # `branches` is a method.
@@ -127,7 +141,7 @@ class ResidualUnit(BlockLayer):
         self.zero_init_residual = _checks.boolean("zero_init_residual", zero_init_residual)
         self.residual_scale = _checks.real("residual_scale", residual_scale, 0.0, 1.0)
         self.conv_bias = _checks.boolean("conv_bias", conv_bias)
-        self._shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
+        self.shortcut_kind = _checks.choice("shortcut", shortcut, KINDS)
         check_parts(self)
 
     def convolutions(self) -> list[dict[str, Any]]:
@@ -148,30 +162,35 @@ class ResidualUnit(BlockLayer):
 
     def _make_sublayers(self):
         """Makes the sublayers; a subclass calls it when its own arguments are set."""
+        if self.reversible:
+            make_halves(self)
+            return
         self.norm1 = None
-        if self.activation_order in ("pre", "pyramid"):
-            activation = self.activation if self.preactivated else None
-            self.norm1 = norm_activation_of(self, "norm1", activation=activation)
-        specifications = self.convolutions()
-        last = len(specifications) - 1
-        self._convs = tuple(f"conv{index + 1}" for index in range(len(specifications)))
-        for index, (name, arguments) in enumerate(zip(self._convs, specifications, strict=True)):
-            setattr(self, name, self._make_convolution(index, name, arguments, index == last))
+        if self.activation_order in ("pre", "pyramid", "leading"):
+            changes = {"pyramid": {"activation": None}, "leading": {"normalization": "none"}}
+            self.norm1 = norm_activation_of(self, "norm1", **changes.get(self.activation_order, {}))
+        self.conv_names = tuple(f"conv{index + 1}" for index in range(len(self.convolutions())))
+        self._second = tuple(SECOND + name for name in self.conv_names) if self.shake_shake else ()
+        for names in (self.conv_names, self._second):
+            for index, name in enumerate(names):
+                # Other numbers than those of the shortcut keep fixed seeds apart.
+                number = index if names is self.conv_names else len(names) + 3 + index
+                arguments = self.convolutions()[index]
+                setattr(self, name, make_convolution(self, number, name, arguments))
         self.squeeze_excite = self.eca = self.inner_norm = None
         if self.attention == "eca":
             self.eca = make_attention(self, EfficientChannelAttention, "eca")
         elif self._squeezes and self.attention == "squeeze_excite":
             self.squeeze_excite = make_squeeze_excite(self)
-        if self._squeezes_inside and self.preactivated and self.spatial == "plain":
+        if self.squeezes_inside and self.preactivated and self.spatial == "plain":
             self.inner_norm = norm_activation_of(self, "inner_norm")
         self.dropout = None
         if self.dropout_rate:
             self.dropout = keras.layers.Dropout(
                 self.dropout_rate, dtype=self.dtype_policy, name="dropout"
             )
-        drop_path = ShakeDrop if self.shake_drop else StochasticDepth
-        self.drop_path = drop_path(self.drop_path_rate, dtype=self.dtype_policy, name="drop_path")
-        self.shortcut = self._make_shortcut()
+        self.drop_path = make_drop_path(self)
+        self.shortcut = make_shortcut(self, len(self.conv_names) + 2)
         self.prelu = None
         if self.activation_order == "post":
             self.prelu = learned(self.activation, **self.sublayer_options())
@@ -181,53 +200,26 @@ class ResidualUnit(BlockLayer):
         return self.se_ratio > 0 and not self.spatial.startswith("selective")
 
     @property
-    def _squeezes_inside(self):
+    def squeezes_inside(self) -> bool:
         return self._squeezes and self.attention == "inner_squeeze_excite"
 
-    def _make_convolution(self, index, name, arguments, last):
-        options = {**self.block_options(index), **arguments, "blur_pool": self.blur_pool}
-        if options.pop("spatial", False) and self.spatial != "plain":
-            return make_spatial(self, name, options)
-        # Behind a gate in front of the last convolution stands the normalization of its own.
-        bare = last or (self._squeezes_inside and name == self._convs[-2])
-        if last or (bare and self.preactivated):
-            options["activation"] = None
-        if bare and self.preactivated:
-            options["normalization"] = "none"
-            options["use_bias"] = self.conv_bias or self.normalization == "none"
-        if last and self.zero_init_residual:
-            normalized = options["normalization"] not in ("none", "folded")
-            options |= {"zero_gamma": True} if normalized else {"kernel_initializer": "zeros"}
-        return ConvNorm(name=name, **options)
-
-    def _make_shortcut(self):
-        options = {**self.block_options(len(self._convs) + 2), "activation": None}
-        if self.preactivated:
-            options["normalization"] = "none"
-            options["use_bias"] = self.conv_bias
-        return Shortcut(
-            self.filters,
-            self.strides,
-            self._shortcut_kind,
-            normalize_identity=self.normalize_identity,
-            blur_pool=self.blur_pool,
-            name="shortcut",
-            **options,
-        )
-
     def plan(self, input_shape: Shape) -> Plan:
-        if self.squeeze_excite is None and self._squeezes_inside:
+        if self.reversible:
+            return plan_of_halves(self, input_shape)
+        if self.squeeze_excite is None and self.squeezes_inside:
             channels = self.channels_of(input_shape)
             # A gate has no activation with weights of its own.
             activation = "relu" if self.activation == "prelu" else self.activation
             self.squeeze_excite = make_squeeze_excite(self, channels, activation=activation)
         self.shortcut.plan(input_shape)
-        *convs, last = [getattr(self, name) for name in self._convs]
-        without_cascade(convs, not self.shortcut.is_identity(input_shape))
-        inside = [self.squeeze_excite, self.inner_norm] if self._squeezes_inside else []
-        outside = [self.eca] if self._squeezes_inside else [self.squeeze_excite, self.eca]
+        *convs, last = [getattr(self, name) for name in self.conv_names]
+        second = [getattr(self, name) for name in self._second]
+        without_cascade([*convs, *second], not self.shortcut.is_identity(input_shape))
+        inside = [self.squeeze_excite, self.inner_norm] if self.squeezes_inside else []
+        outside = [self.eca] if self.squeezes_inside else [self.squeeze_excite, self.eca]
         layers = [self.norm1, *convs, *inside, last, *outside]
         steps, output_shape = chain(layers, input_shape)
+        steps += chain(second, input_shape)[0]
         steps.append((self.shortcut, input_shape))
         if self.prelu is not None:
             steps.append((self.prelu, output_shape))
@@ -248,32 +240,42 @@ class ResidualUnit(BlockLayer):
         drop_path_rate: Tensor | float | None = None,
     ) -> tuple[Any, ...]:
         """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
+        if self.reversible:
+            return branches_of_halves(self, inputs, training)
         x = shortcut = inputs
         if self.norm1 is not None:
             x = self.norm1(inputs, training=training)
-        if self.preactivated:
+        if self.activation_order in ("pre", "leading"):
             projected = self.shortcut.conv is not None
             shortcut = x if projected or self.share_preactivation else inputs
-        for name in self._convs:
-            if name == self._convs[-1]:
-                x = self._before_last(x, training)
-            x = getattr(self, name)(x, training=training)
-        if self.squeeze_excite is not None and not self._squeezes_inside:
+        second = self._convolved(x, self._second, training) if self.shake_shake else None
+        x = self._convolved(x, self.conv_names, training)
+        if self.squeeze_excite is not None and not self.squeezes_inside:
             x = self.squeeze_excite(x)
         if self.eca is not None:
             x = self.eca(x)
+        if self.shake_shake:
+            x = self.drop_path(x, second=second, training=training)
         if self.residual_scale != 1:
             x = ops.multiply(x, self.residual_scale)
-        if self._shortcut_kind == "identity" and self.shortcut.is_absent(tuple(inputs.shape)):
+        if self.shortcut_kind == "identity" and self.shortcut.is_absent(tuple(inputs.shape)):
             return x, None
-        x = self.drop_path(x, training=training, rate=drop_path_rate)
-        if self._shortcut_kind == "none":
+        if not self.shake_shake:
+            x = self.drop_path(x, training=training, rate=drop_path_rate)
+        if self.shortcut_kind == "none":
             return x, None
         return x, self.shortcut(shortcut, training=training)
 
+    def _convolved(self, x, names, training):
+        for name in names:
+            if name == names[-1]:
+                x = self._before_last(x, training)
+            x = getattr(self, name)(x, training=training)
+        return x
+
     def _before_last(self, x, training):
         """Returns what the last convolution takes."""
-        if self._squeezes_inside:
+        if self.squeezes_inside:
             x = self.squeeze_excite(x)
         if self.inner_norm is not None:
             x = self.inner_norm(x, training=training)
@@ -292,7 +294,7 @@ class ResidualUnit(BlockLayer):
             "dilation_rate": self.dilation_rate,
             "first_dilation_rate": self.first_dilation_rate,
             "activation_order": self.activation_order,
-            "shortcut": self._shortcut_kind,
+            "shortcut": self.shortcut_kind,
             "normalize_identity": self.normalize_identity,
             "share_preactivation": self.share_preactivation,
             "se_ratio": self.se_ratio,
@@ -307,4 +309,6 @@ class ResidualUnit(BlockLayer):
             "spatial": self.spatial,
             "branches": self.branch_count,
             "shake_drop": self.shake_drop,
+            "shake_shake": self.shake_shake,
+            "reversible": self.reversible,
         }

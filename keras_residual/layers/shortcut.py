@@ -13,7 +13,17 @@ from keras_residual.layers.pooling import average_pool
 from keras_residual.layers.registration import registered
 from keras_residual.layers.strides import check_equal, downsamples, for_each_axis
 
-KINDS = ("projection", "strided", "conv3", "pad", "pooled_pad", "pooled", "identity", "none")
+KINDS = (
+    "projection",
+    "strided",
+    "conv3",
+    "pad",
+    "pooled_pad",
+    "pooled",
+    "shifted",
+    "identity",
+    "none",
+)
 _PADDED = ("pad", "pooled_pad")
 
 
@@ -29,6 +39,8 @@ class Shortcut(BlockLayer):
     - `"pooled_pad"`: the mean of 2×2 positions, new channels filled with zeros behind the old ones
       (PyramidNet; no parameters).
     - `"pooled"`: average pooling over 2×2, the border left out, then a 1×1 convolution (ResNet-D).
+    - `"shifted"`: two 1×1 convolutions of half the channels side by side, of every `strides`-th
+      position and of those one position before, then a normalization (Shake-Shake).
     - `"identity"`: nothing where shapes differ, as `"none"` (RegNetZ).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
 
@@ -60,6 +72,7 @@ class Shortcut(BlockLayer):
     Reference:
         - [He et al., 2015](https://arxiv.org/abs/1512.03385), section 3.3
         - [He et al., 2018](https://arxiv.org/abs/1812.01187), `"pooled"`
+        - [Gastaldi, 2017](https://arxiv.org/abs/1705.07485), `"shifted"`
         - [Wang et al., 2017](https://arxiv.org/abs/1611.06455), `normalize_identity`
     """
 
@@ -89,7 +102,7 @@ class Shortcut(BlockLayer):
         if self._strided and self.blur_pool is not False and self.kind == "projection":
             check_equal(self.strides, "blur_pool", self.blur_pool)
         self.use_bias = _checks.boolean("use_bias", use_bias)
-        self.blur = self.conv = self.norm = None
+        self.blur = self.conv = self.shifted = self.norm = None
 
     def is_identity(self, input_shape: Shape) -> bool:
         """Returns whether the input passes as it is."""
@@ -121,6 +134,8 @@ class Shortcut(BlockLayer):
         return self._plan_projection(input_shape, output_shape)
 
     def _plan_projection(self, input_shape, output_shape):
+        if self.kind == "shifted":
+            return self._plan_shifted(input_shape, output_shape)
         pooled = self.kind == "pooled" and self._strided
         if self.conv is None:
             if self.kind == "projection":
@@ -132,6 +147,17 @@ class Shortcut(BlockLayer):
             spatial = self.spatial_of(output_shape)
             input_shape = self.shape_with(input_shape, spatial=spatial, channels=channels)
         return chain([self.blur, self.conv], input_shape)
+
+    def _plan_shifted(self, input_shape, output_shape):
+        if self.conv is None:
+            half = self.filters // 2
+            bare = [{**self.bare_options(index), "use_bias": self.use_bias} for index in (0, 1)]
+            self.conv = ConvNorm(self.filters - half, 1, name="conv", **bare[0])
+            self.shifted = ConvNorm(half, 1, name="shifted", **bare[1]) if half else None
+            self.norm = self.make_norm(self.filters)
+        taken = self.shape_with(output_shape, channels=self.channels_of(input_shape))
+        steps = [(layer, taken) for layer in (self.conv, self.shifted) if layer is not None]
+        return steps + chain([self.norm], output_shape)[0], output_shape
 
     def _make_projection(self, strides):
         return ConvNorm(
@@ -146,6 +172,8 @@ class Shortcut(BlockLayer):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.is_absent(tuple(inputs.shape)):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
+        if self.conv is not None and self.kind == "shifted":
+            return self._call_shifted(inputs, training)
         if self.conv is not None:
             if self.kind == "pooled" and self._strided:
                 inputs = self._average(inputs)
@@ -158,6 +186,16 @@ class Shortcut(BlockLayer):
         if self.kind == "pooled_pad":
             return self._pad(self._average(inputs) if self._strided else inputs)
         return self._pad(self._subsample(inputs))
+
+    def _call_shifted(self, inputs, training):
+        x = self.conv(self._subsample(inputs))
+        if self.shifted is not None:
+            padding = [(0, 0)] * len(inputs.shape)
+            window = [slice(None)] * len(inputs.shape)
+            for axis, step in self._steps(inputs):
+                padding[axis], window[axis] = (1, 0), slice(None, -1, step)
+            x = self.joined(x, self.shifted(ops.pad(inputs, padding)[tuple(window)]))
+        return x if self.norm is None else _normalization.apply(self.norm, x, training)
 
     def _sizes(self, inputs):
         sizes = list(ops.shape(inputs))

@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 
 import keras
@@ -62,6 +63,103 @@ class StochasticDepth(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@registered
+class ShakeShake(keras.layers.Layer):
+    """Mixes two tensors by random shares, others forward than backward, while training.
+
+    Forward α·x + (1 - α)·y and backward β and 1 - β, both drawn from [0, 1] for each sample; at
+    inference (x + y) / 2, the expectation.
+
+    Args:
+        seed: Optional integer seed.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: x, `(batch, ...)`, floating point.
+        second: y, of the same shape. Defaults to `inputs`.
+        training: Whether the shares are random.
+
+    Returns:
+        Same shape as the inputs.
+
+    Raises:
+        ValueError: If `seed` is no integer.
+
+    Reference:
+        - [Gastaldi, 2017](https://arxiv.org/abs/1705.07485), "Shake-Shake-Image"
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(
+        self, inputs: Tensor, second: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
+        x, y = inputs, inputs if second is None else second
+        if not training:
+            return (x + y) * 0.5
+        shape = (2, ops.shape(x)[0]) + (1,) * (len(x.shape) - 1)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        forward, backward = (ops.cast(drawn[index], x.dtype) for index in (0, 1))
+        # The value of one mixture with the gradient of the other.
+        mixed = x * backward + y * (1 - backward)
+        return mixed + ops.stop_gradient((forward - backward) * (x - y))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+@registered
+class MeanOfPaths(keras.layers.Layer):
+    """The mean of several tensors, while training of those that drop path leaves.
+
+    Each tensor is left out with probability `rate`, for each sample; one of them always stays.
+
+    Args:
+        rate: Probability to leave a tensor out, in `[0, 1)`.
+        seed: Optional integer seed.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Reference:
+        - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648), local drop path
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:
+        if not training or self.rate == 0.0:
+            return _sum(inputs) * (1.0 / len(inputs))
+        first = inputs[0]
+        shape = (len(inputs), ops.shape(first)[0]) + (1,) * (len(first.shape) - 1)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        # The largest number always stays: it is anyone's where all are dropped.
+        kept = ops.logical_or(drawn >= self.rate, drawn == ops.max(drawn, axis=0))
+        kept = ops.cast(kept, "float32")
+        shares = ops.cast(kept / ops.sum(kept, axis=0), first.dtype)
+        return _sum([x * shares[index] for index, x in enumerate(inputs)])
+
+    def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+def _sum(tensors):
+    return functools.reduce(ops.add, tensors)
 
 
 @registered

@@ -2,6 +2,7 @@
 
 from keras_residual.models.densenet import DenseNet as DenseNet
 from keras_residual.models.dual_path import DPN as DPN
+from keras_residual.models.fractal import FractalNet as FractalNet
 from keras_residual.models.gnmt import GNMT as GNMT
 from keras_residual.models.keyword_networks import KeywordResNet as KeywordResNet
 from keras_residual.models.keyword_networks import BCResNet as BCResNet
@@ -54,6 +55,7 @@ ECAResNet50T: Factory
 ECAResNetLight: Factory
 EDSR: UpscalerFactory
 EDSRLarge: UpscalerFactory
+FractalNet20: Factory
 MC3_18: Factory
 PyramidNet110_270: Factory
 PyramidNet110_48: Factory
@@ -198,6 +200,11 @@ ResNetRS270: Factory
 ResNetRS350: Factory
 ResNetRS420: Factory
 ResNetRS50: Factory
+RevNet104: Factory
+RevNet110: Factory
+RevNet164: Factory
+RevNet38: Factory
+RevNet56: Factory
 SENet154: Factory
 SEResNeXt101D_32x8d: Factory
 SEResNeXt101_32x4d: Factory
@@ -223,6 +230,9 @@ SKResNet34: Factory
 SKResNet50: Factory
 SKResNet50D: Factory
 SRResNet: UpscalerFactory
+ShakeShake26_2x32d: Factory
+ShakeShake26_2x64d: Factory
+ShakeShake26_2x96d: Factory
 VDSR: UpscalerFactory
 WideResNet101_2: Factory
 WideResNet16_8: Factory
@@ -230,4 +240,4 @@ WideResNet28_10: Factory
 WideResNet40_4: Factory
 WideResNet50_2: Factory
 
-__all__ = ['BCResNet', 'BCResNet1', 'BCResNet1_5', 'BCResNet2', 'BCResNet3', 'BCResNet6', 'BCResNet8', 'BiTResNet101x1', 'BiTResNet101x3', 'BiTResNet152x2', 'BiTResNet152x4', 'BiTResNet50x1', 'BiTResNet50x3', 'DPN', 'DPN107', 'DPN131', 'DPN68', 'DPN68b', 'DPN92', 'DPN98', 'DenseNet', 'DenseNet121', 'DenseNet161', 'DenseNet169', 'DenseNet201', 'DenseNetBC100_12', 'DenseNetBC190_40', 'DenseNetBlur121D', 'ECAResNeXt26T_32x4d', 'ECAResNeXt50T_32x4d', 'ECAResNet101D', 'ECAResNet200D', 'ECAResNet269D', 'ECAResNet26T', 'ECAResNet50D', 'ECAResNet50T', 'ECAResNetLight', 'EDSR', 'EDSRLarge', 'GNMT', 'KeywordResNet', 'MC3_18', 'PyramidNet110_270', 'PyramidNet110_48', 'PyramidNet110_84', 'PyramidNet164_270', 'PyramidNet200_240', 'PyramidNet272_200', 'R2Plus1D18', 'R3D18', 'RegNetV040', 'RegNetV064', 'RegNetX002', 'RegNetX004', 'RegNetX004_TV', 'RegNetX006', 'RegNetX008', 'RegNetX016', 'RegNetX032', 'RegNetX040', 'RegNetX064', 'RegNetX080', 'RegNetX120', 'RegNetX160', 'RegNetX320', 'RegNetY002', 'RegNetY004', 'RegNetY006', 'RegNetY008', 'RegNetY008_TV', 'RegNetY016', 'RegNetY032', 'RegNetY040', 'RegNetY064', 'RegNetY080', 'RegNetY080_TV', 'RegNetY120', 'RegNetY1280', 'RegNetY160', 'RegNetY2560', 'RegNetY320', 'RegNetY640', 'RegNetZ005', 'RegNetZ040', 'RegNetZ040H', 'Res15', 'Res15Narrow', 'Res26', 'Res26Narrow', 'Res2NeXt50', 'Res2Net101D', 'Res2Net101_26w_4s', 'Res2Net50D', 'Res2Net50_14w_8s', 'Res2Net50_26w_4s', 'Res2Net50_26w_6s', 'Res2Net50_26w_8s', 'Res2Net50_48w_2s', 'Res8', 'Res8Narrow', 'ResNeSt101E', 'ResNeSt14D', 'ResNeSt200E', 'ResNeSt269E', 'ResNeSt26D', 'ResNeSt50D', 'ResNeSt50D_1s4x24d', 'ResNeSt50D_4s2x40d', 'ResNeXt101_32x16d', 'ResNeXt101_32x32d', 'ResNeXt101_32x4d', 'ResNeXt101_32x8d', 'ResNeXt101_64x4d', 'ResNeXt29_16x64d', 'ResNeXt29_8x64d', 'ResNeXt50D_32x4d', 'ResNeXt50_32x4d', 'ResNet', 'ResNet1001V2', 'ResNet101', 'ResNet101C', 'ResNet101D', 'ResNet101S', 'ResNet101V1', 'ResNet101V2', 'ResNet101V2D', 'ResNet10T', 'ResNet110', 'ResNet110V2', 'ResNet1202', 'ResNet14T', 'ResNet152', 'ResNet152C', 'ResNet152D', 'ResNet152S', 'ResNet152V1', 'ResNet152V2', 'ResNet152V2D', 'ResNet164V2', 'ResNet18', 'ResNet18D', 'ResNet18V2', 'ResNet18V2D', 'ResNet1D', 'ResNet20', 'ResNet200', 'ResNet200D', 'ResNet200V2', 'ResNet26', 'ResNet26D', 'ResNet26T', 'ResNet32', 'ResNet34', 'ResNet34D', 'ResNet34V2', 'ResNet34V2D', 'ResNet44', 'ResNet50', 'ResNet50C', 'ResNet50D', 'ResNet50GN', 'ResNet50S', 'ResNet50T', 'ResNet50V1', 'ResNet50V2', 'ResNet50V2D', 'ResNet50V2DEvoS', 'ResNet50V2DGN', 'ResNet50V2T', 'ResNet56', 'ResNet8', 'ResNetAA101D', 'ResNetAA34D', 'ResNetAA50', 'ResNetAA50D', 'ResNetBlur101D', 'ResNetBlur18', 'ResNetBlur50', 'ResNetBlur50D', 'ResNetRS101', 'ResNetRS152', 'ResNetRS200', 'ResNetRS270', 'ResNetRS350', 'ResNetRS420', 'ResNetRS50', 'ResidualLSTMClassifier', 'ResidualLSTMSegmentClassifier', 'ResidualLSTMTagger', 'ResidualLSTMTranscriber', 'SENet154', 'SEResNeXt101D_32x8d', 'SEResNeXt101_32x4d', 'SEResNeXt101_32x8d', 'SEResNeXt101_64x4d', 'SEResNeXt26D_32x4d', 'SEResNeXt26T_32x4d', 'SEResNeXt50_32x4d', 'SEResNeXtAA101D_32x8d', 'SEResNeXtAA201D_32x8d', 'SEResNet101', 'SEResNet152', 'SEResNet152D', 'SEResNet18', 'SEResNet200D', 'SEResNet269D', 'SEResNet50', 'SEResNet50T', 'SEResNetAA50D', 'SKResNeXt50_32x4d', 'SKResNet18', 'SKResNet34', 'SKResNet50', 'SKResNet50D', 'SRResNet', 'VDSR', 'VideoResNet', 'WideResNet101_2', 'WideResNet16_8', 'WideResNet28_10', 'WideResNet40_4', 'WideResNet50_2', 'flat_view', 'get_model', 'list_models', 'model_for', 'pretrained_classifier']
+__all__ = ['BCResNet', 'BCResNet1', 'BCResNet1_5', 'BCResNet2', 'BCResNet3', 'BCResNet6', 'BCResNet8', 'BiTResNet101x1', 'BiTResNet101x3', 'BiTResNet152x2', 'BiTResNet152x4', 'BiTResNet50x1', 'BiTResNet50x3', 'DPN', 'DPN107', 'DPN131', 'DPN68', 'DPN68b', 'DPN92', 'DPN98', 'DenseNet', 'DenseNet121', 'DenseNet161', 'DenseNet169', 'DenseNet201', 'DenseNetBC100_12', 'DenseNetBC190_40', 'DenseNetBlur121D', 'ECAResNeXt26T_32x4d', 'ECAResNeXt50T_32x4d', 'ECAResNet101D', 'ECAResNet200D', 'ECAResNet269D', 'ECAResNet26T', 'ECAResNet50D', 'ECAResNet50T', 'ECAResNetLight', 'EDSR', 'EDSRLarge', 'FractalNet', 'FractalNet20', 'GNMT', 'KeywordResNet', 'MC3_18', 'PyramidNet110_270', 'PyramidNet110_48', 'PyramidNet110_84', 'PyramidNet164_270', 'PyramidNet200_240', 'PyramidNet272_200', 'R2Plus1D18', 'R3D18', 'RegNetV040', 'RegNetV064', 'RegNetX002', 'RegNetX004', 'RegNetX004_TV', 'RegNetX006', 'RegNetX008', 'RegNetX016', 'RegNetX032', 'RegNetX040', 'RegNetX064', 'RegNetX080', 'RegNetX120', 'RegNetX160', 'RegNetX320', 'RegNetY002', 'RegNetY004', 'RegNetY006', 'RegNetY008', 'RegNetY008_TV', 'RegNetY016', 'RegNetY032', 'RegNetY040', 'RegNetY064', 'RegNetY080', 'RegNetY080_TV', 'RegNetY120', 'RegNetY1280', 'RegNetY160', 'RegNetY2560', 'RegNetY320', 'RegNetY640', 'RegNetZ005', 'RegNetZ040', 'RegNetZ040H', 'Res15', 'Res15Narrow', 'Res26', 'Res26Narrow', 'Res2NeXt50', 'Res2Net101D', 'Res2Net101_26w_4s', 'Res2Net50D', 'Res2Net50_14w_8s', 'Res2Net50_26w_4s', 'Res2Net50_26w_6s', 'Res2Net50_26w_8s', 'Res2Net50_48w_2s', 'Res8', 'Res8Narrow', 'ResNeSt101E', 'ResNeSt14D', 'ResNeSt200E', 'ResNeSt269E', 'ResNeSt26D', 'ResNeSt50D', 'ResNeSt50D_1s4x24d', 'ResNeSt50D_4s2x40d', 'ResNeXt101_32x16d', 'ResNeXt101_32x32d', 'ResNeXt101_32x4d', 'ResNeXt101_32x8d', 'ResNeXt101_64x4d', 'ResNeXt29_16x64d', 'ResNeXt29_8x64d', 'ResNeXt50D_32x4d', 'ResNeXt50_32x4d', 'ResNet', 'ResNet1001V2', 'ResNet101', 'ResNet101C', 'ResNet101D', 'ResNet101S', 'ResNet101V1', 'ResNet101V2', 'ResNet101V2D', 'ResNet10T', 'ResNet110', 'ResNet110V2', 'ResNet1202', 'ResNet14T', 'ResNet152', 'ResNet152C', 'ResNet152D', 'ResNet152S', 'ResNet152V1', 'ResNet152V2', 'ResNet152V2D', 'ResNet164V2', 'ResNet18', 'ResNet18D', 'ResNet18V2', 'ResNet18V2D', 'ResNet1D', 'ResNet20', 'ResNet200', 'ResNet200D', 'ResNet200V2', 'ResNet26', 'ResNet26D', 'ResNet26T', 'ResNet32', 'ResNet34', 'ResNet34D', 'ResNet34V2', 'ResNet34V2D', 'ResNet44', 'ResNet50', 'ResNet50C', 'ResNet50D', 'ResNet50GN', 'ResNet50S', 'ResNet50T', 'ResNet50V1', 'ResNet50V2', 'ResNet50V2D', 'ResNet50V2DEvoS', 'ResNet50V2DGN', 'ResNet50V2T', 'ResNet56', 'ResNet8', 'ResNetAA101D', 'ResNetAA34D', 'ResNetAA50', 'ResNetAA50D', 'ResNetBlur101D', 'ResNetBlur18', 'ResNetBlur50', 'ResNetBlur50D', 'ResNetRS101', 'ResNetRS152', 'ResNetRS200', 'ResNetRS270', 'ResNetRS350', 'ResNetRS420', 'ResNetRS50', 'ResidualLSTMClassifier', 'ResidualLSTMSegmentClassifier', 'ResidualLSTMTagger', 'ResidualLSTMTranscriber', 'RevNet104', 'RevNet110', 'RevNet164', 'RevNet38', 'RevNet56', 'SENet154', 'SEResNeXt101D_32x8d', 'SEResNeXt101_32x4d', 'SEResNeXt101_32x8d', 'SEResNeXt101_64x4d', 'SEResNeXt26D_32x4d', 'SEResNeXt26T_32x4d', 'SEResNeXt50_32x4d', 'SEResNeXtAA101D_32x8d', 'SEResNeXtAA201D_32x8d', 'SEResNet101', 'SEResNet152', 'SEResNet152D', 'SEResNet18', 'SEResNet200D', 'SEResNet269D', 'SEResNet50', 'SEResNet50T', 'SEResNetAA50D', 'SKResNeXt50_32x4d', 'SKResNet18', 'SKResNet34', 'SKResNet50', 'SKResNet50D', 'SRResNet', 'ShakeShake26_2x32d', 'ShakeShake26_2x64d', 'ShakeShake26_2x96d', 'VDSR', 'VideoResNet', 'WideResNet101_2', 'WideResNet16_8', 'WideResNet28_10', 'WideResNet40_4', 'WideResNet50_2', 'flat_view', 'get_model', 'list_models', 'model_for', 'pretrained_classifier']

@@ -76,10 +76,12 @@ def ResNet(
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: as `"post"` without the
-            activations after the sums, or `"pyramid"`: the same with a normalization in front of
-            each block and of the head (PyramidNet). Defaults to `"post"`.
+            activations after the sums, `"pyramid"`: the same with a normalization in front of each
+            block and of the head (PyramidNet), or `"leading"`: the same with activations there
+            (Shake-Shake). Defaults to `"post"`.
         shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled_pad"`, `"pooled"`,
-            `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to `"projection"`.
+            `"shifted"`, `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to
+            `"projection"`.
         strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
         strided_block: `"first"` or `"last"` block of a stage takes the strides. With `"last"` (the
             v2 networks of keras.applications) the strides default to 2, …, 2, 1, the shortcut of
@@ -105,6 +107,10 @@ def ResNet(
         se_divisor: The inner width is rounded to a multiple of it.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
         shake_drop: Whether drop path scales by random numbers instead, see `layers.ShakeDrop`.
+        shake_shake: Whether blocks have two residual functions, mixed at random in training.
+        reversible: Whether blocks can compute their input from their output, so that with
+            `rematerialize=True` the memory of a training step does not grow with the depth; only
+            with pre-activation, see `layers.ResidualBlock`.
         dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
         blur_pool: Whether max pooling, strided convolutions behind the stem's and projections
             downsample by a blur; all shortcuts but `"projection"` stay what they are. `"average"`,
@@ -115,7 +121,8 @@ def ResNet(
         conv_bias: Whether convolutions that no normalization follows have a bias (the v2 networks
             of keras.applications). Defaults to `False`.
         final_layer: What follows the last stage: `"norm"`, a normalization and an activation if
-            pre-activated; `"activation"`, that alone; or the width of a 1×1 convolution with both.
+            pre-activated, an activation if leading; `"activation"`, that alone; or the width of a
+            1×1 convolution with both.
         normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
             that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
             (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves

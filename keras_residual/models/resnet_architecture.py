@@ -81,6 +81,8 @@ BLOCK_OPTIONS = (
     "spatial",
     "branches",
     "shake_drop",
+    "shake_shake",
+    "reversible",
 )
 OF_BOTTLENECKS = {
     "cardinality": 1,
@@ -120,6 +122,8 @@ class ResNetArchitecture(ImageArchitecture):
     se_divisor: int = 1
     drop_path_rate: float = 0.0
     shake_drop: bool = False
+    shake_shake: bool = False
+    reversible: bool = False
     stage_strides: tuple[int, ...] | None = None
     zero_init_residual: bool = False
     conv_bias: bool = False
@@ -139,9 +143,13 @@ class ResNetArchitecture(ImageArchitecture):
         self._check()
         shared = self.layer_options(dtype, data_format)
         preactivated = self.activation_order == "pre"
-        # The first unit of a pyramid begins with a normalization of its own.
-        stem_options = {**shared, "activation": None} if self._pyramid else shared
-        layers = self.stem_layers(preactivated, stem_options, conv_bias=self.conv_bias)
+        # The first unit begins with a normalization or an activation of its own.
+        bare = self.activation_order in ("pyramid", "leading")
+        stem_options = {**shared, "activation": None} if bare else shared
+        # The first block of a reversible network takes what is normalized and activated.
+        layers = self.stem_layers(
+            preactivated and not self.reversible, stem_options, conv_bias=self.conv_bias
+        )
         features = {} if self.stem == "none" else {"C1": 0}
         strides, dilation = layers[0].total_strides * 2 ** (len(layers) - 1), 1
         stem_strides = strides
@@ -159,17 +167,14 @@ class ResNetArchitecture(ImageArchitecture):
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
         return Body(layers, features, strides, stem_strides=stem_strides)
 
-    @property
-    def _pyramid(self):
-        return self.activation_order == "pyramid"
-
     def _final_layer(self, dtype, data_format, shared):
         """Returns what stands between the last stage and the head, `None` for nothing."""
-        if self.final_layer == "activation":
+        leading = self.activation_order == "leading" and self.final_layer == "norm"
+        if self.final_layer == "activation" or leading:
             activation = checked_activation(self.activation)
             return keras.layers.Activation(activation, dtype=dtype, name="final_activation")
         if self.final_layer == "norm":
-            if self.activation_order != "pre" and not self._pyramid:
+            if self.activation_order not in ("pre", "pyramid"):
                 return None
             return NormActivation(name="final_norm", **self.norm_options(dtype, data_format))
         if isinstance(self.final_layer, str):

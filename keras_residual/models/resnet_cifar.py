@@ -4,6 +4,7 @@ from keras_residual.models.registry import factories, row
 from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2016
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
+GASTALDI_2017 = "[Gastaldi, 2017](https://arxiv.org/abs/1705.07485)"
 BANBURY_2021 = "[Banbury et al., 2021](https://arxiv.org/abs/2106.07597)"
 
 
@@ -45,6 +46,19 @@ def _resnext(cardinality):
     return {"depths": (3, 3, 3), "widths": (64, 128, 256), "cardinality": cardinality}
 
 
+def _shaken(width):
+    """Three stages of four blocks with two residual functions of 3×3 convolutions each."""
+    return {
+        "block": "basic",
+        "depths": (4, 4, 4),
+        "widths": (width, 2 * width, 4 * width),
+        "stem_width": 16,
+        "activation_order": "leading",
+        "shortcut": "shifted",
+        "shake_shake": True,
+    }
+
+
 def _small(name, paper, summary, **options):
     return row(name, paper, summary, **{"stem": "conv3", **options})
 
@@ -75,5 +89,8 @@ TABLE = (
     _small("WideResNet40_4", ZAGORUYKO_2016, "Wide ResNet-40-4.", **_wide(6, 4)),
     _small("ResNeXt29_8x64d", XIE_2017, "ResNeXt-29 8×64d.", **_resnext(8)),
     _small("ResNeXt29_16x64d", XIE_2017, "ResNeXt-29 16×64d.", **_resnext(16)),
+    _small("ShakeShake26_2x32d", GASTALDI_2017, "Shake-Shake-26 2×32d.", **_shaken(32)),
+    _small("ShakeShake26_2x64d", GASTALDI_2017, "Shake-Shake-26 2×64d.", **_shaken(64)),
+    _small("ShakeShake26_2x96d", GASTALDI_2017, "Shake-Shake-26 2×96d.", **_shaken(96)),
 )
 globals().update(factories(TABLE, ResNetArchitecture, "ResNet", (32, 32, 3), 10))

@@ -17,7 +17,7 @@ from keras_residual.weights.errors import WeightsError, listed
 
 # The stem's pooling where it is a convolution; its weights are named as part of the stem.
 STEM_POOL = "stem_pool"
-_FLAT_NAME = re.compile(r"(stage\d+_block|(dense|dual)\d+_unit)\d+_")
+_FLAT_NAME = re.compile(r"(stage\d+_block|(dense|dual)\d+_unit|fractal\d+_column)\d+_")
 # Layers of the super-resolution networks that are sections of their own, without number.
 _SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
 
@@ -29,9 +29,9 @@ class Slot:
     Attributes:
         name: The weight's name in this package, the same however a stage is executed, e.g.
             `"stage2.block3.conv1.conv.kernel"`.
-        section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"dual"`, `"transition"`,
-            `"final_norm"`, `"final_conv"` or `"classifier"`; for super-resolution also `"head"`,
-            `"trunk"`, `"upsample"`, `"prelu"` and `"tail"`.
+        section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"dual"`, `"fractal"`,
+            `"transition"`, `"final_norm"`, `"final_conv"` or `"classifier"`; for super-resolution
+            also `"head"`, `"trunk"`, `"upsample"`, `"prelu"` and `"tail"`.
         number: Number of the stage, dense block or transition, from 1; 1 for other sections.
         block: Number of the block in its stage or of the unit in its dense block, from 1.
         role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
@@ -147,6 +147,7 @@ def _section_of(layer: keras.layers.Layer) -> str | None:
         layers.ResidualStage: "stage",
         layers.DenseBlock: "dense",
         layers.DualPathBlock: "dual",
+        layers.FractalBlock: "fractal",
         layers.DenseTransition: "transition",
         layers.NormActivation: "final_norm",
     }

@@ -135,6 +135,25 @@ def test_a_deleted_dense_unit_adds_zeros():
     assert np.abs(features[..., 16:]).max() > 0
 
 
+def test_a_deleted_block_of_two_residual_functions_leaves_the_shortcut():
+    model = network(activation_order="leading", shortcut="shifted", shake_shake=True)
+    block = analysis.blocks_of(model)[1]
+    block.set_weights(block.deleted_weights())
+    stage, inputs = model.get_layer("stage1"), ramp(2, 8, 8, 4)
+    second = stage.block_layers()[1]
+    np.testing.assert_allclose(run(second, inputs), inputs, atol=1e-6)
+
+
+def test_a_deleted_reversible_block_passes_its_input_on():
+    model = network(activation_order="pre", reversible=True)
+    block = analysis.blocks_of(model)[1]
+    block.set_weights(block.deleted_weights())
+    stage, inputs = model.get_layer("stage1"), ramp(2, 8, 8, 4)
+    np.testing.assert_allclose(run(stage.block_layers()[1], inputs), inputs, atol=1e-6)
+    strengths = analysis.residual_strength(model, X)
+    assert strengths[1].ratio == 0 and len(strengths[1].responses) == 4
+
+
 @pytest.mark.parametrize("split_last", [False, True])
 def test_a_deleted_unit_of_two_paths_adds_nothing_and_appends_zeros(split_last):
     model = network("DPN", split_last=split_last)
@@ -260,6 +279,7 @@ def test_architecture_of_an_lstm_stack_is_unrolled_in_time():
         (lambda m: analysis.lesion_study(m, X, Y / 2), "integer labels"),
         (lambda m: analysis.path_study(network(shortcut="none"), X, Y), "residual blocks only"),
         (lambda m: analysis.residual_strength(network("DenseNet"), X), "must have residual blocks"),
+        (lambda m: analysis.residual_strength(network("DPN"), X), "must have residual blocks"),
         (lambda m: analysis.plot_architecture(m, "net.txt"), "`path` must end in"),
         (lambda m: analysis.plot_architecture(m, steps=0), "`steps` must be a positive"),
         (lambda m: analysis.path_shares(0), "`blocks` must be a positive"),

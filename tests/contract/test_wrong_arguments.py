@@ -24,6 +24,7 @@ WRONG = {
     "growth_rate": POSITIVE,
     "se_divisor": POSITIVE,
     "divisor": POSITIVE,
+    "columns": POSITIVE,
     "scale": POSITIVE,
     "bottleneck": (-1, 1.5, "4", None),
     "ratio": (0.0, -0.5, 1.5, "half", None),
@@ -67,7 +68,18 @@ WRONG = {
     ),
     **dict.fromkeys(("conv_bias", "space_to_depth", "pool", "preactivated"), FLAG),
     **dict.fromkeys(("rematerialize", "zero_gamma", "weight_standardization"), FLAG),
-    **dict.fromkeys(("split_input", "cascade", "shake_drop", "projection", "split_last"), FLAG),
+    **dict.fromkeys(
+        (
+            "split_input",
+            "cascade",
+            "shake_drop",
+            "shake_shake",
+            "reversible",
+            "projection",
+            "split_last",
+        ),
+        FLAG,
+    ),
     "use_bias": (1, "yes"),
 }
 # Tested where they are made: arguments of Keras, or of layers with tests of their own.

@@ -11,9 +11,11 @@ from keras_residual.layers import (
     NormActivation,
     ResidualBlock,
     ShakeDrop,
+    ShakeShake,
     SqueezeExcite,
     StochasticDepth,
 )
+from keras_residual.layers.stochastic_depth import MeanOfPaths
 
 
 def test_stochastic_depth_drops_whole_samples_and_keeps_the_expectation():
@@ -37,6 +39,61 @@ def test_stochastic_depth_repeats_its_seed():
     first, again, other = (run(StochasticDepth(0.5, seed), x, training=True) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_shake_shake_mixes_forward_otherwise_than_backward():
+    """Gastaldi 2017: α x + (1 - α) y forward, β and 1 - β backward, one draw a sample."""
+    x = 1 + np.abs(ramp(4000, 2, 2))
+    layer = ShakeShake(seed=1)
+    mixed = keras.ops.convert_to_numpy(layer(x, second=np.zeros_like(x), training=True))
+    alpha = (mixed / x).reshape(4000, -1)
+    np.testing.assert_allclose(alpha.min(1), alpha.max(1), atol=1e-5)
+    assert -0.001 < alpha.min() < 0.05 and 0.95 < alpha.max() < 1.001
+    assert abs(alpha.mean() - 0.5) < 0.02
+
+    class Halves(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.mix = ShakeShake(seed=1)
+            self.built = True
+
+        def call(self, inputs, training=None):
+            return self.mix(inputs, second=0.0 * inputs, training=training)
+
+    _, found = gradients(Halves(), x)
+    beta = (found["inputs"] / ramp(*x.shape, offset=0.3)).reshape(4000, -1)[:, 0]
+    assert -0.001 < beta.min() < 0.05 and 0.95 < beta.max() < 1.001
+    assert abs(np.corrcoef(alpha[:, 0], beta)[0, 1]) < 0.1
+    halves = keras.ops.convert_to_numpy(layer(x, second=3 * x))
+    np.testing.assert_allclose(halves, 2 * x, rtol=1e-6)
+
+
+def test_mean_of_paths_leaves_paths_out_but_never_all():
+    x = np.ones((4000, 2), "float32")
+    layer = MeanOfPaths(0.5, seed=1)
+    mean = to_numpy(layer([x, 2 * x], training=True))[:, 0]
+    # Both stay, or one of them; where both are dropped, one stays all the same.
+    assert set(np.unique(mean)) == {1.0, 1.5, 2.0}
+    shares = [(mean == value).mean() for value in (1.0, 1.5, 2.0)]
+    np.testing.assert_allclose(shares, [0.375, 0.25, 0.375], atol=0.03)
+    np.testing.assert_array_equal(to_numpy(layer([x, 2 * x])), 1.5 * x)
+
+
+def test_fractal_block_is_the_expansion_of_the_paper():
+    """f₁ = conv, f_{n+1}(x) = mean(conv(x), f_n(f_n(x))), means of means being one mean."""
+    block = layers.FractalBlock(4, columns=3, strides=1)
+    block.build((2, 4, 4, 3))
+    set_sequential_weights(block)
+    rows = [iter(block.column(column)) for column in range(3)]
+
+    def ends(column, x):
+        short = run(next(rows[column]), x)
+        if column == 2:
+            return [short]
+        return [short, *ends(column + 1, np.mean(ends(column + 1, x), axis=0))]
+
+    x = ramp(2, 4, 4, 3)
+    np.testing.assert_allclose(run(block, x), np.mean(ends(0, x), axis=0), rtol=1e-5, atol=1e-6)
 
 
 def test_shake_drop_scales_forward_otherwise_than_backward():

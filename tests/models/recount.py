@@ -112,6 +112,78 @@ def pyramid(depth, growth, bottleneck=False):
     return tally.counts()
 
 
+def reversible(size, depths, filters, classes, *, bottleneck=False):
+    """Gomez et al. 2017 and the authors' code: `filters` of the stem and of both halves together.
+
+    Two functions in each unit, each of half the channels; the first function of all begins with
+    its convolution.
+    """
+    tally = Tally(size)
+    tally.conv_norm(3, filters[0], 3 if size == 32 else 7, 1 if size == 32 else 2)
+    tally.size = tally.size if size == 32 else strided(tally.size, 2)
+    inputs = filters[0] // 2
+    for stage, (depth, width) in enumerate(zip(depths, filters[1:], strict=True)):
+        outputs = width * (4 if bottleneck else 1) // 2
+        for block in range(depth):
+            stride = 2 if stage and block == 0 else 1
+            if bottleneck and (stride > 1 or inputs != outputs):
+                for path in [tally.aside(), tally.aside()]:
+                    path.conv(inputs, outputs, 1, stride)
+                    tally.join(path)
+            for function, (channels, step) in enumerate([(inputs, stride), (outputs, 1)]):
+                if (stage, block, function) != (0, 0, 0):
+                    tally.norm(channels)
+                if bottleneck:
+                    tally.conv_norm(channels, outputs // 4, 1, step)
+                    tally.conv_norm(outputs // 4, outputs // 4, 3)
+                    tally.conv(outputs // 4, outputs, 1)
+                else:
+                    tally.conv_norm(channels, outputs, 3, step)
+                    tally.conv(outputs, outputs, 3)
+            inputs = outputs
+    tally.norm(2 * inputs)
+    tally.dense(2 * inputs, classes)
+    return tally.counts()
+
+
+def fractal(widths, columns):
+    """Larsson et al. 2017 and the authors' script: columns of 1, 2, 4, … convolutions a block."""
+    tally = Tally(32)
+    inputs = 3
+    for width in widths:
+        for column in range(columns):
+            for index in range(2**column):
+                tally.conv_norm(width if index else inputs, width, 3)
+        tally.size //= 2
+        inputs = width
+    tally.dense(inputs, 10)
+    return tally.counts()
+
+
+def shaken(width):
+    """Gastaldi 2017, depth 26: two branches in each block, shortcuts of two 1×1 convolutions."""
+    tally = Tally(32)
+    tally.conv_norm(3, 16, 3)
+    inputs = 16
+    for stage in range(3):
+        outputs = width * 2**stage
+        for block in range(4):
+            stride = 2 if stage and block == 0 else 1
+            paths = [tally.aside() for _ in range(3)]
+            if inputs != outputs:
+                for path in paths[:2]:
+                    path.conv(inputs, outputs // 2, 1, stride)
+                paths[0].norm(outputs)
+            for branch in (tally, paths[2]):
+                branch.conv_norm(inputs, outputs, 3, stride)
+                branch.conv_norm(outputs, outputs, 3)
+            for path in paths:
+                tally.join(path)
+            inputs = outputs
+    tally.dense(inputs, 10)
+    return tally.counts()
+
+
 def densely_connected(size, first, depths, growth, classes, *, small_stem=False):
     """DenseNet-BC: 1×1 convolutions of 4 growth rates, transitions that halve the channels."""
     tally = Tally(size)
@@ -259,6 +331,7 @@ def resnext29(cardinality):
     )
 
 
+REV = (128, 128, 256, 512, 832)
 # The authors' code strides the first 1×1 convolution.
 PREACTIVATED = {"preactivated": True, "bottleneck": True, "stride_on_first": True}
 
@@ -331,6 +404,15 @@ NETWORKS = {
     "BCResNet3": lambda: broadcasted(3),
     "BCResNet6": lambda: broadcasted(6),
     "BCResNet8": lambda: broadcasted(8),
+    "FractalNet20": lambda: fractal((64, 128, 256, 512, 512), 3),
+    "RevNet38": lambda: reversible(32, (3, 3, 3), (32, 32, 64, 112), 10),
+    "RevNet110": lambda: reversible(32, (9, 9, 9), (32, 32, 64, 128), 10),
+    "RevNet164": lambda: reversible(32, (9, 9, 9), (32, 32, 64, 128), 10, bottleneck=True),
+    "RevNet56": lambda: reversible(224, (2, 2, 3, 2), REV, 1000, bottleneck=True),
+    "RevNet104": lambda: reversible(224, (2, 2, 11, 2), REV, 1000, bottleneck=True),
+    "ShakeShake26_2x32d": lambda: shaken(32),
+    "ShakeShake26_2x64d": lambda: shaken(64),
+    "ShakeShake26_2x96d": lambda: shaken(96),
     "VDSR": interpolated,
     "SRResNet": lambda: shuffled(16, 64, normalized=True),
     "EDSR": lambda: shuffled(16, 64),

@@ -12,6 +12,7 @@ import keras_residual
 from keras_residual import DenseNet, ResNet
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
+from keras_residual.models.fractal import FractalArchitecture
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 
@@ -24,6 +25,7 @@ def printed(value) -> str:
 
 SHAPE = (16, 16, 3)
 BASES = {
+    "FractalNet": {"widths": (4, 6), "columns": 2},
     "ResNet": {"depths": (1, 2), "widths": (4, 8), "stem_width": 4},
     "DenseNet": {"depths": (2, 2), "growth_rate": 4, "stem_width": 4},
     "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
@@ -33,8 +35,10 @@ ARCHITECTURES = {
     "ResNet": ResNetArchitecture,
     "DenseNet": DenseNetArchitecture,
     "DPN": DualPathArchitecture,
+    "FractalNet": FractalArchitecture,
 }
 # The default, which means nothing there.
+STEMS = {"stem": "conv7", "stem_width": 4}
 NO_STEM = {"stem_width": 64}
 PRE = {"activation_order": "pre"}
 BASIC = {"block": "basic"}
@@ -75,9 +79,10 @@ OPTIONS = {
         **SHARED,
         "block": [("basic", {})],
         "widths": [((8, 4), {})],
-        "activation_order": [("pre", {}), ("pyramid", {})],
+        "activation_order": [("pre", {}), ("pyramid", {}), ("leading", {})],
         "shortcut": [
-            (kind, {}) for kind in ("pad", "pooled_pad", "pooled", "none", "conv3", "identity")
+            (kind, {})
+            for kind in ("pad", "pooled_pad", "pooled", "shifted", "none", "conv3", "identity")
         ]
         + [("strided", {"blur_pool": True})],
         "strided_conv": [("conv1", {})],
@@ -108,6 +113,8 @@ OPTIONS = {
         "se_divisor": [(3, {"se_ratio": 0.25})],
         "drop_path_rate": [(0.5, {})],
         "shake_drop": [(True, {"drop_path_rate": 0.5})],
+        "shake_shake": [(True, {})],
+        "reversible": [(True, PRE), (True, {**PRE, "rematerialize": True})],
         "stage_strides": [((1, 3), {})],
         "zero_init_residual": [(True, {}), (True, PRE)],
         "conv_bias": [(True, PRE)],
@@ -119,6 +126,19 @@ OPTIONS = {
         "growth_rate": [(6, {})],
         "bottleneck": [(0, {}), (2, {})],
         "compression": [(1.0, {})],
+    },
+    "FractalNet": {
+        **{key: values for key, values in SHARED.items() if key != "depths"},
+        "widths": [((4, 6, 8), {})],
+        "columns": [(1, {}), (3, {})],
+        "drop_path_rate": [(0.5, {})],
+        "stem": [("conv3", {})],
+        "stem_width": [(6, {"stem": "conv3"})],
+        "stem_pool": [(False, STEMS)],
+        "pool_padding": [("zero", {"activation": "tanh", **STEMS})],
+        "space_to_depth": [(True, STEMS)],
+        "blur_pool": [(True, STEMS)],
+        "output_stride": [(2, {})],
     },
     "DPN": {
         **{key: values for key, values in SHARED.items() if key != "depths"},
@@ -256,6 +276,8 @@ WRONG = {
         "se_divisor": POSITIVE,
         "drop_path_rate": RATE,
         "shake_drop": FLAG,
+        "shake_shake": FLAG,
+        "reversible": FLAG,
         "stage_strides": (2, "22", (), (1,), (1, 0)),
         "zero_init_residual": FLAG,
         "conv_bias": FLAG,
@@ -266,6 +288,12 @@ WRONG = {
         "growth_rate": POSITIVE,
         "bottleneck": (-1, 1.5, "4", None),
         "compression": (0.0, -0.5, 1.5, "half", None),
+    },
+    "FractalNet": {
+        **{key: values for key, values in WRONG_SHARED.items() if key != "depths"},
+        "widths": (0, "12", (), (1, 0), (1, 2.5)),
+        "columns": POSITIVE,
+        "drop_path_rate": RATE,
     },
     "DPN": {
         **WRONG_SHARED,
@@ -312,6 +340,11 @@ CONTRADICTIONS = [
     ({"block": "basic", "spatial": "split"}, "spatial"),
     ({"attention": "eca", "se_ratio": 0.5}, "se_ratio"),
     ({"spatial": "selective"}, "se_ratio"),
+    ({"reversible": True}, "reversible"),
+    ({"reversible": True, "activation_order": "pre", "shortcut": "none"}, "reversible"),
+    ({"reversible": True, "activation_order": "pre", "execution": "scanned"}, "execution"),
+    ({"shake_shake": True, "drop_path_rate": 0.1}, "shake_shake"),
+    ({"shake_shake": True, "se_ratio": 0.5}, "shake_shake"),
     ({"group_width": 3}, "group_width"),
     ({"widths": (4, 6), "expansion": 0.75}, "expansion"),
     ({"kernel_sizes": (5, 5)}, "kernel_sizes"),

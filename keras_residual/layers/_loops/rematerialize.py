@@ -43,12 +43,7 @@ def _rematerialized_tensorflow(function):
         def gradient(*gradients):
             given = [tf.identity(value) for value in values]
             if not tf.executing_eagerly():
-                # Ties the second computation to the gradients: a compiler would reuse the first.
-                some = tf.reshape(gradients[0], [-1])[:1]
-                zero = tf.reduce_sum(
-                    tf.where(tf.math.is_nan(tf.cast(some, tf.float32)), float("nan"), 0.0)
-                )
-                given = [value + tf.cast(zero, value.dtype) for value in given]
+                given = tied_tensorflow(given, gradients[0])
             with tf.GradientTape() as tape:
                 tape.watch(given)
                 again = function(*given)
@@ -57,6 +52,18 @@ def _rematerialized_tensorflow(function):
         return outputs, gradient
 
     return call
+
+
+def tied_tensorflow(values: list[Any], gradient) -> list[Any]:
+    """Returns values that cannot be computed before a gradient is.
+
+    A compiler would reuse what the forward pass computed, and a graph would run ahead.
+    """
+    import tensorflow as tf
+
+    some = tf.reshape(gradient, [-1])[:1]
+    zero = tf.reduce_sum(tf.where(tf.math.is_nan(tf.cast(some, tf.float32)), float("nan"), 0.0))
+    return [value + tf.cast(zero, value.dtype) for value in values]
 
 
 def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tensors[0], **arguments):
