@@ -65,7 +65,7 @@ class Plan:
 
 
 def plan(options: Options) -> Plan:
-    """Returns the training that is meant; weights are drawn by its seed."""
+    """Returns the training that the options describe; its seed initializes the weights."""
     keras.utils.set_random_seed(options.seed)
     name, changed, recipe_name, recipe = _network_and_recipe(options)
     source = data.load(options.dataset)
@@ -114,7 +114,7 @@ def _network_and_recipe(options):
 
 
 def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) -> None:
-    """Trains, says how well it went, and writes the files."""
+    """Trains, prints the results and writes the files."""
     started = time.perf_counter()
     with refusing(), quiet():
         planned = plan(options)
@@ -184,7 +184,7 @@ def _metric(label_kind):
 
 
 def _chosen(options, recipe, history) -> dict:
-    """Returns what identifies the training beside its settings, and the epoch that counts."""
+    """Returns the rest of what identifies a training, and the epoch whose weights are kept."""
     said = {"epochs": len(history["loss"]), "best_epoch": _best(recipe, history)}
     if recipe.in_phases:
         said |= {"freeze": recipe.freeze, "layer_decay": recipe.layer_decay}
@@ -202,7 +202,7 @@ def _best(recipe, history) -> int:
 
 
 def _outcome(planned, history) -> tuple[dict, list[str]]:
-    """Prints how well the model does; returns that for the result, and the pictures drawn."""
+    """Prints and returns the results on the test data, and the names of the pictures drawn."""
     if planned.source.label_kind == "classes":
         answers = _answers(planned, history)
         with refusing():
@@ -229,7 +229,7 @@ def _held_out(planned):
 
 
 def _answers(planned, history) -> _report.Answers:
-    """Prints how well the model does on the test images, and returns what it said of them."""
+    """Prints the results on the test images and returns the predictions."""
     recipe, best = planned.recipe, _best(planned.recipe, history)
     accuracy, epochs = history["val_accuracy"][best - 1], len(history["loss"])
     which = f"after epoch {best} of {epochs}, the best" if recipe.restore_best else (
@@ -248,8 +248,8 @@ def _answers(planned, history) -> _report.Answers:
         _say(f"Test accuracy {answers.report.accuracy:.2%}")
     elif recipe.restore_best:
         _say(
-            "The best epoch was chosen by these images, so that new ones may do a little worse; "
-            "--hold-out 0.1 chooses by others."
+            "The best epoch was selected on these images, so accuracy on new ones may be slightly "
+            "lower; --hold-out 0.1 selects it on others."
         )
     answers.print_table()
     return answers
@@ -269,5 +269,5 @@ def _say(line):
 
 
 def _pictures(options):
-    """Returns the folder of the dataset, or a word for pictures (or clips) of one's own."""
+    """Returns the dataset's folder, or a placeholder for the user's files."""
     return options.dataset if Path(options.dataset).is_dir() else "FILES"

@@ -109,8 +109,8 @@ def make_classifier(
             if scaling is not None or "include_preprocessing" not in str(error):
                 raise
             raise ValueError(
-                f"It is not known how the weights {weights} want pixels scaled: say `--scaling "
-                "caffe`, `tf` or `torch`."
+                f"The scaling of pixels that the weights {weights} expect is unknown: "
+                "say `--scaling caffe`, `tf` or `torch`."
             ) from error
     try:
         return keras_residual.model_for(name, dataset, image_size, dtype, **options)

@@ -49,8 +49,8 @@ def _steps(model, weights, preprocessing) -> library_weights.Preprocessing:
                 f"`--preprocessing` must be {accepted}. Received: {preprocessing}"
             ) from error
         raise ValueError(
-            f"The weights {weights} do not tell what scaling of pixels they expect: give it as "
-            f"--preprocessing ({accepted})."
+            f"The scaling of pixels that the weights {weights} expect is unknown: give it as "
+            f"`--preprocessing` ({accepted})."
         ) from error
 
 

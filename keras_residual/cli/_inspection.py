@@ -116,8 +116,8 @@ def _add_strength(report, model, x):
     middle = f"The median ratio is {np.median(ratios):.2f}. " if ratios else ""
     report.add(
         "Residual strength and layer responses",
-        f"How large what a block adds is beside what passes it by. {middle}Right: how strongly its "
-        "convolutions respond, as in figure 7 of He et al. 2015.",
+        f"The size of each block's residual branch relative to its shortcut. {middle}Right: the "
+        "responses of its convolutions, as in figure 7 of He et al. 2015.",
         analysis.plot_strength(rows),
         [
             ("block", "ratio", "responses"),
@@ -134,7 +134,7 @@ def _add_strength(report, model, x):
 def _add_lesions(report, model, x, y, seed):
     study = analysis.lesion_study(model, x, y, seed=seed, draws=3)
     worst = min(study.single, key=lambda lesion: lesion.accuracy)
-    left_out = f" Nothing can stand for {', '.join(study.undeletable)}." * bool(study.undeletable)
+    left_out = f" Nothing can replace {', '.join(study.undeletable)}." * bool(study.undeletable)
     report.add(
         "Lesion study",
         f"Accuracy {study.intact:.2%} of the whole network. Without one block it is "
@@ -156,7 +156,7 @@ def _add_paths(report, model, x, y, seed):
     blocks = len(study.share) - 1
     report.add(
         "Paths",
-        f"Through {blocks} blocks lead 2^{blocks} paths; half of them pass {blocks / 2:g} blocks "
+        f"The {blocks} blocks form 2^{blocks} paths; half of them go through {blocks / 2:g} blocks "
         f"or more. Weighted by the gradient that they carry to the image, the mean length is "
         f"{study.effective_length:.1f}.",
         analysis.plot_paths(study),

@@ -1,4 +1,4 @@
-"""How well a model tells several labels or measurements, where there are no classes to confuse."""
+"""Metrics of models that put out several labels, or numbers, instead of classes."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,12 +18,12 @@ _MOST = 20
 
 @dataclass(frozen=True)
 class Measures:
-    """What came out for each label or number.
+    """Metrics of each label or number.
 
     Attributes:
         kind: `"multi_label"` or `"regression"`.
         names: One for each label or number.
-        columns: What was measured, one value for each name.
+        columns: The metrics, one value for each name.
         mean: The mean of the first column.
         count: Number of examples.
         seconds: Time that the predictions took.

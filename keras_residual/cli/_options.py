@@ -1,4 +1,4 @@
-"""What the command line says of the training of a classifier."""
+"""The options of the training of a classifier."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says of the training, `None` where it is silent.
+    """The options of a training, `None` for those that were not given.
 
     Attributes:
         model: Name of a network, or a best.json of `tune`.
@@ -17,14 +17,14 @@ class Options:
         batch_size: Number of images in a batch.
         image_size: Side to which images are brought, in training and test.
         hold_out: Share of the training images to show accuracy on.
-        seed: Decides initial weights, order and augmentation.
+        seed: Seed of initial weights, order and augmentation.
         output: Folder to write.
         dtype: Name of a dtype policy.
         weights: Published weights to begin with, as `weights.load` takes them.
-        scaling: How these want pixels scaled, where they do not tell.
+        scaling: The scaling of pixels that these expect, where they do not state it.
         freeze: Name of the last layer that does not train.
-        layer_decay: By what the learning rate falls from block to block.
-        class_weights: `balanced`, or CLASS=WEIGHT with commas between.
+        layer_decay: Factor by which the learning rate falls from block to block.
+        class_weights: `balanced`, or comma-separated CLASS=WEIGHT.
     """
 
     model: str

@@ -23,14 +23,14 @@ _COLUMNS = columns("Class", "Precision", "Recall", "F1", "Examples")
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was taken for another class.
+    """A misclassified picture.
 
     Attributes:
         number: Its number among the pictures.
         image: `(height, width, channels)` in [0, 1].
         label: Its class.
-        predicted: What it was taken for.
-        certainty: The probability of that.
+        predicted: The predicted class.
+        certainty: The probability of the predicted class.
     """
 
     number: int
@@ -42,14 +42,14 @@ class Mistake:
 
 @dataclass
 class Answers:
-    """What a model said of many pictures.
+    """A classifier's predictions for a dataset.
 
     Attributes:
         class_names: One name for each class.
-        files: The pictures' files, where they have some.
+        files: The pictures' files, if there are any.
         labels: The classes.
-        predicted: What the model took them for.
-        mistakes: The mistakes of which it was most certain, the worst first.
+        predicted: The predicted classes.
+        mistakes: The mistakes with the highest confidence, the worst first.
         seconds: Time that the predictions took.
     """
 
@@ -61,7 +61,7 @@ class Answers:
     seconds: float = 0.0
 
     def add(self, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
-        """Takes in a batch with the scores of its classes."""
+        """Adds a batch of examples with the scores of their classes."""
         predicted, certainty = scores.argmax(-1), scores.max(-1)
         for row in np.flatnonzero(predicted != labels):
             self.mistakes.append(
@@ -162,7 +162,7 @@ def ask(
     check: Callable[[tuple], None] = lambda shape: None,
     files: Sequence[str] = (),
 ) -> Answers:
-    """Returns what a model says of the pictures in batches.
+    """Returns a model's predictions for batches of pictures.
 
     Args:
         predict: The model.

@@ -1,4 +1,4 @@
-"""What a training says of itself when it is done."""
+"""What a training writes when it ends."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ def files_in(output: Path, pictures: Sequence[str] = ()) -> str:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a model, which takes the place of one that is there."""
+    """Writes a model, replacing one that is there."""
     with replacing(path) as partial:
         model.save(partial)
         if description := _description.described(model):

@@ -1,4 +1,4 @@
-"""What `tune` says and how it reads its options."""
+"""How `tune` reads its options and reports its progress and result."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def space(model, source, recipe, bounds, constant_macs, knobs):
 
 
 def parsed_knobs(texts: Iterable[str]) -> dict:
-    """Returns what `NAME=VALUE` says: a value, a list of values, or `None`."""
+    """Returns the knobs in `NAME=VALUE` texts: a value, a list of values, or `None` for each."""
     knobs = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -60,7 +60,7 @@ def _value(text):
 
 
 def cluster(distributed, chief, worker, lease, patience, secret_file):
-    """Returns what this process is in a search by several, `None` if it is alone."""
+    """Returns this process's role in a distributed search, `None` for a single process."""
     if distributed is None:
         for name, value in (("--chief", chief), ("--secret-file", secret_file)):
             if value is not None:
@@ -74,7 +74,7 @@ def cluster(distributed, chief, worker, lease, patience, secret_file):
 
 
 def described(space) -> str:
-    """Returns a space in a line."""
+    """Describes a search space in one line."""
     bounds = {
         "max_parameters": "parameters",
         "max_macs": "multiply-adds",
@@ -180,7 +180,7 @@ def show(result, files: list[Path], dataset: str) -> None:
     for row in result.failed:
         console.print(f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=True)
     if not result.completed:
-        console.print("No trial ended well.")
+        console.print("No trial completed.")
         return
     headings, *lines = result.table()
     columns = [Column(h, text=h == "network", wraps=h == "network") for h in headings]

@@ -55,7 +55,7 @@ class Enlarger:
         return scale
 
     def __call__(self, picture: data.Picture, progress: Callable | None = None) -> data.Picture:
-        """Returns the picture enlarged; transparency is enlarged by a cubic."""
+        """Returns the enlarged picture; transparency is enlarged by cubic interpolation."""
         unit = picture.pixels.astype(np.float32) / picture.white
         colours = unit.shape[-1]
         if colours == self._channels:
@@ -82,7 +82,7 @@ class Enlarger:
         )
 
     def _with_luminance(self, pixels, unit, progress):
-        """Colours enlarged by a cubic, then given the luminance that the network says."""
+        """Enlarges colours by cubic interpolation and gives them the network's luminance."""
         size = (self.scale * pixels.shape[1], self.scale * pixels.shape[0])
         cubic = data.resized(pixels, *size).astype(np.float32) / 255
         found = self._enlarge(data.luminance(unit).astype(np.float32), progress)

@@ -1,4 +1,4 @@
-"""The winner of a search, from the file that `tune` writes to files for phones."""
+"""The best network of a search: from `best.json` to LiteRT files."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import numpy as np
 from keras_residual import data, export, training
 
 _SAMPLES = 200
-# Of a factory, but given by the command or not what a search changes.
+# Arguments of factories that the command gives, or that no search changes.
 _RESERVED = {
     "classes",
     "classifier_activation",
@@ -29,7 +29,7 @@ _RESERVED = {
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """What `best.json` says.
+    """The content of `best.json`.
 
     Attributes:
         name: Name of the network that the search started from.
@@ -76,7 +76,7 @@ def _is_plain(value):
 def export_for_phones(
     model: keras.Model, dataset: data.Dataset, size: tuple[int, int], output: Path
 ) -> list[export.ExportRow]:
-    """Writes LiteRT files in float32 and int8 and returns what is said of each."""
+    """Writes LiteRT files in float32 and int8 and returns a row for each."""
     batches = data.pipeline(dataset.train, batch_size=_SAMPLES, image_size=size)
     samples, _ = next(iter(batches.as_numpy_iterator()))
     reports = [

@@ -14,6 +14,7 @@ from keras_residual.cli._terminal import (
     quiet,
     refusing,
 )
+from keras_residual.cli._wording import as_typed
 
 _COLUMNS = columns(
     "File", "Size", "Worst\ndifference", "Same\ntop-1", "Accuracy", "Latency", "Memory"
@@ -114,7 +115,7 @@ def export(
             f"On {counted(count, 'held-out image')}; in Keras {accuracy:.2%}.", style="dim"
         )
     for note in report.notes:
-        console.print(note, style="dim", markup=False, soft_wrap=True)
+        console.print(as_typed(note), style="dim", markup=False, soft_wrap=True)
     if report.folding is not None:
         console.print(f"{report.folding}.", style="dim", markup=False, soft_wrap=True)
     console.print(f"{bold(f'{output}/')} with README.md and card.json", soft_wrap=True)

@@ -18,7 +18,9 @@ def inspect(
         Path | None, typer.Option(help="Folder to write. Default: runs/inspect-MODEL.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Held-out images to measure on.", min=1)] = 256,
-    seed: Annotated[int, typer.Option(help="Decides which blocks are drawn.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the blocks that are deleted together.", min=0)
+    ] = 0,
 ) -> None:
     """Look inside a trained network: gradients, blocks, paths, as one HTML page."""
     started = time.perf_counter()

@@ -31,7 +31,7 @@ _Sort = Annotated[
     str | None,
     typer.Option(
         help="parameters, macs, name: the least first; accuracy: the highest first, on ImageNet, "
-        "then on CIFAR. Default: by family."
+        "then on other data. Default: by family."
     ),
 ]
 _MaxParameters = Annotated[int | None, typer.Option(help="Trainable parameters at most.", min=1)]
@@ -100,10 +100,9 @@ def _place(model, sort):
         return model["name"].lower()
     value = model[sort]
     if sort == "accuracy":
-        data_set = ("imagenet", "cifar10", "cifar100", "kinetics400", None).index(
-            model["accuracy_on"]
-        )
-        return data_set, -(value or 0)
+        # Accuracies on ImageNet first, then by the name of the data set.
+        data_set = model["accuracy_on"]
+        return data_set is None, data_set != "imagenet", data_set or "", -(value or 0)
     return value is None, value or 0
 
 

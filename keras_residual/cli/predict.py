@@ -50,7 +50,7 @@ def predict(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is on pictures or in recordings, and with --explain where the model looked.
+    """Classify pictures or recordings; --explain shows where the model looked.
 
     A model for transcripts says what it hears in WAV, FLAC and OGG files.
 

@@ -19,12 +19,12 @@ from keras_residual.cli._terminal import (
 def quickstart(
     seed: Annotated[
         int,
-        typer.Option(help="Decides initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
+        typer.Option(help="Seed of initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
     epochs: Annotated[int, typer.Option(help="Number of epochs.", min=1)] = 30,
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/quickstart"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted quickstart.")
+        bool, typer.Option("--resume", help="Resume an interrupted quickstart.")
     ] = False,
 ) -> None:
     """Train ResNet8 on handwritten digits, export it and compare the files, in about a minute."""

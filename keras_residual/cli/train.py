@@ -25,21 +25,23 @@ def train(
     ] = None,
     layer_decay: Annotated[
         float | None,
-        typer.Option(help="By what the learning rate falls from block to block, such as 0.75."),
+        typer.Option(help="Factor by which the learning rate falls from block to block: 0.75."),
     ] = None,
     class_weights: Annotated[
         str | None,
-        typer.Option(help="balanced, or CLASS=WEIGHT with commas between: counts in the loss."),
+        typer.Option(
+            help="Weights of classes in the loss: balanced, or pairs such as ant=2,bee=1."
+        ),
     ] = None,
     scaling: Annotated[
         str | None,
-        typer.Option(help="caffe, tf or torch: of pixels, for weights that do not tell theirs."),
+        typer.Option(help="Scaling of pixels, for weights that do not state it: caffe, tf, torch."),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="quick, one_cycle, modern, he2015, ...; a wrong name is answered by "
-            "the nearest. Default: quick, fine_tune with --weights, or that of best.json."
+            help="quick, one_cycle, modern, he2015, ...; unknown names are answered "
+            "with the nearest. Default: quick, fine_tune with --weights, or that of best.json."
         ),
     ] = None,
     changes: Annotated[
@@ -60,7 +62,7 @@ def train(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(help="Decides initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
+        typer.Option(help="Seed of initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write. Default: one of runs/.")
@@ -73,16 +75,16 @@ def train(
         bool, typer.Option("--export", help="Write LiteRT files too, in float32 and int8.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
+        bool, typer.Option(help="Resume the training in the output folder, or start over.")
     ] = True,
 ) -> None:
-    """Train a network on a dataset; killed at any moment, the same command goes on.
+    """Train a network on a dataset; after an interruption the same command resumes it.
 
     With --weights it starts from these, with a new head: the head trains first, then the layers
     below it at rates that fall from block to block. Accuracy is shown on the held-out images after
     each epoch; the last epoch counts, with --weights the best on these images. With --hold-out they
     are taken from the training images, and the test images are seen once, at the end. result.json
-    says what was done and what came out. EDSR, SRResNet and VDSR take a folder of pictures as the
+    records the settings and the results. EDSR, SRResNet and VDSR take a folder of pictures as the
     dataset, and the side of a reduced patch as the image size.
     """
     with refusing(), quiet():

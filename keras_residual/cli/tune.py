@@ -27,9 +27,11 @@ def tune(
     algorithm: Annotated[
         str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
     ] = "evolution",
-    max_trials: Annotated[int, typer.Option(help="Networks to train at most.", min=1)] = 20,
+    max_trials: Annotated[
+        int, typer.Option(help="Largest number of networks to train.", min=1)
+    ] = 20,
     max_minutes: Annotated[
-        float | None, typer.Option(help="Minutes of training at most, the last trial finished.")
+        float | None, typer.Option(help="Minutes after which no trial starts.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each trial.", min=1)] = 10,
     max_parameters: Annotated[
@@ -51,8 +53,8 @@ def tune(
     knob: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE fixes, NAME=A,B,... narrows, NAME=none leaves out; repeatable. "
-            "Such as depth, width, block, cardinality; a wrong name is answered by the nearest."
+            help="NAME=VALUE fixes a knob, NAME=A,B,... narrows it, NAME=none omits it; "
+            "repeatable. Knobs are depth, width, block, cardinality, ..."
         ),
     ] = None,
     constant_macs: Annotated[
@@ -63,11 +65,11 @@ def tune(
     ] = "quick",
     inherit: Annotated[
         bool,
-        typer.Option("--inherit", help="Changed networks take over weights (with evolution)."),
+        typer.Option("--inherit", help="Changed networks inherit weights (with evolution)."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Decides what is tried.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the search.", min=0)] = 0,
     resume: Annotated[
-        bool, typer.Option(help="Go on with what the output folder holds, or start anew.")
+        bool, typer.Option(help="Resume the search in the output folder, or start over.")
     ] = True,
     distributed: Annotated[
         str | None, typer.Option(help="chief or worker of a search by several processes.")
@@ -91,7 +93,7 @@ def tune(
         bool, typer.Option("--data-parallel", help="Train each trial on all devices.")
     ] = False,
 ) -> None:
-    """Search for the best network within a budget; killed at any moment, the same command goes on.
+    """Search for the best network within a budget; the same command resumes it when interrupted.
 
     Networks are compared on a fifth of the training images; the test images are never used.
     Several processes that search together share a secret, which --secret-file or the environment

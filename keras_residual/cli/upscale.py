@@ -27,12 +27,13 @@ def upscale(
         int | None, typer.Option(help="Side of the windows. Default: 192, or the model's.", min=8)
     ] = None,
     overlap: Annotated[
-        int, typer.Option(help="Border of a window that another one gives.", min=0)
+        int, typer.Option(help="Border of a window that its neighbour computes.", min=0)
     ] = 32,
     runtime: Annotated[
-        Literal["auto", "keras", "litert"], typer.Option(help="What computes: by the model's file.")
+        Literal["auto", "keras", "litert"],
+        typer.Option(help="Runtime. Default: by the model's file."),
     ] = "auto",
-    quality: Annotated[int, typer.Option(help="Of a JPEG.", min=1, max=100)] = 95,
+    quality: Annotated[int, typer.Option(help="JPEG quality.", min=1, max=100)] = 95,
 ) -> None:
     """Enlarge a picture with a super-resolution network, window by window."""
     with refusing(), quiet():

@@ -45,7 +45,7 @@ class Pixels:
         return self == Pixels.of_channels(3)
 
     def then(self, layer: keras.layers.Layer) -> "Pixels | None":
-        """Returns this map with a layer behind it; `None` if that is no scaling of channels."""
+        """Returns this map followed by a layer; `None` if the layer does not scale channels."""
         found = affine(layer, self.channels)
         if found is None:
             return None

@@ -50,7 +50,7 @@ def published(directory: Path) -> Iterator[Path]:
 
 
 def finish(directory: Path) -> None:
-    """Moves the files that a killed export left to be moved, and clears up behind it."""
+    """Finishes moving the files of an interrupted export and cleans up."""
     workshop = directory / WORKSHOP
     journal = workshop / JOURNAL
     if journal.exists():

@@ -4,7 +4,7 @@ from keras_residual._words import first_line
 
 
 class ExportError(ValueError):
-    """A model that a format cannot express, or an artefact that is damaged or computes wrongly."""
+    """Raised when a format cannot express a model, or an artefact is damaged or wrong."""
 
 
 def conversion_error(error: Exception) -> str:

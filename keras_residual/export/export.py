@@ -161,7 +161,7 @@ def _silent(step):
 
 
 class _Export:
-    """One export at work."""
+    """One running export."""
 
     def __init__(self, model, directory, request, arguments, progress):
         self.model, self.directory, self.request = model, directory, request
@@ -267,7 +267,7 @@ class _Export:
             notes.append(
                 "The LiteRT file scales pixels and computes the softmax in floating point, which "
                 "is faster on CPUs, and in 8 bits probabilities have steps of 1/256. "
-                'Integers throughout, for the Edge TPU: outputs="uint8".'
+                'For integers throughout, as the Edge TPU needs: `outputs="uint8"`.'
             )
         origin = weights.description_of(self.model)
         if origin is not None and origin.licence is not None:

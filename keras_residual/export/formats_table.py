@@ -1,4 +1,4 @@
-"""What a format is: one row each."""
+"""The table of formats, one row each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

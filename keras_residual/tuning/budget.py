@@ -15,7 +15,7 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a network may cost; `None` for no bound.
+    """Upper bounds of a network's cost; `None` for no bound.
 
     Attributes:
         max_parameters: Trainable parameters.
@@ -58,7 +58,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs, in the terms of a budget; `None` where it is not known."""
+    """The cost of a network in the terms of a budget; `None` where it is unknown."""
 
     parameters: int
     macs: int

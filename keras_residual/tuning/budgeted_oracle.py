@@ -1,4 +1,4 @@
-"""What decides what to try next: with budgets, leases and safe files."""
+"""Oracles, which decide what to try next, with budgets, leases and safe files."""
 
 import collections
 import json
@@ -17,9 +17,9 @@ from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
 
 FAILURE = "tuner/failure"
-"""Under this name a worker's reason travels with a trial's values, as its message does not."""
+"""Key of a worker's reason in the values of a trial, whose message is not transmitted."""
 REFUSED = "tuner/refused"
-"""Under this name a trial that is none tells a worker why it gets none."""
+"""Key of the reason why a worker gets no trial."""
 # What of the state of Keras Tuner's oracles changes in a search.
 _PROGRESS = {
     "ongoing_trials",
@@ -36,14 +36,14 @@ _PROGRESS = {
 }
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 PARENT = "tuner/parent"
-"""Under this name a trial says whose weights its network may take over."""
+"""Key of the trial whose weights the network may inherit."""
 _DRAWS = 40
 _STARTS = 3
 _FAILURES = 10
 
 
 class BudgetedOracle:
-    """What this package adds to an oracle of Keras Tuner, which stands behind it in the bases.
+    """What this package adds to an oracle of Keras Tuner: a mixin that precedes it in the bases.
 
     - The first trial is the default of the space, made narrower if it exceeds the budget.
     - A point that the hypermodel objects to is replaced before it becomes a trial.
@@ -196,7 +196,7 @@ class BudgetedOracle:
         return Trial(point, status=TrialStatus.RUNNING)
 
     def _take_over(self, tuner_id):
-        """Gives the trial of a worker that has vanished to another."""
+        """Reassigns the trial of a lost worker."""
         for other in self.expired():
             self.forget(other)
             if trial := self.ongoing_trials.pop(other, None):
@@ -211,7 +211,7 @@ class BudgetedOracle:
         return [worker for worker, heard in list(self.heard.items()) if heard < late]
 
     def forget(self, worker: str) -> None:
-        """No longer waits for a worker to ask for another trial."""
+        """Stops waiting for a worker to request another trial."""
         self.heard.pop(worker, None)
         self.tuner_ids.discard(worker)
 
@@ -236,7 +236,7 @@ class BudgetedOracle:
         return used >= self.max_seconds
 
     def all_failed(self) -> str | None:
-        """Returns the last reason if so many trials in a row failed that it is no accident."""
+        """Returns the last reason if too many trials in a row failed."""
         ended = [self.trials[trial_id] for trial_id in self.end_order]
         last = [trial for trial in ended if not recovery.is_lost(trial)][-_FAILURES:]
         failed = len(last) == _FAILURES and all(t.status == TrialStatus.FAILED for t in last)
@@ -244,7 +244,7 @@ class BudgetedOracle:
 
     @keras_tuner.synchronized
     def get_trial(self, trial_id):
-        """Also a sign of life of the worker that has the trial."""
+        """Also renews the lease of the worker that has the trial."""
         for worker, trial in self.ongoing_trials.items():
             if trial.trial_id == trial_id:
                 self.heard[worker] = time.monotonic()

@@ -23,7 +23,7 @@ SECRET, SECRET_FILE = "KERAS_RESIDUAL_SECRET", "KERAS_RESIDUAL_SECRET_FILE"
 
 @dataclass(frozen=True)
 class Cluster:
-    """What one process is in a search by several.
+    """The role of one process in a distributed search.
 
     The chief decides what to try and keeps the results; workers train. A worker may come, go or
     vanish at any time: it tells the chief that it lives, and once it has been silent for the lease
@@ -128,7 +128,7 @@ def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
 
 
 def _serve(cluster, tuner):
-    """Answers workers until every trial has ended and every worker that lives knows it."""
+    """Serves workers until every trial has ended and every live worker knows it."""
     try:
         server = service.serve(tuner.oracle, cluster.chief, cluster.key)
     except RuntimeError as error:
@@ -178,7 +178,7 @@ def _work(cluster, tuner, fit_arguments):
                     tuner.oracle.get_trial(tuner.current_trial)
 
     def watch():
-        """Ends the worker when the chief has been gone for too long."""
+        """Stops the worker when the chief has been unreachable for too long."""
         answered = time.monotonic()
         while not done.wait(min(2.0, cluster.patience / 5)):
             if _answers(cluster):

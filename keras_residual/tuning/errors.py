@@ -1,9 +1,9 @@
-"""What can go wrong with a search."""
+"""The errors of a search."""
 
 
 class EmptySpaceError(ValueError):
-    """A space without a network that fits into its budget."""
+    """Raised when no network of a space fits its budget."""
 
 
 class SearchError(RuntimeError):
-    """A search that cannot go on; one line says why."""
+    """Raised when a search cannot continue; the message is one line."""

@@ -17,7 +17,7 @@ _LATER = {"inherit": False}
 
 
 def identity(settings: dict[str, Any]) -> str:
-    """Returns what tells a search with these settings from others."""
+    """Returns an identifier of the search with these settings."""
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

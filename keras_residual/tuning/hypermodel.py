@@ -48,13 +48,13 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     """
 
     sizes: tuple[str, ...] = ()
-    """Knobs of which less is cheaper, without the number of the stage."""
+    """Knobs that reduce cost when lowered, without the number of the stage."""
 
     widths: tuple[str, ...] = ()
-    """Those among them that a narrower network has smaller, all alike."""
+    """Those of them that a narrower network lowers together."""
 
     quantization = "int8"
-    """How its networks are quantized where they are timed."""
+    """Quantization of the networks when their latency is measured."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         smallest(self)
 
     def _check_settings(self, original: list[Knob], knobs: list[Knob], names) -> None:
-        """Checks that every value that a user gives a knob is possible by itself."""
+        """Checks each value that a user gives a knob on its own."""
         defaults = {knob.name: knob.default for knob in original}
         for before, knob in zip(original, knobs, strict=True):
             if knob.name not in names:
@@ -107,16 +107,16 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         """
 
     def augmentations(self) -> tuple[str, ...]:
-        """Returns the augmentations to choose from, the recipe's beside them."""
+        """Returns the augmentations to choose from, in addition to the recipe's."""
         return ()
 
     @abc.abstractmethod
     def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options of the network as JSON knows them."""
+        """Returns the network's options as JSON values."""
 
     @abc.abstractmethod
     def count(self, options: dict[str, Any]) -> Cost:
-        """Returns what a network costs, by arithmetic.
+        """Returns the cost of a network, counted without training it.
 
         Raises:
             ValueError: If there is no such network.
@@ -154,7 +154,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
                 raise ValueError(f"{knob.name} is missing")
 
     def values(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the value of every knob, also of those that are fixed, left out or inactive."""
+        """Returns the value of every knob, including those that are fixed, omitted or inactive."""
         given = hp.values if isinstance(hp, keras_tuner.HyperParameters) else hp
         chosen = {
             knob.name: knob.nearest(given[knob.name]) for knob in self.knobs if knob.name in given
@@ -168,7 +168,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
     def objection(
         self, hp: keras_tuner.HyperParameters | Mapping[str, Any], timed: bool = True
     ) -> str | None:
-        """Returns why a point of the space is no candidate, or `None`.
+        """Returns why a point of the space is rejected, or `None`.
 
         No weight is allocated, unless there is a bound on the latency and all others are kept.
 
@@ -194,7 +194,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         return self.budget.share(cost)
 
     def cost(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> Cost:
-        """Returns what a point of the space costs.
+        """Returns the cost of a point of the space.
 
         Raises:
             ValueError: If there is no such network.
@@ -211,7 +211,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         return self.count(json.loads(options))
 
     def active(self, values: Mapping[str, Any]) -> list[str]:
-        """Returns the names of the knobs in `values` that mean something beside the others."""
+        """Returns the names of the active knobs in `values`."""
         full = {**self.defaults, **values}
         return [knob.name for knob in self.knobs if knob.name in values and knob.matters(full)]
 
@@ -291,7 +291,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         return score
 
     def description(self) -> dict[str, Any]:
-        """Returns what identifies the space, as JSON knows it."""
+        """Returns what identifies the space, as JSON values."""
         return {
             "kind": self.name,
             "builder": self.builder,
@@ -314,4 +314,4 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
 
     @abc.abstractmethod
     def in_words(self, options: dict[str, Any]) -> str:
-        """Returns a network in a few words."""
+        """Describes a network in a few words."""

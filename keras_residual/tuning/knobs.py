@@ -1,4 +1,4 @@
-"""Knobs: what a search turns, and how a user fixes, narrows or leaves them out."""
+"""Knobs: the hyperparameters of a search, which a user can fix, narrow or omit."""
 
 import dataclasses
 import math
@@ -64,7 +64,7 @@ class Knob:
     parent_values: tuple[Any, ...] = ()
 
     def matters(self, values: Mapping[str, Any]) -> bool:
-        """Whether the knob means something beside the other values."""
+        """Whether the knob is active, given the other values."""
         return not self.parent or values[self.parent] in self.parent_values
 
     def register(self, hp: keras_tuner.HyperParameters) -> None:
@@ -115,14 +115,14 @@ class Knob:
             raise ValueError(f"{self.name} is {str(value)[:60]!r}, which is not in the space")
 
     def nearest(self, value):
-        """Returns the choice that is meant by `value`, which may have lost digits on its way."""
+        """Returns the choice nearest to `value`, which a file may have rounded."""
         if isinstance(self.default, float) and not isinstance(self.choices, Interval):
             return min(self.choices, key=lambda choice: abs(choice - value))
         return value
 
 
 def narrowed(knobs: list[Knob], settings: Mapping[str, Any]) -> list[Knob]:
-    """Applies what a user says of the knobs.
+    """Applies a user's settings to the knobs.
 
     Args:
         knobs: All knobs.

@@ -1,4 +1,4 @@
-"""Weights that go from trial to trial, as files, and the training from scratch at the end."""
+"""Inherited weights as files, and the final training from scratch."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ def keep(path: Path, model: keras.Model) -> None:
 def take_over(
     hypermodel, path: Path, before: Mapping[str, Any], after: Mapping[str, Any], model: keras.Model
 ) -> str | None:
-    """Gives a network the weights of another, whose function it then has.
+    """Initializes a network from the weights of another, so that it computes the same function.
 
     Args:
         hypermodel: The space of both.

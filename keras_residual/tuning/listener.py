@@ -2,19 +2,19 @@ from keras_tuner.engine.trial import Trial
 
 
 class Listener:
-    """Hears what a search does; subclasses show it. Every method does nothing here."""
+    """Receives the events of a search. Every method does nothing, for subclasses to override."""
 
     def search_began(self, ended: list[Trial]) -> None:
-        """The search begins, or goes on after the trials that have ended."""
+        """Called when the search begins or resumes, with the trials that have ended."""
 
     def trial_began(self, trial: Trial) -> None:
-        """A trial is about to be trained."""
+        """Called before a trial is trained."""
 
     def epoch_ended(self, trial: Trial, epoch: int, logs: dict[str, float]) -> None:
-        """An epoch of a trial is over."""
+        """Called after each epoch of a trial."""
 
     def trial_ended(self, trial: Trial) -> None:
-        """A trial is over; its status and message say how."""
+        """Called after a trial; see its status and message."""
 
     def message(self, line: str) -> None:
-        """Something happened that the user should know, such as a damaged file."""
+        """Called with a message for the user, such as one about a damaged file."""

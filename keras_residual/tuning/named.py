@@ -59,7 +59,7 @@ class NamedHyperNetwork(HyperNetwork):
     """
 
     quick_to_count: ClassVar[dict[str, Any]] = {}
-    """Options that change nothing but how many layers must be made to count."""
+    """Options that only make counting faster: fewer layers are built, of equal cost."""
 
     family: type[Any]
     """The dataclass of the options of all networks that `base` may name."""
@@ -185,7 +185,7 @@ class NamedHyperNetwork(HyperNetwork):
         return get_model(self.base_name, classes=self.classes, **inputs, **_tuples(options))
 
     def _for_each_stage(self, knobs, architecture):
-        """Spreads what is said of `depth` and `width` over the stages that are not named."""
+        """Applies settings of `depth` and `width` to every stage that has none of its own."""
         settings = dict(knobs)
         for name in ("depth", "width"):
             if name in settings:

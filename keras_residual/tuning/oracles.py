@@ -112,7 +112,7 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
 
 
 class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
-    """Every combination in turn, the defaults first; infeasible ones are passed over."""
+    """Every combination in turn, the defaults first; infeasible ones are skipped."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)

@@ -33,7 +33,7 @@ def draw(result) -> list[Path]:
 
 
 def accuracy_against_cost(result, cost: str, path: Path) -> Path:
-    """Draws every trial by what it costs, with the Pareto front and the budget."""
+    """Plots accuracy against cost, with the Pareto front and the budget."""
     figure = new_figure(7.5, 4.8)
     axes = figure.subplots()
     rows = [row for row in result.completed if getattr(row.cost, cost) is not None]
@@ -142,13 +142,13 @@ def _colours():
 
 
 def most_telling(knobs: Sequence[Any], rows: Sequence[Any]) -> list[Any]:
-    """Returns the knobs, as many as the picture has room for, that tell most of accuracy."""
+    """Returns the knobs with the largest effect on accuracy, as many as fit the picture."""
     chosen = sorted(knobs, key=lambda knob: -_told_by(knob, rows))[:_MOST_AXES]
     return [knob for knob in knobs if knob in chosen]
 
 
 def _told_by(knob, rows):
-    """Returns how much accuracies differ between a knob's values, beyond what chance gives."""
+    """Returns how much accuracies differ between a knob's values, corrected for chance."""
     groups = collections.defaultdict(list)
     for row in rows:
         height = _height(knob, row.values.get(knob.name))

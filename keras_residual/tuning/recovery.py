@@ -1,4 +1,4 @@
-"""What a killed search left, brought into order; damaged and absent files are replaced."""
+"""Recovers an interrupted search; damaged and missing files are replaced."""
 
 import json
 import math
@@ -120,7 +120,7 @@ def _read_trial(path, trial_id, oracle, lines):
 
 
 def check_trial(state: dict[str, Any], trial_id: str, oracle) -> None:
-    """Checks what a trial says beyond its shape: number, status, values and metrics.
+    """Checks a trial beyond its schema: number, status, values and metrics.
 
     Raises:
         ValueError: If it is no trial of this search.
@@ -173,7 +173,7 @@ def _is_near(trial_id, count):
 
 
 def _ids(state):
-    """Returns the ids of all trials that the oracle's state speaks of."""
+    """Returns the ids of all trials that the oracle's state mentions."""
     rounds = [entries for bracket in state.get("brackets", ()) for entries in bracket["rounds"]]
     of_brackets = [entry["id"] for entries in rounds for entry in entries]
     before = [entry["past_id"] for entries in rounds for entry in entries if entry["past_id"]]

@@ -95,7 +95,7 @@ class SearchResult:
 
     @property
     def completed(self) -> list[TrialRow]:
-        """The trials that ended well, the best first."""
+        """The completed trials, the best first."""
         done = [row for row in self.rows if row.status == TrialStatus.COMPLETED]
         return sorted(done, key=lambda row: -row.metrics["score"])
 
@@ -108,10 +108,10 @@ class SearchResult:
         """The best trial.
 
         Raises:
-            ValueError: If no trial ended well.
+            ValueError: If no trial completed.
         """
         if not self.completed:
-            raise ValueError(f"No trial of {self.output} ended well.")
+            raise ValueError(f"No trial of {self.output} completed.")
         return self.completed[0]
 
     @property
@@ -236,7 +236,7 @@ class SearchResult:
         return "\n".join([text, *self.remarks()])
 
     def remarks(self) -> list[str]:
-        """Returns what is to be said below the table, in lines."""
+        """Returns the remarks below the table, one per line."""
         lines = [
             f"{counted(len(self.completed), 'trial')} completed, {len(self.failed)} failed, "
             f"{counted(self.rejected, 'point')} outside the budget or impossible"

@@ -144,7 +144,7 @@ def search(
 
 
 def _result(tuner, output, epochs, settings, fit_arguments):
-    """Returns what a search that is over has found; its best is trained from scratch if need be."""
+    """Returns the result of a finished search; its best is retrained from scratch if needed."""
     oracle, hypermodel = tuner.own_oracle, tuner.hypermodel
     if reason := oracle.all_failed():
         raise SearchError(
@@ -183,7 +183,7 @@ def _prepared(hypermodel, source, validation, seed, tradeoff, output):
 
 
 def _description(hypermodel, source):
-    """Returns what is searched, as JSON knows it."""
+    """Returns the settings of the search as JSON values."""
     return {
         "space": hypermodel.description(),
         "objective": ["accuracy", *hypermodel.tradeoff],

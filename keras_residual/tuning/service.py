@@ -1,4 +1,4 @@
-"""The oracle of a search as a service on the network, and what stands for it in a worker.
+"""The oracle of a search as a network service, and its proxy in a worker.
 
 Calls are JSON over gRPC. Each carries a signature of its method and content by the secret that the
 processes of a search share (HMAC-SHA256), so that the secret itself does not travel.
@@ -25,7 +25,7 @@ def _signature(secret: str, method: str, content: bytes) -> str:
 
 
 def serve(oracle, address: str, secret: str):
-    """Answers calls until the server that is returned is stopped.
+    """Serves calls until the returned server is stopped.
 
     Args:
         oracle: The oracle of the chief.
@@ -78,7 +78,7 @@ def _call(oracle, method, arguments):
 
 
 class RemoteOracle:
-    """What a worker's tuner asks in place of its own oracle: that of the chief.
+    """The worker's proxy of the chief's oracle.
 
     Args:
         own: The worker's own oracle, which knows the objective.

@@ -1,4 +1,4 @@
-"""From points that exceed a budget to smaller ones that do not."""
+"""Shrinks points that exceed a budget until they fit."""
 
 import collections
 import itertools

@@ -27,7 +27,7 @@ _NAME = "tuner0"
 
 
 class _Tuner:
-    """What this package adds to a tuner of Keras Tuner, which stands behind it in the bases.
+    """What this package adds to a tuner of Keras Tuner: a mixin that precedes it in the bases.
 
     Args:
         hypermodel: A `HyperNetwork`; it says which points fit into its budget.
@@ -103,7 +103,7 @@ class _Tuner:
         self.own_oracle.update_space(space)
 
     def pre_create_trial(self) -> None:
-        """Waits a little where the last answer was that there is nothing to do yet."""
+        """Waits briefly if the last answer was that there is nothing to do yet."""
         if self._idle:
             time.sleep(_IDLE_SECONDS)
         self._idle = True
@@ -133,7 +133,7 @@ class _Tuner:
         self.listener.trial_ended(self.oracle.get_trial(trial.trial_id))
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> list[dict[str, float]]:
-        """Trains and returns the metrics; whatever goes wrong is told in a line."""
+        """Trains and returns the metrics; a failure is reported in one line."""
         keras.utils.set_random_seed(self.seed + int(trial.trial_id))
         try:
             with warnings.catch_warnings():

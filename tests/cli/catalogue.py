@@ -59,7 +59,7 @@ def accuracy(name: str) -> dict:
     for classes in CLASS_LISTS:
         measured = [s for s in sources if s.classes == classes and s.top1 is not None]
         if measured:
-            side = find_variant(name).input_shape[0]
+            side = find_variant(name).input_shape[-2]
             alike = [source for source in measured if source.input_size in (side, None)]
             best = max(alike or measured, key=lambda source: source.top1)
             found = (best.top1, classes, best.input_size or side, best.tag)

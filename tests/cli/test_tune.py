@@ -72,7 +72,7 @@ def test_a_diverging_trial_is_told_and_the_search_goes_on(run, dataset, tmp_path
     assert result.exit_code == 0, result.output
     reason = r"trial 0 failed: (The loss|Weights|The metric '\w+') became (nan|inf)"
     assert re.search(reason, result.stdout)
-    assert "No trial ended well." in result.stdout
+    assert "No trial completed." in result.stdout
     assert not (tmp_path / FOUND / "best.json").exists()
 
 

