@@ -76,11 +76,18 @@ def export(
     ] = None,
     web: Annotated[
         bool,
-        typer.Option("--web", help="Write web/ too: a page to open on a phone, with the camera."),
+        typer.Option(
+            "--web",
+            help="Write web/ too: a page to open on a phone, with the camera or microphone.",
+        ),
     ] = False,
     tasks_vision: Annotated[
         Path | None,
         typer.Option(help="Folder or .tgz of npm's @mediapipe/tasks-vision, for --web."),
+    ] = None,
+    tasks_audio: Annotated[
+        Path | None,
+        typer.Option(help="The same of @mediapipe/tasks-audio, for --web and a model for sound."),
     ] = None,
 ) -> None:
     """Write a model for phones and servers, prove that the files compute the same, measure them."""
@@ -106,7 +113,7 @@ def export(
             progress=_shown(status),
             **chosen,
         )
-        page = _page(library, report, output, tasks_vision) if web else None
+        page = _page(library, report, output, tasks_vision, tasks_audio) if web else None
     print_table(_COLUMNS, [_row(row) for row in report.rows])
     checked = report.rows[0].verification
     if checked.accuracy is not None:
@@ -124,7 +131,7 @@ def export(
         console.print(f"{bold(f'{page.directory}/')} the page, {size}", soft_wrap=True)
         console.print(
             f"See it: python -m http.server --directory {page.directory}, then "
-            "http://localhost:8000 (phones need https for the camera)",
+            "http://localhost:8000 (phones need https for the camera or microphone)",
             style="dim",
             markup=False,
             soft_wrap=True,
@@ -132,13 +139,13 @@ def export(
     print_next("benchmark", *(row.path for row in report.rows))
 
 
-def _page(library, report, output, tasks_vision):
+def _page(library, report, output, tasks_vision, tasks_audio):
     row = next((row for row in report.rows if row.format == "litert"), None)
     if row is None:
         raise ValueError("`--web` needs `--format litert`, the default.")
     checked = row.verification
     shown = {"accuracy": checked.accuracy, "samples": checked.samples} if checked.accuracy else {}
-    return library.web_page(row.path, output / "web", tasks_vision, shown)
+    return library.web_page(row.path, output / "web", tasks_vision, shown, tasks_audio)
 
 
 def _shown(status):

@@ -177,6 +177,8 @@ def _facts(job):
         fields = dataclasses.asdict(dataclasses.replace(job.description, class_names=None))
         usual = dataclasses.asdict(Description())
         facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
+    if job.sound is not None:
+        facts["name"] = job.model.name
     if picture is not None:
         facts |= {"name": job.model.name, "task": picture.task, "fit": picture.fit}
         facts |= {"crop": picture.crop, "pixels": dataclasses.asdict(picture.pixels)}

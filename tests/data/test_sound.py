@@ -99,7 +99,8 @@ def npz(path, **changes):
     return path
 
 
-def test_npz_with_offsets(tmp_path):
+def test_npz_with_offsets(tmp_path, monkeypatch):
+    npz(tmp_path / "digits_by_name.npz")
     dataset = data.load(npz(tmp_path / "digits.npz"), group="speaker")
     assert dataset.class_names == ("0", "1") and dataset.train.rate == RATE
     assert dataset.image_shape == (111, 1) and len(set(dataset.test.groups)) == 1
@@ -110,6 +111,8 @@ def test_npz_with_offsets(tmp_path):
     assert set(two.test.groups) == {"a", "c"}
     with pytest.raises(data.DatasetError, match="must name some of the groups"):
         data.load(path, group="speaker", held_out=["d"])
+    monkeypatch.setenv("KERAS_RESIDUAL_DATA", str(tmp_path))
+    assert data.load("digits_by_name,group=speaker,held_out=b").train.rate == RATE
     told = data.load(npz(tmp_path / "untold.npz", rate=None), rate=16000)
     assert told.train.rate == 16000
 

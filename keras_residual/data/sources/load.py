@@ -58,10 +58,7 @@ def _from_path_or_name(
     name = os.fspath(source)
     path = Path(name).expanduser()
     if path.suffix == ".npz":
-        inside = names_in(path)
-        if {"audio", "offsets"} <= set(inside):
-            return from_sound_npz(path, inside, options)
-        return from_npz(path, options=options)
+        return _from_npz(path, None, options)
     if path.is_dir():
         return _from_folder(path, options)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
@@ -76,8 +73,15 @@ def _from_path_or_name(
     places = npz_places(name)
     for place in places:
         if place.is_file():
-            return from_npz(place, name, options)
+            return _from_npz(place, name, options)
     return from_tfds(name, data_dir, options, places)
+
+
+def _from_npz(path: Path, name: str | None, options: Options) -> Dataset:
+    inside = names_in(path)
+    if {"audio", "offsets"} <= set(inside):
+        return from_sound_npz(path, inside, options)
+    return from_npz(path, name, options)
 
 
 def _from_folder(folder: Path, options: Options) -> Dataset:

