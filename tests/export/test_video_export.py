@@ -7,6 +7,8 @@ from cases import MODELS
 from export.matrix import BOUNDS, run
 from support import set_sequential_weights
 
+from keras_residual import export
+
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT and ONNX files are written on TensorFlow", allow_module_level=True)
 
@@ -37,3 +39,7 @@ def test_convolutions_in_files(name, format, quantization, tmp_path):
     volumes = {"R2Plus1D18": 0, "MC3_18": 3, "R3D18": 9}[name]
     assert found.get("CONV_3D", 0) == volumes
     assert np.sum([*found.values()]) - volumes > 0
+    if quantization is None:
+        refused = {r.operation: r.remedy for r in export.lint(row.path, ["xnnpack"])}
+        assert set(refused) == ({"CONV_3D"} if volumes else set())
+        assert "factorized" in refused.get("CONV_3D", "factorized")

@@ -66,7 +66,8 @@ _FLOATS = ("FLOAT32", "FLOAT16")
 _REMEDIES = {
     "PADV2": 'a ReLU before the pooling (`activation="relu"`), or `pool_padding="zero"`',
     "dynamic": '`batch_size=1`, or `target="phone"`, and a fixed size of the input',
-    "dimensions": "a network of two spatial axes; three have no operations on phones",
+    "CONV_3D": '`VideoResNet("factorized")`, which has 2-D convolutions alone,',
+    "dimensions": "a network of two spatial axes",
     "integers": 'quantization="int8", for phones with outputs="uint8",',
     "int16": 'quantization="int8"',
     "WHILE": "`export.lstm`, which writes fused or unrolled loops",
