@@ -88,16 +88,16 @@ class EpochBar(keras.callbacks.Callback):
 
 def window_bar() -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
     """Returns the bar of a picture that is enlarged window by window."""
-    return _bar("Enlarging", "windows", shown=True)
+    return _bar_of_things("Enlarging", "windows", shown=True)
 
 
 def picture_bar(shown: bool) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
     """Returns the bar of pictures that are looked at one after the other."""
-    return _bar("Looking", "pictures", shown=shown)
+    return _bar_of_things("Looking", "pictures", shown=shown)
 
 
 @contextlib.contextmanager
-def _bar(verb: str, things: str, shown: bool) -> Iterator[Callable[[int, int], None]]:
+def _bar_of_things(verb: str, things: str, shown: bool) -> Iterator[Callable[[int, int], None]]:
     """Yields a function of the number of finished things and of all, which moves a bar."""
     columns = (TextColumn(verb), BarColumn(24), MofNCompleteColumn(), TextColumn(things))
     hidden = not (shown and console.is_terminal)

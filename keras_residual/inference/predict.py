@@ -114,11 +114,8 @@ def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
         ]
         if progress is not None:
             progress(number, len(files))
-    if damaged and (not skip_damaged or not kept):
-        raise DatasetError(
-            f"{len(damaged)} of {len(files)} recordings cannot be read (skip_damaged=True leaves "
-            f"them out): {' '.join(damaged)}"
-        )
+    if not skip_damaged or not kept:
+        refuse_damaged(damaged, len(files))
     answers = predictions(kept, np.concatenate(outputs), model.description, top)
     return [replace(each, start=start) for each, start in zip(answers, starts, strict=True)]
 
@@ -138,6 +135,20 @@ def paths_for(
     if model.takes_sound:
         return recording_paths(paths)
     return clip_paths(paths) if model.takes_clips else picture_paths(paths)
+
+
+def refuse_damaged(damaged: list[str], count: int) -> None:
+    """Raises if recordings cannot be read, naming all of them.
+
+    Args:
+        damaged: What is wrong with each of them.
+        count: Number of all recordings.
+    """
+    if damaged:
+        raise DatasetError(
+            f"{len(damaged)} of {count} recordings cannot be read (skip_damaged=True leaves them "
+            f"out): {' '.join(damaged)}"
+        )
 
 
 def run_padded(model: Predictor, batch: np.ndarray, size: int) -> np.ndarray:

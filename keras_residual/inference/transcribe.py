@@ -10,7 +10,7 @@ from keras_residual import _checks
 from keras_residual.data import DatasetError
 from keras_residual.inference.decoding import decode_beam, decode_greedy
 from keras_residual.inference.picture_list import recording_paths
-from keras_residual.inference.predict import run_padded
+from keras_residual.inference.predict import refuse_damaged, run_padded
 from keras_residual.inference.predictor import Predictor, load_predictor
 
 
@@ -61,11 +61,8 @@ def transcribe(
             damaged.append(str(error))
         if progress is not None:
             progress(number, len(files))
-    if damaged and (not skip_damaged or not found):
-        raise DatasetError(
-            f"{len(damaged)} of {len(files)} recordings cannot be read (skip_damaged=True leaves "
-            f"them out): {' '.join(damaged)}"
-        )
+    if not skip_damaged or not found:
+        refuse_damaged(damaged, len(files))
     return found
 
 
