@@ -9,19 +9,14 @@ from typing import Any
 from keras_residual import _description
 from keras_residual.weights import _hub, cache, files, sources
 from keras_residual.weights._detection import layout_of_names
+from keras_residual.weights._keras_layouts import KERAS_2, KERAS_DENSENET, KERAS_V1, KERAS_V2
 from keras_residual.weights._keras_names import by_layer_names
 from keras_residual.weights._layout import Layout
-from keras_residual.weights._layouts import (
-    KERAS_2,
-    KERAS_DENSENET,
-    KERAS_V1,
-    KERAS_V2,
-    OWN,
-    TRANSFORMERS,
-)
+from keras_residual.weights._layouts import OWN
 from keras_residual.weights._readers import keras_archive
 from keras_residual.weights._readers.torch_file import from_state_dict
 from keras_residual.weights._resolution import resolve_for_factory
+from keras_residual.weights._torch_layouts import TRANSFORMERS
 from keras_residual.weights.arrays import Entries
 from keras_residual.weights.preprocessing import Preprocessing
 
