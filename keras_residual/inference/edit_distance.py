@@ -1,9 +1,10 @@
 """How far two texts are apart."""
 
 from collections.abc import Sequence
+from typing import Any
 
 
-def edit_distance(one: Sequence, other: Sequence) -> int:
+def edit_distance(one: Sequence[Any], other: Sequence[Any]) -> int:
     """Returns how many insertions, deletions and substitutions make one sequence the other.
 
     Args:

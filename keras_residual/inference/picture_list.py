@@ -16,7 +16,7 @@ def picture_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str
     return named_files(paths, PICTURE_SUFFIXES, "picture")
 
 
-def recording_paths(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+def recording_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Returns the sound files that are named, those of folders in order of their names.
 
     See `named_files`.
@@ -25,7 +25,9 @@ def recording_paths(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> l
 
 
 def named_files(
-    paths: str | os.PathLike | Iterable[str | os.PathLike], suffixes: Collection[str], kind: str
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    suffixes: Collection[str],
+    kind: str,
 ) -> list[Path]:
     """Returns the files of a kind that are named, those of folders in order of their names.
 

@@ -7,6 +7,8 @@ Reference:
     - [Gomez et al., 2017](https://arxiv.org/abs/1707.04585)
 """
 
+from typing import Any
+
 from keras_residual.layers.block_parts import make_shortcut
 from keras_residual.layers.composite import fresh_initializer
 
@@ -56,7 +58,7 @@ def plan_of_halves(block, input_shape):
     return steps, block.shape_with(middle, channels=block.filters)
 
 
-def branches_of_halves(block, inputs, training) -> tuple:
+def branches_of_halves(block, inputs, training) -> tuple[Any, ...]:
     """Returns what the sum adds: F(x₂) and G(y₁) side by side, and both shortcuts."""
     half = inputs.shape[block.channel_axis] // 2
     first, second = block.channels_from(inputs, 0, half), block.channels_from(inputs, half)

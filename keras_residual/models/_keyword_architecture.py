@@ -1,7 +1,7 @@
 """The options of the keyword networks and the layers that follow from them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -95,7 +95,7 @@ class KeywordArchitecture:
         places = {name: place + len(front) for name, place in features.items()}
         return Body([*front, *layers], places, 1)
 
-    def layers(self, shared: dict) -> tuple[list, dict[str, int]]:
+    def layers(self, shared: dict[Any, Any]) -> tuple[list[Any], dict[str, int]]:
         """Returns the layers behind the front end, and the places of multi-scale outputs."""
         raise TypeError(f"{type(self).__name__} must implement `layers`.")
 

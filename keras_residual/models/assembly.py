@@ -291,7 +291,9 @@ def rank_of(architecture, shape) -> int:
     return getattr(architecture, "rank", len(shape) - 2)
 
 
-def shape_of_inputs(architecture, input_shape, default_shape, include_top, data_format) -> tuple:
+def shape_of_inputs(
+    architecture, input_shape, default_shape, include_top, data_format
+) -> tuple[Any, ...]:
     """Returns the checked shape of a network's inputs without batch, the default for `None`."""
     if hasattr(architecture, "default_shape"):
         default_shape = architecture.default_shape

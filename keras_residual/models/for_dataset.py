@@ -88,7 +88,7 @@ def _lstm_classifier(series, classes, dtype, options) -> keras.Model:
     return keras.Model(keras.utils.get_source_inputs(series), stack(series), name=stack.name)
 
 
-def _of_recordings(name, dataset, image_size, options) -> dict:
+def _of_recordings(name, dataset, image_size, options) -> dict[Any, Any]:
     """Returns the options of a network for spoken words: the rate and length of the recordings."""
     rate = dataset.train.rate
     if rate is None:

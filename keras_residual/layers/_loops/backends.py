@@ -84,7 +84,7 @@ def _scan_jax(step, carry, inputs, reverse):
 
 
 @functools.lru_cache(maxsize=256)
-def compiled(function: Callable, *static) -> Callable:
+def compiled(function: Callable[..., Any], *static) -> Callable[..., Any]:
     """Returns `function(*static, *tensors)` of tensors, compiled by XLA on TensorFlow.
 
     Calls with equal `static` share one compilation for each shape, so that equal layers do.

@@ -1,5 +1,7 @@
 """Reversible blocks in a row, whose backward pass computes the inputs again from the outputs."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,7 +9,7 @@ from keras_residual.layers._loops.backends import with_gradient
 from keras_residual.layers._loops.rematerialize import tied_tensorflow
 
 
-def call_reversible(blocks: list, x1, x2) -> tuple:
+def call_reversible(blocks: list[Any], x1, x2) -> tuple[Any, ...]:
     """Returns the halves of the output of reversible blocks in training, and keeps nothing else.
 
     In the backward pass each block computes its input from its output, x₂ = y₂ - G(y₁) and
@@ -47,7 +49,7 @@ class _Row:
         self.counts = [len(variables) for variables in kept]
         self.statistics = [variable for variables in kept for variable in variables]
 
-    def values(self) -> list:
+    def values(self) -> list[Any]:
         """Returns the values of weights and statistics."""
         weights = [ops.convert_to_tensor(v.value) for row in self.weights for v in row]
         # Copies, since the originals are overwritten before the backward pass reads them.
@@ -101,7 +103,7 @@ def _is_floating(variable) -> bool:
     return keras.backend.is_float_dtype(variable.dtype)
 
 
-def _new_seeds(function) -> list:
+def _new_seeds(function) -> list[Any]:
     """Returns states for the random generators of a function, drawn from these generators."""
     layers = (function.drop_path, function.dropout)
     generators = [layer.seed_generator for layer in layers if layer is not None]
@@ -115,7 +117,7 @@ def _new_seeds(function) -> list:
     return drawn
 
 
-def _after(values, gradient) -> tuple:
+def _after(values, gradient) -> tuple[Any, ...]:
     """Returns values that are not computed, and kept, before a gradient is."""
     backend = keras.backend.backend()
     if backend == "jax":
@@ -129,7 +131,7 @@ def _after(values, gradient) -> tuple:
     return values
 
 
-def _differentiated(function, arguments, gradient) -> tuple:
+def _differentiated(function, arguments, gradient) -> tuple[Any, ...]:
     """Returns a function's first output, and the gradient of it by each argument."""
     backend = keras.backend.backend()
     if backend == "jax":
