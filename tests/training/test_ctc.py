@@ -57,7 +57,7 @@ def gradient(function, x):
     x = ops.convert_to_tensor(x).clone().requires_grad_()
     y = function(x)
     y.backward()
-    return float(y), x.grad.cpu().numpy()
+    return y.item(), x.grad.cpu().numpy()
 
 
 def log_sum(values):
