@@ -97,7 +97,7 @@ def _sound_job(model, network, request, folder):
     parts = None
     if spectrogram_of(network) is not None:
         front, rest = front_and_rest(network)
-        parts = front, of_one(without_softmax(rest) if logits else rest)
+        parts = front, of_one(without_softmax(rest, network) if logits else rest)
     made = of_one(without_softmax(network) if logits else network)
     samples = request.samples(request.representative_data, 1)
     described = request.description_for(None) or Description(class_names=request.labels)

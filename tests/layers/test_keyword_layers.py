@@ -6,6 +6,7 @@ import pytest
 from support import ramp, run, set_sequential_weights, to_numpy
 
 from keras_residual import layers
+from keras_residual.export import fold
 from keras_residual.layers._convolution import forms
 
 X = np.random.default_rng(0).normal(2.0, 3.0, (6, 7, 8, 3)).astype("float32")
@@ -75,3 +76,15 @@ def test_depthwise_form_equals_the_split_one(size, strides, dilation):
     expected = forms.grouped_split(keras.ops.convert_to_tensor(X), *options, 3)
     found = forms.depthwise_shifted(keras.ops.convert_to_tensor(X), *options)
     np.testing.assert_allclose(to_numpy(found), to_numpy(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_folding_scales_what_goes_into_sub_bands_alike():
+    """Integers have one scale for all channels of a convolution's output."""
+    block = layers.BroadcastedResidualBlock(3, sub_bands=2, dropout_rate=0.1)
+    inputs = keras.Input(X.shape[1:])
+    model = keras.Model(inputs, block(inputs))
+    block.sub_spectral.gamma.assign([1e-3, 1.0, 50.0, 2e-3, 2.0, 100.0])
+    folded = fold(model)
+    np.testing.assert_allclose(run(folded, X), run(model, X), rtol=1e-4, atol=1e-4)
+    scales = to_numpy(folded.layers[1].sub_spectral.gamma)
+    assert scales.max() / scales.min() < 4

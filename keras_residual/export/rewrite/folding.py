@@ -68,7 +68,28 @@ def folded_block_weights(weights: dict[str, np.ndarray], epsilon: float) -> dict
         bias = _array(weights.get(f"{base}conv.bias", 0.0))
         folded[f"{base}conv.kernel"] = _array(weights[f"{base}conv.kernel"]) * scale
         folded[f"{base}conv.bias"] = bias * scale + offset
+    _balance_sub_bands(folded, epsilon)
     return {name: np.asarray(value, np.float32) for name, value in folded.items()}
+
+
+def _balance_sub_bands(weights: dict, epsilon: float) -> None:
+    """Moves what the sub-bands of a channel are scaled by in common into the convolution before.
+
+    The function stays the same; what the convolution puts out has one range in all channels, which
+    integers need: they have one scale for all.
+    """
+    for path in [name for name in weights if name.endswith("sub_spectral.gamma")]:
+        base = path.removesuffix("sub_spectral.gamma")
+        kernel = _array(weights[f"{base}frequency_conv.conv.kernel"])
+        gamma, mean, variance = (
+            _array(weights[f"{base}sub_spectral.{name}"]).reshape(-1, kernel.shape[-1])
+            for name in ("gamma", "moving_mean", "moving_variance")
+        )
+        common = np.sqrt(np.mean(gamma**2 / (variance + epsilon), axis=0))
+        common = np.where(common > 0, common, 1.0)
+        weights[f"{base}frequency_conv.conv.kernel"] = kernel * common
+        weights[path] = (gamma / common).ravel()
+        weights[f"{base}sub_spectral.moving_mean"] = (mean * common).ravel()
 
 
 # Their values where a normalization has none.

@@ -189,15 +189,20 @@ def ends_with_softmax(network: keras.Model) -> bool:
     return _softmax_at_the_end(network) is not None
 
 
-def without_softmax(network: keras.Model) -> keras.Model:
-    """Returns a network with the softmax at its end left out."""
-    softmax = _softmax_at_the_end(network)
+def without_softmax(network: keras.Model, whole: keras.Model | None = None) -> keras.Model:
+    """Returns a network with the softmax at its end left out.
+
+    Args:
+        network: A functional model.
+        whole: The model that it is the end of, if it is a part of one.
+    """
+    name = _softmax_at_the_end(whole or network).name
 
     def copy(layer):
-        return _linear(layer) if layer is softmax and _is_dense(layer) else layer
+        return _linear(layer) if layer.name == name and _is_dense(layer) else layer
 
     def call(layer, *args, **kwargs):
-        left_out = layer is softmax and not _is_dense(layer)
+        left_out = layer.name == name and not isinstance(layer, keras.layers.Dense)
         return args[0] if left_out else layer(*args, **kwargs)
 
     return keras.models.clone_model(network, clone_function=copy, call_function=call)
