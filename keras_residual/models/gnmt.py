@@ -15,7 +15,7 @@ from keras_residual.layers.registration import registered
 from keras_residual.models._beam_search import Hypothesis, Search, beam_search
 from keras_residual.models._gnmt_decoding import Decoding, parts_of
 from keras_residual.models._word_pieces import END, PAD, START, from_texts
-from keras_residual.models.assembly import checked_name, checked_policy
+from keras_residual.models.inputs import checked_name, checked_policy
 from keras_residual.models.registry import builder
 
 

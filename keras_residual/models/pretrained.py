@@ -7,7 +7,7 @@ import keras
 from keras_residual import _checks
 from keras_residual._description import Description, describe
 from keras_residual._types import Identifier
-from keras_residual.models.assembly import checked_input_shape, checked_policy
+from keras_residual.models.inputs import checked_input_shape, checked_policy
 from keras_residual.models.registry import find_variant, get_model
 
 # What 0…255 is to the layers that scale pixels for published weights.

@@ -10,7 +10,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.layers.composite import checked_activation
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
-from keras_residual.models.assembly import checked_name, checked_policy
+from keras_residual.models.inputs import checked_name, checked_policy
 
 # What a model decides itself, or what would change the meaning of its outputs.
 _RESERVED = (

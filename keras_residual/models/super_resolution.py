@@ -12,7 +12,8 @@ from keras_residual.models._super_resolution_architecture import (
     SRResNetArchitecture,
     VDSRArchitecture,
 )
-from keras_residual.models.assembly import Top, Variant, assemble, checked_input_shape
+from keras_residual.models.assembly import Top, Variant, assemble
+from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import register
 
 KIM_2016 = "[Kim et al., 2016](https://arxiv.org/abs/1511.04587)"

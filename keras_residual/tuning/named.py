@@ -10,8 +10,8 @@ import keras
 from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
-from keras_residual.models.assembly import checked_input_shape
 from keras_residual.models.for_dataset import standardized
+from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Budget, Cost
