@@ -12,7 +12,7 @@ with `audio` (int16 samples of all), `offsets`, `digit`, `speaker`, `recording` 
 Strings of 1 to 7 digits by one speaker are put together, with gaps or overlaps between and silence
 around them, new ones in each epoch. Recordings 5 to 9 of each digit and speaker are held out, and
 the word error rate is that of 600 strings of them, 2,023 digits. The stack has two layers of 64
-units and looks back only. Each command takes 6 to 9 minutes of one core that others use too:
+units and looks back only. Each command takes 6 to 9 minutes on one core that others use too:
 
     after            best path  beam of 8
     12 epochs            9.69%      8.26%

@@ -41,6 +41,10 @@ UNIT_OPTIONS = {
     **BLOCK_OPTIONS,
 }
 # Those that have no effect beside the ones above.
+MORE_FORMS = (
+    {"shake_shake": True, "activation_order": "leading", "shortcut": "shifted"},
+    {"reversible": True, "activation_order": "pre"},
+)
 MORE_UNIT_OPTIONS = {
     "strides": 1,
     "dilation_rate": 2,
@@ -127,6 +131,7 @@ LAYERS = [
             {"strided_conv": "conv1", "filters": 16, "cardinality": 1, "first_reduction": 2},
             {"expansion": 1, "group_width": 4, "cardinality": 1},
             {"spatial": "multi_scale", "branches": 4, "shake_drop": True},
+            *MORE_FORMS,
         ),
     ),
     LayerCase(
@@ -274,6 +279,7 @@ LAYERS = [
             {k: v for k, v in UNIT_OPTIONS.items() if k != "blur_pool"} | {"inner_filters": 5},
             MORE_UNIT_OPTIONS,
             {"shake_drop": True, "activation_order": "pyramid", "shortcut": "pooled_pad"},
+            *MORE_FORMS,
         ),
     ),
     LayerCase(
@@ -362,8 +368,7 @@ LAYERS = [
             MORE_UNIT_OPTIONS,
             {"spatial": "selective", "branches": 3, "se_ratio": 0.5},
             {"shake_drop": True, "activation_order": "pyramid", "shortcut": "pooled_pad"},
-            {"shake_shake": True, "activation_order": "leading", "shortcut": "shifted"},
-            {"reversible": True, "activation_order": "pre"},
+            *MORE_FORMS,
         ),
     ),
     LayerCase(

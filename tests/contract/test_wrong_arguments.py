@@ -77,13 +77,23 @@ WRONG = {
             "reversible",
             "projection",
             "split_last",
+            "affine",
+            "normalize_input",
         ),
         FLAG,
     ),
     "use_bias": (1, "yes"),
+    "sub_bands": POSITIVE,
+    "dilation_rates": (0, (), (1, 0), "2"),
 }
 # Tested where they are made: arguments of Keras, or of layers with tests of their own.
-ELSEWHERE = ("BatchNorm", "ImageNormalization", "LogMelSpectrogram", "ResidualLSTM")
+ELSEWHERE = (
+    "BatchNorm",
+    "ImageNormalization",
+    "LogMelSpectrogram",
+    "ResidualLSTM",
+    "SubSpectralNormalization",
+)
 CASES = {case.name: case for case in reversed(LAYERS) if case.name not in ELSEWHERE}
 
 
