@@ -215,7 +215,7 @@ class TestExportCommand:
         monkeypatch.setattr(kr, "get_model", lambda name, **given: get_model(name, **TINY, **given))
         _, layer = _export_data.load_model("ResNet50V1", str(path))
         assert CAFFE.scales_like(layer)
-        with pytest.raises(ValueError, match="give it as --preprocessing"):
+        with pytest.raises(ValueError, match="give it as `--preprocessing`"):
             _export_data.load_model("ResNet50V1", str(own))
         _, layer = _export_data.load_model("ResNet50V1", str(own), "tf")
         assert TF.scales_like(layer)
