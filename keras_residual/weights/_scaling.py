@@ -92,7 +92,7 @@ def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None
                 return Preprocessing.from_dict({name: config[name] for name in names})
     try:
         description = _description.read_from(path)
-    except (ValueError, OSError, zipfile.BadZipFile):
+    except (ValueError, OSError, RuntimeError, zipfile.BadZipFile):
         return None
     return None if description is None else of_description(description)
 

@@ -198,6 +198,17 @@ def test_damaged_files_load_or_raise_dataset_error(tmp_path, draw):
         assert "\n" not in str(error) and str(path) in str(error)
 
 
+def test_an_archive_of_an_unknown_version_is_named(tmp_path):
+    """zipfile raises a NotImplementedError of it, as one flipped bit makes it."""
+    content = bytearray(write(tmp_path / "whole.npz").read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] ^= 64
+    path = tmp_path / "version.npz"
+    path.write_bytes(content)
+    with pytest.raises(data.DatasetError) as error:
+        data.load(path)
+    one_line(error, path, "zip file version")
+
+
 def test_truncated_everywhere(tmp_path):
     content = write(tmp_path / "whole.npz").read_bytes()
     path = tmp_path / "truncated.npz"

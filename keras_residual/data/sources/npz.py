@@ -17,6 +17,9 @@ ACCEPTED_NPZ = (
 )
 _NAMES = (*ARRAY_NAMES, "x", "y", "label_names", "groups", "groups_train", "groups_test")
 _LARGEST_HEADER = 2**16
+# What zipfile raises of damaged bytes: an unknown version or method is a RuntimeError, a name that
+# is no text a ValueError.
+_DAMAGED = (OSError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 
 def from_npz(path: Path, name: str | None = None, options: Options | None = None) -> Dataset:
@@ -60,7 +63,7 @@ def names_in(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [item.removesuffix(".npy") for item in archive.namelist()]
-    except (OSError, zipfile.BadZipFile):
+    except _DAMAGED:
         return []
 
 
@@ -89,7 +92,7 @@ def read_npz(
             return {name: _array(archive, f"{name}.npy") for name in wanted}, inside
     except (DatasetError, MemoryError):
         raise
-    # Damaged bytes make NumPy, zipfile and zlib raise a dozen kinds of exception.
+    # Damaged bytes make NumPy and zlib raise more kinds of exception than zipfile.
     except Exception as error:
         raise DatasetError(
             f"{path} cannot be read ({first_line(error)}). Accepted: {accepted}, without pickled "

@@ -3,6 +3,7 @@
 import io
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ class LiteRTRuntime:
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
                 return archive.read("labels.txt").decode().splitlines()
-        except (zipfile.BadZipFile, KeyError):
+        # No archive behind the file, none with labels, or a damaged one.
+        except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, zlib.error):
             return None
 
     def _interpreter(self, shapes):
