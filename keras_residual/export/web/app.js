@@ -1,18 +1,8 @@
+import { element, showAnswer, start } from "./common.js";
 import { FilesetResolver, ImageClassifier } from "./tasks-vision/vision_bundle.mjs";
 
-const TOP = 5;
-const element = (id) => document.getElementById(id);
-const [video, shown, status, list] = ["video", "shown", "status", "labels"].map(element);
+const [video, shown] = ["video", "shown"].map(element);
 let classifier, model, stream;
-
-function say(text, isError = false) {
-  status.textContent = text;
-  status.classList.toggle("error", isError);
-}
-
-function size(bytes) {
-  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
 
 /** Draws a picture at the network's size, stretched or cropped as its accuracy was measured. */
 function fitted(source, width, height) {
@@ -30,20 +20,7 @@ function fitted(source, width, height) {
 
 function classify(source, width, height) {
   const picture = fitted(source, width, height);
-  const started = performance.now();
-  const found = classifier.classify(picture).classifications[0].categories;
-  const spent = performance.now() - started;
-  const best = [...found].sort((a, b) => b.score - a.score).slice(0, TOP);
-  list.replaceChildren(...best.map((category) => {
-    const item = document.createElement("li");
-    const [label, share] = [document.createElement("span"), document.createElement("span")];
-    label.textContent = category.categoryName || `class ${category.index}`;
-    share.textContent = `${(100 * category.score).toFixed(1)} %`;
-    item.style.setProperty("--share", `${Math.max(0, Math.min(1, category.score)) * 100}%`);
-    item.append(label, share);
-    return item;
-  }));
-  say(`${spent.toFixed(1)} ms`);
+  showAnswer(() => classifier.classify(picture).classifications[0].categories);
 }
 
 function show(source, width, height) {
@@ -80,35 +57,15 @@ async function startCamera() {
   step();
 }
 
-const reported = (work) => async (...args) => {
-  try {
-    await work(...args);
-  } catch (error) {
-    say(`${error.message ?? error}`, true);
-  }
-};
-
-async function start() {
-  model = await (await fetch("model.json")).json();
-  document.title = element("name").textContent = model.name;
-  element("facts").textContent = [`${model.width} × ${model.height} pixels`, size(model.bytes),
-    ...(model.accuracy ? [`${(100 * model.accuracy).toFixed(1)} % of ${model.samples} test images`] : [])].join(" · ");
+async function load(bytes) {
   const files = await FilesetResolver.forVisionTasks("./tasks-vision/wasm");
-  const bytes = new Uint8Array(await (await fetch(model.file)).arrayBuffer());
   classifier = await ImageClassifier.createFromOptions(files, { baseOptions: { modelAssetBuffer: bytes } });
-  say("Ready.");
-  element("file").addEventListener("change", reported(async (event) => {
-    if (event.target.files[0]) await classifyFile(event.target.files[0]);
-  }));
-  element("camera").addEventListener("click", reported(async () => (stream ? stopCamera() : startCamera())));
-  const asked = new URLSearchParams(location.search).get("picture");
-  if (asked) await classifyFile(await (await fetch(asked)).blob());
-  document.body.dataset.ready = "yes";
 }
 
-if ("serviceWorker" in navigator) {
-  navigator.serviceWorker.register("worker.js").then(() => navigator.serviceWorker.ready).then(() => {
-    document.body.dataset.offline = "yes";
-  }).catch(() => {});
+function describe(found) {
+  model = found;
+  return `${model.width} × ${model.height} pixels`;
 }
-reported(start)();
+
+const press = async () => (stream ? stopCamera() : startCamera());
+start({ describe, inputs: "images", load, classifyFile, button: "camera", press, parameter: "picture" });

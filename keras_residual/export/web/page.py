@@ -19,7 +19,7 @@ from keras_residual.export.proof.artefact import Artefact, load
 PACKAGE = "@mediapipe/tasks-vision"
 TASKS_VISION = "KERAS_RESIDUAL_TASKS_VISION"
 TASKS_AUDIO = "KERAS_RESIDUAL_TASKS_AUDIO"
-_COMMON = {name: name for name in ("style.css", "icon.svg", "worker.js")}
+_COMMON = {name: name for name in ("style.css", "icon.svg", "worker.js", "common.js")}
 
 
 def _files_of(kind):

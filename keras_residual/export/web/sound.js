@@ -1,21 +1,11 @@
+import { element, say, showAnswer, start } from "./common.js";
 import { AudioClassifier, FilesetResolver } from "./tasks-audio/audio_bundle.mjs";
 
-const TOP = 5;
 const EVERY_SECONDS = 0.25;
 // Softer than this, nobody speaks.
 const SILENCE = 0.01;
-const element = (id) => document.getElementById(id);
-const [shown, status, list] = ["shown", "status", "labels"].map(element);
+const shown = element("shown");
 let classifier, model, microphone;
-
-function say(text, isError = false) {
-  status.textContent = text;
-  status.classList.toggle("error", isError);
-}
-
-function size(bytes) {
-  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
 
 /** Returns the loudest stretch of the network's length, with silence around a short recording. */
 function fitted(samples, rate) {
@@ -48,20 +38,7 @@ function draw(wave) {
 
 function classify(wave, rate) {
   draw(wave);
-  const started = performance.now();
-  const found = classifier.classify(wave, rate)[0].classifications[0].categories;
-  const spent = performance.now() - started;
-  const best = [...found].sort((a, b) => b.score - a.score).slice(0, TOP);
-  list.replaceChildren(...best.map((category) => {
-    const item = document.createElement("li");
-    const [label, share] = [document.createElement("span"), document.createElement("span")];
-    label.textContent = category.categoryName || `class ${category.index}`;
-    share.textContent = `${(100 * category.score).toFixed(1)} %`;
-    item.style.setProperty("--share", `${Math.max(0, Math.min(1, category.score)) * 100}%`);
-    item.append(label, share);
-    return item;
-  }));
-  say(`${spent.toFixed(1)} ms`);
+  showAnswer(() => classifier.classify(wave, rate)[0].classifications[0].categories);
 }
 
 async function classifyFile(blob) {
@@ -107,36 +84,15 @@ async function startMicrophone() {
   };
 }
 
-const reported = (work) => async (...args) => {
-  try {
-    await work(...args);
-  } catch (error) {
-    say(`${error.message ?? error}`, true);
-  }
-};
-
-async function start() {
-  model = await (await fetch("model.json")).json();
-  document.title = element("name").textContent = model.name;
-  const seconds = (model.samples_taken / model.rate).toPrecision(2);
-  element("facts").textContent = [`${seconds} s at ${model.rate} Hz`, size(model.bytes),
-    ...(model.accuracy ? [`${(100 * model.accuracy).toFixed(1)} % of ${model.samples} test recordings`] : [])].join(" · ");
+async function load(bytes) {
   const files = await FilesetResolver.forAudioTasks("./tasks-audio/wasm");
-  const bytes = new Uint8Array(await (await fetch(model.file)).arrayBuffer());
   classifier = await AudioClassifier.createFromOptions(files, { baseOptions: { modelAssetBuffer: bytes } });
-  say("Ready.");
-  element("file").addEventListener("change", reported(async (event) => {
-    if (event.target.files[0]) await classifyFile(event.target.files[0]);
-  }));
-  element("microphone").addEventListener("click", reported(async () => (microphone ? stopMicrophone() : startMicrophone())));
-  const asked = new URLSearchParams(location.search).get("sound");
-  if (asked) await classifyFile(await (await fetch(asked)).blob());
-  document.body.dataset.ready = "yes";
 }
 
-if ("serviceWorker" in navigator) {
-  navigator.serviceWorker.register("worker.js").then(() => navigator.serviceWorker.ready).then(() => {
-    document.body.dataset.offline = "yes";
-  }).catch(() => {});
+function describe(found) {
+  model = found;
+  return `${(model.samples_taken / model.rate).toPrecision(2)} s at ${model.rate} Hz`;
 }
-reported(start)();
+
+const press = async () => (microphone ? stopMicrophone() : startMicrophone());
+start({ describe, inputs: "recordings", load, classifyFile, button: "microphone", press, parameter: "sound" });
