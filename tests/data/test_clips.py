@@ -119,8 +119,34 @@ def test_folders_of_frames(tmp_path):
     (tmp_path / "left" / "clip1" / "002.png").write_bytes(
         tf.io.encode_png(np.zeros((6, 9, 3), np.uint8)).numpy()
     )
-    with pytest.raises(data.DatasetError, match="several sizes"):
+    with pytest.raises(data.DatasetError, match=r"several sizes: .*`frame_size`"):
         data.load(f"{tmp_path},examples=clips,frames=3")
+    resized = data.load(f"{tmp_path},examples=clips,frames=3,frame_size=4x6")
+    assert resized.image_shape == (3, 4, 6, 3)
+
+
+def test_clips_of_several_sizes(tmp_path):
+    """Frames of 6 x 8 and 12 x 16 that are white on the left become the same at one size."""
+    for name in ("left", "right"):
+        for clip in range(3):
+            place = tmp_path / name / f"clip{clip}"
+            place.mkdir(parents=True)
+            image = np.zeros((6, 8, 3), np.uint8).repeat(1 + clip % 2, 0).repeat(1 + clip % 2, 1)
+            image[:, : image.shape[1] // 2] = 255
+            for number in range(4):
+                (place / f"{number}.png").write_bytes(tf.io.encode_png(image).numpy())
+    with pytest.raises(data.DatasetError, match=r"one size: give `frame_size`.*6 x 8, 12 x 16"):
+        data.load(tmp_path, examples="clips")
+    dataset = data.load(tmp_path, examples="clips", frame_size=6)
+    assert dataset.image_shape == (4, 6, 6, 3)
+    x = np.concatenate([dataset.train.x, dataset.test.x])
+    assert x.shape == (6, 4, 6, 6, 3) and (x[..., 0, :] == 255).all() and (x[..., 5, :] == 0).all()
+    np.testing.assert_allclose(x[:, 0, 0, 2:4, 0], np.tile([244, 11], (6, 1)), atol=20)
+    for size in (0, (4,), "big", (4, 0)):
+        with pytest.raises(ValueError, match="`frame_size` must be"):
+            data.load(tmp_path, examples="clips", frame_size=size)
+    with pytest.raises(ValueError, match="frame_size"):
+        data.load(f"{tmp_path},examples=clips,frame_size=4x")
 
 
 def test_video_files(tmp_path):

@@ -15,14 +15,19 @@ _MOST_BYTES = 2**31
 
 
 def read_clip(
-    path: str | os.PathLike[str], max_bytes: int = _MOST_BYTES, max_pixels: int = LARGEST_PICTURE
+    path: str | os.PathLike[str],
+    max_bytes: int = _MOST_BYTES,
+    max_pixels: int = LARGEST_PICTURE,
+    size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Returns the frames of a video file, or the pictures in a folder in the order of their names.
 
     Args:
-        path: A video that PyAV reads, or a folder of PNG or JPEG files of one size.
+        path: A video that PyAV reads, or a folder of PNG or JPEG files.
         max_bytes: Most bytes that the frames of a video may take; no more are decoded.
         max_pixels: Most pixels that a picture may have.
+        size: Optional `(height, width)` to resize each frame to, with antialiasing. Without it they
+            must be of one size.
 
     Returns:
         `(frames, height, width, 3)` uint8.
@@ -34,13 +39,13 @@ def read_clip(
     """
     path = Path(path)
     if path.is_dir():
-        return _pictures(path, max_pixels)
+        return _pictures(path, max_pixels, size)
     if not path.is_file():
         raise DatasetError(f"{path} does not exist.")
-    return _video(path, max_bytes)
+    return _video(path, max_bytes, size)
 
 
-def _video(path: Path, max_bytes: int) -> np.ndarray:
+def _video(path: Path, max_bytes: int, wanted: tuple[int, int] | None) -> np.ndarray:
     try:
         import av
     except ImportError as error:
@@ -49,7 +54,7 @@ def _video(path: Path, max_bytes: int) -> np.ndarray:
     try:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
-                frames.append(frame.to_ndarray(format="rgb24"))
+                frames.append(_resized(frame.to_ndarray(format="rgb24"), wanted))
                 size += frames[-1].nbytes
                 if size > max_bytes:
                     raise DatasetError(f"{path} holds more than max_bytes={max_bytes:,}: cut it.")
@@ -57,14 +62,30 @@ def _video(path: Path, max_bytes: int) -> np.ndarray:
         raise DatasetError(f"{path} is damaged or no video ({error}).") from error
     if not frames:
         raise DatasetError(f"{path} holds no frames.")
-    return np.stack(frames)
+    return _stacked(frames, path)
 
 
-def _pictures(folder: Path, max_pixels: int) -> np.ndarray:
+def _pictures(folder: Path, max_pixels: int, wanted: tuple[int, int] | None) -> np.ndarray:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not files:
         raise DatasetError(f"{folder} holds no frames.")
-    frames = [decode(str(path), 3, max_pixels) for path in files]
+    return _stacked([_resized(decode(str(path), 3, max_pixels), wanted) for path in files], folder)
+
+
+def _stacked(frames: list[np.ndarray], path: Path) -> np.ndarray:
     if len({frame.shape for frame in frames}) > 1:
-        raise DatasetError(f"{folder} holds frames of several sizes.")
+        raise DatasetError(
+            f"{path} holds frames of several sizes: bring them to one, as `frame_size` of "
+            "`data.load` does."
+        )
     return np.stack(frames)
+
+
+def _resized(frame: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    if size is None or frame.shape[:2] == tuple(size):
+        return frame
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        resized = tf.image.resize(frame, size, antialias=True).numpy()
+    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)

@@ -37,7 +37,8 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
     if len(shapes) > 1:
         shown = ", ".join(f"{height} x {width}" for height, width, _ in sorted(shapes)[:5])
         raise DatasetError(
-            f"{folder}: frames must be of one size: bring them to one. Received: {shown}"
+            f"{folder}: frames must be of one size: give `frame_size`, an integer or "
+            f"(height, width), to resize them. Received: {shown}"
         )
     _check_size([clip for clip in clips if clip is not None], str(folder), options)
     options = with_frames(options, [len(c) for c in clips if c is not None], str(folder))
@@ -70,7 +71,7 @@ def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> A
 def _read(places, options) -> tuple[list[Any], dict[str, str]]:
     def attempt(place):
         try:
-            clip = read_clip(place, options.max_bytes, options.max_pixels)
+            clip = read_clip(place, options.max_bytes, options.max_pixels, options.frame_size)
             if message := too_short(len(clip), options):
                 raise DatasetError(f"{place}: {message}")
             return clip, None

@@ -138,6 +138,7 @@ def load(
     seconds: float | None = None,
     frames: int | None = None,
     stride: int = 1,
+    frame_size: int | Sequence[int] | None = None,
     damaged: str = "raise",
     max_bytes: int = 2**31,
     max_pixels: int = LARGEST_PICTURE,
@@ -195,6 +196,9 @@ def load(
         frames: Number of frames taken of a clip, in training at a place drawn by (seed, epoch,
             clip), else from its middle. Defaults to 16, or what the shortest clip has.
         stride: Their distance.
+        frame_size: An integer or `(height, width)`, in a name `frame_size=64` or
+            `frame_size=48x64`: what frames of videos and folders are resized to while they are
+            read, whatever their sizes and proportions. Defaults to theirs, which must be one.
         damaged: What to do about damaged pictures: `"raise"`, which names them all, or
             `"leave_out"`, which warns and counts them in the dataset's `left_out`.
         max_bytes: Most bytes that the arrays of a file may take; no more are read.
@@ -229,6 +233,7 @@ def load(
         seconds=seconds,
         frames=frames,
         stride=stride,
+        frame_size=frame_size,
         damaged=damaged,
         max_bytes=max_bytes,
         max_pixels=max_pixels,

@@ -1,5 +1,7 @@
 """How a dataset is loaded, as one object that every kind of source takes."""
 
+import numbers
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ class Options:
         seconds: Length of recordings.
         frames: Frames that are taken of a clip; `None` to tell them from the clips.
         stride: Their distance.
+        frame_size: What frames of files are resized to; `None` to leave them as they are.
         damaged: `"raise"` or `"leave_out"`.
         max_bytes: Most bytes of the arrays in a file.
         max_pixels: Most pixels of a picture.
@@ -48,6 +51,7 @@ class Options:
     seconds: float | None = None
     frames: int | None = None
     stride: int = 1
+    frame_size: int | Sequence[int] | None = None
     damaged: str = "raise"
     max_bytes: int = 2**31
     max_pixels: int = LARGEST_PICTURE
@@ -61,12 +65,25 @@ class Options:
         if self.frames is not None:
             _checks.integer("frames", self.frames, maximum=2**16)
         _checks.integer("stride", self.stride, maximum=2**16)
+        if self.frame_size is not None:
+            object.__setattr__(self, "frame_size", _size_of_frames(self.frame_size))
         if self.rate is not None:
             _checks.integer("rate", self.rate)
         if self.seconds is not None:
             _checks.real("seconds", self.seconds, 0, 1e6, open_start=True)
         _checks.integer("max_bytes", self.max_bytes, maximum=2**63)
         _checks.integer("max_pixels", self.max_pixels)
+
+
+def _size_of_frames(size) -> tuple[int, int]:
+    sides = [size, size] if isinstance(size, numbers.Integral) else size
+    valid = isinstance(sides, Sequence) and not isinstance(sides, str) and len(sides) == 2
+    if not valid:
+        raise ValueError(
+            f"`frame_size` must be an integer or (height, width). Received: frame_size={size!r}"
+        )
+    height, width = (_checks.integer("frame_size", side, maximum=2**14) for side in sides)
+    return height, width
 
 
 def with_options_of(source: str, options: Options) -> tuple[str, Options]:
@@ -89,8 +106,11 @@ def with_options_of(source: str, options: Options) -> tuple[str, Options]:
 def _read(name: str, value: str) -> object:
     if name in ("labels", "held_out") and "+" in value:
         return tuple(value.split("+"))
-    kind = {"test_fraction": float, "seed": int, "max_bytes": int, "max_pixels": int}
-    kind = {**kind, "rate": int, "seconds": float, "frames": int, "stride": int}.get(name, str)
+    if name == "frame_size" and re.fullmatch(r"\d+x\d+", value):
+        return tuple(map(int, value.split("x")))
+    kind = {"test_fraction": float, "seconds": float}
+    kind |= dict.fromkeys(("seed", "max_bytes", "max_pixels", "rate", "frames", "stride"), int)
+    kind = {**kind, "frame_size": int}.get(name, str)
     try:
         return kind(value)
     except ValueError as error:
