@@ -16,8 +16,9 @@ class TranscriptStream:
     The labels are those of the whole sequence at once, whatever the pieces are.
 
     Args:
-        model: A `ResidualLSTMTranscriber` of sequences without a front or with a causal one, or the
-            path of a file that `export.lstm.write_streaming` made of one.
+        model: A `ResidualLSTMTranscriber` without a front or with a causal one, of sequences,
+            waveforms or pictures, or the path of a file that `export.lstm.write_streaming` made of
+            one.
         blank: Number of the unit of the blank; `-1`, the default, is the last.
 
     Attributes:
@@ -49,47 +50,64 @@ class TranscriptStream:
     def reset(self) -> None:
         """Begins a new sequence."""
         self._stream.reset()
-        self._waiting = np.zeros((0, *self._stream.shape[2:]))
+        self._window = self._stream.window
+        self._axis = self._window.axis - 1
+        self._waiting = self._zeros(self._window.before)
+        self._begun = False
         self._last, self.labels = None, ()
 
     def push(self, piece: Tensor) -> tuple[int, ...]:
         """Takes the next steps, any number of them, and returns the labels that are new.
 
         Args:
-            piece: `(steps, features)`.
+            piece: `(steps, features)`, or `(samples,)` of a waveform, or `(height, columns,
+                channels)` of a picture.
 
         Raises:
             ValueError: If the shape is another, or a number is NaN or infinite.
         """
         piece = np.asarray(piece)
-        if piece.shape[1:] != self._stream.shape[2:] or piece.ndim != len(self._stream.shape) - 1:
-            shape = ", ".join(["steps", *map(str, self._stream.shape[2:])])
+        expected = list(self._stream.shape[1:])
+        expected[self._axis] = "columns" if self._axis else "steps"
+        if piece.ndim != len(expected) or any(
+            size != given
+            for size, given in zip(expected, piece.shape, strict=True)
+            if not isinstance(size, str)
+        ):
             raise ValueError(
-                f"`piece` must have the shape ({shape}). Received: a shape of {piece.shape}"
+                f"`piece` must have the shape ({', '.join(map(str, expected))}). "
+                f"Received: a shape of {piece.shape}"
             )
         if not np.isfinite(piece).all():
             raise ValueError("`piece` must be finite. Received: NaN or infinity")
-        steps = np.concatenate([self._waiting, piece])
-        group = self._stream.shape[1]
-        whole = len(steps) // group * group
-        self._waiting = steps[whole:]
-        return self._heard(steps[:whole].reshape(-1, 1, *self._stream.shape[1:]))
+        self._begun = self._begun or piece.shape[self._axis] > 0
+        self._waiting = np.concatenate([self._waiting, piece], axis=self._axis)
+        return self._heard(self._window.size)
 
     def finish(self) -> tuple[int, ...]:
         """Ends the sequence and returns the labels that are new."""
-        if not len(self._waiting):
+        if not self._begun:
             return ()
-        # The output of a group follows from its first step; the others count for what comes later.
-        missing = self._stream.shape[1] - len(self._waiting)
-        widths = [(0, missing)] + [(0, 0)] * (self._waiting.ndim - 1)
-        group = np.pad(self._waiting, widths)[None, None]
-        self._waiting = self._waiting[:0]
-        return self._heard(group)
+        zeros = self._zeros(self._window.after)
+        self._waiting = np.concatenate([self._waiting, zeros], axis=self._axis)
+        new = self._heard(self._window.needed)
+        self._waiting = self._zeros(0)
+        return new
 
-    def _heard(self, groups):
-        new = []
-        for group in groups:
-            for scores in self._stream(group)[0]:
+    def _zeros(self, count):
+        shape = list(self._stream.shape[1:])
+        shape[self._axis] = count
+        return np.zeros(shape)
+
+    def _heard(self, needed):
+        """Returns the labels of all stretches of which so many steps have arrived."""
+        new, window = [], self._window
+        while (count := self._waiting.shape[self._axis]) >= needed:
+            stretch, _ = np.split(self._waiting, [min(count, window.size)], axis=self._axis)
+            missing = self._zeros(window.size - stretch.shape[self._axis])
+            stretch = np.concatenate([stretch, missing], axis=self._axis)
+            _, self._waiting = np.split(self._waiting, [min(count, window.hop)], axis=self._axis)
+            for scores in self._stream(stretch[None])[0]:
                 unit = int(scores.argmax())
                 if unit != self._last and unit != self._blank % len(scores):
                     new.append(unit)

@@ -11,6 +11,7 @@ from keras_residual import _checks
 from keras_residual.layers.composite import checked_activation
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.models.inputs import checked_name, checked_policy
+from keras_residual.models.streaming import SequenceModel
 
 # What a model decides itself, or what would change the meaning of its outputs.
 _RESERVED = (
@@ -163,7 +164,7 @@ def classified(x, classes: int, activation, policy):
 
 def finished(inputs, outputs, weights, name: str) -> keras.Model:
     """Returns the model, with the weights of a file if any are named."""
-    model = keras.Model(inputs, outputs, name=checked_name(name))
+    model = SequenceModel(inputs, outputs, name=checked_name(name))
     if weights is not None:
         from keras_residual.weights import load_for_factory
 

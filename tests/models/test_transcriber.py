@@ -140,54 +140,142 @@ def test_causal_block_sees_no_later_step(strides):
 
 
 SIGNAL = 2 * np.random.default_rng(1).normal(size=(1, 42, 3)).astype("float32")
+WAVE = np.random.default_rng(2).normal(size=(1, 415)).astype("float32")
+PICTURE = np.random.default_rng(3).normal(size=(1, 8, 42, 1)).astype("float32")
 
 
-def varied(model):
-    """Makes outputs whose best path for `SIGNAL` has several labels."""
+def varied(model, signal=SIGNAL):
+    """Makes outputs whose best path for the signal has several labels."""
     head = model.get_layer("classifier")
     kernel, bias = head.get_weights()
     head.set_weights([30 * np.random.default_rng(0).normal(size=kernel.shape), bias])
-    head.set_weights([head.get_weights()[0], -run(model, SIGNAL).mean((0, 1))])
+    head.set_weights([head.get_weights()[0], -run(model, signal).mean((0, 1))])
     return model
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"front": "causal", "strides": 1}, {"front": "causal", "strides": 4}]
-)
-def test_stream_in_pieces_of_any_length(options):
-    model = varied(features(**options, mask_value=-9.0))
-    x = SIGNAL
+def valid(**options):
+    spectrogram = {**SPECTROGRAM, "padding": "valid", "sequence_length": 8}
+    return ResidualLSTMTranscriber((None, 1), spectrogram=spectrogram, **{**TINY, **options})
+
+
+# What a stream takes, and the axis of its steps.
+STREAMED = {
+    "features": (features, {}, SIGNAL, 1),
+    "unstrided": (features, {"front": "causal", "strides": 1}, SIGNAL, 1),
+    "causal": (features, {"front": "causal", "strides": 4}, SIGNAL, 1),
+    "waveforms": (waveforms, {}, WAVE, 1),
+    "waveforms_causal": (waveforms, {"front": "causal", "strides": 4}, WAVE, 1),
+    "waveforms_valid": (valid, {"front": "causal", "strides": 2}, WAVE[..., None], 1),
+    "pictures": (pictures, {}, PICTURE, 2),
+    "pictures_causal": (pictures, {"front": "causal", "strides": 2}, PICTURE, 2),
+}
+
+
+def streamed(kind):
+    make, options, signal, axis = STREAMED[kind]
+    return varied(make(**options, mask_value=-9.0), signal), signal, axis - 1
+
+
+def pieces(signal, size, axis):
+    return np.split(signal[0], range(size, signal.shape[axis + 1], size), axis=axis)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_stream_in_pieces_of_any_length(kind):
+    model, x, axis = streamed(kind)
     (whole,) = inference.decode_greedy(run(model, x))
-    assert len(whole.labels) > 2
+    assert len(whole.labels) >= 2
     heard = inference.TranscriptStream(model)
-    for size in (1, 5, 100):
+    for size in (7 if x is WAVE else 1, 37, 1000):
         heard.reset()
-        found = [heard.push(x[0, i : i + size]) for i in range(0, 42, size)] + [heard.finish()]
+        found = [heard.push(piece) for piece in pieces(x, size, axis)] + [heard.finish()]
         assert heard.labels == whole.labels == tuple(label for part in found for label in part)
-    with pytest.raises(ValueError, match=r"`piece` must have the shape \(steps, 3\)"):
+    assert heard.finish() == ()
+    with pytest.raises(ValueError, match=r"`piece` must have the shape \("):
         heard.push(x)
     with pytest.raises(ValueError, match="`piece` must be finite"):
         heard.push(x[0] * np.nan)
 
 
-def test_stream_and_whole_sequences_in_litert(tmp_path):
+@pytest.mark.parametrize("kind", STREAMED)
+def test_the_model_itself_runs_step_by_step(kind, tmp_path):
+    """Outputs are those of the whole sequence, also of a model that was saved."""
+    model, x, axis = streamed(kind)
+    expected = run(model, x)
+    if kind == "causal":
+        model.save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    window = model.stream_window
+    widths = [(0, 0)] * x.ndim
+    widths[axis + 1] = (window.before, window.after + window.size)
+    padded, states, found = np.pad(x, widths), model.get_initial_state(1), []
+    places = range(0, window.before + x.shape[axis + 1] - window.needed + window.after, window.hop)
+    for start in places:
+        stretch = np.take(padded, range(start, start + window.size), axis=axis + 1)
+        outputs, states = model.step(stretch, states)
+        found.append(keras.ops.convert_to_numpy(outputs))
+    found = np.concatenate(found, axis=1)[:, : expected.shape[1]]
+    assert found.shape[1] >= expected.shape[1] - 1
+    np.testing.assert_allclose(found, expected[:, : found.shape[1]], atol=1e-3)
+
+
+def test_several_steps_or_one_without_its_axis():
+    model = features()
+    states = model.get_initial_state(1)
+    as_array = keras.ops.convert_to_numpy
+    several, last = model.step(SIGNAL[:, :5], states)
+    for t in range(5):
+        one, states = model.step(SIGNAL[:, t], states)
+        assert tuple(one.shape) == (1, 5)
+        np.testing.assert_allclose(as_array(one), as_array(several)[:, t], atol=1e-5)
+    np.testing.assert_allclose(as_array(states[0]), as_array(last[0]), atol=1e-6)
+    words = ResidualLSTMTranscriber(vocabulary_size=9, **TINY)
+    assert tuple(words.step(np.array([3, 1]), words.get_initial_state(2))[0].shape) == (2, 5)
+
+
+def test_what_cannot_be_streamed():
+    front = features(front=resnet_1d())
+    for call in (
+        lambda: front.get_initial_state(1),
+        lambda: inference.TranscriptStream(front),
+        lambda: pictures(front=cnn()).step(PICTURE, []),
+    ):
+        with pytest.raises(ValueError, match=r"front=None or front='causal'.*Received: "):
+            call()
+    spectrogram = {**SPECTROGRAM, "padding": "reflect"}
+    mirrored = ResidualLSTMTranscriber((None,), spectrogram=spectrogram, **TINY)
+    with pytest.raises(ValueError, match="padding='zeros' or 'valid'"):
+        mirrored.step(WAVE, mirrored.get_initial_state(1))
+    with pytest.raises(ValueError, match="needs later steps"):
+        features(bidirectional_bottom=True).get_initial_state(1)
+    causal = features(front="causal", strides=4)
+    with pytest.raises(ValueError, match=r"\(batch, 4 \+ k \* 4, 3\)"):
+        causal.step(SIGNAL[:, :5], causal.get_initial_state(1))
+    with pytest.raises(ValueError, match="`states` must be 10 tensors"):
+        causal.step(SIGNAL[:, :4], [])
+
+
+@pytest.mark.parametrize("kind", ["causal", "waveforms_causal", "pictures_causal"])
+def test_stream_and_whole_sequences_in_litert(kind, tmp_path):
     pytest.importorskip("ai_edge_litert")
     if keras.backend.backend() != "tensorflow":
         pytest.skip("files are written with the TensorFlow backend")
     from keras_residual.export import lstm
 
-    model = varied(features(front="causal", strides=2))
-    x = SIGNAL[:, :23]
+    make, options, x, axis = STREAMED[kind]
+    model = varied(make(**options), x)
+    axis -= 1
     outputs = run(model, x)
     path = lstm.write_streaming(model, tmp_path / "stream.tflite")
-    assert lstm.LiteRTStream(path).shape == (1, 2, 3)
+    assert lstm.LiteRTStream(path).window == model.stream_window
     heard = inference.TranscriptStream(path)
-    for i in range(0, 23, 3):
-        heard.push(x[0, i : i + 3])
+    for piece in pieces(x, 53, axis):
+        heard.push(piece)
     heard.finish()
     assert heard.labels == inference.decode_greedy(outputs)[0].labels
-    whole = lstm.LiteRTSequences(lstm.write(model, tmp_path / "whole.tflite", steps=23))
-    np.testing.assert_allclose(whole(x), outputs, atol=1e-4)
+    steps = x.shape[axis + 1]
+    whole = lstm.LiteRTSequences(lstm.write(model, tmp_path / "whole.tflite", steps=steps))
+    np.testing.assert_allclose(whole(x), outputs, atol=1e-3)
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in lstm.operations(tmp_path / "whole.tflite")
 
 

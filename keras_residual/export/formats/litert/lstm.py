@@ -1,5 +1,6 @@
 """Models with `ResidualLSTM` layers as LiteRT files, for whole sequences and for streams."""
 
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
@@ -12,19 +13,18 @@ from keras_residual._files import replacing
 from keras_residual._words import counted
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.litert import configure, converted
-from keras_residual.export.formats.litert.lstm_layers import (
-    phone_model,
-    steps_at_a_time,
-    streaming_model,
-)
+from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
 from keras_residual.export.formats.litert.lstm_runtime import (
     KerasStream,
     LiteRTSequences,
     LiteRTStream,
     operations,
 )
+from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
+from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.models.streaming import streamed_layers, window_of
 
 __all__ = [
     "KerasStream",
@@ -59,7 +59,8 @@ def write(
     each sequence, as `LiteRTSequences` does. Unrolled files grow with the number of steps.
 
     Args:
-        model: A Keras model of one input, `(steps, features)` or `(steps,)`.
+        model: A Keras model of one input: `(steps, features)`, `(steps,)`, also of samples, or
+            pictures `(height, columns, channels)`, whose columns are the steps.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
         steps: Positive integer, length of the sequences. Defaults to the model's, if it is fixed.
@@ -86,13 +87,14 @@ def write(
     _checks.choice("implementation", implementation, IMPLEMENTATIONS)
     _checks.choice("quantization", quantization, QUANTIZATIONS)
     shape, dtype = _input(model)
-    if steps is None and shape[0] is None:
+    axis = _axis(shape)
+    if steps is None and shape[axis] is None:
         raise ValueError("`steps` must be given for a model of any length. Received: steps=None")
     if steps is not None:
         _checks.integer("steps", steps)
-        if shape[0] not in (None, steps):
-            raise ValueError(f"`steps` must be the model's, {shape[0]}. Received: steps={steps}")
-    shape = (batch_size, steps or shape[0], *shape[1:])
+        if shape[axis] not in (None, steps):
+            raise ValueError(f"`steps` must be the model's, {shape[axis]}. Received: steps={steps}")
+    shape = (batch_size, *shape[:axis], steps or shape[axis], *shape[axis + 1 :])
     samples = None
     if quantization in INTEGERS:
         samples = _batches(representative_data, shape, dtype, quantization)
@@ -118,11 +120,14 @@ def write_streaming(
     The file's inputs are `sequences`, `(batch, 1, …)`, and `state_0`, `state_1`, …, which are zeros
     before the first step; its outputs are `outputs` and the next states by the same names.
     `LiteRTStream` runs it. A layer that needs more than the steps so far cannot be streamed. Where
-    a causal front makes one step of several, the file takes as many at a time.
+    a causal front makes one step of several, the file takes as many at a time; of pictures, as many
+    columns. Of waveforms it takes the samples of the frames that make one step of outputs, which
+    overlap with those before; `stream_window` of the model says how, the file's metadata too.
 
     Args:
         model: A Keras model: a chain of `ResidualLSTM`, causal blocks of a
-            `ResidualLSTMTranscriber`, and layers that see one step at a time.
+            `ResidualLSTMTranscriber`, and layers that see one step at a time, also above a
+            `LogMelSpectrogram` with padding `"zeros"` or `"valid"`, or the columns of pictures.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
         quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. States that are
@@ -137,12 +142,22 @@ def write_streaming(
     """
     _checks.integer("batch_size", batch_size)
     _checks.choice("quantization", quantization, (None, "float16", "dynamic"))
-    shape, dtype = _input(model)
-    shape = (batch_size, steps_at_a_time(model), *shape[1:])
+    shape, dtype, window = _stretch(model, batch_size)
     step, states = streaming_model(model, shape, dtype)
     specs = {"sequences": (shape, dtype)}
     specs |= {name: (state_shape, "float32") for name, state_shape in states.items()}
-    return _written(path, _converted(step, specs, quantization, None))
+    content = _converted(step, specs, quantization, None)
+    rates = [layer.sampling_rate for layer in model.layers if isinstance(layer, LogMelSpectrogram)]
+    inputs = [InputMetadata("sequences", sampling_rate=rates[0] if rates else None)]
+    content = add_metadata(
+        content,
+        model.name,
+        "One step of a sequence at a time, states going in and out.",
+        [*inputs, *map(InputMetadata, states)],
+        ["outputs", *states],
+        facts={"stream": dataclasses.asdict(window)},
+    )
+    return _written(path, content)
 
 
 def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
@@ -156,9 +171,18 @@ def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
         ValueError: If an argument is none of the accepted, or a layer cannot be streamed.
     """
     _checks.integer("batch_size", batch_size)
+    shape, dtype, window = _stretch(model, batch_size)
+    return KerasStream(*streaming_model(model, shape, dtype), window)
+
+
+def _stretch(model, batch_size):
+    """Returns shape and type of what a stream takes at a time, and its `Window`."""
     shape, dtype = _input(model)
-    shape = (batch_size, steps_at_a_time(model), *shape[1:])
-    return KerasStream(*streaming_model(model, shape, dtype))
+    streamed_layers(model)
+    window = window_of(model)
+    shape = [batch_size, *shape]
+    shape[window.axis] = window.size
+    return tuple(shape), dtype, window
 
 
 def _input(model):
@@ -167,10 +191,11 @@ def _input(model):
     if not any(isinstance(layer, ResidualLSTM) for layer in model.layers):
         raise ValueError(f"`model` must have a ResidualLSTM layer. Received: {model!r}")
     (tensor,) = model.inputs
-    if len(tensor.shape) not in (2, 3):
+    shape = tuple(tensor.shape[1:])
+    if len(shape) not in (1, 2, 3) or (len(shape) == 3 and None in (shape[0], shape[2])):
         raise ValueError(
-            "`model` must take sequences, (steps, features) or (steps,). "
-            f"Received: a model of {tuple(tensor.shape[1:])}"
+            "`model` must take sequences, (steps, features) or (steps,), or pictures whose columns "
+            f"are the steps, (height, columns, channels). Received: a model of {shape}"
         )
     halves = {layer.compute_dtype for layer in model.layers} & {"bfloat16", "float16"}
     if halves:
@@ -178,7 +203,12 @@ def _input(model):
             f"LiteRT needs a float32 model. Received: {model.name!r}, which computes in "
             f"{halves.pop()}; load its weights into one built with dtype='float32'."
         )
-    return tuple(tensor.shape[1:]), tensor.dtype
+    return shape, tensor.dtype
+
+
+def _axis(shape) -> int:
+    """Returns which axis of an input without batch holds the steps."""
+    return 1 if len(shape) == 3 else 0
 
 
 def _batches(data, shape, dtype, quantization):

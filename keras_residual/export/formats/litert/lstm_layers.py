@@ -1,6 +1,5 @@
 """`ResidualLSTM` models rebuilt from operations that LiteRT can express."""
 
-import math
 import uuid
 from typing import Any
 
@@ -9,21 +8,15 @@ import numpy as np
 from keras import ops
 
 from keras_residual.export._signature import named_outputs
-from keras_residual.layers.lstm.causal_block import CausalResidualBlock
+from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
-from keras_residual.layers.lstm.step_masks import CertainBlank
-
-# Layers whose output at a step depends on their input at that step only.
-_PER_STEP = (
-    keras.layers.Activation,
-    keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.Embedding,
-    keras.layers.LayerNormalization,
+from keras_residual.models.streaming import (
+    WITH_STATES,
+    advance,
+    check_direction,
+    of_next_frames,
+    streamed_layers,
 )
-_WITH_STATES = (ResidualLSTM, CausalResidualBlock)
-# A step to be passed over is not to be fed.
-_OF_MASKS = (keras.layers.Masking, CertainBlank)
 
 
 def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
@@ -44,26 +37,17 @@ def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
     return keras.Model({"sequences": inputs}, outputs)
 
 
-def steps_at_a_time(model) -> int:
-    """Returns how many steps of the input a stream takes at once, to give one of the output."""
-    blocks = (layer for layer in model.layers if isinstance(layer, CausalResidualBlock))
-    return math.prod(block.strides for block in blocks)
-
-
 def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict[str, Any]]:
     """Returns a model of the next steps with states in and out, and the states' shapes by name."""
     x = inputs = keras.Input(batch_shape=shape, dtype=dtype, name="sequences")
-    before, states, after, copies = model.inputs[0], {}, {}, []
-    for layer in model.layers[1:]:
-        # A mask may stand beside the input.
-        came_from = keras.tree.flatten(layer.input)[0]
-        _check_streamed(layer, came_from is before)
-        before = layer.output
-        if isinstance(layer, _OF_MASKS):
+    states, after, copies = {}, {}, []
+    for layer in streamed_layers(model):
+        if isinstance(layer, LogMelSpectrogram):
+            x = of_next_frames(layer)(x)
             continue
-        new = _Step(layer) if isinstance(layer, _WITH_STATES) else _copy(layer)
+        new = _Step(layer) if isinstance(layer, WITH_STATES) else _copy(layer)
         copies.append((layer, new))
-        if isinstance(layer, _WITH_STATES):
+        if isinstance(layer, WITH_STATES):
             own = {
                 f"state_{len(states) + i}": keras.Input(
                     state.shape[1:], batch_size=shape[0], name=f"state_{len(states) + i}"
@@ -78,15 +62,6 @@ def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict[str, Any]]:
     _copy_weights(copies)
     step = keras.Model({"sequences": inputs, **states}, {"outputs": x, **after})
     return step, {name: tuple(state.shape) for name, state in states.items()}
-
-
-def _check_streamed(layer, in_chain: bool):
-    if not in_chain or not isinstance(layer, (*_PER_STEP, *_WITH_STATES, *_OF_MASKS)):
-        raise ValueError(
-            "`model` must be a chain of layers that need no later step: ResidualLSTM, "
-            f"CausalResidualBlock, {', '.join(kind.__name__ for kind in _PER_STEP)}. "
-            f"Received: {layer.name!r}, {type(layer).__name__}"
-        )
 
 
 def _copy(layer, **changes):
@@ -182,16 +157,9 @@ class _Step(keras.layers.Layer):
 
     def __init__(self, layer):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
-        self.is_lstm = isinstance(layer, ResidualLSTM)
-        if self.is_lstm and (
-            layer.bidirectional_bottom or layer.go_backwards or layer.return_state
-        ):
-            raise ValueError(
-                "A layer that needs later steps, or returns its states, cannot be streamed. "
-                f"Received: {layer.name!r} with bidirectional_bottom={layer.bidirectional_bottom}, "
-                f"go_backwards={layer.go_backwards}, return_state={layer.return_state}"
-            )
-        self.layer = _copy(layer, stateful=False) if self.is_lstm else _copy(layer)
+        check_direction(layer)
+        changes = {"stateful": False} if isinstance(layer, ResidualLSTM) else {}
+        self.layer = _copy(layer, **changes)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -199,14 +167,8 @@ class _Step(keras.layers.Layer):
 
     def call(self, inputs):
         x, *states = inputs
-        if not self.is_lstm:
-            y, states = self.layer.step(x, states)
-            return [y, *states]
-        outputs = []
-        for t in range(x.shape[1]):
-            y, states = self.layer.step(x[:, t], states)
-            outputs.append(y)
-        return [ops.stack(outputs, axis=1) if self.layer.return_sequences else y, *states]
+        y, states = advance(self.layer, x, states)
+        return [y, *states]
 
     def compute_mask(self, inputs, previous_mask=None):
         """Returns no mask: a step to be passed over is not to be fed."""

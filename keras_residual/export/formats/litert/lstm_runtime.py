@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
-from keras_residual.export.formats.litert.schema import operation_counts
+from keras_residual.export.formats.litert.schema import file_facts, operation_counts
+from keras_residual.models.streaming import Window
 
 _SIGNATURE = "serving_default"
 
@@ -64,7 +65,8 @@ class LiteRTStream:
 
     Attributes:
         shape: Shape of what it takes at a time: `(batch, 1, …)`, or more steps where a causal front
-            makes one of them.
+            makes one of them, samples of a waveform, or columns of pictures.
+        window: How what it takes at a time follows one another, a `Window`.
 
     Call arguments:
         sequences: The next step, or steps, of that shape.
@@ -82,6 +84,8 @@ class LiteRTStream:
         self._run = _interpreter(path, threads).get_signature_runner(_SIGNATURE)
         self._inputs = self._run.get_input_details()
         self.shape = tuple(self._inputs["sequences"]["shape"].tolist())
+        known = file_facts(Path(path).read_bytes()).get("stream")
+        self.window = Window(self.shape[1], self.shape[1]) if known is None else Window(**known)
         self.reset()
 
     def reset(self):
@@ -104,6 +108,7 @@ class KerasStream:
 
     Attributes:
         shape: Shape of what it takes at a time, `(batch, steps, …)`.
+        window: How what it takes at a time follows one another, a `Window`.
 
     Call arguments:
         sequences: The next step, or steps, of that shape.
@@ -112,8 +117,8 @@ class KerasStream:
         The outputs for them.
     """
 
-    def __init__(self, step: keras.Model, states: dict[str, tuple[int, ...]]):
-        self._step, self._shapes = step, states
+    def __init__(self, step: keras.Model, states: dict[str, tuple[int, ...]], window: Window):
+        self._step, self._shapes, self.window = step, states, window
         self.shape = tuple(step.input["sequences"].shape)
         self._dtype = step.input["sequences"].dtype
         self.reset()

@@ -1,0 +1,250 @@
+"""Models of sequences run on the next steps, states going in and out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_residual import _checks
+from keras_residual._types import Tensor
+from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
+from keras_residual.layers.lstm.causal_block import CausalResidualBlock
+from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.step_masks import CertainBlank, ShortenedMask, TrailingPadding
+from keras_residual.layers.registration import registered
+
+# Layers whose output at a step depends on their input at that step only.
+PER_STEP = (
+    keras.layers.Activation,
+    keras.layers.Dense,
+    keras.layers.Dropout,
+    keras.layers.Embedding,
+    keras.layers.LayerNormalization,
+    keras.layers.Rescaling,
+)
+WITH_STATES = (ResidualLSTM, CausalResidualBlock)
+# A step to be passed over is not to be fed.
+_OF_MASKS = (keras.layers.Masking, CertainBlank, ShortenedMask)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which stretch of its input a stream takes at a time.
+
+    Attributes:
+        size: Number of steps, samples or columns of a stretch.
+        hop: How many later the next one begins.
+        needed: How many of them decide the first step of the output that comes of a stretch; what
+            follows counts for later ones.
+        before: Zeros in front of the first step.
+        after: Zeros behind the last one.
+        axis: Axis of the steps, the batch's being 0.
+    """
+
+    size: int = 1
+    hop: int = 1
+    needed: int = 1
+    before: int = 0
+    after: int = 0
+    axis: int = 1
+
+    def fits(self, count: int | None) -> bool:
+        """Returns whether so many steps are whole stretches."""
+        return count is not None and count >= self.size and (count - self.size) % self.hop == 0
+
+
+def window_of(model: keras.Model) -> Window:
+    """Returns what a stream of a model takes at a time.
+
+    Raises:
+        ValueError: If its spectrogram mirrors the waveform at the ends.
+    """
+    blocks = (layer for layer in model.layers if isinstance(layer, CausalResidualBlock))
+    steps = math.prod(block.strides for block in blocks)
+    axis = 2 if len(model.inputs[0].shape) == 4 else 1
+    for layer in model.layers:
+        if isinstance(layer, LogMelSpectrogram):
+            return _window_of_waveforms(layer, steps)
+    return Window(steps, steps, axis=axis)
+
+
+def _window_of_waveforms(layer, steps) -> Window:
+    if layer.padding == "reflect":
+        raise ValueError(
+            "A waveform in pieces needs a spectrogram with padding='zeros' or 'valid', which does "
+            f"not look ahead. Received: {layer.name!r} with padding='reflect'"
+        )
+    length, stride = layer.sequence_length, layer.sequence_stride
+    before = (length + 1) // 2 if layer.padding == "zeros" else 0
+    after = length - before if layer.padding == "zeros" else 0
+    size = max(steps * stride, (steps - 1) * stride + length)
+    return Window(size, steps * stride, length, before, after)
+
+
+def streamed_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers of a model that can be run step by step, in order, without masks.
+
+    Raises:
+        ValueError: If a layer needs later steps.
+    """
+    before, found = model.inputs[0], []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        if isinstance(layer, TrailingPadding) and layer.input is model.inputs[0]:
+            continue
+        # A mask may stand beside the input.
+        in_chain = keras.tree.flatten(layer.input)[0] is before
+        if len(model.inputs) != 1 or not in_chain or not _is_streamed(layer, len(before.shape)):
+            raise ValueError(
+                "`model` must be a chain of layers that need no later step: front=None or "
+                "front='causal' of a transcriber, and "
+                f"{', '.join(kind.__name__ for kind in (*WITH_STATES, *PER_STEP))}. "
+                f"Received: {layer.name!r}, {type(layer).__name__}"
+            )
+        before = layer.output
+        if not isinstance(layer, _OF_MASKS):
+            check_direction(layer)
+            found.append(layer)
+    return found
+
+
+def _is_streamed(layer, rank) -> bool:
+    if isinstance(layer, keras.layers.Permute):
+        return rank == 4 and layer.dims == (2, 1, 3)
+    if isinstance(layer, keras.layers.Reshape):
+        return rank == 4 and layer.target_shape[0] == -1 and len(layer.target_shape) == 2
+    return isinstance(layer, (*PER_STEP, *WITH_STATES, *_OF_MASKS, LogMelSpectrogram))
+
+
+def check_direction(layer: keras.layers.Layer) -> None:
+    """Refuses an LSTM layer that needs later steps, or returns its states."""
+    if isinstance(layer, ResidualLSTM) and (
+        layer.bidirectional_bottom or layer.go_backwards or layer.return_state
+    ):
+        raise ValueError(
+            "A layer that needs later steps, or returns its states, cannot be streamed. "
+            f"Received: {layer.name!r} with bidirectional_bottom={layer.bidirectional_bottom}, "
+            f"go_backwards={layer.go_backwards}, return_state={layer.return_state}"
+        )
+
+
+def advance(layer: keras.layers.Layer, x: Tensor, states: Sequence[Tensor]) -> tuple[Any, ...]:
+    """Returns what a layer with states makes of the next steps, and the list of next states."""
+    if not isinstance(layer, ResidualLSTM):
+        return layer.step(x, states)
+    outputs = []
+    for t in range(x.shape[1]):
+        y, states = layer.step(x[:, t], states)
+        outputs.append(y)
+    return (ops.stack(outputs, axis=1) if layer.return_sequences else y), states
+
+
+def of_next_frames(layer: LogMelSpectrogram) -> LogMelSpectrogram:
+    """Returns the spectrogram of a stretch alone, with nothing beyond its ends."""
+    return LogMelSpectrogram.from_config({**layer.get_config(), "padding": "valid"})
+
+
+@registered
+class SequenceModel(keras.Model):
+    """A model of sequences that can also be run step by step, as `ResidualLSTM` can.
+
+    Example:
+
+    >>> model = ResidualLSTMTranscriber((None, 40), classes=10, units=8, front="causal")
+    >>> states = model.get_initial_state(batch_size=1)
+    >>> outputs, states = model.step(keras.ops.ones((1, 2, 40)), states)
+    >>> outputs.shape
+    TensorShape([1, 1, 11])
+    """
+
+    def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple[Any, list[Any]]:
+        """Runs the next steps of a stream; outputs are those of the whole sequence at once.
+
+        Without a front a step goes in and a step of outputs comes out. A causal front with
+        `strides` makes one step of outputs of `strides` steps. Of waveforms, `step` takes the
+        samples of the frames that make a step of outputs, which overlap with those of the call
+        before: `stream_window` has the numbers, and `inference.TranscriptStream` does it for
+        pieces of any length. A step to be masked is not to be fed.
+
+        Args:
+            inputs: `(batch, size + k * hop, …)` for k + 1 steps of outputs; of pictures
+                `(batch, height, size + k * hop, channels)`. Where a step is one alone, its axis
+                may be left out, as with `ResidualLSTM.step`.
+            states: What `get_initial_state` or the call before returned.
+
+        Returns:
+            The outputs `(batch, k + 1, units)`, without the axis of steps where `inputs` has none,
+            and the list of next states.
+
+        Raises:
+            ValueError: If a layer needs later steps, or a shape does not fit.
+        """
+        window, (expected,) = self.stream_window, self.inputs
+        inputs = ops.convert_to_tensor(inputs)
+        single = window.size == 1 and len(inputs.shape) == len(expected.shape) - 1
+        if single:
+            inputs = ops.expand_dims(inputs, window.axis)
+        _check_shape(inputs, expected, window)
+        layers = streamed_layers(self)
+        counts = [_state_count(layer) for layer in layers]
+        if len(states) != sum(counts):
+            raise ValueError(
+                f"`states` must be {sum(counts)} tensors, as `get_initial_state` returns them. "
+                f"Received: {len(states)}"
+            )
+        x, left, after = inputs, list(states), []
+        for layer, count in zip(layers, counts, strict=True):
+            own, left = left[:count], left[count:]
+            if count:
+                x, own = advance(layer, x, own)
+                after += own
+            else:
+                x = (of_next_frames(layer) if isinstance(layer, LogMelSpectrogram) else layer)(x)
+        return (x[:, 0] if single and len(x.shape) == 3 else x), after
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """Returns the states before the first step, zeros.
+
+        Raises:
+            ValueError: If a layer needs later steps.
+        """
+        _checks.integer("batch_size", batch_size)
+        return [
+            state
+            for layer in streamed_layers(self)
+            if isinstance(layer, WITH_STATES)
+            for state in layer.get_initial_state(batch_size)
+        ]
+
+    @property
+    def stream_window(self) -> Window:
+        """Which stretch of the input `step` takes: `size`, `hop`, `before`, `after`, `axis`.
+
+        Raises:
+            ValueError: If a layer needs later steps.
+        """
+        streamed_layers(self)
+        return window_of(self)
+
+
+def _state_count(layer) -> int:
+    if not isinstance(layer, WITH_STATES):
+        return 0
+    return layer.state_count if isinstance(layer, ResidualLSTM) else 2
+
+
+def _check_shape(inputs, expected, window):
+    others = [axis for axis in range(1, len(expected.shape)) if axis != window.axis]
+    valid = len(inputs.shape) == len(expected.shape)
+    valid = valid and all(inputs.shape[axis] == expected.shape[axis] for axis in others)
+    if not valid or not window.fits(inputs.shape[window.axis]):
+        shape = ["batch", *map(str, expected.shape[1:])]
+        shape[window.axis] = f"{window.size} + k * {window.hop}"
+        raise ValueError(
+            f"`inputs` must have the shape ({', '.join(shape)}). "
+            f"Received: a shape of {tuple(inputs.shape)}"
+        )
