@@ -64,6 +64,29 @@ def test_train_evaluate_and_predict(run, tmp_path):
     assert "2 channels" in run("predict run stereo.wav").stderr
 
 
+@pytest.mark.slow
+def test_a_table_of_sound_files(run, tmp_path):
+    """`calls.csv` names files with their texts and says which are held out."""
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "calls").mkdir()
+    lines = ["file,text,split"]
+    for number, text in enumerate(TEXTS):
+        soundfile.write(tmp_path / "calls" / f"{number}.wav", said(text), RATE, subtype="FLOAT")
+        lines.append(f"calls/{number}.wav,{text},{'test' if number % 5 == 4 else 'train'}")
+    (tmp_path / "calls.csv").write_text("\n".join(lines) + "\n")
+    trained = run(TRAIN.format(epochs=1).replace("tones.npz", "calls.csv"))
+    assert trained.exit_code == 0, trained.output + trained.stderr
+    measured = run("evaluate run/model.keras --dataset calls.csv --json")
+    assert measured.exit_code == 0, measured.output + measured.stderr
+    report = json.loads(measured.output)["report"]
+    assert report == json.loads((tmp_path / "run" / "result.json").read_text())["report"]
+    assert report["count"] == 8 and report["character_error_rate"] >= 0
+    heard = run("predict run calls/0.wav")
+    assert heard.exit_code == 0 and "0.wav" in heard.output, heard.output + heard.stderr
+    (tmp_path / "calls" / "7.wav").unlink()
+    assert "7.wav" in run(TRAIN.format(epochs=1).replace("tones.npz", "calls.csv")).stderr
+
+
 def test_other_networks_do_not_transcribe(refused, tmp_path):
     npz(tmp_path / "tones.npz")
     line = "train --model resnet1d --dataset tones.npz"

@@ -50,6 +50,42 @@ def test_with_a_language_model(pyctcdecode):
     assert not any("a" in text for text in texts)
 
 
+ARPA = """\\data\\
+ngram 1=5
+ngram 2=2
+
+\\1-grams:
+-1.0\t<unk>\t0
+0\t<s>\t-0.3
+-0.6\t</s>\t0
+{ab}\tab\t-0.3
+{ba}\tba\t-0.3
+
+\\2-grams:
+{ab}\t<s> ab
+{ba}\t<s> ba
+
+\\end\\
+"""
+
+
+@pytest.mark.parametrize("blank", [-1, 0])
+def test_with_a_language_model_in_a_file(pyctcdecode, tmp_path, blank):
+    """Where `aa`, `ab`, `ba` and `bb` are as probable, the words of the file decide."""
+    pytest.importorskip("kenlm", reason="no kenlm")
+    # Without the language model the second is a little better.
+    x = np.log([[[0.49, 0.51, 1e-9, 1e-9], [1e-9, 1e-9, 1e-9, 1.0], [0.51, 0.49, 1e-9, 1e-9]]])
+    x = np.roll(x, 1, axis=-1) if blank == 0 else x
+    assert inference.decode_words(x, CHARACTERS, blank=blank) == ["ba"]
+    for better, worse in (("ab", "ba"), ("ba", "ab")):
+        path = tmp_path / f"{better}.arpa"
+        path.write_text(ARPA.format(**{better: -0.2, worse: -3.0}))
+        (text,) = inference.decode_words(x, CHARACTERS, blank=blank, language_model=path, weight=2)
+        assert text == better
+        (text,) = inference.decode_words(x, CHARACTERS, blank=blank, language_model=path, weight=0)
+        assert text == "ba"
+
+
 def test_what_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyctcdecode", None)
     with pytest.raises(ImportError, match=r"keras-residual\[speech\]"):
