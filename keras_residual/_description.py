@@ -129,7 +129,10 @@ _DESCRIPTIONS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def describe(model, description: Description | None) -> None:
-    """Notes what a model's inputs and outputs mean, for as long as the model lives.
+    """Notes what a model's inputs and outputs mean.
+
+    The note lives as long as the model. It is saved with the model where one of its layers is of
+    this package's.
 
     Args:
         model: A Keras model.
@@ -143,11 +146,54 @@ def describe(model, description: Description | None) -> None:
         raise ValueError(
             f"`description` must be a Description or None. Received: description={description!r}"
         )
+    keep(model, description)
 
 
 def described(model) -> Description | None:
-    """Returns what `describe` noted of a model, `None` if nothing."""
-    return _DESCRIPTIONS.get(model)
+    """Returns what `describe` noted of a model, now or before it was saved; `None` if nothing."""
+    if model in _DESCRIPTIONS:
+        return _DESCRIPTIONS[model]
+    for layer in _keepers(model):
+        for entry in layer.kept_descriptions():
+            if entry["model"] == _identity(model):
+                return Description.from_json(json.dumps(entry["description"]), layer.name)
+    return None
+
+
+def is_noted(model) -> bool:
+    """Returns whether `describe` noted something of a model since it was made or loaded."""
+    return model in _DESCRIPTIONS
+
+
+def keep(model, description: Description | None) -> None:
+    """Puts a description where it is saved with the model, if the model has such a place.
+
+    Args:
+        model: A Keras model.
+        description: Its description, or `None` to forget it.
+    """
+    layer = next(_keepers(model), None)
+    if layer is not None:
+        fields = None if description is None else dataclasses.asdict(description)
+        layer.keep_description(_identity(model), fields)
+
+
+def _keepers(model):
+    """Yields the layers of a functional model that keep descriptions."""
+    if not getattr(model, "inputs", None):
+        return
+    for layer in model.layers:
+        if hasattr(layer, "kept_descriptions"):
+            yield layer
+        elif hasattr(layer, "layers"):
+            yield from _keepers(layer)
+
+
+def _identity(model) -> dict[str, Any]:
+    """Returns what tells a model from another that has some of its layers."""
+    sides = {"inputs": model.inputs, "outputs": model.outputs}
+    shapes = {side: [list(tensor.shape) for tensor in tensors] for side, tensors in sides.items()}
+    return {"name": model.name, "last": model.layers[-1].name, **shapes}
 
 
 def write_into(path: str | os.PathLike[str], description: Description) -> None:

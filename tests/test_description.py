@@ -88,3 +88,71 @@ def test_published_weights_describe_their_model():
     describe(inside, Description(class_names=("a", "b")))
     assert weights.description_of(inside).class_names == ("a", "b")
     assert weights.description_of(keras_residual.ResNet8()) is None
+
+
+def tiny_network(**options):
+    return keras_residual.ResNet(
+        "basic", (1,), (8,), stem="conv3", stem_width=8, input_shape=(8, 8, 3), **options
+    )
+
+
+def saved_and_loaded(model, folder):
+    model.save(folder / "model.keras")
+    return keras.saving.load_model(folder / "model.keras")
+
+
+def test_a_model_that_keras_saves_and_loads_keeps_its_description(tmp_path):
+    given = Description(class_names=("Käfer", "ant"), fit="crop", crop=0.875, dataset="insects")
+    model = tiny_network(classes=2)
+    assert described(saved_and_loaded(model, tmp_path)) is None
+    describe(model, given)
+    again = saved_and_loaded(saved_and_loaded(model, tmp_path), tmp_path)
+    assert described(again) == given == weights.description_of(again)
+    describe(again, None)
+    assert described(again) is None
+    assert described(saved_and_loaded(again, tmp_path)) is None
+
+
+def test_a_description_inside_another_model_is_kept(tmp_path):
+    inner = tiny_network(classes=2)
+    inputs = keras.Input((8, 8, 3))
+    outer = keras.Model(inputs, inner(keras.layers.Rescaling(2.0)(inputs)))
+    describe(inner, Description(class_names=("x", "y")))
+    describe(outer, Description(class_names=("a", "b")))
+    again = saved_and_loaded(outer, tmp_path)
+    assert described(again).class_names == ("a", "b")
+    (part,) = (layer for layer in again.layers if isinstance(layer, keras.Model))
+    assert described(part).class_names == ("x", "y")
+
+
+def test_a_description_is_that_of_its_own_model(tmp_path):
+    """Another model of the same layers does not inherit it."""
+    model = tiny_network(classes=2)
+    describe(model, Description(class_names=("a", "b")))
+    features = keras.Model(model.input, model.layers[-2].output, name=model.name)
+    other = keras.Model(model.input, keras.layers.Dense(2)(features.output), name=model.name)
+    assert described(features) is described(other) is None
+    assert described(saved_and_loaded(other, tmp_path)) is None
+    describe(other, Description(class_names=("c", "d")))
+    assert described(saved_and_loaded(other, tmp_path)).class_names == ("c", "d")
+    assert described(saved_and_loaded(model, tmp_path)).class_names == ("a", "b")
+
+
+def test_published_weights_are_known_after_saving_and_loading(tmp_path):
+    model = keras_residual.ResNet8(weights="cifar10")
+    again = saved_and_loaded(model, tmp_path)
+    assert weights.description_of(again) == weights.description_of(model)
+    keras_residual.ResNet8().save_weights(tmp_path / "other.weights.h5")
+    weights.load(again, tmp_path / "other.weights.h5")
+    assert weights.description_of(again) is None
+
+
+def test_a_model_loaded_by_keras_is_exported_as_its_file_says(tmp_path):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("LiteRT files are written on TensorFlow")
+    model = tiny_network(classes=2)
+    describe(model, Description(class_names=("ant", "bee"), white=1.0))
+    again = saved_and_loaded(model, tmp_path)
+    keras_residual.export.export(again, tmp_path / "out", "litert", measure=False)
+    file = keras_residual.export.load(tmp_path / "out" / "model.tflite")
+    assert file.labels == ["ant", "bee"] and file.pixels is not None

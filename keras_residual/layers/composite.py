@@ -10,6 +10,7 @@ from keras_residual import _checks
 from keras_residual._docstrings import completed
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import _normalization
+from keras_residual.layers._description_keeper import DescriptionKeeper
 from keras_residual.layers._initialization import FanOutHeNormal
 from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.strides import Strides, for_each_axis
@@ -17,7 +18,7 @@ from keras_residual.layers.strides import Strides, for_each_axis
 Plan = tuple[list[tuple[keras.layers.Layer, Shape]], Shape]
 
 
-class SpatialLayer(keras.layers.Layer):
+class SpatialLayer(DescriptionKeeper, keras.layers.Layer):
     """A layer over one to three spatial axes that knows where its channels are.
 
     Args:

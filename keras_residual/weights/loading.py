@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._description import is_noted, keep
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.weights import _digests, _scaling, cache, files, sources
 from keras_residual.weights._keras_names import by_layer_names
@@ -17,6 +18,7 @@ from keras_residual.weights._readers.torch_file import from_state_dict
 from keras_residual.weights._resolution import resolve, resolve_for_factory
 from keras_residual.weights._slots import assign, options_of, read, slots_of
 from keras_residual.weights.arrays import Entries
+from keras_residual.weights.description import description_of
 from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.labels import CLASS_COUNTS
 from keras_residual.weights.matching import MismatchError, check_options, match
@@ -85,7 +87,7 @@ def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
         scaling = _load_entries(
             model, entries, "the state dict", skip_top, published_name, None, scaling_given
         )
-        sources.remember(model, None, scaling)
+        _remember(model, None, scaling)
         return
     known, path = resolve(published_name or model.name, source)
     if known is not None:
@@ -97,7 +99,15 @@ def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
     with files.opened(path) as entries:
         given = scaling_given or known is not None
         scaling = _load_entries(model, entries, str(path), skip_top, published_name, path, given)
-    sources.remember(model, known, known.preprocessing if known is not None else scaling)
+    _remember(model, known, known.preprocessing if known is not None else scaling)
+
+
+def _remember(model, known, scaling):
+    """Notes where the weights came from, also in what is saved of the model."""
+    sources.remember(model, known, scaling)
+    if not is_noted(model):
+        keep(model, None)
+        keep(model, description_of(model))
 
 
 def _name_of(model) -> str | None:
