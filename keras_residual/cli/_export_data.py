@@ -67,7 +67,9 @@ def load_labels(name: str) -> list[str]:
         ) from error
 
 
-def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool) -> dict:
+def load_data(
+    name: str | None, model: keras.Model, count: int | None, raw: bool, phone: bool = False
+) -> dict:
     """Returns the arguments of `export.export` that come from a dataset.
 
     Args:
@@ -75,6 +77,7 @@ def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool
         model: The model, which decides the size of the images.
         count: How many held-out images, `None` for all.
         raw: Whether pixels are 0…255 instead of 0…1.
+        phone: Whether a file for phones is written, which is measured on photographs as they are.
     """
     if name is None:
         if count is not None:
@@ -89,11 +92,25 @@ def load_data(name: str | None, model: keras.Model, count: int | None, raw: bool
     calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw)[0]
     held_out = _images(dataset.test, size, count, raw)
     fits = model.output_shape[-1] == dataset.num_classes
+    if phone and fits and len(model.output_shape) == 2:
+        held_out = _photographs(dataset.test, size, count) or held_out
     return {
         "representative_data": calibration,
         "evaluation_data": held_out if fits else None,
         "labels": dataset.class_names if fits else None,
     }
+
+
+def _photographs(split, size, count):
+    """Returns held-out photographs of other sizes than the model's, `None` if they are not such."""
+    if split.label_kind != "classes" or len(split.image_shape) != 3 or size is None:
+        return None
+    if hasattr(split, "paths"):
+        return [str(path) for path in split.paths[:count]], split.y[:count]
+    x = getattr(split, "x", None)
+    if x is None or x.dtype != np.uint8 or split.scale != 255 or x.shape[1:3] == tuple(size):
+        return None
+    return list(x[:count]), split.y[:count]
 
 
 def _images(split, size, count, raw):

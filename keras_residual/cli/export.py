@@ -27,7 +27,7 @@ def export(
     ],
     format: Annotated[
         list[str] | None,
-        typer.Option(help="saved_model, litert or onnx; may be repeated. Default: litert."),
+        typer.Option(help="saved_model, litert, onnx or coreml; may be repeated. Default: litert."),
     ] = None,
     quantization: Annotated[
         str | None, typer.Option(help="float16, dynamic, int8 or int16x8. Default: float32.")
@@ -94,9 +94,12 @@ def export(
     with console.status("Starting TensorFlow") as status, refusing(), quiet():
         from keras_residual import export as library
         from keras_residual.cli import _export_data
+        from keras_residual.weights import description_of
 
         network, scaling = _export_data.load_model(model, weights, preprocessing)
-        chosen = _export_data.load_data(data, network, images, raw=scaling is not None)
+        for_phones = target != "server" and "litert" in (format or ("litert",))
+        for_phones &= scaling is not None or description_of(network) is not None
+        chosen = _export_data.load_data(data, network, images, scaling is not None, for_phones)
         if labels is not None:
             chosen["labels"] = _export_data.load_labels(labels)
         output = output or Path("runs") / f"export-{Path(model).stem.lower()}"

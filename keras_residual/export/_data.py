@@ -31,14 +31,14 @@ def fitted_photographs(inputs, data, picture):
             "`evaluation_data` may be photographs for LiteRT files for phones only; give arrays of "
             "the model's inputs. Received: a list of photographs"
         )
-    photographs, classes = [decoded(item) for item in data[0]], np.asarray(data[1])
-    levels = {
-        "stretch": [stretched(photo, picture.size) for photo in photographs],
-        "crop": [cropped(photo, picture.size, picture.crop) for photo in photographs],
-    }
+    levels = {"stretch": [], "crop": []}
+    # One after the other: photographs of a phone have tens of megabytes each.
+    for photo in map(decoded, data[0]):
+        levels["stretch"].append(stretched(photo, picture.size))
+        levels["crop"].append(cropped(photo, picture.size, picture.crop))
     (name,) = inputs
     return {
-        fit: ({name: picture.pixels.apply(np.stack(found))}, classes)
+        fit: ({name: picture.pixels.apply(np.stack(found))}, np.asarray(data[1]))
         for fit, found in levels.items()
     }
 

@@ -27,6 +27,7 @@ class Job:
         picture: What the network takes if it was made for phones, else `None`.
         sound: What the network takes of sound if it was made for phones, else `None`.
         parts: That network up to its spectrogram and from there on, of a network for sound.
+        is_clip: Whether a file for phones takes the frames of one clip.
         is_logits: Whether its softmax is left to the file.
         mean: What is subtracted from the pixels of a picture.
         preprocessing: Layers before the model, by input.
@@ -45,6 +46,7 @@ class Job:
     picture: PictureFile | None
     sound: SoundFile | None
     parts: tuple[keras.Model, keras.Model] | None
+    is_clip: bool
     is_logits: bool
     mean: tuple[float, ...]
     preprocessing: dict[str, keras.layers.Layer]

@@ -73,27 +73,36 @@ def jobs(model: keras.Model, request, formats, scratch: Path):
     made, found = {}, []
     for row in formats:
         picture = request.picture_for(row)
-        sound = request.sound if row.for_phones else None
-        if (picture, sound) not in made:
+        sound = request.sound_for(row)
+        clip = request.is_clip and row.for_phones
+        key = (picture, sound, clip)
+        if key not in made:
             make = _server_job if picture is None else _phone_job
             make = make if sound is None else _sound_job
             folder = scratch / f"{len(made)}"
             folder.mkdir()
-            made[picture, sound] = make(model, network, request, folder)
+            make = _clip_job if clip else make
+            made[key] = make(model, network, request, folder, sound or picture)
         quantization = row.quantization(request.quantization)
-        found.append((row, replace(made[picture, sound], quantization=quantization)))
+        found.append((row, replace(made[key], quantization=quantization)))
     return found, folding
 
 
-def _server_job(model, network, request, folder):
+def _server_job(model, network, request, folder, _):
     network = with_input(network, request)
     samples = request.samples(request.representative_data, request.batch_size)
     return _job(model, network, request, folder, samples)
 
 
-def _sound_job(model, network, request, folder):
+def _clip_job(model, network, request, folder, _):
+    network = of_one(with_input(network, request, fixed=False))
+    samples = request.samples(request.representative_data, 1)
+    return replace(_job(model, network, request, folder, samples), is_clip=True)
+
+
+def _sound_job(model, network, request, folder, sound):
     """One waveform; where the file has integers, its softmax is left to floating point."""
-    logits = request.sound.float_softmax
+    logits = sound.float_softmax
     parts = None
     if spectrogram_of(network) is not None:
         front, rest = front_and_rest(network)
@@ -103,10 +112,10 @@ def _sound_job(model, network, request, folder):
     described = request.description_for(None) or Description(class_names=request.labels)
     return replace(
         _job(model, made, request, folder, samples),
-        sound=request.sound,
+        sound=sound,
         parts=parts,
         is_logits=logits,
-        description=replace(described, sampling_rate=request.sound.sampling_rate),
+        description=replace(described, sampling_rate=sound.sampling_rate),
     )
 
 
@@ -115,8 +124,8 @@ def of_one(network):
     return _beginning_with(network, {}, 1, input_specs(network))
 
 
-def _phone_job(model, network, request, folder):
-    picture, size = request.picture, request.batch_size or 1
+def _phone_job(model, network, request, folder, picture):
+    size = request.batch_size or 1
     (name,) = request.inputs
     logits = picture.float_softmax and not is_quantization_aware(model)
     made = picture_network(network, picture.scaling, size, logits)
@@ -141,6 +150,7 @@ def _job(model, network, request, folder, samples):
         picture=None,
         sound=None,
         parts=None,
+        is_clip=False,
         is_logits=False,
         mean=(),
         preprocessing=request.preprocessing,

@@ -1,6 +1,7 @@
 """The arguments of `export`, checked, as one object."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Request:
         include_preprocessing: Whether data are what these layers take, and every artefact has them.
         picture: What a LiteRT file for phones takes, `None` where none is written.
         sound: What it takes of a model for sound, likewise.
+        is_clip: Whether it takes the frames of one clip.
         labels: Names of the outputs.
         description: What is known of the model's inputs and outputs.
         fits: Photographs and their classes, brought to the input's size in each way.
@@ -65,6 +67,7 @@ class Request:
     include_preprocessing: bool
     picture: PictureFile | None
     sound: SoundFile | None
+    is_clip: bool
     labels: list[str] | None
     description: Description | None
     fits: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]
@@ -81,11 +84,14 @@ class Request:
         count = max(size, min(count_of(data), CALIBRATION_SAMPLES))
         return [rows_of(data, i, i + size) for i in range(0, count - size + 1, size)]
 
-    def compared(self):
-        """Returns what artefact and model are compared on."""
-        if self.evaluation_data is not None:
+    def compared(self, most: int | None = None):
+        """Returns what artefact and model are compared on: at most so many, all without a number.
+
+        Of a few inputs no accuracy is measured.
+        """
+        if self.evaluation_data is not None and most is None:
             return self.evaluation_data
-        count = min(_COMPARED_SAMPLES, count_of(self.representative_data))
+        count = min(most or _COMPARED_SAMPLES, count_of(self.representative_data))
         return rows_of(self.representative_data, 0, count)
 
     def description_for(self, picture: PictureFile | None) -> Description | None:
@@ -95,7 +101,20 @@ class Request:
 
     def picture_for(self, format: Format) -> PictureFile | None:
         """Returns what a file of a format takes in place of the model's input."""
-        return self.picture if format.for_phones else None
+        if self.picture is None or not format.for_phones:
+            return None
+        if self.quantization in INTEGERS and format.quantization(self.quantization) is None:
+            kinds = {"input_type": "float32", "output_type": "float32", "float_softmax": False}
+            return dataclasses.replace(self.picture, **kinds)
+        return self.picture
+
+    def sound_for(self, format: Format) -> SoundFile | None:
+        """Returns what a file of a format takes of sound, likewise."""
+        if self.sound is None or not format.for_phones:
+            return None
+        if format.quantization(self.quantization) not in INTEGERS:
+            return dataclasses.replace(self.sound, float_softmax=False)
+        return self.sound
 
 
 def checked_request(model: keras.Model, **arguments) -> Request:
@@ -112,8 +131,8 @@ def checked_request(model: keras.Model, **arguments) -> Request:
     included = given.include_preprocessing is True
     layers = _checked_preprocessing(model, inputs, given.preprocessing, included, description)
     sound = _sound(model, description, rows, given)
-    picture = None
-    if sound is None:
+    picture, clip = None, sound is None and _is_clip(model, rows, given)
+    if sound is None and not clip:
         picture = _picture(model, inputs, layers, description, rows, given)
     evaluation, fits = given.evaluation_data, {}
     if are_photographs(evaluation):
@@ -133,6 +152,7 @@ def checked_request(model: keras.Model, **arguments) -> Request:
         include_preprocessing=included,
         picture=picture,
         sound=sound,
+        is_clip=clip,
         labels=_checked_labels(model, given.labels, description),
         description=description,
         fits=fits,
@@ -183,6 +203,24 @@ def _sound(model, description, rows, given) -> SoundFile | None:
     if not fixed or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         return None
     return SoundFile(rate, given.quantization in INTEGERS and ends_with_softmax(model))
+
+
+def _is_clip(model, rows, given) -> bool:
+    """Returns whether a file for phones is asked for that takes the frames of one clip.
+
+    Raises:
+        ValueError: If it is asked for what such a file does not have.
+    """
+    shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    clip = given.target == "phone" and any(row.for_phones for row in rows) and len(shape) == 5
+    if clip and (None in shape[1:] or given.batch_size not in (None, 1)):
+        raise ValueError(
+            '`target="phone"`: phones give one clip of a fixed size. Received: '
+            f"{shape}, batch_size={given.batch_size}"
+        )
+    if clip and given.outputs is not None:
+        raise ValueError(f"`outputs` is for models that take pictures. Received: {given.outputs!r}")
+    return clip
 
 
 def _picture(model, inputs, layers, description, rows, given) -> PictureFile | None:

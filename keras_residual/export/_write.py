@@ -14,7 +14,8 @@ from keras_residual.export.errors import ExportError
 from keras_residual.export.formats import jax as jax_file
 from keras_residual.export.formats import onnx as onnx_file
 from keras_residual.export.formats import saved_model as saved_model_folder
-from keras_residual.export.formats.litert import finish, lstm
+from keras_residual.export.formats.coreml import coreml as coreml_package
+from keras_residual.export.formats.litert import finish, four_axes, lstm
 from keras_residual.export.formats.litert import litert as litert_file
 from keras_residual.export.formats.litert.joining import joined
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
@@ -40,6 +41,24 @@ def jax(job: Job, path) -> None:
     jax_file.write(job.network, path)
 
 
+def coreml(job: Job, path) -> None:
+    """Writes a Core ML package."""
+    network = job.network
+    if any(spec.shape[0] is None for spec in job.inputs.values()):
+        network = _prepare.of_one(network)
+    classifies = len(network.outputs) == 1 and len(network.outputs[0].shape) == 2
+    coreml_package.write(
+        network,
+        path,
+        job.quantization,
+        inputs=input_specs(network),
+        outputs=job.outputs,
+        is_picture=job.picture is not None,
+        labels=job.labels if classifies else None,
+        facts=_facts(job),
+    )
+
+
 def litert(job: Job, path) -> tuple[Any, ...]:
     """Writes a LiteRT file and returns what delegates would not take of it."""
     _check_sizes(job, "litert")
@@ -52,7 +71,7 @@ def litert(job: Job, path) -> tuple[Any, ...]:
     else:
         kinds = _kinds(job)
         litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
-    content = path.read_bytes()
+    content = four_axes.with_four_axes(path.read_bytes(), fold_input=job.is_clip)
     if job.picture is not None and job.picture.input_type == "uint8":
         if job.picture.output_type == "uint8":
             content = finish.with_whole_pixels(content)
@@ -165,8 +184,16 @@ def _with_metadata(job, content):
         outputs=job.outputs,
         labels=job.labels,
         keep_names=job.quantization not in INTEGERS,
-        facts=_facts(job),
+        facts=_litert_facts(job),
     )
+
+
+def _litert_facts(job):
+    facts = _facts(job)
+    if not job.is_clip:
+        return facts
+    (spec,) = job.inputs.values()
+    return {**(facts or {}), "clip": list(spec.shape[1:])}
 
 
 def _facts(job):

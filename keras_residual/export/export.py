@@ -54,11 +54,11 @@ def export(
 ) -> ExportReport:
     """Writes a model for other runtimes and proves that each file computes the same.
 
-    `directory` gets `saved_model/`, a TensorFlow SavedModel; `model.tflite` or
-    `model_int8.tflite`, a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`;
-    `model.jax`, a file of `jax.export` for CPU, CUDA and TPU; and a model card, `card.json` and
-    `README.md`. Each artefact is run in its own runtime and compared with the model. All of them
-    appear under their names at the end, or none does.
+    `directory` gets `saved_model/`, a TensorFlow SavedModel; `model.tflite` or `model_int8.tflite`,
+    a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`; `model.jax`, a file of
+    `jax.export` for CPU, CUDA and TPU; `model.mlpackage`, a Core ML package for Apple's devices;
+    and a model card, `card.json` and `README.md`. Each artefact is run in its own runtime and
+    compared with the model. All of them appear under their names at the end, or none does.
 
     A LiteRT file of an image classifier is ready for phones where it is known how its pixels are
     scaled: from published weights, from a training by this package, from `preprocessing`, or from
@@ -75,12 +75,12 @@ def export(
         model: A Keras model; a subclassed one needs `representative_data`. Artefacts name several
             inputs and outputs as the model does: by the keys of its dict, or its tensors' names.
         directory: The folder to write to; what has the same name there is replaced.
-        formats: Some of `"saved_model"`, `"litert"`, `"onnx"` and `"jax"`, the last with Keras on
-            JAX only. Defaults to the first two.
+        formats: Some of `"saved_model"`, `"litert"`, `"onnx"`, `"jax"`, with Keras on JAX only, and
+            `"coreml"`. Defaults to the first two.
         quantization: `None` for float32; `"float16"`, weights of half size; `"dynamic"`, weights of
             8 bits and activations quantized as they come; `"int8"`, integers throughout;
             `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel and a file of JAX stay
-            float32.
+            float32, a Core ML package has no integers but in weights.
         representative_data: `(n, ...)` inputs as the model will see them, for several inputs a
             tuple in their order or a dict by their names; or a `tf.data.Dataset`, a generator, or a
             function that returns one (as TFLite's converter takes), of batches or single inputs.
@@ -206,14 +206,14 @@ class _Export:
             path = staging / format.file_name(self.request.quantization)
             self.progress(f"Writing {path.name}")
             refused = format.write(job, path)
-            row = replace(self._row(job, path), path=self.directory / path.name)
+            row = replace(self._row(job, path, format), path=self.directory / path.name)
             rows.append(replace(row, refusals=refused, description=job.description))
         return rows, folding
 
-    def _row(self, job, path) -> ExportRow:
+    def _row(self, job, path, format) -> ExportRow:
         self.progress(f"Comparing {path.name} with the model")
         artefact = load(path)
-        checked = verify(artefact, self.reference, self.request.compared())
+        checked = verify(artefact, self.reference, self.request.compared(format.compared))
         tolerance = self.request.tolerance
         if tolerance is None:
             tolerance = max(TOLERANCES[job.quantization], _HALF_TOLERANCES[self.half])
@@ -233,10 +233,14 @@ class _Export:
             checked,
             artefact.operations(),
             artefact.sha256(),
-            self._timing(artefact),
+            self._timing(artefact) if format.timed else None,
             artefact.tensors(),
-            {fit: self._accuracies(artefact, data) for fit, data in self.request.fits.items()},
+            self._fits(artefact) if format.compared is None else {},
         )
+
+    def _fits(self, artefact):
+        fits = self.request.fits.items()
+        return {fit: self._accuracies(artefact, data) for fit, data in fits}
 
     def _accuracies(self, artefact, data):
         checked = verify(artefact, self.reference, data)
@@ -263,6 +267,12 @@ class _Export:
         for row in request.formats:
             if row.quantization(request.quantization) != request.quantization:
                 notes.append(f"The {row.name} is not quantized.")
+        if any(row.name == "coreml" for row in request.formats):
+            notes.append(
+                "The Core ML package was compared by computing its program operation by "
+                "operation with coremltools and NumPy. Apple's own runtime, which rounds as its "
+                "device does, is part of macOS and iOS and was not run."
+            )
         if request.picture is not None and request.picture.float_softmax:
             notes.append(
                 "The LiteRT file scales pixels and computes the softmax in floating point, which "

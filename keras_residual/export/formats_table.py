@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_residual.export import _write
 from keras_residual.export.formats import jax, onnx, saved_model
+from keras_residual.export.formats.coreml import coreml
 from keras_residual.export.formats.litert import litert
 from keras_residual.export.quantizations import QUANTIZATIONS
 
@@ -27,6 +28,8 @@ class Format:
         check: Raises an error if it cannot be written here.
         needs_tensorflow: Whether it is written by TensorFlow, whatever Keras runs on.
         for_phones: Whether it is what phones take.
+        compared: How many inputs it is compared on; `None` for all.
+        timed: Whether its speed here says something.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Format:
     check: Callable[[], None]
     needs_tensorflow: bool = True
     for_phones: bool = False
+    compared: int | None = None
+    timed: bool = True
 
     def quantization(self, asked: str | None) -> str | None:
         """Returns what a file of this format is quantized to when that is asked for."""
@@ -83,6 +88,18 @@ _ROWS = (
         lambda path, threads: jax.JaxRuntime(path),
         jax.check_backend,
         needs_tensorflow=False,
+    ),
+    Format(
+        "coreml",
+        "Core ML",
+        ".mlpackage",
+        coreml.QUANTIZATIONS,
+        _write.coreml,
+        lambda path, threads: coreml.CoreMLRuntime(path),
+        coreml.check_installed,
+        for_phones=True,
+        compared=8,
+        timed=False,
     ),
 )
 FORMATS = {row.name: row for row in _ROWS}

@@ -20,10 +20,10 @@ from keras_residual.inference.recordings import read_waves
 
 _ACCEPTED = (
     "a Keras model, a .keras file, the folder of a training, the name of a network with `weights`, "
-    "or an exported .tflite, .onnx or .jax file or SavedModel"
+    "or an exported .tflite, .onnx, .jax or .mlpackage file or SavedModel"
 )
 TRAINED = "model.keras"
-_EXPORTED = (".tflite", ".onnx", ".jax")
+_EXPORTED = (".tflite", ".onnx", ".jax", ".mlpackage")
 _DEFAULT_SIDE = 224
 _USUAL_FRAMES = 16
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from export.phone_networks import RGB, described, network, write
+from export.runtime_tables import left_by_xnnpack, refused_by_gpu
 
 from keras_residual import export
 
@@ -89,3 +90,39 @@ def test_a_pre_activation_stem_pools_with_operations_that_delegates_have(tmp_pat
     row, found = refused(model, tmp_path, batch_size=1)
     assert {delegate for delegate, _ in found} == {"edgetpu"}
     assert row.operations["MAX_POOL_2D"] == 1 and "REVERSE_V2" not in row.operations
+
+
+def odd(name):
+    """A model with operations that some delegate does not take."""
+    x = inputs = keras.Input((8, 8, 4), batch_size=1, name="image")
+    ops = keras.ops
+    x = {
+        "padding": lambda: ops.max(ops.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), "reflect"), -1),
+        "cumulative": lambda: ops.cumsum(ops.relu(x), 1),
+        "order": lambda: ops.top_k(x, 2)[0],
+        "reversed": lambda: ops.flip(ops.tanh(x), 1),
+        "broadcast": lambda: ops.reshape(ops.mean(x, (1, 2)), (4, 1)) + ops.tanh(x[:, 0]),
+        "softmax": lambda: ops.softmax(x),
+        "largest": lambda: ops.maximum(x, ops.square(x)) / (1.0 + ops.exp(x)),
+    }[name]()
+    return keras.Model(inputs, L.Identity(name="out")(x))
+
+
+ODD = ("padding", "cumulative", "order", "reversed", "broadcast", "softmax", "largest")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_tables_are_those_of_the_runtime(name, tmp_path):
+    row, found = refused(odd(name), tmp_path, batch_size=1)
+    content = row.path.read_bytes()
+    assert set(left_by_xnnpack(content)) == {op for kind, op in found if kind == "xnnpack"}
+    assert refused_by_gpu(content) <= {op for kind, op in found if kind == "gpu"}
+
+
+def test_the_tables_for_integers_are_those_of_the_runtime(tmp_path):
+    data = np.random.default_rng(0).random((8, 8, 8, 4), np.float32)
+    for name in ("softmax", "largest", "padding"):
+        options = {"quantization": "int8", "representative_data": data, "batch_size": 1}
+        row, found = refused(odd(name), tmp_path / name, **options)
+        content = row.path.read_bytes()
+        assert set(left_by_xnnpack(content)) == {op for kind, op in found if kind == "xnnpack"}

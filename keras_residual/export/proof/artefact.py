@@ -24,7 +24,7 @@ class Artefact:
 
     Attributes:
         path: The file or folder.
-        format: `"saved_model"`, `"litert"`, `"onnx"` or `"jax"`.
+        format: `"saved_model"`, `"litert"`, `"onnx"`, `"jax"` or `"coreml"`.
         inputs: Shape and type of each input of the file by name, in order: the model's own, except
             in files of `jax.export`, which sort by name, and in files for phones, which take
             pictures.
@@ -241,9 +241,9 @@ def format_of(path: Path) -> str:
     """Returns the format of an exported file or folder, or raises an `ExportError`."""
     if not path.exists():
         raise ExportError(f"{path} does not exist.")
-    if path.is_dir():
-        return "saved_model"
     formats = {row.suffix: row.name for row in FORMATS.values() if row.suffix}
+    if path.suffix not in formats and path.is_dir():
+        return "saved_model"
     if path.suffix not in formats:
         accepted = ", ".join(formats)
         raise ExportError(f"{path} must be the folder of a SavedModel or one of {accepted}.")

@@ -20,6 +20,7 @@ from keras_residual._files import replacing
 from keras_residual._words import counted
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.saved_model import plain_path
+from keras_residual.export.formats_table import FORMATS
 from keras_residual.export.proof.artefact import Artefact, format_of, size_of
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -184,13 +185,22 @@ class _Source:
     @classmethod
     def of(cls, artefact) -> "_Source":
         if isinstance(artefact, Artefact):
+            _timed(artefact.path)
             return cls(str(artefact.path), artefact.format, str(artefact.path), artefact.bytes)
         path = Path(artefact)
         if path.suffix == ".keras" and path.is_file():
             return cls(str(path), "keras", str(path), path.stat().st_size)
         if not path.exists() and re.fullmatch(r"(keras\.applications\.)?\w+", str(artefact)):
             return cls(str(artefact), "keras", str(artefact), None)
-        return cls(str(path), format_of(path), str(path), size_of(path))
+        return cls(str(path), _timed(path), str(path), size_of(path))
+
+
+def _timed(path):
+    """Returns the format of a file that can be timed here, or raises an `ExportError`."""
+    format = format_of(path)
+    if not FORMATS[format].timed:
+        raise ExportError(f"{path} runs on Apple's devices; its speed cannot be measured here.")
+    return format
 
 
 class _Worker:

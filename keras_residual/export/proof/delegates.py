@@ -1,9 +1,4 @@
-"""What the delegates of phones would leave to the slow path of a LiteRT file, and why.
-
-The tables are those of the runtime: the operators that XNNPACK's delegate names, the GPU delegate's
-operators with the largest version of each that it reads, the operations of Android's NNAPI 1.3, and
-Coral's list for the Edge TPU.
-"""
+"""What the delegates of phones would leave to the slow path of a LiteRT file, and why."""
 
 import os
 import struct
@@ -15,59 +10,14 @@ from keras_residual import _checks
 from keras_residual._words import first_line
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.schema import opened, operation_names
+from keras_residual.export.proof.delegate_tables import DELEGATES, MOST_DIMENSIONS, supported
 
-DELEGATES = ("xnnpack", "gpu", "nnapi", "edgetpu")
-
-_ELEMENTWISE = ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
-_ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "ELU", "LEAKY_RELU", "PRELU")
-_SHAPES = ("RESHAPE", "TRANSPOSE", "CONCATENATION", "SLICE", "STRIDED_SLICE", "SPLIT", "PAD")
-_SPATIAL = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "AVERAGE_POOL_2D", "MAX_POOL_2D")
-_SPATIAL += ("RESIZE_BILINEAR", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE")
-_OTHERS = ("FULLY_CONNECTED", "MEAN", "SUM", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
-_COMMON = {*_ELEMENTWISE, *_ACTIVATIONS, *_SHAPES, *_SPATIAL, *_OTHERS}
-_UNARY = {"ABS", "CEIL", "COS", "DIV", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LOG", "NEG", "ROUND"}
-_UNARY |= {"RSQRT", "SIN", "SQRT", "SQUARE"}
-
-_OPERATIONS = {
-    "xnnpack": _COMMON | _UNARY | {"BATCH_MATMUL", "EXPAND_DIMS"},
-    "gpu": (_COMMON | _UNARY | {"PADV2", "MIRROR_PAD", "LSTM", "CAST", "TILE", "PACK", "POW"})
-    - {"CEIL", "ROUND", "GELU"},
-    "nnapi": _COMMON
-    | {"ABS", "DIV", "EXP", "EXPAND_DIMS", "FLOOR", "HARD_SWISH", "LOG", "NEG", "PADV2", "POW"}
-    | {"RSQRT", "SQRT", "SQUEEZE", "TILE", "GATHER", "UNIDIRECTIONAL_SEQUENCE_LSTM"},
-    "edgetpu": (_COMMON - {"ELU", "LEAKY_RELU", "DEPTH_TO_SPACE", "SQUARED_DIFFERENCE"})
-    | {"EXPAND_DIMS", "L2_NORMALIZATION", "PACK", "RSQRT", "SQUEEZE"},
-}
-# What XNNPACK has in floating point alone; the plain kernel of LiteRT takes them in integers.
-_XNNPACK_FLOAT_ONLY = {"SOFTMAX", "PRELU", "SUM", "GELU", "HARD_SWISH", *_UNARY}
-# The largest version of an operation that the delegate reads.
-_VERSIONS = {
-    "gpu": {
-        **dict.fromkeys(("ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION", "PAD"), 2),
-        **dict.fromkeys(("RELU", "SOFTMAX", "SLICE", "QUANTIZE", "SPACE_TO_DEPTH"), 2),
-        **dict.fromkeys(("MUL", "SUB", "DEQUANTIZE", "RESIZE_BILINEAR", "TRANSPOSE_CONV"), 3),
-        "CONV_2D": 6,
-        "DEPTHWISE_CONV_2D": 6,
-        "FULLY_CONNECTED": 9,
-        "RESHAPE": 1,
-    },
-    "nnapi": {
-        **dict.fromkeys(("ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION", "PAD"), 2),
-        **dict.fromkeys(("MEAN", "SOFTMAX", "MUL"), 2),
-        "SUB": 3,
-        "RESHAPE": 1,
-        "CONV_2D": 5,
-        "DEPTHWISE_CONV_2D": 5,
-        "FULLY_CONNECTED": 5,
-    },
-}
-_MOST_DIMENSIONS = {"xnnpack": 6, "gpu": 4, "nnapi": 4, "edgetpu": 4}
 _FLOATS = ("FLOAT32", "FLOAT16")
 _REMEDIES = {
     "PADV2": 'a ReLU before the pooling (`activation="relu"`), or `pool_padding="zero"`',
     "dynamic": '`batch_size=1`, or `target="phone"`, and a fixed size of the input',
     "CONV_3D": '`VideoResNet("factorized")`, which has 2-D convolutions alone,',
-    "dimensions": "a network of two spatial axes",
+    "dimensions": '`batch_size=1`, for clips `target="phone"`, or a network of two spatial axes',
     "integers": 'quantization="int8", for phones with outputs="uint8",',
     "int16": 'quantization="int8"',
     "WHILE": "`export.lstm`, which writes fused or unrolled loops",
@@ -199,13 +149,13 @@ def _refused(delegate, node):
 
 
 def _operation(delegate, node):
-    if node.name not in _OPERATIONS[delegate]:
+    if (delegate, node.name) not in supported():
         return "not among its operations", _REMEDIES.get(node.name, "")
     return None
 
 
 def _dimensions(delegate, node):
-    most = _MOST_DIMENSIONS[delegate]
+    most = MOST_DIMENSIONS[delegate]
     largest = max(map(len, node.shapes), default=0)
     if largest > most:
         return f"a tensor of {largest} dimensions, at most {most}", _REMEDIES["dimensions"]
@@ -225,13 +175,13 @@ def _type(delegate, node):
         return "16-bit integers", _REMEDIES["int16"]
     if delegate == "edgetpu" and floating:
         return "floating point", _REMEDIES["integers"]
-    if delegate == "xnnpack" and not floating and node.name in _XNNPACK_FLOAT_ONLY:
+    if not floating and supported()[delegate, node.name].float_only:
         return "8-bit integers", ""
     return None
 
 
 def _version(delegate, node):
-    most = _VERSIONS.get(delegate, {}).get(node.name)
+    most = supported()[delegate, node.name].version
     if most is not None and node.version > most:
         return f"version {node.version}, at most {most}", _REMEDIES["version"]
     return None

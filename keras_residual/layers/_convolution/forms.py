@@ -55,7 +55,8 @@ def _convolve_frames(x, kernel, strides, *options):
 
     Phones have no fast 3-D convolution, and CPUs a slow one.
     """
-    x = x[:, :: strides[0]]
+    # A step of one would still be an operation in exported files.
+    x = x[:, :: strides[0]] if strides[0] > 1 else x
     frames, *sizes = ops.shape(x)[1:]
     x = convolve(ops.reshape(x, (-1, *sizes)), kernel[0], strides[1:], *options)
     return ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
@@ -63,7 +64,7 @@ def _convolve_frames(x, kernel, strides, *options):
 
 def _convolve_time(x, kernel, strides, *options):
     """A kernel of one position in each frame: a 2-D convolution over (frames, positions)."""
-    x = x[:, :, :: strides[1], :: strides[2]]
+    x = x[:, :, :: strides[1], :: strides[2]] if max(strides[1:]) > 1 else x
     frames, height, width, channels = ops.shape(x)[1:]
     x = ops.reshape(x, (-1, frames, height * width, channels))
     x = convolve(x, kernel[:, 0], (strides[0], 1), *options)

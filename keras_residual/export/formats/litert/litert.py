@@ -119,13 +119,18 @@ class LiteRTRuntime:
             if details["quantization"][0]
         }
         self.facts = file_facts(self._content)
+        if "clip" in self.facts:
+            # The file takes the frames of one clip, without a batch.
+            ((name, spec),) = self.inputs.items()
+            self.inputs = {name: InputSpec((1, *self.facts["clip"]), spec.type)}
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        interpreter = self._interpreter(tuple(values.shape for values in batch.values()))
+        given = {name: self.quantized_input(name, batch[name]) for name in self._inputs}
+        interpreter = self._interpreter(tuple(values.shape for values in given.values()))
         # A fused LSTM begins with the states of the run before.
         interpreter.reset_all_variables()
         for name, details in self._inputs.items():
-            interpreter.set_tensor(details["index"], to_tensor(batch[name], details))
+            interpreter.set_tensor(details["index"], given[name])
         try:
             interpreter.invoke()
         except RuntimeError as error:
@@ -137,7 +142,8 @@ class LiteRTRuntime:
 
     def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
         """Returns values in the type of an input, as the file takes them."""
-        return to_tensor(values, self._inputs[name])
+        values = to_tensor(values, self._inputs[name])
+        return values[0] if "clip" in self.facts else values
 
     def output_values(self, name: str, values: np.ndarray) -> np.ndarray:
         """Returns the numbers that values of an output stand for, as another runtime gives them."""

@@ -1,0 +1,47 @@
+"""What delegates take of a file, by the runtime's own word."""
+
+import contextlib
+import io
+import re
+from collections import Counter
+
+
+def left_by_xnnpack(content: bytes) -> Counter:
+    """Returns the operations that stay outside XNNPACK's delegate when a file is loaded."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    makers = {}
+    for operation in interpreter._get_ops_details():
+        for tensor in operation["outputs"]:
+            # A delegate's node makes again what the nodes that it replaced made.
+            makers[int(tensor)] = operation
+    found, waiting = {}, [details["index"] for details in interpreter.get_output_details()]
+    seen = set()
+    while waiting:
+        tensor = int(waiting.pop())
+        operation = makers.get(tensor)
+        if operation is None or tensor in seen:
+            continue
+        seen.add(tensor)
+        found[operation["index"]] = operation["op_name"]
+        waiting += [index for index in operation["inputs"] if index >= 0]
+    names = found.values()
+    return Counter(name for name in names if "DELEGATE" not in name.upper())
+
+
+def refused_by_gpu(content: bytes) -> set[str]:
+    """Returns the operations that TensorFlow's checker for the GPU delegate refuses."""
+    import tensorflow as tf
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        tf.lite.experimental.Analyzer.analyze(model_content=content, gpu_compatibility=True)
+    found, name = set(), None
+    for line in text.getvalue().splitlines():
+        started = re.match(r"\s*Op#\d+ (\w+)\(", line)
+        name = started[1] if started else name
+        if line.startswith("GPU COMPATIBILITY WARNING: ") and "Subgraph#" not in line:
+            found.add(name)
+    return found
