@@ -58,17 +58,17 @@ def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
 def size_for_weights(dataset: data.Dataset, name: str, side: int | None) -> tuple[int, int]:
     """Returns the size of images for a network with published weights.
 
-    The side asked for, or that on which the weights were published. Smaller photographs are
-    enlarged to 1.6 times their shorter side at most: more costs time and brings next to nothing
-    (hands of 100 pixels: 99.4 % at 160). Clips keep their size.
+    The side asked for, or that on which the weights were published. Where most photographs are
+    smaller, 1.6 times their shorter side: more costs time and brings next to nothing (hands of 100
+    pixels: 99.4 % at 160). Clips keep their size.
     """
     if dataset.examples != "images":
         return size_of_images(dataset, side)
     if side is None:
         side = _published_side(name)
-        own = [length for length in dataset.image_shape[:2] if length is not None]
-        if len(own) == 2 and side > _SMALLEST_IMAGENET_SIZE:
-            side = min(side, max(_SMALLEST_IMAGENET_SIZE, 32 * round(1.6 * min(own) / 32)))
+        own = dataset.typical_side
+        if own is not None and side > _SMALLEST_IMAGENET_SIZE:
+            side = min(side, max(_SMALLEST_IMAGENET_SIZE, 32 * round(1.6 * own / 32)))
     return side, side
 
 

@@ -98,6 +98,18 @@ class Dataset:
         """
         return self.train.image_shape
 
+    @property
+    def typical_side(self) -> int | None:
+        """Shorter side of most images in pixels, the median where they differ.
+
+        `None` where it is not known, and for other examples.
+        """
+        if self.examples != "images":
+            return None
+        if None in self.image_shape[:2]:
+            return getattr(self.train, "typical_side", None)
+        return min(self.image_shape[:2])
+
 
 @dataclass(frozen=True, eq=False)
 class EpochBatches:

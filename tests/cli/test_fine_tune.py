@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_residual import training
+from keras_residual import data, training
 from keras_residual._description import read_from
+from keras_residual.cli._classifier import size_for_weights
 
 # Its weights come with the package.
 TRAIN = "train --model resnet8 --weights cifar10 --dataset photos --output run --batch-size 8"
@@ -35,6 +36,16 @@ def photographs(folder, count=14, names=COLOURS):
 def photos(tmp_path):
     photographs(tmp_path / "photos")
     return tmp_path / "photos"
+
+
+def test_one_large_photograph_does_not_raise_the_size_of_all(photos):
+    dataset = data.load(photos)
+    assert size_for_weights(dataset, "resnet50", None) == (64, 64)
+    Image.new("RGB", (3024, 3024)).save(photos / "blue" / "phone.jpg")
+    dataset = data.load(photos)
+    assert dataset.image_shape[:2] == (None, None)
+    assert size_for_weights(dataset, "resnet50", None) == (64, 64)
+    assert size_for_weights(dataset, "resnet50", 96) == (96, 96)
 
 
 def test_the_whole_way(run, photos, tmp_path):

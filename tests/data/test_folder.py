@@ -262,6 +262,15 @@ def test_sizes_may_differ_by_a_factor_of_thirty(tmp_path):
             assert images.shape[1:] == (8, 8, 3) and np.isfinite(images).all()
 
 
+def test_a_few_large_pictures_do_not_hide_how_large_most_are(tmp_path):
+    write_images(tmp_path, {"ant": 6, "bee": 6})
+    assert data.load(tmp_path).typical_side == 5
+    (tmp_path / "ant" / "large.png").write_bytes(tf.io.encode_png(image_of(0, (180, 150))).numpy())
+    dataset = data.load(tmp_path)
+    assert dataset.image_shape == (None, None, 3) and dataset.typical_side == 5
+    assert dataset.train.hold_out(0.3)[0].typical_side == 5
+
+
 def test_an_unused_part_is_told_of(tmp_path):
     for part in ("train", "val", "test"):
         write_images(tmp_path / part)

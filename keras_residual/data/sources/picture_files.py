@@ -1,5 +1,6 @@
 """Splits of picture files: decoded when they are needed, or at once where memory allows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,10 +36,12 @@ class FileSplit(Split):
     Attributes:
         paths: `(n,)` strings.
         max_pixels: Most pixels of a picture.
+        typical_side: Median of the pictures' shorter sides, in pixels; `None` if no one measured.
     """
 
     paths: np.ndarray
     max_pixels: int = LARGEST_PICTURE
+    typical_side: int | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -148,15 +151,23 @@ def picture_splits(
             splits.append(ArraySplit(x=taken, **fields))
         else:
             names = np.array([str(files[place]) for place in index])
-            splits.append(FileSplit(paths=names, max_pixels=options.max_pixels, **fields))
+            side = _typical_side(shapes)
+            splits.append(
+                FileSplit(paths=names, max_pixels=options.max_pixels, typical_side=side, **fields)
+            )
         start += len(files)
     return splits, tuple(errors)
 
 
+def _typical_side(shapes: Counter[tuple[int, ...]]) -> int:
+    sides = sorted(min(shape[:2]) for shape in shapes.elements())
+    return sides[len(sides) // 2]
+
+
 def _look_at(
     paths: list[Path], options: Options
-) -> tuple[set[Any], dict[Any, Any] | None, dict[str, str]]:
-    """The shapes of images, the images if all fit into memory, and what is wrong with files.
+) -> tuple[Counter[tuple[int, ...]], dict[Any, Any] | None, dict[str, str]]:
+    """The images' shapes, counted, the images if all fit into memory, and what is wrong with files.
 
     `None` in place of images where not all were read, an empty dictionary where they do not fit.
     """
@@ -177,13 +188,13 @@ def _look_at(
         except DatasetError as error:
             return place, None, str(error)
 
-    shapes, images, fits = set(), {}, every
+    shapes, images, fits = Counter(), {}, every
     with ThreadPoolExecutor() as pool:
         for place, image, error in pool.map(read, looked_at):
             if error is not None:
                 errors[str(paths[place])] = error
                 continue
-            shapes.add(image.shape)
+            shapes[image.shape] += 1
             fits = fits and len(shapes) == 1 and len(paths) * image.size <= _IN_MEMORY_BYTES
             if fits:
                 images[place] = image
