@@ -9,6 +9,7 @@ from keras_residual.models._keyword_architecture import BCResNetArchitecture, Ke
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.fractal import FractalArchitecture
+from keras_residual.models.highway import HighwayArchitecture
 from keras_residual.models.registry import BUILDERS, find_variant
 from keras_residual.models.video import VideoResNetArchitecture
 
@@ -104,6 +105,26 @@ def _stage(dtype=None, data_format=None, **arguments):
     return layers.ResidualStage(arguments.pop("block", pattern), **arguments)
 
 
+# Of all stacks of recurrent layers: those of the cells, and those of the stack.
+_CELL_OPTIONS = {
+    "activation": "elu",
+    "recurrent_activation": "hard_sigmoid",
+    "kernel_initializer": "ones",
+    "recurrent_initializer": "ones",
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l2",
+    "recurrent_regularizer": "l2",
+    "bias_regularizer": "l2",
+    "kernel_constraint": "non_neg",
+    "recurrent_constraint": "non_neg",
+    "bias_constraint": "non_neg",
+}
+_STACK_OPTIONS = (
+    {"units": 5, "num_layers": 4, "first_residual": 0, "residual_projection": True},
+    {"seed": 3, "dropout": 0.1, "recurrent_dropout": 0.2, "stateful": True, "unroll": True},
+    {"activity_regularizer": "l2", "go_backwards": True, "return_sequences": False},
+    {"return_state": True, "bidirectional_bottom": True},
+)
 _STAGE = {"depth": 4, "first": {"strides": 2}}
 _PRE_STAGE = {**_STAGE, "options": {"activation_order": "pre"}}
 
@@ -202,7 +223,7 @@ LAYERS = [
             {"weight_standardization": True},
             {"filters": 8, "kernel_size": (3, 5), "strides": 1, "dilation_rate": 2, "groups": 1},
             {"groups": 1, "space_to_depth": True, "data_format": "channels_first"},
-            {"lora_rank": 2, "lora_alpha": 4.0},
+            {"lora_rank": 2, "lora_alpha": 4.0, "bias_initializer": "ones"},
         ),
     ),
     LayerCase(
@@ -289,14 +310,41 @@ LAYERS = [
         settings=(
             {**BLOCK_OPTIONS, "filters": 8, "columns": 3, "drop_path_rate": 0.1},
             {"strides": 1, "dilation_rate": 2, "dropout_rate": 0.5, "rematerialize": True},
+            {"global_drop_path": 0.5, "column_seed": 3},
         ),
     ),
     LayerCase(
         "FractalBlock",
-        {"filters": 4, "drop_path_rate": 0.3, "dropout_rate": 0.2, "rematerialize": True},
+        {"filters": 4, "drop_path_rate": 0.3, "dropout_rate": 0.2, "rematerialize": True}
+        | {"global_drop_path": 0.5},
         (4, 5, 6, 3),
         variant="dropping",
         random=True,
+    ),
+    LayerCase(
+        "Highway",
+        {},
+        (2, 3, 5),
+        settings=(
+            {"activation": "elu", "transform_bias": -3.0, "kernel_initializer": "he_normal"},
+            {"kernel_regularizer": "l2"},
+        ),
+        spatial=False,
+    ),
+    LayerCase(
+        "HighwayBlock",
+        {},
+        (2, 5, 6, 4),
+        settings=({**BLOCK_OPTIONS, "kernel_size": 5, "dilation_rate": 2, "transform_bias": -1.0},),
+    ),
+    LayerCase(
+        "HighwayStage",
+        {"filters": 4, "depth": 3, "normalization": "batch"},
+        (2, 5, 6, 3),
+        settings=(
+            {**BLOCK_OPTIONS, "filters": 8, "depth": 2, "kernel_size": 5, "transform_bias": -1.0},
+            {"strides": 1, "dilation_rate": 2, "dropout_rate": 0.5, "rematerialize": True},
+        ),
     ),
     LayerCase(
         "ImageNormalization",
@@ -414,6 +462,37 @@ LAYERS = [
         (4, 5, 6, 4),
         variant="dropping",
         random=True,
+    ),
+    LayerCase(
+        "ResidualGRU",
+        {"units": 4, "num_layers": 2, "return_sequences": True},
+        (2, 5, 4),
+        settings=(
+            {"reset_after": False, "use_bias": False, **_CELL_OPTIONS},
+            *_STACK_OPTIONS,
+        ),
+        spatial=False,
+    ),
+    LayerCase(
+        "RecurrentHighway",
+        {"units": 4, "num_layers": 2, "return_sequences": True},
+        (2, 5, 4),
+        settings=(
+            {"recurrence_depth": 2, "coupled": False, "transform_bias": -1.0, **_CELL_OPTIONS},
+            {"use_bias": False},
+            *_STACK_OPTIONS,
+        ),
+        spatial=False,
+    ),
+    LayerCase(
+        "HighwayLSTM",
+        {"units": 4, "return_sequences": True},
+        (2, 5, 4),
+        settings=(
+            {"depth_bias": -1.0, "use_bias": False, "unit_forget_bias": False, **_CELL_OPTIONS},
+            *({k: v for k, v in s.items() if k != "bidirectional_bottom"} for s in _STACK_OPTIONS),
+        ),
+        spatial=False,
     ),
     LayerCase(
         "ResidualLSTM",
@@ -578,6 +657,7 @@ _OPTIONS = {
     "DPN": {"depths": (1, 2), "growth_rates": (2, 3), "widths": (4, 4)}
     | {"base_width": 4, "cardinality": 2, "stem_width": 4},
     "FractalNet": {"widths": (4, 6), "columns": 2},
+    "HighwayNet": {"widths": (4, 6), "depths": (2, 3), "final_width": 8},
     "DenseNet": {"depths": (2, 2, 1), "growth_rate": 4, "stem_width": 8, "stem": "conv3"},
     "VideoResNet": {"depths": (1, 1), "widths": (4, 6), "stem_width": 4},
     "ResNet": {"depths": (1, 2, 1, 1), "widths": (4, 4, 8, 8), "stem_width": 4},
@@ -606,6 +686,8 @@ def tiny_options(architecture) -> dict:
         return {"depths": (1,) * 6, "widths": widths, "stem_width": 4, "stage_strides": strides}
     if isinstance(architecture, FractalArchitecture):
         return {"widths": (4, 6, 6)}
+    if isinstance(architecture, HighwayArchitecture):
+        return {"widths": (4, 6, 6), "depths": (2, 1, 2), "final_width": 8}
     stages = len(architecture.depths)
     if isinstance(architecture, VideoResNetArchitecture):
         return {"depths": (1,) * stages, "widths": (4, 4, 6, 8), "stem_width": 4}
@@ -646,7 +728,7 @@ def _case(name: str) -> ModelCase:
     return ModelCase(name, options, _SHAPES.get(name, shape))
 
 
-BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "FractalNet", "ResNet", "VideoResNet")
+BUILDERS_OF_CLASSIFIERS = ("DPN", "DenseNet", "FractalNet", "HighwayNet", "ResNet", "VideoResNet")
 BUILDERS_OF_KEYWORDS = ("BCResNet", "KeywordResNet")
 MODELS = [
     *(
@@ -741,9 +823,11 @@ MORE_FAMILIES = [
         "DPN68b",
         "MC3_18",
         "FractalNet20",
+        "HighwayNet19",
         "RevNet38",
         "ShakeShake26_2x32d",
         "RegNetZ040H",
+        "RoR3_110",
         "Res15Narrow",
         "Res2Net50_26w_4s",
         "ResNeSt50D",

@@ -10,12 +10,15 @@ import keras
 import numpy as np
 
 from keras_residual.analysis._graph import Runner
-from keras_residual.layers import DenseBlock, DualPathBlock, ResidualStage
+from keras_residual.layers import DenseBlock, DualPathBlock, HighwayStage, ResidualStage
 from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.residual_unit import SECOND
 from keras_residual.layers.strides import downsamples
 
-_OF_UNITS = ("dense", "dual")
+# A sigmoid of it is zero in every dtype that can hold it.
+_CLOSED = -1e4
+# What the units of a layer are, by the layer's class.
+_KINDS = {DenseBlock: "dense", DualPathBlock: "dual", HighwayStage: "highway"}
 # What the convolutions of a residual function are called, and those of a second one.
 _PATHS = ("conv", f"{SECOND}conv")
 
@@ -26,7 +29,8 @@ class Block:
 
     Attributes:
         name: As in `"stage1/block2"` or `"block1/unit3"`.
-        kind: `"residual"`, `"plain"` for a block without shortcut, `"dense"`, or `"dual"`.
+        kind: `"residual"`, `"plain"` for a block without shortcut, `"dense"`, `"dual"` or
+            `"highway"`.
         owner: The stage or dense block that holds it.
         index: Its place there, from 0.
     """
@@ -38,14 +42,14 @@ class Block:
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Returns the weights by their path inside the block."""
-        if self.kind not in _OF_UNITS:
+        if isinstance(self.owner, ResidualStage):
             return self.owner.get_block_weights(self.index)
         weights = named_weights(self.owner.units[self.index])
         return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
 
     def set_weights(self, weights: dict[str, np.ndarray]) -> None:
         """Sets what `get_weights` returns."""
-        if self.kind not in _OF_UNITS:
+        if isinstance(self.owner, ResidualStage):
             self.owner.set_block_weights(self.index, weights)
             return
         for name, variable in named_weights(self.owner.units[self.index]).items():
@@ -59,10 +63,13 @@ class Block:
         """Returns weights with which the block passes its input on; `None` where it cannot.
 
         A residual block is left with its shortcut, a unit of a dense block or of two paths
-        appends zeros, and a plain block becomes the identity, provided that it keeps the number of
-        channels and the size.
+        appends zeros, the gate of a highway layer closes, and a plain block becomes the identity,
+        provided that it keeps the number of channels and the size.
         """
         weights = self.get_weights()
+        if self.kind == "highway":
+            closed = {"gate.kernel": 0.0, "gate.bias": _CLOSED}
+            return weights | {name: 0 * weights[name] + closed[name] for name in closed}
         return _without_residual(weights) if self.kind != "plain" else self._identity(weights)
 
     def _identity(self, weights):
@@ -122,14 +129,14 @@ def blocks_of(model: keras.Model) -> list[Block]:
         model: A built network of this package, or a model around one.
 
     Raises:
-        ValueError: If the model has no residual stage and no dense block.
+        ValueError: If the model has no residual stage, dense block or highway layer.
     """
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"`model` must be a built Keras model. Received: model={model!r}")
     found = list(_blocks(model))
     if not found:
         raise ValueError(
-            "`model` must have residual stages or dense blocks of this package. "
+            "`model` must have residual stages, dense blocks or highway layers of this package. "
             f"Received: {model.name!r} with the layers {[layer.name for layer in model.layers]}"
         )
     return found
@@ -143,9 +150,9 @@ def _blocks(model) -> Iterator[Block]:
             kind = "plain" if layer.first.shortcut.kind == "none" else "residual"
             for index in range(layer.depth):
                 yield Block(f"{layer.name}/block{index + 1}", kind, layer, index)
-        elif isinstance(layer, (DenseBlock, DualPathBlock)):
-            kind = "dense" if isinstance(layer, DenseBlock) else "dual"
-            for index in range(layer.depth):
+        elif isinstance(layer, tuple(_KINDS)):
+            kind = next(kind for owner, kind in _KINDS.items() if isinstance(layer, owner))
+            for index in range(len(layer.units)):
                 yield Block(f"{layer.name}/unit{index + 1}", kind, layer, index)
 
 
@@ -210,6 +217,11 @@ def run_layer_by_blocks(layer, args, kwargs, after: Callable[..., Any]):
         for index, block in enumerate(layer.block_layers(), start=1):
             x = after(f"{layer.name}/block{index}", block(x))
         return x
+    if isinstance(layer, HighwayStage):
+        x = layer.entered(args[0])
+        for index, unit in enumerate(layer.units, start=1):
+            x = after(f"{layer.name}/unit{index}", unit(x))
+        return layer.pooled(x)
     if isinstance(layer, (DenseBlock, DualPathBlock)):
         x = args[0]
         for index, unit in enumerate(layer.units, start=1):
@@ -225,8 +237,9 @@ def block_shapes(layer, shape) -> dict[str, tuple[Any, ...]]:
     if isinstance(layer, ResidualStage):
         for index, block in enumerate(layer.block_layers(), start=1):
             shape = shapes[f"{layer.name}/block{index}"] = block.compute_output_shape(shape)
-    elif isinstance(layer, (DenseBlock, DualPathBlock)):
-        for index, (unit, taken) in enumerate(layer.plan(shape)[0], start=1):
+    elif isinstance(layer, tuple(_KINDS)):
+        steps = [step for step in layer.plan(shape)[0] if step[0] in layer.units]
+        for index, (unit, taken) in enumerate(steps, start=1):
             shapes[f"{layer.name}/unit{index}"] = unit.compute_output_shape(taken)
     return shapes
 

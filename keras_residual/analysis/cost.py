@@ -113,11 +113,14 @@ def _name_cost(name, input_shape, options):
         default=variant.architecture,
         **common,
     )
-    total = Cost()
+    total, taken = Cost(), {}
     for layer in [*body.layers, *head]:
+        taken[layer.name] = shape
         total += _layer_cost(layer, shape)
         shape = tuple(layer.compute_output_shape(shape))
-        if layer.name in body.skips:
+        for skip in body.skips.get(layer.name, ()):
+            if skip.shortcut is not None:
+                total += _layer_cost(skip.shortcut, taken[skip.source])
             total += _output_cost(shape, layer)
     return total
 

@@ -49,9 +49,10 @@ def residual_strength(model: keras.Model, x: Tensor) -> list[BlockStrength]:
     stacks = [layer for layer in getattr(model, "layers", ()) if isinstance(layer, ResidualLSTM)]
     if stacks:
         return _of_stack(model, stacks[0], x)
-    if all(block.kind in ("dense", "dual") for block in blocks_of(model)):
+    if not any(block.kind in ("residual", "plain") for block in blocks_of(model)):
         raise ValueError(
-            "`model` must have residual blocks; units that concatenate have no ratio. "
+            "`model` must have residual blocks; units that concatenate or pass by a gate have no "
+            "ratio. "
             f"Received: {model.name!r}"
         )
     found = []

@@ -14,9 +14,15 @@ from keras_residual.layers.dual_path_block import DualPathBlock
 from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.factorized_block import FactorizedBlock
 from keras_residual.layers.fractal_block import FractalBlock
+from keras_residual.layers.highway import Highway
+from keras_residual.layers.highway_block import HighwayBlock
+from keras_residual.layers.highway_stage import HighwayStage
 from keras_residual.layers.image_normalization import ImageNormalization
 from keras_residual.layers.keyword_block import KeywordBlock
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
+from keras_residual.layers.lstm.highway_lstm import HighwayLSTM
+from keras_residual.layers.lstm.recurrent_highway import RecurrentHighway
+from keras_residual.layers.lstm.residual_gru import ResidualGRU
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
 from keras_residual.layers.norm_activation import NormActivation
@@ -47,13 +53,19 @@ __all__ = [
     "EfficientChannelAttention",
     "FactorizedBlock",
     "FractalBlock",
+    "Highway",
+    "HighwayBlock",
+    "HighwayLSTM",
+    "HighwayStage",
     "ImageNormalization",
     "KeywordBlock",
     "LogMelSpectrogram",
     "MultiScaleConvolution",
     "NormActivation",
     "PixelShuffle",
+    "RecurrentHighway",
     "ResidualBlock",
+    "ResidualGRU",
     "ResidualLSTM",
     "ResidualStage",
     "SelectiveKernel",

@@ -259,12 +259,12 @@ def serialized_activation(activation):
     return activation if activation == "prelu" else keras.activations.serialize(activation)
 
 
-def checked_initializer(initializer):
+def checked_initializer(initializer, name: str = "kernel_initializer"):
     """Returns an initializer, He normal by fan-out for `None`, or raises naming the argument."""
     if initializer is None:
         return FanOutHeNormal()
     accepted = "initializer name, config or instance"
-    return _found(keras.initializers.get, "kernel_initializer", initializer, accepted)
+    return _found(keras.initializers.get, name, initializer, accepted)
 
 
 def checked_regularizer(regularizer):

@@ -39,6 +39,7 @@ class Convolution(SpatialLayer):
             channels. The function and the stored kernel stay the same.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of the kernel.
+        bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
         weight_standardization: Whether the kernel of each filter is standardized, to mean 0 and
             variance 1, before it is applied. Defaults to `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
@@ -79,6 +80,7 @@ class Convolution(SpatialLayer):
         data_format: str | None = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
+        bias_initializer: Identifier = "zeros",
         **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
@@ -103,6 +105,8 @@ class Convolution(SpatialLayer):
         self.space_to_depth = _checks.boolean("space_to_depth", space_to_depth)
         self.kernel_initializer = checked_initializer(kernel_initializer)
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
+        bias = "zeros" if bias_initializer is None else bias_initializer
+        self.bias_initializer = checked_initializer(bias, "bias_initializer")
         self._check_combinations()
 
     def _check_combinations(self):
@@ -151,7 +155,9 @@ class Convolution(SpatialLayer):
         )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer=self.bias_initializer
+            )
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
@@ -243,6 +249,7 @@ class Convolution(SpatialLayer):
             "space_to_depth": self.space_to_depth,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "weight_standardization": self.weight_standardization,
         }
 

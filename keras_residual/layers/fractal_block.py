@@ -1,13 +1,14 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers._loops.rematerialize import call_rematerialized
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.pooling import max_pool
+from keras_residual.layers.pooling import max_pool, pooled_shape
 from keras_residual.layers.registration import registered
 from keras_residual.layers.stochastic_depth import MeanOfPaths
 from keras_residual.layers.sublayers import SublayerRow
@@ -33,6 +34,10 @@ class FractalBlock(SublayerRow, BlockLayer):
         dilation_rate: Positive integer, dilation of the convolutions. Defaults to `1`.
         drop_path_rate: Probability to leave a path out of a mean, in `[0, 1)`, see `MeanOfPaths`.
             Defaults to `0`.
+        global_drop_path: Share of the samples, in `[0, 1]`, that go through a single column,
+            chosen at random, while training. Defaults to `0`.
+        column_seed: Integer seed of that choice. Blocks of one network with the same seed choose
+            the same column for a sample, since each draws once a step. Defaults to a random one.
         dropout_rate: Dropout behind each convolution, in `[0, 1)`. Defaults to `0`.
         rematerialize: Whether values inside the convolutions are computed again in the backward
             pass instead of kept. Defaults to `False`.
@@ -54,7 +59,7 @@ class FractalBlock(SublayerRow, BlockLayer):
     (1, 2, 2, 8)
 
     Reference:
-        - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648), with their local drop path
+        - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648), with local and global drop path
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class FractalBlock(SublayerRow, BlockLayer):
         drop_path_rate: float = 0.0,
         dropout_rate: float = 0.0,
         rematerialize: bool = False,
+        global_drop_path: float = 0.0,
+        column_seed: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -76,6 +83,13 @@ class FractalBlock(SublayerRow, BlockLayer):
         self.drop_path_rate = _checks.real("drop_path_rate", drop_path_rate, 0, 1, open_end=True)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
+        self.global_drop_path = _checks.real("global_drop_path", global_drop_path, 0, 1)
+        if column_seed is not None:
+            column_seed = _checks.integer("column_seed", column_seed, minimum=0)
+        self.column_seed = column_seed
+        self.column_generator = (
+            keras.random.SeedGenerator(column_seed) if self.global_drop_path else None
+        )
         places = [(column, index) for column in range(self.columns) for index in range(2**column)]
         self.add_to_row("convolutions", [self._convolution(*place) for place in places])
         means = [
@@ -103,6 +117,14 @@ class FractalBlock(SublayerRow, BlockLayer):
         """Returns the convolutions of a column, counted from 0."""
         return self.convolutions[2**index - 1 : 2 ** (index + 1) - 1]
 
+    def check_opens(self) -> None:
+        if self.global_drop_path:
+            raise ValueError(
+                "`global_drop_path` needs fractal blocks that are layers: a flat network cannot "
+                f"choose a column in training alone. Received: {self.path!r} with "
+                f"global_drop_path={self.global_drop_path}"
+            )
+
     @property
     def _length(self):
         """The number of convolutions in the longest path."""
@@ -122,12 +144,12 @@ class FractalBlock(SublayerRow, BlockLayer):
         for column in range(self.columns):
             more, shape = chain(self.column(column), input_shape)
             steps += more
-        self.strided(shape, self.strides)
-        spatial = [None if n is None else n // self.strides for n in self.spatial_of(shape)]
-        return steps, self.shape_with(shape, spatial=spatial, channels=self.filters)
+        return steps, pooled_shape(self, shape, self.strides)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        ends = [inputs] * self.columns
+        ends, chosen = [inputs] * self.columns, None
+        if self.global_drop_path and training:
+            chosen = self._chosen_columns(inputs)
         means = iter(self.means)
         for step in range(1, self._length + 1):
             # A column takes part where one of its convolutions ends.
@@ -139,9 +161,19 @@ class FractalBlock(SublayerRow, BlockLayer):
             if step == self._length and self.strides == 2:
                 ends = [max_pool(end, 2, 2, "valid", self.channels_first) for end in ends]
             if first < self.columns - 1:
-                mean = next(means)(ends[first:], training=training)
+                rest = None if chosen is None else chosen[first:]
+                mean = next(means)(ends[first:], training=training, chosen=rest)
                 ends[first:] = [mean] * (self.columns - first)
         return ends[0]
+
+    def _chosen_columns(self, inputs):
+        """Returns `(columns, batch, 1, …)`: 1 at the only column that a sample goes through."""
+        shape = (2, ops.shape(inputs)[0]) + (1,) * (len(inputs.shape) - 1)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.column_generator)
+        column = ops.floor(drawn[1] * self.columns)
+        alone = drawn[0] < self.global_drop_path
+        chosen = [ops.logical_and(alone, column == index) for index in range(self.columns)]
+        return ops.cast(ops.stack(chosen), "float32")
 
     def _convolved(self, convolution, x, training):
         if self.rematerialize and training:
@@ -160,4 +192,6 @@ class FractalBlock(SublayerRow, BlockLayer):
             "drop_path_rate": self.drop_path_rate,
             "dropout_rate": self.dropout_rate,
             "rematerialize": self.rematerialize,
+            "global_drop_path": self.global_drop_path,
+            "column_seed": self.column_seed,
         }

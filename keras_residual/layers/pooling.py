@@ -18,3 +18,10 @@ def _pool(function, x, size, strides, padding, channels_first):
         return function(x, size, strides, padding, data_format="channels_last")
     x = function(ops.moveaxis(x, 1, -1), size, strides, padding, data_format="channels_last")
     return ops.moveaxis(x, -1, 1)
+
+
+def pooled_shape(layer, shape, strides: int):
+    """Returns the shape after pooling over windows of `strides` without padding, or raises."""
+    layer.strided(shape, strides)
+    spatial = [None if size is None else size // strides for size in layer.spatial_of(shape)]
+    return layer.shape_with(shape, spatial=spatial, channels=layer.channels_of(shape))

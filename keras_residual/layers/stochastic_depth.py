@@ -121,7 +121,8 @@ class ShakeShake(keras.layers.Layer):
 class MeanOfPaths(keras.layers.Layer):
     """The mean of several tensors, while training of those that drop path leaves.
 
-    Each tensor is left out with probability `rate`, for each sample; one of them always stays.
+    Each tensor is left out with probability `rate`, for each sample; one of them always stays. A
+    sample for which one tensor is chosen takes that alone.
 
     Args:
         rate: Probability to leave a tensor out, in `[0, 1)`.
@@ -139,8 +140,11 @@ class MeanOfPaths(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:
-        if not training or self.rate == 0.0:
+    def call(
+        self, inputs: list[Tensor], training: bool | None = None, chosen: Tensor | None = None
+    ) -> Tensor:
+        """Returns the mean; `chosen`, `(tensors, batch, 1, …)`, is 1 where a sample takes one."""
+        if not training or (self.rate == 0.0 and chosen is None):
             return _sum(inputs) * (1.0 / len(inputs))
         first = inputs[0]
         shape = (len(inputs), ops.shape(first)[0]) + (1,) * (len(first.shape) - 1)
@@ -148,6 +152,8 @@ class MeanOfPaths(keras.layers.Layer):
         # The largest number always stays: it is anyone's where all are dropped.
         kept = ops.logical_or(drawn >= self.rate, drawn == ops.max(drawn, axis=0))
         kept = ops.cast(kept, "float32")
+        if chosen is not None:
+            kept = ops.where(ops.any(chosen > 0, axis=0, keepdims=True), chosen, kept)
         shares = ops.cast(kept / ops.sum(kept, axis=0), first.dtype)
         return _sum([x * shares[index] for index, x in enumerate(inputs)])
 

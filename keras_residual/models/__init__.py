@@ -10,6 +10,7 @@ from keras_residual.models import (  # noqa: F401
     dual_path,
     fractal,
     gnmt,
+    highway,
     keyword_networks,
     pyramidnet,
     regnet,

@@ -15,7 +15,7 @@ from keras_residual.layers import (
 )
 from keras_residual.layers.bicubic_upsampling import BicubicUpsampling
 from keras_residual.layers.parametric_relu import ParametricReLU
-from keras_residual.models.assembly import Body
+from keras_residual.models.assembly import Body, Skip
 
 SCALES = (2, 3, 4)
 # Mean of the photographs of DIV2K, on which EDSR was trained.
@@ -113,7 +113,7 @@ class VDSRArchitecture(SuperResolutionArchitecture):
             self._stage(self.depth // 2 - 1, shared, normalization="none", shortcut="none"),
             self._conv("tail", shared, filters=self.channels),
         ]
-        return Body(layers, {}, 1, skips={"tail": "head"})
+        return Body(layers, {}, 1, skips={"tail": (Skip("head", is_output=True),)})
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class SRResNetArchitecture(SuperResolutionArchitecture):
             # From [-1, 1] to [0, 1].
             _affine("restore", [-1.0] * self.channels, 2.0, dtype.variable_dtype, data_format),
         ]
-        return Body(layers, {}, 1, skips={"trunk": "stage1"})
+        return Body(layers, {}, 1, skips={"trunk": (Skip("stage1"),)})
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class EDSRArchitecture(SuperResolutionArchitecture):
             self._conv("tail", shared, filters=self.channels),
             _affine("restore", [-m for m in mean], 1.0, dtype.variable_dtype, data_format),
         ]
-        return Body(layers, {}, 1, skips={"trunk": "stage1"})
+        return Body(layers, {}, 1, skips={"trunk": (Skip("stage1"),)})
 
 
 def _affine(name, mean, std, dtype, data_format):

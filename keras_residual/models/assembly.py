@@ -23,6 +23,23 @@ from keras_residual.models.inputs import (
 
 
 @dataclass(frozen=True)
+class Skip:
+    """An addition over several layers.
+
+    Attributes:
+        source: Name of the layer whose input is added.
+        name: Name of the addition.
+        shortcut: Layer through which that input goes first, `None` for none.
+        is_output: Whether the sum is what the network puts out, in the dtype of its variables.
+    """
+
+    source: str
+    name: str = "skip"
+    shortcut: keras.layers.Layer | None = None
+    is_output: bool = False
+
+
+@dataclass(frozen=True)
 class Body:
     """The layers of a network in order, without its head.
 
@@ -31,15 +48,14 @@ class Body:
         features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
         strides: The factor by which the whole body reduces the spatial sizes, one for all axes or
             one for each.
-        skips: Additions over several layers: the name of the layer to whose output the input of
-            another layer is added, and that layer's name.
+        skips: Additions over several layers, by the name of the layer to whose output they add.
         stem_strides: The factor by which the stem with its pooling does.
     """
 
     layers: list[keras.layers.Layer]
     features: dict[str, int]
     strides: Strides
-    skips: dict[str, str] = field(default_factory=dict)
+    skips: dict[str, tuple[Skip, ...]] = field(default_factory=dict)
     stem_strides: Strides = 1
 
 
@@ -195,9 +211,11 @@ def assemble(
     for layer in [*body.layers, *head]:
         inputs_of[layer.name] = outputs[-1]
         outputs.append(layer(outputs[-1]))
-        if layer.name in body.skips:
-            skipped = inputs_of[body.skips[layer.name]]
-            outputs[-1] = _addition(layer is body.layers[-1], dtype)([outputs[-1], skipped])
+        for skip in body.skips.get(layer.name, ()):
+            skipped = inputs_of[skip.source]
+            if skip.shortcut is not None:
+                skipped = skip.shortcut(skipped)
+            outputs[-1] = _addition(skip, dtype)([outputs[-1], skipped])
     result = outputs[-1]
     if top.features:
         result = {key: outputs[body.features[key] + 1] for key in top.features}
@@ -207,6 +225,24 @@ def assemble(
 
         load_for_factory(model, weights, variant, scaling_given=not isinstance(scaling, bool))
     return flat_view(model) if flat else model
+
+
+def assemble_any(architecture_type, sizes, top, options, **arguments) -> keras.Model:
+    """Builds a network of any size from what its builder was called with.
+
+    Args:
+        architecture_type: The dataclass of the family's options.
+        sizes: Options that the builder names itself.
+        top: Its `include_top`, `pooling`, `classes` and `classifier_activation`.
+        options: Its `**architecture_options`.
+        **arguments: Of `assemble`.
+    """
+    chosen, common = split_options(architecture_type, options)
+    top = Top(*top, common.pop("features", False))
+    default = architecture_type()
+    return assemble(
+        architecture_type(**sizes, **chosen), top, default=default, **arguments, **common
+    )
 
 
 def _unrolled(architecture):
@@ -240,9 +276,11 @@ def options_of_weights(weights, variant: Variant) -> dict[str, object]:
     return options_for_factory(weights, variant)
 
 
-def _addition(last, dtype):
+def _addition(skip, dtype):
     policy = checked_policy(dtype)
-    return keras.layers.Add(name="skip", dtype=policy.variable_dtype if last else policy)
+    return keras.layers.Add(
+        name=skip.name, dtype=policy.variable_dtype if skip.is_output else policy
+    )
 
 
 def _normalization(scaling, weights, variant, dtype, data_format, inputs):

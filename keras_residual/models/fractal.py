@@ -1,5 +1,6 @@
 """FractalNet: deep networks whose paths are of many lengths, without residual connections."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import FractalBlock
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.models._requirements import SHARED, Requirement
-from keras_residual.models.assembly import Body, Top, assemble, split_options
+from keras_residual.models.assembly import Body, assemble_any
 from keras_residual.models.image_architecture import ImageArchitecture
 from keras_residual.models.registry import builder, factories, row
 
@@ -34,11 +35,18 @@ class FractalArchitecture(ImageArchitecture):
                 and options.blur_pool is True
             ),
         ),
+        Requirement(
+            "global_drop_path",
+            "several columns",
+            ("columns",),
+            lambda options, _: options.columns > 1,
+        ),
     )
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
     columns: int = 3
     drop_path_rate: float = 0.0
+    global_drop_path: float = 0.0
     stem: str = "none"
 
     def body(self, dtype, data_format: str) -> Body:
@@ -52,6 +60,8 @@ class FractalArchitecture(ImageArchitecture):
         strides, dilation = layers[0].total_strides * 2 ** (len(layers) - 1), 1
         stem_strides = strides
         limit = self.largest_stride(strides, (2,) * len(widths))
+        # All blocks choose alike. Python's generator is what `keras.utils.set_random_seed` seeds.
+        seed = random.randrange(2**31) if self.global_drop_path else None
         for index, width in enumerate(widths):
             step = 2 if strides * 2 <= limit else 1
             block = FractalBlock(
@@ -60,6 +70,8 @@ class FractalArchitecture(ImageArchitecture):
                 step,
                 dilation,
                 drop_path_rate=self.drop_path_rate,
+                global_drop_path=self.global_drop_path,
+                column_seed=seed,
                 dropout_rate=dropout * index / max(1, len(widths) - 1),
                 rematerialize=self.rematerialize,
                 name=f"fractal{index + 1}",
@@ -96,6 +108,8 @@ def FractalNet(
             `3`.
         drop_path_rate: Probability to leave a path out of a mean, see `layers.FractalBlock`; 0.15
             in the paper. Defaults to `0`.
+        global_drop_path: Share of the samples that go through one column of all blocks, chosen at
+            random, while training; 0.5 in the paper. Defaults to `0`.
         dropout_rate: Dropout behind the convolutions of the last block; it grows linearly from 0 in
             the first. Defaults to `0`.
         blur_pool: Whether the max pooling of a stem downsamples by a blur.
@@ -112,22 +126,27 @@ def FractalNet(
     Reference:
         - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648)
     """
-    chosen, common = split_options(FractalArchitecture, architecture_options)
-    features = common.pop("features", False)
-    return assemble(
-        FractalArchitecture(widths=widths, columns=columns, **chosen),
-        Top(include_top, pooling, classes, classifier_activation, features),
+    return assemble_any(
+        FractalArchitecture,
+        {"widths": widths, "columns": columns},
+        (include_top, pooling, classes, classifier_activation),
+        architecture_options,
         weights=weights,
         input_tensor=input_tensor,
         input_shape=input_shape,
         default_shape=(32, 32, 3),
         name=name,
-        default=FractalArchitecture(),
-        **common,
     )
 
 
 TABLE = (
     row("FractalNet20", LARSSON_2017, "FractalNet-20: five blocks of three columns.", columns=3),
+    row(
+        "FractalNet40",
+        LARSSON_2017,
+        "FractalNet-40: five blocks of four columns, a quarter as wide.",
+        columns=4,
+        widths=(16, 32, 64, 128, 128),
+    ),
 )
 globals().update(factories(TABLE, FractalArchitecture, "FractalNet", (32, 32, 3), 10))

@@ -82,6 +82,9 @@ def ResNet(
         shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled_pad"`, `"pooled"`,
             `"shifted"`, `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to
             `"projection"`.
+        shortcut_levels: `1`, only the blocks have shortcuts; `2`, there is one around all stages
+            together too; or `3`, and one around each stage (RoR): the identity, or a strided 1×1
+            convolution where shapes differ. Defaults to `1`.
         strided_conv: `"conv2"` (v1.5) or `"conv1"` (v1) of a bottleneck takes the strides.
         strided_block: `"first"` or `"last"` block of a stage takes the strides. With `"last"` (the
             v2 networks of keras.applications) the strides default to 2, …, 2, 1, the shortcut of

@@ -20,6 +20,7 @@ from keras_residual.layers.shortcut import KINDS as SHORTCUTS
 from keras_residual.models._requirements import SHARED, Requirement, downsampling
 from keras_residual.models.assembly import Body
 from keras_residual.models.image_architecture import ImageArchitecture
+from keras_residual.models.level_shortcuts import LevelShortcuts
 
 
 def _strided(options, _):
@@ -105,6 +106,7 @@ class ResNetArchitecture(ImageArchitecture):
     widths: tuple[int, ...] | None = None
     activation_order: str = "post"
     shortcut: str = "projection"
+    shortcut_levels: int = 1
     strided_conv: str = "conv2"
     strided_block: str = "first"
     kernel_sizes: tuple[int, ...] = (3, 3)
@@ -154,18 +156,25 @@ class ResNetArchitecture(ImageArchitecture):
         strides, dilation = layers[0].total_strides * 2 ** (len(layers) - 1), 1
         stem_strides = strides
         limit = self.largest_stride(strides, self.stage_strides_or_default())
+        levels = self._level_shortcuts(shared)
         for stage, stride in enumerate(self.stage_strides_or_default()):
             before = dilation
             if strides * stride > limit:
                 dilation, stride = dilation * stride, 1
             strides *= stride
-            layers.append(self._stage(stage, stride, before, dilation, shared))
+            last = levels.last_block(stage)
+            layers.append(self._stage(stage, stride, before, dilation, shared, last))
+            layers += levels.after(stage, layers[-1], stride)
             features[f"C{stage + 2}"] = len(layers) - 1
         final = self._final_layer(dtype, data_format, shared)
         if final is not None:
             layers.append(final)
             features[f"C{len(self.depths) + 1}"] = len(layers) - 1
-        return Body(layers, features, strides, stem_strides=stem_strides)
+        return Body(layers, features, strides, levels.skips, stem_strides)
+
+    def _level_shortcuts(self, shared):
+        order = self.activation_order
+        return LevelShortcuts(self.shortcut_levels, len(self.depths), order, shared, self.conv_bias)
 
     def _final_layer(self, dtype, data_format, shared):
         """Returns what stands between the last stage and the head, `None` for nothing."""
@@ -252,18 +261,18 @@ class ResNetArchitecture(ImageArchitecture):
         expansion = _checks.real("expansion", self.expansion, 0.0, 64.0, open_start=True)
         return BottleneckBlock(_checks.integer("widths", int(width * expansion)), **options)
 
-    def _stage(self, stage, stride, dilation_before, dilation, shared):
+    def _stage(self, stage, stride, dilation_before, dilation, shared, last):
         # What comes before the place of the strides still sees the denser grid.
         step = {"strides": stride}
         if dilation != dilation_before:
             step = {"dilation_rate": dilation, "first_dilation_rate": dilation_before}
-        first, last = {}, {}
+        first = {}
         if stage == 0 and self.activation_order == "pre":
             first["share_preactivation"] = self.share_preactivation is not False
         if self.strided_block == "first":
             first.update(step)
         elif step != {"strides": 1}:
-            last = {**step, "shortcut": "none" if self.shortcut == "none" else "pad"}
+            last = {**last, **step, "shortcut": "none" if self.shortcut == "none" else "pad"}
         inner = dilation if self.strided_block == "first" else dilation_before
         return ResidualStage(
             self._block(self.widths[stage], inner, shared),

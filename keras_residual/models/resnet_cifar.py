@@ -5,6 +5,7 @@ from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 GASTALDI_2017 = "[Gastaldi, 2017](https://arxiv.org/abs/1705.07485)"
+ZHANG_2016 = "[Zhang et al., 2016](https://arxiv.org/abs/1608.02908)"
 BANBURY_2021 = "[Banbury et al., 2021](https://arxiv.org/abs/2106.07597)"
 
 
@@ -59,6 +60,11 @@ def _shaken(width):
     }
 
 
+def _multilevel(depth, **options):
+    """Shortcuts around blocks, stages and the whole: those of the blocks without parameters."""
+    return {**_basic(depth), "shortcut_levels": 3, **options}
+
+
 def _small(name, paper, summary, **options):
     return row(name, paper, summary, **{"stem": "conv3", **options})
 
@@ -89,6 +95,21 @@ TABLE = (
     _small("WideResNet40_4", ZAGORUYKO_2016, "Wide ResNet-40-4.", **_wide(6, 4)),
     _small("ResNeXt29_8x64d", XIE_2017, "ResNeXt-29 8×64d.", **_resnext(8)),
     _small("ResNeXt29_16x64d", XIE_2017, "ResNeXt-29 16×64d.", **_resnext(16)),
+    _small("RoR3_110", ZHANG_2016, "RoR-3-110: ResNet-110 of three levels.", **_multilevel(18)),
+    _small("RoR3_164", ZHANG_2016, "RoR-3-164: three levels of basic blocks.", **_multilevel(27)),
+    _small(
+        "PreRoR3_164",
+        ZHANG_2016,
+        "Pre-RoR-3-164: RoR-3-164 with pre-activation.",
+        **_multilevel(27, activation_order="pre"),
+    ),
+    _small(
+        "RoR3WideResNet58_4",
+        ZHANG_2016,
+        "RoR-3-WRN58-4: a wide ResNet of three levels.",
+        **_wide(9, 4),
+        shortcut_levels=3,
+    ),
     _small("ShakeShake26_2x32d", GASTALDI_2017, "Shake-Shake-26 2×32d.", **_shaken(32)),
     _small("ShakeShake26_2x64d", GASTALDI_2017, "Shake-Shake-26 2×64d.", **_shaken(64)),
     _small("ShakeShake26_2x96d", GASTALDI_2017, "Shake-Shake-26 2×96d.", **_shaken(96)),

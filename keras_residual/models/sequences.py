@@ -1,6 +1,5 @@
 """What the sequence models share: checked options, inputs, and the stack between input and head."""
 
-import inspect
 import numbers
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,7 +123,7 @@ class SequenceOptions:
 def sequence_options(input_shape, vocabulary_size, units, num_layers, options) -> SequenceOptions:
     """Returns the checked options of a sequence model; `options` holds the less common ones."""
     own = [name for name in SequenceOptions.__dataclass_fields__ if name != "lstm_options"]
-    for_lstm = set(inspect.signature(ResidualLSTM).parameters) - set(_RESERVED)
+    for_lstm = set(ResidualLSTM.argument_names()) - set(_RESERVED)
     for option in options:
         _checks.known("option", option, sorted({*own, *for_lstm}))
     return SequenceOptions(

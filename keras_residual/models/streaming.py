@@ -10,9 +10,10 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
+from keras_residual.layers import HighwayLSTM, RecurrentHighway, ResidualGRU, ResidualLSTM
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_residual.layers.lstm.causal_block import CausalResidualBlock
-from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 from keras_residual.layers.lstm.step_masks import CertainBlank, ShortenedMask, TrailingPadding
 from keras_residual.layers.registration import registered
 
@@ -25,7 +26,9 @@ PER_STEP = (
     keras.layers.LayerNormalization,
     keras.layers.Rescaling,
 )
-WITH_STATES = (ResidualLSTM, CausalResidualBlock)
+WITH_STATES = (RecurrentStack, CausalResidualBlock)
+# What messages say of these.
+_NAMED = (ResidualLSTM, ResidualGRU, RecurrentHighway, HighwayLSTM, CausalResidualBlock)
 # A step to be passed over is not to be fed.
 _OF_MASKS = (keras.layers.Masking, CertainBlank, ShortenedMask)
 
@@ -102,7 +105,7 @@ def streamed_layers(model: keras.Model) -> list[keras.layers.Layer]:
             raise ValueError(
                 "`model` must be a chain of layers that need no later step: front=None or "
                 "front='causal' of a transcriber, and "
-                f"{', '.join(kind.__name__ for kind in (*WITH_STATES, *PER_STEP))}. "
+                f"{', '.join(kind.__name__ for kind in (*_NAMED, *PER_STEP))}. "
                 f"Received: {layer.name!r}, {type(layer).__name__}"
             )
         before = layer.output
@@ -121,8 +124,8 @@ def _is_streamed(layer, rank) -> bool:
 
 
 def check_direction(layer: keras.layers.Layer) -> None:
-    """Refuses an LSTM layer that needs later steps, or returns its states."""
-    if isinstance(layer, ResidualLSTM) and (
+    """Refuses a recurrent stack that needs later steps, or returns its states."""
+    if isinstance(layer, RecurrentStack) and (
         layer.bidirectional_bottom or layer.go_backwards or layer.return_state
     ):
         raise ValueError(
@@ -134,7 +137,7 @@ def check_direction(layer: keras.layers.Layer) -> None:
 
 def advance(layer: keras.layers.Layer, x: Tensor, states: Sequence[Tensor]) -> tuple[Any, ...]:
     """Returns what a layer with states makes of the next steps, and the list of next states."""
-    if not isinstance(layer, ResidualLSTM):
+    if not isinstance(layer, RecurrentStack):
         return layer.step(x, states)
     outputs = []
     for t in range(x.shape[1]):
@@ -234,7 +237,7 @@ class SequenceModel(keras.Model):
 def _state_count(layer) -> int:
     if not isinstance(layer, WITH_STATES):
         return 0
-    return layer.state_count if isinstance(layer, ResidualLSTM) else 2
+    return layer.state_count if isinstance(layer, RecurrentStack) else 2
 
 
 def _check_shape(inputs, expected, window):

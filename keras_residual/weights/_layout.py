@@ -108,5 +108,5 @@ class OwnLayout(Layout):
         return slot.name if role is None and kind is None else None
 
     def prefixes(self, section: str, number: int) -> tuple[str, ...]:
-        numbered = section in ("stage", "dense", "dual", "fractal", "transition")
+        numbered = section in ("stage", "dense", "dual", "fractal", "highway", "transition")
         return (f"{section}{number}." if numbered else f"{section}.",)

@@ -17,7 +17,9 @@ from keras_residual.weights.errors import WeightsError, listed
 
 # The stem's pooling where it is a convolution; its weights are named as part of the stem.
 STEM_POOL = "stem_pool"
-_FLAT_NAME = re.compile(r"(stage\d+_block|(dense|dual)\d+_unit|fractal\d+_column)\d+_")
+_FLAT_NAME = re.compile(
+    r"(stage\d+_block|(dense|dual|highway)\d+_unit|fractal\d+_column)\d+_|highway\d+_conv"
+)
 # Layers of the super-resolution networks that are sections of their own, without number.
 _SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
 
@@ -30,8 +32,9 @@ class Slot:
         name: The weight's name in this package, the same however a stage is executed, e.g.
             `"stage2.block3.conv1.conv.kernel"`.
         section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"dual"`, `"fractal"`,
-            `"transition"`, `"final_norm"`, `"final_conv"` or `"classifier"`; for super-resolution
-            also `"head"`, `"trunk"`, `"upsample"`, `"prelu"` and `"tail"`.
+            `"highway"`, `"transition"`, `"level_shortcut"`, `"final_norm"`, `"final_conv"` or
+            `"classifier"`; for super-resolution also `"head"`, `"trunk"`, `"upsample"`, `"prelu"`
+            and `"tail"`.
         number: Number of the stage, dense block or transition, from 1; 1 for other sections.
         block: Number of the block in its stage or of the unit in its dense block, from 1.
         role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
@@ -148,8 +151,10 @@ def _section_of(layer: keras.layers.Layer) -> str | None:
         layers.DenseBlock: "dense",
         layers.DualPathBlock: "dual",
         layers.FractalBlock: "fractal",
+        layers.HighwayStage: "highway",
         layers.DenseTransition: "transition",
         layers.NormActivation: "final_norm",
+        layers.Shortcut: "level_shortcut",
     }
     if isinstance(layer, keras.layers.Dense):
         return "classifier" if layer.name == "classifier" else None
@@ -171,7 +176,8 @@ def _cells(layer) -> Iterator[tuple[Any, ...]]:
         return
     for path, variable in named_weights(layer).items():
         block = ""
-        if isinstance(layer, (layers.DenseBlock, layers.DualPathBlock)):
+        units = isinstance(layer, layers.HighwayStage) and path.startswith("unit")
+        if units or isinstance(layer, (layers.DenseBlock, layers.DualPathBlock)):
             block, _, path = path.partition(".")
         yield block, path, tuple(variable.shape), variable, None
 

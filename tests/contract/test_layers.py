@@ -75,6 +75,8 @@ def config_is_complete(case):
         missing -= {"block", "data_format"}  # the stage reads its data format off the block
     if case.name == "FactorizedBlock":
         missing -= {"blur_pool", "branches", "spatial"}  # no other values are accepted
+    if case.name == "HighwayLSTM":
+        missing -= {"bidirectional_bottom"}  # only False is accepted
     if case.name in ("BatchNorm", "SubSpectralNormalization"):
         own = {"axis", "momentum", "epsilon", "center", "scale", "sub_bands", "data_format"}
         missing &= own - ({"axis"} if case.name != "BatchNorm" else set())  # others are Keras' own

@@ -34,6 +34,8 @@ WRONG = {
     "rate": RATE,
     "drop_path_rate": RATE,
     "dropout_rate": RATE,
+    "global_drop_path": (-0.1, 1.1, "half", None),
+    "column_seed": ("a", 1.5, -1),
     "drop_path_rates": (0.5, (0.1,), (0.1, 0.2, 0.3, 1.0), ("a",) * 4),
     "norm_momentum": (-0.1, 1.1, "high", None),
     "norm_epsilon": (-1e-5, 2.0, "low", None),
@@ -42,6 +44,8 @@ WRONG = {
     "gate_activation": ("unheard_of", 3),
     "kernel_initializer": ("unheard_of", 3),
     "kernel_regularizer": ("unheard_of", 3),
+    "bias_initializer": ("unheard_of", 3),
+    "transform_bias": ("low", None, float("nan")),
     "data_format": ("NHWC", 3),
     "activation_order": NAME,
     "shortcut": NAME,
@@ -90,7 +94,10 @@ WRONG = {
 ELSEWHERE = (
     "BatchNorm",
     "ImageNormalization",
+    "HighwayLSTM",
     "LogMelSpectrogram",
+    "RecurrentHighway",
+    "ResidualGRU",
     "ResidualLSTM",
     "SubSpectralNormalization",
 )

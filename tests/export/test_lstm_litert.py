@@ -8,7 +8,7 @@ from support import ramp, run
 from keras_residual import ResidualLSTMClassifier, ResidualLSTMTagger
 from keras_residual.export import ExportError
 from keras_residual.export.formats.litert import lstm
-from keras_residual.layers import ResidualLSTM
+from keras_residual.layers import HighwayLSTM, RecurrentHighway, ResidualGRU, ResidualLSTM
 
 pytest.importorskip("ai_edge_litert", reason="the extra `export` is not installed")
 if keras.backend.backend() != "tensorflow":
@@ -210,3 +210,20 @@ def test_sequences_of_a_wrong_shape_are_named(tmp_path):
     for call, value in ((whole, ramp(3, STEPS, FEATURES)), (stream, ramp(1, 2, FEATURES))):
         with pytest.raises(ValueError, match="`sequences` must have the shape"):
             call(value)
+
+
+@pytest.mark.parametrize("stack", [ResidualGRU, RecurrentHighway, HighwayLSTM])
+def test_other_recurrent_stacks_are_unrolled_and_streamed(stack, tmp_path):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((STEPS, FEATURES))
+    x = stack(7, num_layers=2, return_sequences=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    expected = run(model, sequences(2))
+    path = lstm.write(model, tmp_path / "m.tflite", batch_size=2)
+    np.testing.assert_allclose(lstm.LiteRTSequences(path)(sequences(2)), expected, atol=1e-6)
+    assert not {"WHILE", "CUSTOM"} & lstm.operations(path)
+    stream = lstm.LiteRTStream(lstm.write_streaming(model, tmp_path / "s.tflite", 2))
+    steps = [stream(sequences(2)[:, t : t + 1]) for t in range(STEPS)]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=f"it is a {stack.__name__}"):
+        lstm.write(model, tmp_path / "m.tflite", implementation="fused")

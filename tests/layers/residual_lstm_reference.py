@@ -1,4 +1,4 @@
-"""What `ResidualLSTM` is compared with: a stack of `keras.layers.LSTM` and `keras.layers.Add`."""
+"""What recurrent stacks are compared with: a stack of Keras' layers and `keras.layers.Add`."""
 
 import keras
 import numpy as np
@@ -10,10 +10,10 @@ from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 IMPLEMENTATIONS = ("layerwise", "wavefront")
 
 
-def built(features=4, **arguments):
+def built(features=4, layer_class=ResidualLSTM, **arguments):
     """Returns a layer with weights by formula, as outputs, states and gradients depend on all."""
     arguments = {"units": 4, "return_sequences": True, "return_state": True, **arguments}
-    layer = ResidualLSTM(**arguments)
+    layer = layer_class(**arguments)
     layer.build((2 if layer.stateful else None, None, features))
     for index, weight in enumerate(layer.trainable_weights):
         weight.assign(0.6 * ramp(*weight.shape, offset=index))
@@ -30,13 +30,14 @@ def starting_states(layer, batch=2):
 
 
 class KerasStack(keras.layers.Layer):
-    """The layers of a built `ResidualLSTM`, one Keras layer each, with copies of its weights."""
+    """The layers of a built stack, one Keras layer each, with copies of its weights."""
 
     def __init__(self, layer, **arguments):
         super().__init__(dtype=layer.dtype_policy)
         self.residual = [layer.is_residual(i) for i in range(layer.num_layers)]
+        self.count = len(layer.state_dtypes)
         self.lstms = [
-            keras.layers.LSTM(
+            layer.peer(
                 layer.units,
                 return_sequences=True,
                 return_state=True,
@@ -48,13 +49,15 @@ class KerasStack(keras.layers.Layer):
         width = layer.cells[0].kernel.shape[0]
         for index, lstm in enumerate(self.lstms):
             lstm.build((None, None, width if index == 0 else layer.units))
-            lstm.set_weights(layer.get_lstm_weights(index))
+            lstm.set_weights(layer.get_cell_weights(index))
         self.built = self.supports_masking = True
 
     def call(self, sequences, initial_state=None, mask=None):
         x, states = sequences, []
         for index, lstm in enumerate(self.lstms):
-            start = None if initial_state is None else initial_state[2 * index : 2 * index + 2]
+            start = None
+            if initial_state is not None:
+                start = initial_state[self.count * index : self.count * (index + 1)]
             y, *last = lstm(x, initial_state=start, mask=mask)
             x = keras.layers.Add()([y, x]) if self.residual[index] else y
             states += last

@@ -6,7 +6,7 @@ import pytest
 from layers import reference
 from support import gradients, ramp, run, set_sequential_weights, to_numpy
 
-from keras_residual import layers
+from keras_residual import layers, models
 from keras_residual.layers import (
     NormActivation,
     ResidualBlock,
@@ -176,6 +176,31 @@ LAYERS_WITH_KERNELS = {
     "ResidualStage": lambda **kwargs: layers.ResidualStage(ResidualBlock(4, **kwargs), 3),
     "Stem": lambda **kwargs: layers.Stem(8, "deep", **kwargs),
 }
+
+
+def test_global_drop_path_leaves_one_column_of_all_blocks():
+    options = {"columns": 3, "global_drop_path": 1.0, "normalization": "none"}
+    blocks = [layers.FractalBlock(4, column_seed=5, **options) for _ in range(2)]
+    x = ramp(24, 4, 4, 4)
+
+    def only(column):
+        y = x
+        for block in blocks:
+            for convolution in block.column(column):
+                y = convolution(y)
+            y = keras.ops.max_pool(y, 2, 2)
+        return to_numpy(y)
+
+    for block in blocks:
+        block.build(x.shape)
+    for _ in range(2):
+        y = to_numpy(blocks[1](blocks[0](x, training=True), training=True))
+        found = np.stack([np.isclose(y, only(c), rtol=1e-4).all((1, 2, 3)) for c in range(3)])
+        assert found.any(axis=0).all() and found.any(axis=1).all()
+    share = layers.FractalBlock(4, columns=2, global_drop_path=0.5, column_seed=1)
+    assert 0.3 < float(keras.ops.mean(share._chosen_columns(ramp(400, 4, 4, 4)))) * 2 < 0.7
+    with pytest.raises(ValueError, match="`global_drop_path` needs fractal blocks"):
+        models.FractalNet((4, 4), 2, global_drop_path=0.5, input_shape=(8, 8, 3), flat=True)
 
 
 @pytest.mark.parametrize("seed", [None, 5])

@@ -32,11 +32,20 @@ def residual_network(
     preactivated=False,
     free_shortcut=False,
     se=False,
+    levels=1,
 ):
     """Walks stages of blocks and the classifier; `inner` gives a bottleneck's 3×3 width."""
+    first = inputs
+    around_all = tally.aside()
     for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
         outputs = 4 * width if bottleneck else width
         middle = inner(width) if inner else width
+        around_stage = tally.aside()
+        if levels == 3 and (stage > 0 or inputs != outputs):
+            around_stage.conv(inputs, outputs, 1, 2 if stage > 0 else 1)
+            if not preactivated:
+                around_stage.norm(outputs)
+        tally.join(around_stage)
         for block in range(depth):
             stride = 2 if stage > 0 and block == 0 else 1
             if preactivated:
@@ -60,6 +69,11 @@ def residual_network(
                 tally.squeeze_excite(outputs)
             tally.join(shortcut)
             inputs = outputs
+    if levels > 1:
+        around_all.conv(first, inputs, 1, 2 ** (len(depths) - 1))
+        if not preactivated:
+            around_all.norm(inputs)
+        tally.join(around_all)
     if preactivated:
         tally.norm(inputs)
     tally.dense(inputs, classes)
@@ -109,6 +123,20 @@ def pyramid(depth, growth, bottleneck=False):
         inputs = outputs
     tally.norm(inputs)
     tally.dense(inputs, 10)
+    return tally.counts()
+
+
+def highway(stages):
+    """Srivastava et al. 2015, the authors' network for CIFAR: H and T side by side, pooling."""
+    tally, inputs = Tally(32), 3
+    for index, (width, depth) in enumerate(stages):
+        tally.size //= 2 if index else 1
+        tally.conv_bias(inputs, width, 3)
+        for _ in range(2 * (depth - 1)):
+            tally.conv_bias(width, width, 3)
+        inputs = width
+    tally.conv_bias(inputs, 100, 1)
+    tally.dense(100, 10)
     return tally.counts()
 
 
@@ -405,11 +433,17 @@ NETWORKS = {
     "BCResNet6": lambda: broadcasted(6),
     "BCResNet8": lambda: broadcasted(8),
     "FractalNet20": lambda: fractal((64, 128, 256, 512, 512), 3),
+    "FractalNet40": lambda: fractal((16, 32, 64, 128, 128), 4),
+    "HighwayNet19": lambda: highway(((32, 5), (80, 6), (128, 6))),
     "RevNet38": lambda: reversible(32, (3, 3, 3), (32, 32, 64, 112), 10),
     "RevNet110": lambda: reversible(32, (9, 9, 9), (32, 32, 64, 128), 10),
     "RevNet164": lambda: reversible(32, (9, 9, 9), (32, 32, 64, 128), 10, bottleneck=True),
     "RevNet56": lambda: reversible(224, (2, 2, 3, 2), REV, 1000, bottleneck=True),
     "RevNet104": lambda: reversible(224, (2, 2, 11, 2), REV, 1000, bottleneck=True),
+    "RoR3_110": lambda: small(18, free_shortcut=True, levels=3),
+    "RoR3_164": lambda: small(27, free_shortcut=True, levels=3),
+    "PreRoR3_164": lambda: small(27, free_shortcut=True, levels=3, preactivated=True),
+    "RoR3WideResNet58_4": lambda: small(9, 4, preactivated=True, levels=3),
     "ShakeShake26_2x32d": lambda: shaken(32),
     "ShakeShake26_2x64d": lambda: shaken(64),
     "ShakeShake26_2x96d": lambda: shaken(96),

@@ -13,6 +13,7 @@ from keras_residual import DenseNet, ResNet
 from keras_residual.models.densenet import DenseNetArchitecture
 from keras_residual.models.dual_path import DualPathArchitecture
 from keras_residual.models.fractal import FractalArchitecture
+from keras_residual.models.highway import HighwayArchitecture
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 
 
@@ -25,6 +26,7 @@ def printed(value) -> str:
 
 SHAPE = (16, 16, 3)
 BASES = {
+    "HighwayNet": {"widths": (4, 6), "depths": (2, 2), "final_width": 5},
     "FractalNet": {"widths": (4, 6), "columns": 2},
     "ResNet": {"depths": (1, 2), "widths": (4, 8), "stem_width": 4},
     "DenseNet": {"depths": (2, 2), "growth_rate": 4, "stem_width": 4},
@@ -36,6 +38,7 @@ ARCHITECTURES = {
     "DenseNet": DenseNetArchitecture,
     "DPN": DualPathArchitecture,
     "FractalNet": FractalArchitecture,
+    "HighwayNet": HighwayArchitecture,
 }
 # The default, which means nothing there.
 STEMS = {"stem": "conv7", "stem_width": 4}
@@ -74,6 +77,13 @@ SHARED = {
     "features": [(True, {}), (("C3",), {})],
     "include_preprocessing": [(True, {})],
 }
+# Those that need no stem.
+CONVOLUTIONAL = (
+    *("dropout_rate", "activation", "kernel_initializer", "weight_standardization"),
+    *("kernel_regularizer", "rematerialize", "dtype", "data_format", "features"),
+    "include_preprocessing",
+)
+BATCH = {"normalization": "batch"}
 OPTIONS = {
     "ResNet": {
         **SHARED,
@@ -85,6 +95,7 @@ OPTIONS = {
             for kind in ("pad", "pooled_pad", "pooled", "shifted", "none", "conv3", "identity")
         ]
         + [("strided", {"blur_pool": True})],
+        "shortcut_levels": [(2, {}), (3, {}), (3, PRE)],
         "strided_conv": [("conv1", {})],
         "strided_block": [("last", {}), ("last", PRE)],
         "kernel_sizes": [((5, 3, 3), BASIC), ((1, 2), BASIC)],
@@ -132,6 +143,7 @@ OPTIONS = {
         "widths": [((4, 6, 8), {})],
         "columns": [(1, {}), (3, {})],
         "drop_path_rate": [(0.5, {})],
+        "global_drop_path": [(0.5, {})],
         "stem": [("conv3", {})],
         "stem_width": [(6, {"stem": "conv3"})],
         "stem_pool": [(False, STEMS)],
@@ -139,6 +151,17 @@ OPTIONS = {
         "space_to_depth": [(True, STEMS)],
         "blur_pool": [(True, STEMS)],
         "output_stride": [(2, {})],
+    },
+    "HighwayNet": {
+        **{key: SHARED[key] for key in CONVOLUTIONAL},
+        "widths": [((8, 4), {})],
+        "depths": [((1, 3), {})],
+        "final_width": [(None, {}), (8, {})],
+        "kernel_size": [(5, {})],
+        "transform_bias": [(-3.0, {})],
+        "normalization": [("batch", {}), ("group", {}), ("layer", {})],
+        "norm_momentum": [(0.5, BATCH)],
+        "norm_epsilon": [(0.1, BATCH)],
     },
     "DPN": {
         **{key: values for key, values in SHARED.items() if key != "depths"},
@@ -281,6 +304,7 @@ WRONG = {
         "stage_strides": (2, "22", (), (1,), (1, 0)),
         "zero_init_residual": FLAG,
         "conv_bias": FLAG,
+        "shortcut_levels": (0, 4, 1.5, "2", None),
         "execution": NAME,
     },
     "DenseNet": {
@@ -294,6 +318,16 @@ WRONG = {
         "widths": (0, "12", (), (1, 0), (1, 2.5)),
         "columns": POSITIVE,
         "drop_path_rate": RATE,
+        "global_drop_path": (-0.1, 1.1, "half", None),
+    },
+    "HighwayNet": {
+        **{key: WRONG_SHARED[key] for key in CONVOLUTIONAL if key in WRONG_SHARED},
+        **{key: WRONG_SHARED[key] for key in ("normalization", "norm_momentum", "norm_epsilon")},
+        "widths": (0, "12", (), (1, 0), (1, 2.5)),
+        "depths": (0, "12", (), (1, 0), (1, 2.5), (1, 2, 3)),
+        "final_width": (0, 2.5, "8"),
+        "kernel_size": POSITIVE,
+        "transform_bias": ("low", None),
     },
     "DPN": {
         **WRONG_SHARED,

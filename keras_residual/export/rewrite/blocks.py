@@ -16,6 +16,7 @@ from keras_residual.layers.residual_stage import ResidualStage
 KINDS = (BlockLayer, NormActivation, ResidualStage)
 _TRAINING_ONLY = {
     "drop_path_rate": 0.0,
+    "global_drop_path": 0.0,
     "drop_path_rates": None,
     "dropout_rate": 0.0,
     "rematerialize": False,

@@ -1,10 +1,12 @@
-"""What a stack of LSTM layers takes; each check raises a ValueError."""
+"""What a stack of recurrent layers takes; each check raises a ValueError."""
 
 from typing import Any
 
 import keras
 
 from keras_residual._words import counted
+
+_STATES = ("an h", "a c")
 
 
 def from_keras(name: str, value):
@@ -40,16 +42,17 @@ def mask_shape(mask, sequences):
         )
 
 
-def state_shapes(name: str, states, batch, units: int, count: int):
-    """Raises if `states` is not a sequence of `count` tensors of shape `(batch, units)`."""
+def state_shapes(name: str, states, batch, layer):
+    """Raises if `states` is not a sequence of tensors `(batch, units)`, all that a stack has."""
+    units, count = layer.units, layer.state_count
     if not isinstance(states, (list, tuple)):
         raise ValueError(
             f"`{name}` must be a list of {count} tensors. Received: {type(states).__name__}"
         )
     if len(states) != count:
         raise ValueError(
-            f"`{name}` must hold {counted(count, 'tensor')}, an h and a c for each layer and "
-            "direction. "
+            f"`{name}` must hold {counted(count, 'tensor')}, "
+            f"{' and '.join(_STATES[: len(layer.state_dtypes)])} for each layer and direction. "
             f"Received: {counted(len(states), 'tensor')}"
         )
     for index, state in enumerate(states):
@@ -71,7 +74,7 @@ def step_shape(inputs, width=None):
 
 
 def call_arguments(layer, sequences, initial_state, mask):
-    """Raises if a `ResidualLSTM` cannot be called with these arguments."""
+    """Raises if a recurrent stack cannot be called with these arguments."""
     batch, time = sequences.shape[:2]
     if mask is not None:
         mask_shape(mask, sequences)
@@ -81,7 +84,7 @@ def call_arguments(layer, sequences, initial_state, mask):
             f"Received: sequences of shape {tuple(sequences.shape)}"
         )
     if initial_state is not None:
-        state_shapes("initial_state", initial_state, batch, layer.units, layer.state_count)
+        state_shapes("initial_state", initial_state, batch, layer)
     elif layer.stateful and not _agree((batch,), layer.states[0].shape[:1]):
         raise ValueError(
             "A stateful layer takes batches of the size it was built with, "

@@ -1,8 +1,8 @@
-"""Weights of a `ResidualLSTM` from and to stacks of other libraries' LSTM layers.
+"""Weights of a recurrent stack from and to stacks of other libraries' layers.
 
-Keras and PyTorch order the gates alike (input, forget, candidate, output). PyTorch transposes the
-kernels and has two biases, of which only the sum matters. Every copy checks all layers before it
-changes the first.
+Keras and PyTorch order the gates of an LSTM alike (input, forget, candidate, output). PyTorch
+transposes the kernels and has two biases, of which in an LSTM only the sum matters. Every copy
+checks all layers before it changes the first.
 """
 
 import re
@@ -12,66 +12,35 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_residual import _checks
+from keras_residual.layers.lstm.cell_weights import CellWeights, check_shapes
 
 _TORCH_PARAMETER = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 
 
-class LSTMWeights:
-    """The part of `ResidualLSTM` that hands its weights out and takes others in."""
+class PeerWeights(CellWeights):
+    """The same for cells that Keras and PyTorch have too.
 
-    def get_lstm_weights(self, index: int, backward: bool = False) -> list[Any]:
-        """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
+    Attributes:
+        peer: Keras' layer of one such cell.
+        gates: How many gates a kernel holds side by side.
+    """
 
-        Args:
-            index: Which layer, from 0.
-            backward: Whether to take the backward direction of a bidirectional bottom layer.
-        """
-        return self._cell(index, backward).get_weights()
+    peer: type[keras.layers.Layer]
+    gates: int
 
-    def set_lstm_weights(self, index: int, weights: list[Any], backward: bool = False) -> None:
-        """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
-        cell = self._cell(index, backward)
-        if not isinstance(weights, (list, tuple)):
-            raise ValueError(f"`weights` must be a list of arrays. Received: weights={weights!r}")
-        _check_shapes(f"`weights` of layer {index}", map(np.shape, weights), cell)
-        cell.set_weights(weights)
+    def torch_arrays(self, cell: keras.layers.Layer) -> dict[str, np.ndarray]:
+        """Returns what PyTorch calls the weights of a cell, by their names without a suffix."""
+        kernel, recurrent_kernel, *bias = cell.get_weights()
+        arrays = {"weight_ih": kernel.T, "weight_hh": recurrent_kernel.T}
+        return arrays | ({"bias_ih": bias[0], "bias_hh": 0 * bias[0]} if bias else {})
 
-    def copy_from_keras(self, lstms: list[Any]) -> None:
-        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
-
-        Args:
-            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
-                `keras.layers.Bidirectional`.
-
-        Raises:
-            ValueError: If a layer is of another kind, has other shapes or is not built. Then no
-                weight is changed.
-        """
-        pairs = self._beside_keras(lstms)
-        for name, cell, lstm in pairs:
-            if not lstm.built:
-                raise ValueError(f"{name} has no weights yet: call it or `build` it first")
-            _check_shapes(f"The weights of {name}", _shapes_of(lstm), cell)
-        for _, cell, lstm in pairs:
-            cell.set_weights(lstm.cell.get_weights())
-
-    def copy_to_keras(self, lstms: list[Any]) -> None:
-        """Gives its weights to `keras.layers.LSTM` layers, building them if need be.
-
-        Arguments and errors as `copy_from_keras`.
-        """
-        pairs = self._beside_keras(lstms)
-        for name, cell, lstm in pairs:
-            width = cell.kernel.shape[0]
-            _check_shapes(f"The weights of {name}", _shapes_of(lstm, width), cell)
-        for _, cell, lstm in pairs:
-            if not lstm.built:
-                lstm.build((None, None, cell.kernel.shape[0]))
-            lstm.cell.set_weights(cell.get_weights())
+    def from_torch_arrays(self, arrays: Mapping[str, np.ndarray]) -> list[Any]:
+        """Returns the weights of a cell from what `torch_arrays` names."""
+        kernels = [arrays["weight_ih"].T, arrays["weight_hh"].T]
+        return kernels + ([arrays["bias_ih"] + arrays["bias_hh"]] if "bias_ih" in arrays else [])
 
     def copy_from_torch(self, source: Any) -> None:
-        """Takes the weights of `torch.nn.LSTM`.
+        """Takes the weights of PyTorch's module of the same cell, such as `torch.nn.LSTM`.
 
         Args:
             source: A module or state dict with all layers, or a list with one for each layer, the
@@ -84,57 +53,65 @@ class LSTMWeights:
         weights = []
         for cell, parameters in self._beside_torch("source", source):
             arrays = {name: _array(value) for name, value in parameters.items()}
-            kernels = [arrays["weight_ih"].T, arrays["weight_hh"].T]
-            bias = [arrays["bias_ih"] + arrays["bias_hh"]] if cell.use_bias else []
-            weights.append((cell, kernels + bias))
+            weights.append((cell, self.from_torch_arrays(arrays)))
         for cell, values in weights:
             cell.set_weights(values)
 
     def copy_to_torch(self, target: Any) -> None:
-        """Gives its weights to `torch.nn.LSTM`; the second bias becomes zero.
+        """Gives its weights to PyTorch's module; of biases that are summed the second becomes zero.
 
         Arguments and errors as `copy_from_torch`.
         """
         for cell, parameters in self._beside_torch("target", target, writable=True):
-            kernel, recurrent_kernel, *bias = cell.get_weights()
-            values = {"weight_ih": kernel.T, "weight_hh": recurrent_kernel.T}
-            values |= {"bias_ih": bias[0], "bias_hh": 0 * bias[0]} if bias else {}
-            for name, value in values.items():
+            for name, value in self.torch_arrays(cell).items():
                 parameter = parameters[name].detach()
-                parameter.copy_(parameter.new_tensor(value))
+                parameter.copy_(parameter.new_tensor(np.ascontiguousarray(value)))
 
-    def _cell(self, index, backward=False):
-        index = _checks.integer("index", index, 0, self.num_layers - 1)
-        if backward and (index > 0 or not self.bidirectional_bottom):
-            raise ValueError(
-                f"`backward=True` needs a bidirectional layer. Received: index={index}, "
-                f"bidirectional_bottom={self.bidirectional_bottom}"
-            )
-        if not self.built:
-            raise ValueError(f"{self.name!r} has no weights yet: call it or `build` it first")
-        return self.backward_cell if backward else self.cells[index]
+    def _copy_from_keras(self, name, layers):
+        pairs = self._beside_keras(name, layers)
+        for title, cell, layer in pairs:
+            if not layer.built:
+                raise ValueError(f"{title} has no weights yet: call it or `build` it first")
+            check_shapes(f"The weights of {title}", self._shapes_of(layer), cell)
+        for _, cell, layer in pairs:
+            cell.set_weights(layer.cell.get_weights())
 
-    def _directions(self, index) -> tuple[bool, ...]:
-        """Returns the values of `backward` that layer `index` has."""
-        return (False, True) if index == 0 and self.bidirectional_bottom else (False,)
+    def _copy_to_keras(self, name, layers):
+        pairs = self._beside_keras(name, layers)
+        for title, cell, layer in pairs:
+            shapes = self._shapes_of(layer, cell.kernel.shape[0])
+            check_shapes(f"The weights of {title}", shapes, cell)
+        for _, cell, layer in pairs:
+            if not layer.built:
+                layer.build((None, None, cell.kernel.shape[0]))
+            layer.cell.set_weights(cell.get_weights())
 
-    def _beside_keras(self, lstms) -> list[tuple[Any, ...]]:
-        """Returns the name of each of `lstms`, the cell that belongs to it, and itself."""
+    def _shapes_of(self, layer, width=None):
+        """Returns the shapes of a Keras layer's weights, over `width` features if not built."""
+        if layer.built:
+            return [weight.shape for weight in layer.cell.weights]
+        sizes = self.gates * layer.units
+        bias = (2, sizes) if getattr(layer.cell, "reset_after", False) else (sizes,)
+        return [(width, sizes), (layer.units, sizes), bias][: 3 if layer.use_bias else 2]
+
+    def _beside_keras(self, name, layers) -> list[tuple[Any, ...]]:
+        """Returns the name of each of `layers`, the cell that belongs to it, and itself."""
         pairs = []
-        for index, lstm in enumerate(_one_a_layer("lstms", lstms, self.num_layers)):
+        for index, layer in enumerate(_one_a_layer(name, layers, self.num_layers)):
             directions = self._directions(index)
             both = len(directions) > 1
-            parts = [lstm]
-            if both and isinstance(lstm, keras.layers.Bidirectional):
-                parts = [lstm.forward_layer, lstm.backward_layer]
-            fits = all(isinstance(part, keras.layers.LSTM) for part in parts)
+            parts = [layer]
+            if both and isinstance(layer, keras.layers.Bidirectional):
+                parts = [layer.forward_layer, layer.backward_layer]
+            fits = all(isinstance(part, self.peer) for part in parts)
             if not fits or len(parts) != len(directions):
-                kind = "Bidirectional around an LSTM" if both else "LSTM"
+                kind = self.peer.__name__
+                kind = f"Bidirectional around an {kind}" if both else kind
                 raise ValueError(
-                    f"`lstms[{index}]` must be a keras.layers.{kind}. Received: {lstm!r}"
+                    f"`{name}[{index}]` must be a keras.layers.{kind}. Received: {layer!r}"
                 )
             cells = (self._cell(index, backward) for backward in directions)
-            pairs += [(f"`lstms[{index}]`", *pair) for pair in zip(cells, parts, strict=True)]
+            pairs += [(f"`{name}[{index}]`", *pair) for pair in zip(cells, parts, strict=True)]
         return pairs
 
     def _beside_torch(self, name, modules, writable=False) -> list[tuple[Any, ...]]:
@@ -149,37 +126,116 @@ class LSTMWeights:
             groups = [(f"{name}[{i}]", module, [i]) for i, module in enumerate(several)]
         found = []
         for part_of, module, indices in groups:
-            state, expected = _state(part_of, module, writable), {}
+            state, expected = _state(part_of, module, writable, self.peer.__name__), {}
             for number, index in enumerate(indices):
                 for backward in self._directions(index):
                     suffix = f"_l{number}" + ("_reverse" if backward else "")
                     cell = self._cell(index, backward)
-                    shapes = _torch_shapes(cell)
-                    expected |= {part + suffix: shape for part, shape in shapes.items()}
-                    found.append((cell, {part: state.get(part + suffix) for part in shapes}))
+                    arrays = self.torch_arrays(cell)
+                    shapes = {part + suffix: value.shape for part, value in arrays.items()}
+                    expected |= shapes
+                    found.append((cell, {part: state.get(part + suffix) for part in arrays}))
             _check_parameters(part_of, state, expected)
         return found
 
 
-def _check_shapes(name, received, cell):
-    received = [tuple(shape) for shape in received]
-    expected = [tuple(weight.shape) for weight in cell.weights]
-    if received != expected:
-        raise ValueError(f"{name} must have the shapes {expected}. Received: the shapes {received}")
+class LSTMWeights(PeerWeights):
+    """The part of `ResidualLSTM` that hands its weights out and takes others in."""
+
+    peer, gates = keras.layers.LSTM, 4
+
+    def get_lstm_weights(self, index: int, backward: bool = False) -> list[Any]:
+        """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
+
+        Args:
+            index: Which layer, from 0.
+            backward: Whether to take the backward direction of a bidirectional bottom layer.
+        """
+        return self.get_cell_weights(index, backward)
+
+    def set_lstm_weights(self, index: int, weights: list[Any], backward: bool = False) -> None:
+        """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
+        self.set_cell_weights(index, weights, backward)
+
+    def copy_from_keras(self, lstms: list[Any]) -> None:
+        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
+
+        Args:
+            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
+                `keras.layers.Bidirectional`.
+
+        Raises:
+            ValueError: If a layer is of another kind, has other shapes or is not built. Then no
+                weight is changed.
+        """
+        self._copy_from_keras("lstms", lstms)
+
+    def copy_to_keras(self, lstms: list[Any]) -> None:
+        """Gives its weights to `keras.layers.LSTM` layers, building them if need be.
+
+        Arguments and errors as `copy_from_keras`.
+        """
+        self._copy_to_keras("lstms", lstms)
 
 
-def _shapes_of(lstm, width=None):
-    """Returns the shapes of a Keras layer's weights, over `width` features if it is not built."""
-    if lstm.built:
-        return [weight.shape for weight in lstm.cell.weights]
-    gates = 4 * lstm.units
-    return [(width, gates), (lstm.units, gates), (gates,)][: 3 if lstm.use_bias else 2]
+class GRUWeights(PeerWeights):
+    """The part of `ResidualGRU` that hands its weights out and takes others in.
+
+    Keras has the gates in the order update, reset, candidate, PyTorch reset, update, candidate.
+    """
+
+    peer, gates = keras.layers.GRU, 3
+
+    def copy_from_keras(self, grus: list[Any]) -> None:
+        """Takes the weights of `keras.layers.GRU` layers, bottom first.
+
+        Args:
+            grus: One layer for each of the stack; with `bidirectional_bottom`, the first is a
+                `keras.layers.Bidirectional`.
+
+        Raises:
+            ValueError: If a layer is of another kind, has other shapes or is not built, or has
+                another `reset_after`. Then no weight is changed.
+        """
+        self._check_reset("grus", grus)
+        self._copy_from_keras("grus", grus)
+
+    def copy_to_keras(self, grus: list[Any]) -> None:
+        """Gives its weights to `keras.layers.GRU` layers, building them if need be.
+
+        Arguments and errors as `copy_from_keras`.
+        """
+        self._check_reset("grus", grus)
+        self._copy_to_keras("grus", grus)
+
+    def torch_arrays(self, cell: keras.layers.GRUCell) -> dict[str, np.ndarray]:
+        if not self.reset_after:
+            raise ValueError(
+                "torch.nn.GRU computes what `reset_after=True` does. Received: reset_after=False"
+            )
+        kernel, recurrent_kernel, *bias = (_exchanged(w) for w in cell.get_weights())
+        arrays = {"weight_ih": kernel.T, "weight_hh": recurrent_kernel.T}
+        return arrays | ({"bias_ih": bias[0][0], "bias_hh": bias[0][1]} if bias else {})
+
+    def from_torch_arrays(self, arrays: Mapping[str, np.ndarray]) -> list[Any]:
+        weights = [arrays["weight_ih"].T, arrays["weight_hh"].T]
+        if "bias_ih" in arrays:
+            weights.append(np.stack([arrays["bias_ih"], arrays["bias_hh"]]))
+        return [_exchanged(weight) for weight in weights]
+
+    def _check_reset(self, name, layers):
+        for index, (_, _, layer) in enumerate(self._beside_keras(name, layers)):
+            if layer.reset_after != self.reset_after:
+                raise ValueError(
+                    f"`{name}` must have reset_after={self.reset_after}, as this stack has. "
+                    f"Received: {layer!r} with reset_after={layer.reset_after} (direction {index})"
+                )
 
 
-def _torch_shapes(cell):
-    kernel, recurrent_kernel, *bias = (tuple(weight.shape) for weight in cell.weights)
-    shapes = {"weight_ih": kernel[::-1], "weight_hh": recurrent_kernel[::-1]}
-    return shapes | ({"bias_ih": bias[0], "bias_hh": bias[0]} if bias else {})
+def _exchanged(weight):
+    """Returns a weight with its first two gates in each other's place."""
+    first, second, rest = np.split(weight, 3, axis=-1)
+    return np.concatenate([second, first, rest], axis=-1)
 
 
 def _one_a_layer(name, items, count):
@@ -191,11 +247,12 @@ def _one_a_layer(name, items, count):
     return items
 
 
-def _state(name, module, writable):
+def _state(name, module, writable, kind):
     state = module.state_dict() if hasattr(module, "state_dict") else module
     if not isinstance(state, Mapping):
         raise ValueError(
-            f"`{name}` must be a torch.nn.LSTM or its state dict. Received: {type(module).__name__}"
+            f"`{name}` must be a torch.nn.{kind} or its state dict. "
+            f"Received: {type(module).__name__}"
         )
     state = {key: state[key] for key in state if _TORCH_PARAMETER.fullmatch(str(key))}
     if writable and not all(hasattr(value, "copy_") for value in state.values()):

@@ -1,4 +1,4 @@
-"""States of a `ResidualLSTM`: an `h` and a `c` for each layer and direction."""
+"""States of a recurrent stack: an `h`, and perhaps a memory, for each layer and direction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,16 +6,21 @@ from typing import Any
 from keras import ops
 
 from keras_residual._types import Tensor
-from keras_residual.layers.lstm import checks, stack
+from keras_residual.layers.lstm import checks, layerwise
 
 
-class LSTMStates:
-    """The part of `ResidualLSTM` that keeps states, within a layer or from step to step."""
+class RecurrentStates:
+    """The part of a recurrent stack that keeps states, within a layer or from step to step."""
+
+    @property
+    def state_dtypes(self) -> tuple[str, ...]:
+        """The dtypes of the states of one cell, `h` first."""
+        return (self.compute_dtype,)
 
     @property
     def state_count(self) -> int:
-        """Number of state tensors: `h` and `c` for each layer, twice for a bidirectional one."""
-        return 2 * (self.num_layers + self.bidirectional_bottom)
+        """Number of state tensors: those of each layer, twice for a bidirectional one."""
+        return len(self.state_dtypes) * (self.num_layers + self.bidirectional_bottom)
 
     @property
     def states(self) -> list[Any] | None:
@@ -41,15 +46,14 @@ class LSTMStates:
         checks.step_shape(inputs, self.cells[0].kernel.shape[0] if self.built else None)
         if not self.built:
             self.build((inputs.shape[0], None, inputs.shape[-1]))
-        checks.state_shapes("states", states, inputs.shape[0], self.units, self.state_count)
-        return stack.step(self, inputs, states)
+        checks.state_shapes("states", states, inputs.shape[0], self)
+        return layerwise.step(self, inputs, states)
 
     def get_initial_state(self, batch_size: int | Tensor) -> list[Any]:
-        """Returns zeros for every `h` and `c`, in the order of `initial_state`."""
-        dtypes = (self.compute_dtype, stack.state_dtype(self))
-        return [
-            ops.zeros((batch_size, self.units), dtype) for dtype in dtypes * (self.state_count // 2)
-        ]
+        """Returns zeros for every state, in the order of `initial_state`."""
+        dtypes = self.state_dtypes
+        dtypes *= self.state_count // len(dtypes)
+        return [ops.zeros((batch_size, self.units), dtype) for dtype in dtypes]
 
     def reset_state(self) -> None:
         """Sets the states of a stateful layer to zero."""

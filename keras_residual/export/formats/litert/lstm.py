@@ -1,4 +1,4 @@
-"""Models with `ResidualLSTM` layers as LiteRT files, for whole sequences and for streams."""
+"""Models on recurrent stacks as LiteRT files, for whole sequences and for streams."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ from keras_residual.export.formats.litert.lstm_runtime import (
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
-from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
+from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 from keras_residual.models.streaming import streamed_layers, window_of
 
 __all__ = [
@@ -50,6 +50,9 @@ def write(
     representative_data: np.ndarray | None = None,
 ) -> Path:
     """Writes a model that takes whole sequences to a LiteRT file of builtin operations.
+
+    A `ResidualLSTM`, `ResidualGRU`, `RecurrentHighway` or `HighwayLSTM` is a recurrent stack; all
+    but the first are unrolled.
 
     What the format cannot do: batch and number of steps are fixed in the file. The fused operation
     `UNIDIRECTIONAL_SEQUENCE_LSTM` knows no mask, no initial state and no other activations than
@@ -125,7 +128,7 @@ def write_streaming(
     overlap with those before; `stream_window` of the model says how, the file's metadata too.
 
     Args:
-        model: A Keras model: a chain of `ResidualLSTM`, causal blocks of a
+        model: A Keras model: a chain of recurrent stacks, causal blocks of a
             `ResidualLSTMTranscriber`, and layers that see one step at a time, also above a
             `LogMelSpectrogram` with padding `"zeros"` or `"valid"`, or the columns of pictures.
         path: The file to write.
@@ -188,8 +191,8 @@ def _stretch(model, batch_size):
 def _input(model):
     if not isinstance(model, keras.Model) or len(model.inputs or ()) != 1:
         raise ValueError(f"`model` must be a built Keras model of one input. Received: {model!r}")
-    if not any(isinstance(layer, ResidualLSTM) for layer in model.layers):
-        raise ValueError(f"`model` must have a ResidualLSTM layer. Received: {model!r}")
+    if not any(isinstance(layer, RecurrentStack) for layer in model.layers):
+        raise ValueError(f"`model` must have a ResidualLSTM layer or its like. Received: {model!r}")
     (tensor,) = model.inputs
     shape = tuple(tensor.shape[1:])
     if len(shape) not in (1, 2, 3) or (len(shape) == 3 and None in (shape[0], shape[2])):

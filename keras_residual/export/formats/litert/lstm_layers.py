@@ -1,4 +1,4 @@
-"""`ResidualLSTM` models rebuilt from operations that LiteRT can express."""
+"""Models on recurrent stacks rebuilt from operations that LiteRT can express."""
 
 import uuid
 from typing import Any
@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_residual.export._signature import named_outputs
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
+from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.models.streaming import (
     WITH_STATES,
@@ -24,7 +25,7 @@ def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
     copies = []
 
     def copy(layer):
-        new = _Whole(layer, implementation) if isinstance(layer, ResidualLSTM) else _copy(layer)
+        new = _Whole(layer, implementation) if isinstance(layer, RecurrentStack) else _copy(layer)
         copies.append((layer, new))
         return new
 
@@ -78,6 +79,8 @@ def _copy_weights(copies):
 
 def _unfit(layer) -> str | None:
     """Returns why a layer has no fused form."""
+    if not isinstance(layer, ResidualLSTM):
+        return f"cells that are no LSTM's: it is a {type(layer).__name__}"
     cell = layer.cells[0]
     if cell.activation is not keras.activations.tanh:
         return f"activation={layer.get_config()['activation']!r}"
@@ -98,7 +101,7 @@ def _arrays(layer, index):
 
 
 class _Whole(keras.layers.Layer):
-    """Stands for a `ResidualLSTM` over whole sequences: fused operations, or unrolled steps."""
+    """Stands for a recurrent stack over whole sequences: fused operations, or unrolled steps."""
 
     def __init__(self, layer, implementation):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
@@ -107,12 +110,15 @@ class _Whole(keras.layers.Layer):
                 "A stateful layer cannot be exported; `write_streaming` has the states as inputs "
                 f"and outputs. Received: {layer.name!r} with stateful=True"
             )
-        self.layer = _copy(layer, unroll=True, implementation="layerwise")
+        loops = {"implementation": "layerwise"} if isinstance(layer, ResidualLSTM) else {}
+        self.layer = _copy(layer, unroll=True, **loops)
         self.source, self.implementation = layer, implementation
         self.fusable = implementation != "unrolled" and _unfit(layer) is None
         self.supports_masking = True
         self._refuse(_unfit(layer))
-        self._constants = [_arrays(layer, index) for index in range(layer.num_layers)]
+        self._constants = []
+        if self.fusable:
+            self._constants = [_arrays(layer, index) for index in range(layer.num_layers)]
 
     def _refuse(self, reason):
         if reason is not None and self.implementation == "fused":
@@ -158,7 +164,7 @@ class _Step(keras.layers.Layer):
     def __init__(self, layer):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
         check_direction(layer)
-        changes = {"stateful": False} if isinstance(layer, ResidualLSTM) else {}
+        changes = {"stateful": False} if isinstance(layer, RecurrentStack) else {}
         self.layer = _copy(layer, **changes)
         self.supports_masking = True
 
