@@ -4,12 +4,15 @@
 """
 
 import ast
+import dataclasses
 import inspect
+import json
 from pathlib import Path
 
 import mkdocs_gen_files
 
 import keras_residual
+from keras_residual import training
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {
@@ -30,7 +33,51 @@ def is_documented(member) -> bool:
 
 
 def summary_of(member) -> str:
+    if member is training.recipes:
+        return "The recipes by name, and what each says."
     return inspect.getdoc(member).split("\n\n")[0].replace("\n", " ")
+
+
+def page_of(room: str, name: str, member) -> str | None:
+    """Returns the Markdown of a public object, `None` for a plain value."""
+    public = f"keras_residual.{room}.{name}"
+    if is_documented(member):
+        return f"::: {public}"
+    if inspect.ismodule(member):
+        heading = "\n    options:\n      heading_level: 2"
+        inner = [f"::: {public}.{function}{heading}" for function in documented_in(member)]
+        return "\n\n".join([f"# {room}.{name}", inspect.getdoc(member), *inner])
+    return recipes_page() if member is training.recipes else None
+
+
+def documented_in(module) -> list[str]:
+    names = getattr(module, "__all__", None) or sorted(vars(module))
+    return [
+        name
+        for name in names
+        if not name.startswith("_")
+        and is_documented(getattr(module, name))
+        and getattr(module, name).__module__.startswith("keras_residual.")
+    ]
+
+
+def recipes_page() -> str:
+    """Returns a table of the recipes, with the fields in which each differs from the defaults."""
+    lines = ["# training.recipes", "", summary_of(training.recipes)]
+    lines += [
+        "[`Recipe`](Recipe.md) says what the fields mean.",
+        "",
+        "| recipe | fields |",
+        "|---|---|",
+    ]
+    default = training.Recipe()
+    for name, recipe in training.recipes.items():
+        fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        changed = [
+            f"`{key}={value!r}`" for key, value in fields.items() if value != getattr(default, key)
+        ]
+        lines.append(f"| `{name}` | {', '.join(changed)} |")
+    return "\n".join(lines)
 
 
 def write_room(room: str, about: str) -> list[str]:
@@ -40,15 +87,13 @@ def write_room(room: str, about: str) -> list[str]:
     values, documented = [], []
     for name in sorted(namespace.__all__, key=str.lower):
         member = getattr(namespace, name)
-        if not is_documented(member):
+        content = page_of(room, name, member)
+        if content is None:
             values.append(f"`{name}`")
             continue
         documented.append(name)
-        page = f"reference/{room}/{name}.md"
-        public = f"keras_residual.{room}.{name}"
-        with mkdocs_gen_files.open(page, "w") as file:
-            members = "\n    options:\n      members: true" if inspect.isclass(member) else ""
-            file.write(f"---\ntitle: {name}\n---\n\n::: {public}{members}\n")
+        with mkdocs_gen_files.open(f"reference/{room}/{name}.md", "w") as file:
+            file.write(f"---\ntitle: {name}\n---\n\n{content}\n")
         lines.append(f"| [`{name}`]({name}.md) | {summary_of(member)} |")
     if values:
         lines += ["", f"Also: {', '.join(values)}."]
@@ -58,16 +103,29 @@ def write_room(room: str, about: str) -> list[str]:
 
 
 def write_gallery() -> None:
-    """Writes the gallery: what each example says of itself, with its picture if there is one."""
+    """Writes the gallery: what each example says of itself, its picture and its recorded run."""
     lines = ["# Gallery", "", "Each example says what it takes and what came out when it was run."]
     for path in sorted((ROOT / "examples").glob("*.py")):
         title, _, text = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
         lines += ["", f"## {title.rstrip('.')}", ""]
         if (ROOT / "docs" / "images" / f"{path.stem}.png").exists():
             lines += [f"![{title}](images/{path.stem}.png)", ""]
-        lines += [text.strip()]
+        lines += [text.strip(), *recorded_run(ROOT / "examples" / "results" / f"{path.stem}.json")]
     with mkdocs_gen_files.open("gallery.md", "w") as file:
         file.write("\n".join(lines) + "\n")
+
+
+def recorded_run(path: Path) -> list[str]:
+    """Returns what `tests/record_example.py` has kept of a run, as lines of Markdown."""
+    result = json.loads(path.read_text("utf-8")) if path.exists() else None
+    if not isinstance(result, dict) or "printed" not in result:
+        return []
+    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    about = (
+        f"Run on {result['date']} in {result['seconds']} s, {result['processor_seconds']} s of "
+        f"the processor, on {result['machine']} ({packages}). `{result['command']}` printed, last:"
+    )
+    return ["", about, "", "```text", *result["printed"], "```"]
 
 
 def write_notebooks() -> None:

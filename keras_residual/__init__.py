@@ -2,7 +2,7 @@
 
 import importlib
 
-from keras_residual import _startup
+from keras_residual import _needs, _startup
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,10 @@ def __dir__() -> list[str]:
 # The command imports Keras when it needs it, so that `--help` answers at once. A program gets the
 # layers registered with Keras by `import keras_residual`, and can load their files.
 if not _startup.IS_COMMAND:
+    try:
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise ImportError(_needs.explained(error), name=error.name) from error
     from keras_residual import layers, models  # noqa: F401
     from keras_residual.models import *  # noqa: F403
 

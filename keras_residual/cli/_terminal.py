@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from keras_residual import _needs
 from keras_residual.cli._wording import as_typed
 
 REFUSED, INTERRUPTED = 2, 130
@@ -41,7 +42,8 @@ def refusing() -> Iterator[None]:
             raise
         if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
             fail(f"{error.filename} must be a folder, and is a file.")
-        fail(as_typed(str(error)))
+        message = _needs.explained(error) if isinstance(error, ImportError) else str(error)
+        fail(as_typed(message))
 
 
 @contextlib.contextmanager

@@ -127,9 +127,16 @@ def _print(models):
     if others:
         console.print()
         print_table(_OF_ANY_SIZE, [[m["name"], m["task"], _paper(m)] for m in others])
-        console.print("keras_residual.NAME takes the sizes of these.", style="dim")
-    count = counted(len(models), "model")
-    console.print(f"[dim]{count}; `keras-residual summary NAME` shows the layers.[/]")
+        console.print(
+            "In Python, `help(keras_residual.NAME)` says which sizes these take.", style="dim"
+        )
+    count, shows = counted(len(models), "model"), "`keras-residual summary NAME` shows the layers"
+    if not sized:
+        console.print(f"[dim]{count}.[/]")
+    elif others:
+        console.print(f"[dim]{count}; {shows} of one that has a size here.[/]", soft_wrap=True)
+    else:
+        console.print(f"[dim]{count}; {shows}.[/]")
 
 
 def _row(model) -> list[str | Text]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_residual import export, models, weights
+from keras_residual import _needs, export, models, weights
 from keras_residual._description import Description, describe, described, read_from
 from keras_residual._words import counted, first_line
 from keras_residual.data import DatasetError, Picture, read_clip, read_picture
@@ -260,6 +260,7 @@ def _luminance(batch: np.ndarray) -> np.ndarray:
 
 
 def _stretched(pixels, size, interpolation):
+    _needs.tensorflow("Stretching pictures to the size of a model's input")
     import tensorflow as tf
 
     method = {"lanczos": "lanczos3"}.get(interpolation, interpolation)

@@ -96,6 +96,14 @@ def test_list_of_a_task(run):
     assert "ResNet50" in names["classification"]
 
 
+def test_networks_of_any_size_are_not_sent_to_summary(run):
+    text = run("list --task transcription").stdout
+    assert "ResidualLSTMTranscriber" in text and "summary" not in text
+    assert "`help(keras_residual.NAME)` says which sizes these take" in text
+    assert "shows the layers of one that has a size here" in run("list").stdout
+    assert "summary NAME` shows the layers." in run("list resnet8").stdout
+
+
 def test_summary_counts_every_layer(run):
     result = run("summary resnet8 --input-shape 16x24x1 --classes 7")
     assert result.exit_code == 0

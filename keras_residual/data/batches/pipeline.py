@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_residual import _checks
+from keras_residual import _checks, _needs
 from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.batches import resizing
@@ -114,6 +114,7 @@ def pipeline(
     >>> images.shape, labels.shape
     (TensorShape([128, 8, 8, 1]), TensorShape([128]))
     """
+    _needs.tensorflow("`data.pipeline`, which reads and resizes images in `tf.data`,")
     import tensorflow as tf
 
     split = _split(x, y)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from keras_residual import _needs
 from keras_residual.data import keyed
 from keras_residual.data.keyed import ATTEMPTS
 
@@ -16,6 +17,7 @@ def resize_and_crop(
 
     For 256 and 224: resizing the shorter side to 256 and cropping 224 in the centre.
     """
+    _needs.tensorflow("Bringing pictures to one size")
     import tensorflow as tf
 
     height, width = size

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_residual import _checks
+from keras_residual import _checks, _needs
 from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.bicubic import luminance, reduced
@@ -134,6 +134,7 @@ class ImagePairs:
             ValueError: If an argument is out of range, or a reduced picture is smaller than a
                 patch.
         """
+        _needs.tensorflow("`ImagePairs.patches`")
         import tensorflow as tf
 
         _checks.integer("batch_size", batch_size)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_residual import _needs
 from keras_residual._words import counted
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.headers import (
@@ -90,6 +91,7 @@ def decode(path: str, channels: int = 0, max_pixels: int = LARGEST_PICTURE) -> n
     Raises:
         DatasetError: If the file is damaged, of another format or too large.
     """
+    _needs.tensorflow("Decoding the picture files of a dataset")
     import tensorflow as tf
 
     header = read_header(path, max_pixels)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_residual import _checks
+from keras_residual import _checks, _needs
 from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.errors import DatasetError
@@ -21,6 +21,7 @@ _ACCEPTED = "a dataset with an image or a recording and a class label (`supervis
 
 def import_tfds() -> Any:
     """TensorFlow Datasets, or an ImportError that says how to install it."""
+    _needs.tensorflow("TensorFlow Datasets")
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_residual import _needs
 from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec, named_outputs, structured
 from keras_residual.export.errors import ExportError, conversion_error
@@ -19,6 +20,7 @@ from keras_residual.export.formats.saved_model import tensor_specs
 
 def check_installed() -> None:
     """Raises an ImportError that says what to install."""
+    _needs.tensorflow("Writing ONNX files")
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

@@ -11,13 +11,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_residual import _needs
 from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec, flat_outputs, input_specs, structured
 from keras_residual.export.errors import ExportError
 
 
 def check_installed() -> None:
-    """TensorFlow comes with this package."""
+    """Raises an ImportError that says what to install."""
+    _needs.tensorflow("A SavedModel")
 
 
 def write(model: keras.Model, path: Path) -> None:
@@ -106,6 +108,7 @@ class SavedModelRuntime:
     format = "saved_model"
 
     def __init__(self, path: Path):
+        _needs.tensorflow("A SavedModel")
         import tensorflow as tf
 
         try:

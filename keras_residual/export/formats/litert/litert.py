@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_residual import _needs
 from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error
@@ -24,6 +25,7 @@ from keras_residual.export.quantizations import INTEGERS
 
 def check_installed() -> None:
     """Raises an ImportError that says what to install."""
+    _needs.tensorflow("Writing LiteRT files")
     schema()
     _interpreter_class()
 
