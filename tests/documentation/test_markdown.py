@@ -1,0 +1,56 @@
+"""What Python-Markdown would silently show otherwise than it is meant."""
+
+import re
+
+import pytest
+import tables
+
+PAGES = [*tables.ROOT.glob("*.md"), *sorted((tables.ROOT / "docs").rglob("*.md"))]
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+
+
+def lines_of(page):
+    """Returns the lines of a page outside code, each with a number to be found by."""
+    text = FENCED.sub(lambda code: "\n" * code[0].count("\n"), page.read_text(encoding="utf-8"))
+    return list(enumerate(text.splitlines(), start=1))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
+def test_tables_end_with_an_empty_line(page):
+    """A line that follows at once would become a row."""
+    lines = lines_of(page)
+    faults = [
+        number
+        for (_, row), (number, line) in zip(lines, lines[1:], strict=False)
+        if row.startswith("|") and line.strip() and not line.startswith(("|", "<!--"))
+    ]
+    assert not faults
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
+def test_rows_have_as_many_cells_as_their_head(page):
+    faults, columns = [], None
+    for number, line in lines_of(page):
+        cells = len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) - 1
+        if not line.startswith("|"):
+            columns = None
+        elif columns is None:
+            columns = cells
+        elif cells != columns:
+            faults.append(number)
+    assert not faults
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
+def test_lists_begin_after_an_empty_line(page):
+    """Otherwise their first item would be a part of the paragraph before."""
+    lines = lines_of(page)
+    faults = [
+        number
+        for (_, before), (number, line) in zip(lines, lines[1:], strict=False)
+        if re.match(r"- |\d+\. ", line)
+        and before.strip()
+        and not re.match(r"- |\d+\. |#", before)
+        and not before.startswith(" ")
+    ]
+    assert not faults
