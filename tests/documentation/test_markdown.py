@@ -1,5 +1,6 @@
 """What Python-Markdown would silently show otherwise than it is meant."""
 
+import itertools
 import re
 
 import pytest
@@ -21,7 +22,7 @@ def test_tables_end_with_an_empty_line(page):
     lines = lines_of(page)
     faults = [
         number
-        for (_, row), (number, line) in zip(lines, lines[1:], strict=False)
+        for (_, row), (number, line) in itertools.pairwise(lines)
         if row.startswith("|") and line.strip() and not line.startswith(("|", "<!--"))
     ]
     assert not faults
@@ -47,7 +48,7 @@ def test_lists_begin_after_an_empty_line(page):
     lines = lines_of(page)
     faults = [
         number
-        for (_, before), (number, line) in zip(lines, lines[1:], strict=False)
+        for (_, before), (number, line) in itertools.pairwise(lines)
         if re.match(r"- |\d+\. ", line)
         and before.strip()
         and not re.match(r"- |\d+\. |#", before)
