@@ -20,11 +20,11 @@ def tensorflow(what: str) -> None:
 
 def explained(error: ImportError) -> str:
     """Returns the message of an error, or of a missing backend what to do."""
-    if error.name not in _BACKENDS:
+    missing = (error.name or "").partition(".")[0]
+    if missing not in _BACKENDS:
         return str(error)
     others = [name for name in _BACKENDS if importlib.util.find_spec(name) is not None]
     choice = "".join(f", or set the environment variable KERAS_BACKEND={name}" for name in others)
     return (
-        f"The backend of Keras is {error.name}, which is not installed: "
-        f"pip install {error.name}{choice}"
+        f"The backend of Keras is {missing}, which is not installed: pip install {missing}{choice}"
     )

@@ -20,6 +20,7 @@ sys.modules["tensorflow"] = None
 import keras
 import numpy as np
 
+import keras_residual
 from keras_residual import data, export, training
 
 digits = data.load("digits")

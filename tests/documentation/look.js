@@ -54,7 +54,8 @@ async function search(query) {
   const page = frame.contentDocument;
   const results = () => [...page.querySelectorAll("a.md-search-result__link")];
   await until(() => results().length, 20);
-  return results().slice(0, 5).map((link) => new URL(link.href).pathname);
+  // A page has a result for each of its sections.
+  return [...new Set(results().map((link) => new URL(link.href).pathname))].slice(0, 3);
 }
 
 async function looked() {
