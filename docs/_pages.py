@@ -133,9 +133,10 @@ def recorded_run(path: Path) -> list[str]:
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     about = (
         f"Run on {result['date']} in {result['seconds']} s, {result['processor_seconds']} s of "
-        f"the processor, on {result['machine']} ({packages}). `{result['command']}` printed, last:"
+        f"the processor, on {result['machine']} that did other work too ({packages}): "
+        f"`{result['command']}`."
     )
-    return ["", about, "", "```text", *result["printed"], "```"]
+    return ["", f"*{about}*"]
 
 
 def write_notebooks() -> None:

@@ -11,12 +11,12 @@ digits, and prints the norm of the gradient by the first and the last kernel:
      56 layers, no normalization    residual  3.0e-01 first,  4.0e-01 last
     110 layers, no normalization    plain     0.0e+00 first,  0.0e+00 last
     110 layers, no normalization    residual  6.8e+01 first,  6.9e+01 last
-     20 layers, batch normalization plain     6.7e+00 first,  4.7e-01 last
-     20 layers, batch normalization residual  2.9e+00 first,  3.5e+00 last
-     56 layers, batch normalization plain     6.7e+02 first,  5.3e-01 last
-     56 layers, batch normalization residual  8.4e+00 first,  9.6e+00 last
-    110 layers, batch normalization plain     2.9e+06 first,  5.5e-01 last
-    110 layers, batch normalization residual  2.1e+01 first,  1.6e+01 last
+     20 layers, batch normalization plain     4.9e+00 first,  5.9e-01 last
+     20 layers, batch normalization residual  2.5e+00 first,  3.6e+00 last
+     56 layers, batch normalization plain     2.0e+03 first,  4.9e-01 last
+     56 layers, batch normalization residual  1.3e+01 first,  7.5e+00 last
+    110 layers, batch normalization plain     6.2e+06 first,  3.9e-01 last
+    110 layers, batch normalization residual  3.4e+01 first,  1.2e+01 last
 
 Without normalization the plain network's gradient vanishes with depth, at all kernels alike; with
 it, it explodes towards the input. The residual line is flat in both. runs/gradient_flow.png.

@@ -4,12 +4,12 @@
 
 Half a minute on 2 cores. After each epoch's accuracy it prints:
 
-    held-out accuracy: 98.89%
+    held-out accuracy: 99.44%
     a 0 looks like a 0 (100.0%)
     a 4 looks like a 4 (100.0%)
     a 8 looks like a 8 (100.0%)
-    a 9 looks like a 9 (99.5%)
-    a 9 looks like a 3 (63.3%)
+    a 9 looks like a 9 (100.0%)
+    a 9 looks like a 9 (94.7%)
 """
 
 import argparse

@@ -7,8 +7,8 @@ the network says whether it is paper or ink, and of which digit.
 
 Two minutes on 2 cores. It draws `runs/segmentation/segmentation.png` and prints:
 
-    held-out pixels right: 99.77%
-    held-out mean intersection over union: 0.979
+    held-out pixels right: 99.71%
+    held-out mean intersection over union: 0.974
 """
 
 import argparse

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -25,6 +26,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 RESULTS, IMAGES = ROOT / "examples" / "results", ROOT / "docs" / "images"
 LINES = 16
 WIDTH, COLOURS = 900, 64
+# Of Keras.
+_PROGRESS = re.compile(r"━|\x1b|^Epoch \d+/\d+$")
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -67,8 +70,7 @@ def record(name, arguments, folder):
 def last_lines(text):
     """Returns the last lines that a terminal shows: a carriage return writes over a line."""
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.strip("\n").splitlines()]
-    # Progress bars of Keras.
-    return [line for line in lines if "━" not in line and "\x1b" not in line][-LINES:]
+    return [line for line in lines if line and not _PROGRESS.search(line)][-LINES:]
 
 
 def reduced(picture):
