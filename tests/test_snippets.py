@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -30,6 +31,16 @@ def pictures(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             image_module.effect_noise(size, 40 + copy).convert("RGB").save(path)
     return tmp_path
+
+
+def test_no_snippet_needs_the_names_of_another(tmp_path):
+    """Without running them, which takes minutes."""
+    ruff = shutil.which("ruff") or pytest.skip("ruff is not installed")
+    for number, snippet in enumerate(snippets()):
+        (tmp_path / f"{number:03}-{snippet.id}.py").write_text(snippet.values[0], encoding="utf-8")
+    command = [ruff, "check", "--isolated", "--select", "F821", "--output-format", "concise"]
+    result = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.slow

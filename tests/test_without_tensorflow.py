@@ -57,6 +57,7 @@ print(json.dumps({
         "saved_model": error_of(export.export, model, "exported", "saved_model"),
         "litert": error_of(export.export, model, "exported", "litert"),
         "onnx": error_of(export.export, model, "exported", "onnx"),
+        "coreml": error_of(export.export, model, "exported", "coreml"),
     },
 }))
 """

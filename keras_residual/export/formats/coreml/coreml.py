@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_residual import _needs
 from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error
@@ -28,6 +29,7 @@ _SMALLEST_WEIGHTS = 512
 
 def check_installed() -> None:
     """Raises an ImportError that says what to install."""
+    _needs.tensorflow("Writing Core ML packages")
     _coremltools()
 
 
