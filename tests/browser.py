@@ -42,6 +42,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     }
 
     def do_GET(self):
+        if self.path == "/stop":
+            threading.Thread(target=self.server.stop).start()
         if self.path != _PROGRAM:
             super().do_GET()
             return
@@ -61,19 +63,26 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server that a page can end, by asking for `/stop`."""
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
 @contextlib.contextmanager
 def serving(folder, program=""):
     """Yields a server of a folder on the loopback, which takes reports by POST."""
     handler = functools.partial(Handler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     server.address = f"http://127.0.0.1:{server.server_port}"
     server.program, server.reports = program, queue.Queue()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
 
 
 def command(profile, *options):

@@ -1,18 +1,17 @@
 """The page for phones, used in a real browser served from the loopback."""
 
-import functools
-import http.server
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
-import threading
 
+import browser
 import keras
 import numpy as np
 import pytest
+from browser import CHROMIUM
 from export.phone_networks import RGB, described, network, write
 
 from keras_residual import export
@@ -21,9 +20,6 @@ from keras_residual.export.web.page import TASKS_VISION
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 TASKS = os.environ.get(TASKS_VISION)
 
 
@@ -88,49 +84,15 @@ def test_files_that_are_none_for_phones_are_refused(tasks, tmp_path):
         export.web_page(row.path, tmp_path / "page", tasks)
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map = {  # noqa: RUF012
-        **http.server.SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
-    def log_message(self, *arguments):
-        pass
-
-    def do_GET(self):
-        if self.path == "/stop":
-            threading.Thread(target=self.server.stop).start()
-        super().do_GET()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """A server that a page can end."""
-
-    def stop(self):
-        self.shutdown()
-        self.server_close()
-
-
 @pytest.fixture
 def served(tmp_path):
-    handler = functools.partial(Handler, directory=str(tmp_path / "page"))
-    server = Server(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.stop()
+    with browser.serving(tmp_path / "page") as server:
+        yield server.address
 
 
 def browse(url, tmp_path, *options):
-    command = [
-        CHROMIUM,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-    ]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=60000"]
-    command += ["--window-size=412,900", *options, url]
+    window = ("--virtual-time-budget=60000", "--window-size=412,900")
+    command = browser.command(tmp_path / "profile", *window, *options, url)
     return subprocess.run(command, capture_output=True, text=True, timeout=240).stdout
 
 
