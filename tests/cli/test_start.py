@@ -1,6 +1,7 @@
 """The command answers at once, and says what is installed."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -31,6 +32,25 @@ def test_help_imports_nothing_heavy_and_the_package_still_has_its_names():
     )
     assert "quickstart" in result.stdout
     assert result.stdout.splitlines()[-2:] == ["loaded:", "ResNet8 True"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("keras-residual qu", ["quickstart"]), ("keras-residual list --max-p", ["--max-parameters"])],
+)
+def test_a_shell_completes_verbs_and_options(words, expected):
+    result = subprocess.run(
+        [sys.executable, "-c", "from keras_residual.cli.main import main; main()"],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "_KERAS_RESIDUAL_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+    )
+    assert result.stdout.split() == expected
 
 
 def test_checks_name_versions_backend_and_extras(run):
