@@ -1,7 +1,8 @@
 """Docstrings as the reference shows them: an extension of Griffe, which mkdocstrings reads them by.
 
-Examples become Python that can be pasted, with imports and with results as comments, and the list
-of call arguments, a section of Keras that Griffe does not know, becomes a list.
+Examples become Python that can be pasted, with imports and with results as comments. Call arguments,
+a section of Keras that Griffe does not know, become a list, and what is returned a paragraph, where
+mkdocstrings would show a list of one nameless item.
 """
 
 import ast
@@ -14,7 +15,9 @@ import textwrap
 import griffe
 
 _FLAG = re.compile(r" *# doctest: .*$", re.MULTILINE)
-_CALL_ARGUMENTS = re.compile(r"^Call arguments:\n((?:    .*\n|\n(?=    ))*(?:    .*\n?)?)", re.M)
+_SECTION = r"^{}:\n((?:    .*\n|\n(?=    ))*(?:    .*\n?)?)"
+_CALL_ARGUMENTS = re.compile(_SECTION.format("Call arguments"), re.MULTILINE)
+_RETURNS = re.compile(_SECTION.format("(Returns|Yields)"), re.MULTILINE)
 _ENTRY = re.compile(r"^(\*{0,2}\w[\w, *]*):(?=\s)", re.MULTILINE)
 _IMPORTS = {"keras": "import keras", "keras_residual": "import keras_residual"}
 _IMPORTS |= {"np": "import numpy as np", "ops": "from keras import ops"}
@@ -40,6 +43,7 @@ def _rewrite(member):
 def readable(text: str) -> str:
     """Returns a docstring with its examples and its call arguments in Markdown."""
     text = _CALL_ARGUMENTS.sub(_listed, text)
+    text = _RETURNS.sub(lambda found: f"{_title(found[1])}\n\n{textwrap.dedent(found[2])}", text)
     text = re.sub(r"^(Examples?):$", lambda found: _title(found[1]), text, flags=re.MULTILINE)
     return _fenced(text)
 

@@ -116,11 +116,15 @@ def write_gallery() -> None:
     """Writes the gallery: what each example says of itself, its picture and its recorded run."""
     lines = ["# Gallery", "", "Each example says what it takes and what came out when it was run."]
     for path in sorted((ROOT / "examples").glob("*.py")):
-        title, _, text = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
-        lines += ["", f"## {title.rstrip('.')}", ""]
+        about, _, text = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
+        title, _, more = about.rstrip(".").partition(": ")
+        lines += ["", f"## {title}", "", *([f"{more[0].upper()}{more[1:]}.", ""] if more else [])]
         if (ROOT / "docs" / "images" / f"{path.stem}.png").exists():
             lines += [f"![{title}](images/{path.stem}.png)", ""]
-        lines += [text.strip(), *recorded_run(ROOT / "examples" / "results" / f"{path.stem}.json")]
+        lines += [
+            text.strip("\n"),
+            *recorded_run(ROOT / "examples" / "results" / f"{path.stem}.json"),
+        ]
     with mkdocs_gen_files.open("gallery.md", "w") as file:
         file.write("\n".join(lines) + "\n")
 

@@ -69,7 +69,7 @@ def record(name, arguments, folder):
 
 def last_lines(text):
     """Returns the last lines that a terminal shows: a carriage return writes over a line."""
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.strip("\n").splitlines()]
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.strip("\n").split("\n")]
     return [line for line in lines if line and not _PROGRESS.search(line)][-LINES:]
 
 
