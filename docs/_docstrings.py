@@ -1,8 +1,8 @@
 """Docstrings as the reference shows them: an extension of Griffe, which mkdocstrings reads them by.
 
-Examples become Python that can be pasted, with imports and with results as comments. Call arguments,
-a section of Keras that Griffe does not know, become a list, and what is returned a paragraph, where
-mkdocstrings would show a list of one nameless item.
+Examples become Python that can be pasted, with imports and with results as comments. Call
+arguments, a section of Keras that Griffe does not know, become a list, and what is returned a
+paragraph, where mkdocstrings would show a list of one nameless item.
 """
 
 import ast
