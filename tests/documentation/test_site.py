@@ -16,7 +16,7 @@ QUERIES = {
     "EDSR": "/reference/models/EDSR/",
     "training.fit": "/reference/training/fit/",
     "int8": "/guide/export/",
-    "torchvision": "/guide/weights/",
+    "torchvision": "/guide/migrating/",
     "fine-tuning": "/guide/fine-tuning/",
 }
 
