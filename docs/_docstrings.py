@@ -20,6 +20,7 @@ _CALL_ARGUMENTS = re.compile(_SECTION.format("Call arguments"), re.MULTILINE)
 _RETURNS = re.compile(_SECTION.format("(Returns|Yields)"), re.MULTILINE)
 _ENTRY = re.compile(r"^(\*{0,2}\w[\w, *]*):(?=\s)", re.MULTILINE)
 _IMPORTS = {"keras": "import keras", "keras_residual": "import keras_residual"}
+_IMPORTS |= {name: f"import {name}" for name in ("torch", "torchvision")}
 _IMPORTS |= {"np": "import numpy as np", "ops": "from keras import ops"}
 _ROOMS = ("layers", "models", "weights", "data", "training", "tuning", "export", "inference")
 _ROOMS += ("analysis",)

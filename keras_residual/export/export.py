@@ -127,9 +127,9 @@ def export(
 
     Example:
 
-    >>> report = export(model, "exported", quantization="int8",
-    ...                 representative_data=images)  # doctest: +SKIP
-    >>> print(report)  # doctest: +SKIP
+    >>> model = keras_residual.ResNet8(weights="cifar10")
+    >>> images = keras_residual.data.load("cifar10").test.x[:100] / 255  # doctest: +SKIP
+    >>> print(export(model, "exported", "litert", "int8", images))  # doctest: +SKIP
     """
     given = representative_data
     if given is None and evaluation_data is not None:

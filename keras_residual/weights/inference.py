@@ -49,9 +49,9 @@ def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = T
 
     Example:
 
-    >>> inputs = preprocess([photo_1, photo_2], "ResNet50")
-    >>> model.predict(inputs).shape
-    (2, 1000)
+    >>> photos = [np.zeros((480, 640, 3), "uint8"), np.zeros((300, 200, 3), "uint8")]
+    >>> preprocess(photos, "ResNet50").shape
+    (2, 224, 224, 3)
     """
     _checks.boolean("resize", resize)
     steps = preprocessing_of(model_or_tag)
@@ -187,8 +187,8 @@ def decode_predictions(probs: Tensor, top: int = 5) -> list[list[tuple[str, str,
 
     Example:
 
-    >>> decode_predictions(model.predict(inputs), top=1)
-    [[('n02099601', 'golden_retriever', 0.93)]]
+    >>> decode_predictions(np.eye(1000)[[207]], top=1)
+    [[('n02099601', 'golden_retriever', 1.0)]]
     """
     probs = keras.ops.convert_to_numpy(probs)
     names = class_names("imagenet")

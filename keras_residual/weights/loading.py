@@ -162,7 +162,8 @@ def to_torch(model: keras.Model) -> dict[str, np.ndarray]:
 
     Example:
 
-    >>> state = {name: torch.from_numpy(array) for name, array in to_torch(model).items()}
+    >>> arrays = to_torch(keras_residual.ResNet18())
+    >>> state = {name: torch.from_numpy(array) for name, array in arrays.items()}
     >>> torchvision.models.resnet18().load_state_dict(state)
     <All keys matched successfully>
     """

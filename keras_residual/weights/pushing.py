@@ -73,6 +73,7 @@ def push(
 
     Example:
 
+    >>> model = keras_residual.ResNet8(weights="cifar10")
     >>> push(model, "hf://me/resnet20-digits", license="mit", metrics={"accuracy": 0.987})
     'hf://me/resnet20-digits@5f3e…'
     """

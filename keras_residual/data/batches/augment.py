@@ -65,7 +65,7 @@ def crop_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor
     Example:
 
     >>> image = np.arange(4).reshape(1, 2, 2, 1)
-    >>> crop_flip(image, np.array([1]), np.array([0]), np.array([True]))[0, :, :, 0]
+    >>> augment.crop_flip(image, np.array([1]), np.array([0]), np.array([True]))[0, :, :, 0]
     array([[3, 2],
            [0, 0]])
     """
