@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ def fit(
     model: keras.Model,
     data: object,
     recipe: Recipe | str = "quick",
-    output: str | os.PathLike[str] = "runs/train",
+    output: str | os.PathLike[str] | None = "runs/train",
     resume: bool = True,
     *,
     epochs: int | None = None,
@@ -75,7 +76,8 @@ def fit(
             uninterrupted would. Images of a dataset are brought to the size that the model takes.
             What a recipe says of images acts on a dataset only.
         recipe: A `Recipe` or the name of one of `recipes`.
-        output: The folder to write to.
+        output: The folder to write to. With `None` nothing is written, and an interrupted training
+            begins anew.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
         epochs: Positive integer. Defaults to the recipe's. A finished training goes on if it is
             raised.
@@ -133,13 +135,15 @@ def fit(
         settings["class_weights"] = class_weights
     with scope_of(model):
         loss, metrics = _loss_and_metrics(model, inputs, recipe, loss, metrics, class_weights)
+    if output is None and tensorboard:
+        raise ValueError("`tensorboard` needs a folder to write to. Received: output=None")
     run = Run(
         model=model,
         inputs=inputs,
         recipe=recipe,
         epochs=recipe.epochs_of(steps) if epochs is None else _checks.integer("epochs", epochs),
         steps=steps,
-        output=Path(output),
+        output=None if output is None else Path(output),
         identity={**recipe.identity(), "model": model.name, "steps_per_epoch": steps, **settings},
         resume=resume,
         loss=loss,
@@ -153,12 +157,26 @@ def fit(
     )
     if hasattr(data, "batches"):
         describe(model, data, recipe)
-    with claimed(run.output) if is_chief(model) else contextlib.nullcontext():
-        rows = (run_in_phases if recipe.in_phases else _run_whole)(run)
-        if is_chief(model):
-            _save_without_optimizer(model, run.output / MODEL)
+    rows = _run_without_files(run) if run.output is None else _run_with_files(run)
     names = [name for name in columns(rows) if name != "epoch"]
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
+
+
+def _run_with_files(run: Run) -> list[dict[str, Any]]:
+    writes = is_chief(run.model)
+    with claimed(run.output) if writes else contextlib.nullcontext():
+        rows = (run_in_phases if run.recipe.in_phases else _run_whole)(run)
+        if writes:
+            _save_without_optimizer(run.model, run.output / MODEL)
+    return rows
+
+
+def _run_without_files(run: Run) -> list[dict[str, Any]]:
+    if not run.recipe.in_phases:
+        return _run_whole(run)
+    # Phases keep what the frozen layers put out, and the best epoch, in files.
+    with tempfile.TemporaryDirectory() as folder:
+        return run_in_phases(replace(run, output=Path(folder), checkpoint_seconds=math.inf))
 
 
 def _run_whole(run: Run) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ class Journal(keras.callbacks.Callback):
     """Writes the log and the checkpoint, and stops a training that came to no number.
 
     Args:
-        output: The folder.
+        output: The folder; `None` to write nothing.
         progress: What has been done; each epoch adds a row.
         seconds: Least time between two checkpoints; `None` for 33 times what the last one took, at
             most a minute.
@@ -42,14 +42,15 @@ class Journal(keras.callbacks.Callback):
 
     def __init__(
         self,
-        output: Path,
+        output: Path | None,
         progress: Progress,
         seconds: float | None = None,
         writes: bool = True,
         whole: keras.Model | None = None,
     ):
         super().__init__()
-        self.output, self.progress, self.writes = output, progress, writes
+        self.output, self.progress = output, progress
+        self.writes = writes and output is not None
         self._whole = whole
         self.seconds = seconds
         self.saved = len(progress.rows)
@@ -85,15 +86,15 @@ class Journal(keras.callbacks.Callback):
         if not all(_is_finite(variable) for variable in self.whole.weights):
             self._stop(f"Weights became infinite or no number in epoch {epoch}.")
         started = time.perf_counter()
-        path = self.output / CHECKPOINT
-        if self.writes and not self._try(
-            lambda: checkpoint.save(path, self.whole, self.progress), "checkpoint"
-        ):
+        if self.writes and not self._try(self._checkpoint, "checkpoint"):
             return
         self.saved = epoch
         ended = time.perf_counter()
         rest = min((ended - started) / _SHARE, _LONGEST) if self.seconds is None else self.seconds
         self._next = ended + rest
+
+    def _checkpoint(self):
+        checkpoint.save(self.output / CHECKPOINT, self.whole, self.progress)
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
         """Returns whether a file could be written; a full disk must not end a training."""
@@ -112,12 +113,12 @@ class Journal(keras.callbacks.Callback):
         return True
 
     def _stop(self, reason: str):
-        kept = self.output / CHECKPOINT
-        raise FloatingPointError(
-            f"{reason} {kept} holds epoch {self.saved}, the last good one. {ADVICE}"
-            if self.saved
-            else f"{reason} No epoch was finished. {ADVICE}"
-        )
+        kept = "No epoch was finished."
+        if self.output is None:
+            kept = "No checkpoint is kept."
+        elif self.saved:
+            kept = f"{self.output / CHECKPOINT} holds epoch {self.saved}, the last good one."
+        raise FloatingPointError(f"{reason} {kept} {ADVICE}")
 
 
 def _is_finite(variable) -> bool:

@@ -13,18 +13,22 @@ from keras_residual.training.progress import Progress
 from keras_residual.training.recipe import Recipe
 
 
-def start(model: keras.Model, output: Path, settings: dict[str, Any], resume: bool) -> Progress:
+def start(
+    model: keras.Model, output: Path | None, settings: dict[str, Any], resume: bool
+) -> Progress:
     """Returns the progress of the training in `output`, with the model brought to its state.
 
     Args:
         model: A compiled model.
-        output: The folder.
+        output: The folder; `None` if there is none.
         settings: What identifies the training.
         resume: Whether to go on with what the folder holds. Otherwise it is removed.
 
     Raises:
         CheckpointError: If the folder holds a damaged checkpoint or that of another training.
     """
+    if output is None:
+        return Progress(settings)
     path = output / CHECKPOINT
     found = checkpoint.find(path, model) if resume else None
     if found is None:

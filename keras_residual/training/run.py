@@ -21,7 +21,7 @@ class Run:
         recipe: The recipe.
         epochs: Number of all epochs.
         steps: Number of steps in an epoch.
-        output: Folder of the training.
+        output: Folder of the training; `None` if nothing is written.
         identity: What must stay the same for a training to go on.
         resume: Whether to go on with what the folder holds.
         loss: The loss.
@@ -39,7 +39,7 @@ class Run:
     recipe: Recipe
     epochs: int
     steps: int
-    output: Path
+    output: Path | None
     identity: dict[str, Any]
     resume: bool
     loss: Any

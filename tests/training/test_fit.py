@@ -43,6 +43,20 @@ def test_model_file_has_the_last_weights_and_no_optimizer(tmp_path):
     ]
 
 
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = training.Recipe("sgd", 0.05, batch_size=12, ema=0.9)
+    kept, free = tiny_model(), tiny_model()
+    history = fit(kept, tmp_path / "kept", epochs=2, recipe=recipe)
+    assert fit(free, None, epochs=2, recipe=recipe) == history
+    assert_equal_weights(free, kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    with pytest.raises(FloatingPointError, match="No checkpoint is kept"):
+        fit(tiny_model(), None, loss=not_a_number)
+    with pytest.raises(ValueError, match="`tensorboard` needs a folder"):
+        fit(tiny_model(), None, tensorboard=True)
+
+
 def test_averaged_weights_are_evaluated_and_kept_apart(tmp_path):
     """The checkpoint goes on with the raw weights, the model file has the averaged ones."""
     recipe = training.Recipe("sgd", 0.05, batch_size=12, ema=0.9)
