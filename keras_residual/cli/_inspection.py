@@ -1,7 +1,5 @@
 """What `keras-residual inspect` measures, and the page it writes."""
 
-import base64
-import html
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,53 +8,30 @@ import keras
 import numpy as np
 
 from keras_residual import analysis, data
-from keras_residual._files import write_text
+from keras_residual._page import Page
 from keras_residual._words import counted
 from keras_residual.cli import _fit
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-img { max-width: 100%; display: block; } p { max-width: 44rem; }
-table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: right; }
-td:first-child, th:first-child { text-align: left; }
-details { margin-top: .5rem; } summary { cursor: pointer; }
-"""
 
 
 @dataclass
 class Report:
-    """Sections of a page and lines for the terminal.
+    """A page and lines for the terminal.
 
     Attributes:
-        title: The heading.
+        page: The page.
         summary: Lines for the terminal.
     """
 
-    title: str
+    page: Page
     summary: list[str] = field(default_factory=list)
-    _sections: list[str] = field(default_factory=list)
 
     def add(self, heading: str, text: str, figure=None, rows: list[tuple] = ()) -> None:
         """Adds a section; the first of `rows` are the headings of a table."""
-        parts = [f"<h2>{html.escape(heading)}</h2>", f"<p>{html.escape(text)}</p>"]
-        if figure is not None:
-            parts.append(f'<img alt="{html.escape(heading)}" src="{_embedded(figure)}">')
-        if rows:
-            parts.append(f"<details><summary>Table</summary>{_table(rows)}</details>")
-        self._sections.append("\n".join(parts))
+        self.page.add(heading, text, None if figure is None else _png(figure), rows)
 
     def write(self, folder: Path, subtitle: str) -> None:
         """Writes `report.html`, which needs nothing beside it."""
-        page = (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>\n"
-            f"<h1>{html.escape(self.title)}</h1>\n<p>{html.escape(subtitle)}</p>\n"
-            + "\n".join(self._sections)
-            + "\n</body></html>\n"
-        )
-        write_text(folder / "report.html", page)
+        self.page.write(folder / "report.html", subtitle)
 
 
 def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +50,7 @@ def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray
 def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Report:
     """Measures all that the model has parts for."""
     blocks = analysis.blocks_of(model)
-    report = Report(f"Inside {model.name}")
+    report = Report(Page(f"Inside {model.name}"))
     cost = analysis.cost(model, x.shape[1:])
     report.add(
         "Network",
@@ -166,15 +141,7 @@ def _add_paths(report, model, x, y, seed):
     )
 
 
-def _embedded(figure) -> str:
+def _png(figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, facecolor="white")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _table(rows) -> str:
-    head, *body = rows
-    lines = ["<tr>" + "".join(f"<th>{html.escape(str(v))}</th>" for v in head) + "</tr>"]
-    for row in body:
-        lines.append("<tr>" + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>")
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+    return buffer.getvalue()
