@@ -1,32 +1,51 @@
-"""How `tune` reads its options and reports its progress and result."""
+"""How `tune` reads its options and reports its result."""
 
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from keras_residual import tuning
 from keras_residual._words import counted
 from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import bold, command, console
 
-_FAMILIES = {"resnet": "ResNet20", "densenet": "DenseNetBC100_12", "regnet": "RegNetX002"}
+_FAMILIES = {
+    "resnet": "ResNet20",
+    "densenet": "DenseNetBC100_12",
+    "regnet": "RegNetX002",
+    "lstm": "ResidualLSTMClassifier",
+}
+_LSTM = "residuallstmclassifier"
 
 
 def space(model, source, recipe, bounds, constant_macs, knobs):
     """Returns the space around a network, for the images of a dataset."""
     base = _FAMILIES.get(model.lower(), model)
+    if source.label_kind not in ("classes", "multi_label", "regression"):
+        raise ValueError(
+            "`tune` compares networks by accuracy or error: labels must be classes, several labels "
+            f"or numbers. Received: {source}"
+        )
+    bounds = {**bounds, "labels": source.label_kind}
     if None in source.image_shape:
         raise ValueError(f"The images of {source.name} differ in size; `tune` needs equal ones.")
     if source.examples == "series":
-        if base.lower() != "resnet1d":
-            raise ValueError(f"`tune` knows `--model resnet1d` for series. Received: {model}")
         shape, classes = source.image_shape, source.num_classes
+        if base.lower() == _LSTM:
+            return tuning.HyperResidualLSTM(shape, classes, recipe=recipe, **bounds, **knobs)
+        if base.lower() != "resnet1d":
+            raise ValueError(
+                "`tune` knows `--model resnet1d` and `--model lstm` for series. "
+                f"Received: --model {model}"
+            )
         return tuning.HyperResNet1D(shape, classes, recipe, **bounds, **knobs)
+    if base.lower() in (_LSTM, "resnet1d") or source.examples != "images":
+        raise ValueError(
+            f"`tune` needs series for `--model resnet1d` or `--model lstm`, and images for others. "
+            f"Received: --model {model}, {source}"
+        )
     arguments = (source.image_shape, source.num_classes, base, recipe)
     if base.lower().startswith("densenet"):
         return tuning.HyperDenseNet(*arguments, **bounds, **knobs)
@@ -92,87 +111,6 @@ def described(space) -> str:
 
 def can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
-
-
-class SearchProgress(tuning.Listener):
-    """Shows the search while it runs; a line a trial where there is no terminal."""
-
-    def __init__(self, max_trials: int, epochs: int):
-        self.max_trials, self.epochs = max_trials, epochs
-        self.ended = 0
-        self.best = None
-        self._lines = []
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
-        self._trial = self._bar.add_task("Trial", total=epochs, note="")
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-
-    def __enter__(self):
-        if console.is_terminal:
-            self._live.start()
-            self._refresh()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._live.stop()
-
-    def search_began(self, ended):
-        self.ended = len(ended)
-        done = [trial for trial in ended if trial.status == "COMPLETED"]
-        accuracies = [trial.metrics.get_last_value("val_accuracy") for trial in done]
-        self.best = max(accuracies, default=None)
-        if ended:
-            self.message(f"going on after {counted(len(ended), 'trial')}")
-
-    def trial_began(self, trial):
-        self._bar.update(
-            self._trial,
-            description=f"Trial {trial.trial_id}",
-            completed=0,
-            total=self.epochs,
-            note="",
-        )
-        self._refresh()
-
-    def epoch_ended(self, trial, epoch, logs):
-        accuracy = logs.get("val_accuracy")
-        note = "" if accuracy is None else f"accuracy {accuracy:.1%}"
-        total = trial.hyperparameters.values.get("tuner/epochs", self.epochs)
-        self._bar.update(self._trial, completed=epoch + 1, total=total, note=note)
-        self._refresh()
-
-    def trial_ended(self, trial):
-        self.ended += 1
-        if trial.status == "COMPLETED":
-            accuracy = trial.metrics.get_last_value("val_accuracy")
-            seconds = trial.metrics.get_last_value("seconds")
-            line = f"trial {trial.trial_id}: accuracy {accuracy:.2%} in {seconds:.0f} s"
-            if self.best is None or accuracy > self.best:
-                self.best = accuracy
-                line += ", the best so far"
-        else:
-            line = f"trial {trial.trial_id} failed: {trial.message}"
-        self.message(line)
-
-    def message(self, line):
-        self._lines = [*self._lines, line][-6:]
-        if console.is_terminal:
-            self._refresh()
-        else:
-            console.print(escape(line), soft_wrap=True)
-
-    def _refresh(self):
-        best = "" if self.best is None else f", best accuracy {self.best:.2%}"
-        table = Table.grid()
-        table.add_row(f"[bold]{self.ended} of at most {counted(self.max_trials, 'trial')}[/]{best}")
-        for line in self._lines:
-            table.add_row(f"[dim]{escape(line)}[/]")
-        table.add_row(self._bar)
-        self._live.update(table)
 
 
 def show(result, files: list[Path], dataset: str) -> None:

@@ -67,6 +67,13 @@ def tune(
         bool,
         typer.Option("--inherit", help="Changed networks inherit weights (with evolution)."),
     ] = False,
+    early_stopping: Annotated[
+        str | None,
+        typer.Option(help="median: end trials whose learning curve is below the median."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write a TensorBoard log of each trial.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the search.", min=0)] = 0,
     resume: Annotated[
         bool, typer.Option(help="Resume the search in the output folder, or start over.")
@@ -100,7 +107,7 @@ def tune(
     variable KERAS_RESIDUAL_SECRET gives.
     """
     with refusing():
-        from keras_residual.cli import _searching
+        from keras_residual.cli import _search_progress, _searching
 
     bounds = {
         "max_parameters": max_parameters,
@@ -117,7 +124,7 @@ def tune(
         output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
         cluster = _searching.cluster(distributed, chief, worker, lease, patience, secret_file)
     console.print(f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=True)
-    progress = _searching.SearchProgress(max_trials, epochs)
+    progress = _search_progress.SearchProgress(space, max_trials, epochs)
     try:
         with refusing(), quiet(tuning.SearchError), progress:
             result = tuning.search(
@@ -127,11 +134,13 @@ def tune(
                 algorithm,
                 max_trials,
                 epochs,
-                objective=("accuracy", *(objective or ())),
+                objective=(space.measure.metric, *(objective or ())),
                 max_minutes=max_minutes,
                 seed=seed,
                 resume=resume,
                 inherit=inherit,
+                early_stopping=early_stopping,
+                tensorboard=tensorboard,
                 data_parallel=data_parallel,
                 cluster=cluster,
                 listener=progress,

@@ -14,8 +14,8 @@ _DECIDED = ("classes", "input_shape", "input_tensor", "include_top", "pooling", 
 _IMAGENET_SIZE = (224, 224)
 _LSTM = "residuallstmclassifier"
 _TRANSCRIBER = "residuallstmtranscriber"
-# What the last activation is for each kind of labels; softmax is the factories' own default.
-_ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
+ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
+"""The last activation for each kind of labels; softmax is the factories' own default."""
 
 
 def model_for(
@@ -65,8 +65,8 @@ def model_for(
             )
         return transcriber_for(dataset, dtype, options)
     kind = getattr(dataset, "label_kind", "classes")
-    if kind in _ACTIVATIONS:
-        options.setdefault("classifier_activation", _ACTIVATIONS[kind])
+    if kind in ACTIVATIONS:
+        options.setdefault("classifier_activation", ACTIVATIONS[kind])
     is_lstm = isinstance(name, str) and name.lower().replace("_", "") == _LSTM
     if is_lstm and dataset.examples == "images":
         raise ValueError(f"`ResidualLSTMClassifier` takes series. Received: {dataset}")

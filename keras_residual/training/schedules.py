@@ -38,6 +38,32 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @registered
+class Later(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins after some steps, of an optimizer that goes on counting.
+
+    Args:
+        schedule: The schedule.
+        after: Number of steps before its first.
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, after: int):
+        super().__init__()
+        self.schedule, self.after = schedule, after
+
+    def __call__(self, step: int | Tensor) -> Tensor:
+        return self.schedule(step - self.after)
+
+    def get_config(self) -> dict[str, Any]:
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        return {"schedule": schedule, "after": self.after}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Later":
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(schedule, config["after"])
+
+
+@registered
 class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
     """Keras' piecewise constant rate after a warmup at a lower constant rate or along a line.
 

@@ -7,11 +7,12 @@ variables together.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
+_SLOTS = ("momentum", "velocity", "average")
 # Attributes of an optimizer with which an update is more than its formula.
 _PLAIN = (
     "clipnorm",
@@ -48,6 +49,30 @@ def fuse_updates(optimizer: keras.optimizers.Optimizer, without_decay: Sequence[
         return fused.apply(grads, list(trainable_variables))
 
     optimizer.apply = apply
+
+
+def slots_of(
+    optimizer: keras.optimizers.Optimizer, variables: Iterable[keras.Variable]
+) -> dict[int, dict[str, keras.Variable]]:
+    """Returns what a built optimizer keeps for each variable.
+
+    Args:
+        optimizer: A built optimizer.
+        variables: The variables that it updates, and maybe others.
+
+    Returns:
+        By the `id` of a variable, those of `"momentum"`, `"velocity"` and `"average"` that there
+        are and whose names tell whose they are.
+    """
+    named = {}
+    for variable in optimizer.variables:
+        named.setdefault(variable.name, []).append(variable)
+    slots = {}
+    for variable in variables:
+        name = variable.path.replace("/", "_")
+        found = {slot: named.get(f"{name}_{slot}", []) for slot in _SLOTS}
+        slots[id(variable)] = {slot: each[0] for slot, each in found.items() if len(each) == 1}
+    return {number: found for number, found in slots.items() if found}
 
 
 def _kind(optimizer):
@@ -87,17 +112,13 @@ class _Fused:
 
     def _found_slots(self, variables) -> dict[int, list[Any]]:
         """The optimizer's variables that belong to each of the model's, by their names."""
-        named = {}
-        for variable in self.optimizer.variables:
-            named.setdefault(variable.name, []).append(variable)
         wanted = ["momentum", "velocity"] if self.kind == "adam" else ["momentum"]
         wanted += ["average"] if self.optimizer.use_ema else []
-        slots = {}
-        for variable in variables:
-            found = [named.get(f"{variable.path.replace('/', '_')}_{name}", []) for name in wanted]
-            if all(len(one) == 1 for one in found):
-                slots[id(variable)] = [one[0] for one in found]
-        return slots
+        return {
+            number: [found[name] for name in wanted]
+            for number, found in slots_of(self.optimizer, variables).items()
+            if set(wanted) <= set(found)
+        }
 
     def apply(self, grads, variables) -> None:
         """Updates the variables, their averages and the number of the step."""

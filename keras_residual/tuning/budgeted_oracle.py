@@ -13,6 +13,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
+from keras_residual.tuning.curves import CURVE, Curves
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
 
@@ -60,6 +61,7 @@ class BudgetedOracle:
         search_id: What identifies the search; workers append it to their names. Empty where there
             is one process only.
         identity: What identifies the search in its files.
+        judged_epochs: Epochs of a trial, to end hopeless ones by the median rule; `None` for none.
         **options: As of the oracle behind.
     """
 
@@ -71,6 +73,7 @@ class BudgetedOracle:
         lease: float | None = None,
         search_id: str = "",
         identity: str = "",
+        judged_epochs: int | None = None,
         **options,
     ):
         # Keras Tuner would end the search by an error, before it has saved the last trial.
@@ -79,7 +82,7 @@ class BudgetedOracle:
         self.max_seconds, self.lease, self.search_id = max_seconds, lease, search_id
         self.identity = identity
         self.draws = self.rejected = 0
-        self.starts = collections.Counter()
+        self.starts, self.curves = collections.Counter(), Curves(judged_epochs)
         self.set_aside: list[str] = []
         self.heard: dict[str, float] = {}
         self.end_announced = False
@@ -254,7 +257,21 @@ class BudgetedOracle:
     def update_trial(self, trial_id, metrics, step=0):
         if self._has_ended(trial_id):
             return self.trials[trial_id]
-        return super().update_trial(trial_id, metrics, step)
+        if CURVE not in metrics:
+            return super().update_trial(trial_id, metrics, step)
+        self.curves.add(trial_id, step, metrics)
+        trial = self.get_trial(trial_id)
+        if not self.curves.is_hopeless(trial_id, self._completed()):
+            return trial
+        # The trial itself is under way until its process ends it.
+        return Trial.from_state({**trial.get_state(), "status": TrialStatus.STOPPED})
+
+    def _completed(self):
+        return [
+            trial_id
+            for trial_id in self.end_order
+            if self.trials[trial_id].status == TrialStatus.COMPLETED
+        ]
 
     def _has_ended(self, trial_id):
         """A worker thought lost may come back with a trial that another has run."""
@@ -293,6 +310,7 @@ class BudgetedOracle:
             "draws": self.draws,
             "rejected": self.rejected,
             "starts": dict(self.starts),
+            "curves": self.curves.state(),
         }
         return {**super().get_state(), "keras_residual": own}
 
@@ -307,6 +325,7 @@ class BudgetedOracle:
         own = state["keras_residual"]
         self.draws, self.rejected = own["draws"], own["rejected"]
         self.starts.update(own["starts"])
+        self.curves.restore(own.get("curves", {}))
         state = recovery.reconciled(state, self.trials)
         # The rest follows from the arguments.
         given = {k: v for k, v in super().get_state().items() if k not in _PROGRESS}

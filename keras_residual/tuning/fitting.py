@@ -1,21 +1,54 @@
 """Trains the network of a trial by its recipe."""
 
+import contextlib
 import math
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 
 from keras_residual import data, training
+from keras_residual.layers.devices import on_accelerator
 from keras_residual.training import Recipe
 
+# In longer trainings what graphs take to be optimized hardly counts.
+_MOST_STEPS = 2000
 
-def compile_by(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Compiles a network by its recipe, for a training of so many steps."""
-    loss = training.CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=False)
+
+@contextlib.contextmanager
+def started_quickly(steps: int) -> Iterator[None]:
+    """Lets TensorFlow run the graphs of a short training on a CPU as they are traced.
+
+    Optimizing the graphs takes as long as hundreds of steps of a small network, and the steps of a
+    training are no faster for it on a CPU. The setting is the process's and is put back.
+
+    Args:
+        steps: Number of training steps.
+    """
+    if keras.backend.backend() != "tensorflow" or steps > _MOST_STEPS or on_accelerator():
+        yield
+        return
+    import tensorflow as tf
+
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    tf.config.optimizer.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
+
+
+def compile_by(model: keras.Model, recipe: Recipe, steps: int, labels: str = "classes") -> None:
+    """Compiles a network by its recipe, for a training of so many steps on labels of a kind."""
+    if labels == "classes":
+        loss = training.CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=False)
+        metrics = ["accuracy"]
+    else:
+        chosen = training.objective(model, labels, recipe)
+        loss, metrics = chosen.loss, list(chosen.metrics)
     loss.follows_recipe = True
-    model.compile(recipe.make_optimizer(steps), loss, metrics=["accuracy"])
+    model.compile(recipe.make_optimizer(steps), loss, metrics=metrics)
 
 
 def is_own_compilation(model: keras.Model) -> bool:
@@ -31,6 +64,7 @@ def fit_dataset(
     epochs: int,
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
+    labels: str = "classes",
 ) -> dict[str, list[float]]:
     """Trains on images or series, augmented as the recipe says, and returns the history.
 
@@ -42,6 +76,7 @@ def fit_dataset(
         epochs: Number of epochs.
         seed: Decides order and augmentation.
         callbacks: Callbacks.
+        labels: Kind of the labels.
     """
     options = {**recipe.batch_options(), "image_size": size, "test_image_size": None}
     if dataset.examples != "images":
@@ -52,16 +87,14 @@ def fit_dataset(
         return model.fit(
             train, validation_data=held_out, epochs=epochs, callbacks=callbacks, verbose=0
         ).history
-    with tempfile.TemporaryDirectory() as folder:
+    own = {}
+    if labels != "classes":
+        # Batches do not tell several labels from one-hot classes.
+        chosen = training.objective(model, labels, recipe)
+        own = {"loss": chosen.loss, "metrics": list(chosen.metrics)}
+    with started_quickly(len(batches[0]) * epochs):
         return training.fit(
-            model,
-            batches,
-            recipe,
-            folder,
-            epochs=epochs,
-            checkpoint_seconds=math.inf,
-            callbacks=callbacks,
-            verbose=0,
+            model, batches, recipe, None, epochs=epochs, callbacks=callbacks, verbose=0, **own
         )
 
 
@@ -72,7 +105,8 @@ def fit(
     y,
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback],
-    options: dict[str, Any],
+    labels: str = "classes",
+    **options: Any,
 ) -> dict[str, list[float]]:
     """Trains on arrays or batches and returns the history.
 
@@ -83,16 +117,20 @@ def fit(
         y: Labels, or `None`.
         epochs: Number of epochs.
         callbacks: Callbacks.
-        options: As in `model.fit`.
+        labels: Kind of the labels.
+        **options: As in `model.fit`.
     """
     options = {"shuffle": y is not None, **options}
     if y is not None:
         options = {"batch_size": recipe.batch_size, **options}
-    if not is_own_compilation(model):
-        compile_by(model, recipe, _steps(x, y, options) * max(1, epochs))
+    is_own = is_own_compilation(model)
+    steps = math.inf if is_own else _steps(x, y, options) * max(1, epochs)
+    if not is_own:
+        compile_by(model, recipe, steps, labels)
     if y is not None:
         training.build(model, x[:1], y[:1])
-    return model.fit(x, y, epochs=epochs, callbacks=callbacks, **options).history
+    with started_quickly(steps):
+        return model.fit(x, y, epochs=epochs, callbacks=callbacks, **options).history
 
 
 def _steps(x, y, options):

@@ -13,7 +13,7 @@ from keras_residual.tuning.result import BEST, TRIALS
 
 SEARCH, _SETTINGS = "search", "search.json"
 # Settings that earlier searches did not name, with what they did.
-_LATER = {"inherit": False}
+_LATER = {"inherit": False, "early_stopping": None}
 
 
 def identity(settings: dict[str, Any]) -> str:

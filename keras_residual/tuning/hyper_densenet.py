@@ -24,6 +24,7 @@ class HyperDenseNet(NamedHyperNetwork):
             `"DenseNetBC100_12"`.
         recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
         max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
+        labels: As in `HyperResNet`.
         **knobs: What to fix, narrow or leave out.
 
     Raises:
@@ -50,10 +51,11 @@ class HyperDenseNet(NamedHyperNetwork):
         max_macs: int | None = None,
         max_file_size: int | None = None,
         max_latency_ms: float | None = None,
+        labels: str = "classes",
         **knobs: Any,
     ):
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs)
+        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
 
     def architecture(self, base: DenseNetArchitecture) -> list[Knob]:
         first = len(base.depths)

@@ -34,6 +34,7 @@ class HyperRegNet(NamedHyperNetwork):
         base: Name of the network to start from, a RegNetX, Y, V or Z. Defaults to `"RegNetX002"`.
         recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
         max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
+        labels: As in `HyperResNet`.
         **knobs: What to fix, narrow or leave out.
 
     Raises:
@@ -64,10 +65,11 @@ class HyperRegNet(NamedHyperNetwork):
         max_macs: int | None = None,
         max_file_size: int | None = None,
         max_latency_ms: float | None = None,
+        labels: str = "classes",
         **knobs: Any,
     ):
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs)
+        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
 
     def _is_of_family(self, variant):
         return variant.name in PARAMETERS

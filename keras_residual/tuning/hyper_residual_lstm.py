@@ -4,6 +4,7 @@ from typing import Any
 import keras
 
 from keras_residual.models import ResidualLSTMClassifier
+from keras_residual.models.for_dataset import ACTIVATIONS, standardized
 from keras_residual.models.sequences import SequenceOptions
 from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Budget, Cost
@@ -38,6 +39,7 @@ class HyperResidualLSTM(HyperNetwork):
         max_file_size: The most bytes of the LiteRT file with 8-bit weights (`"dynamic"`), by an
             estimate.
         max_latency_ms: The most milliseconds for one sequence by that file on this machine.
+        labels: As in `HyperResNet`.
         **knobs: What to fix, narrow or leave out.
 
     Raises:
@@ -65,10 +67,11 @@ class HyperResidualLSTM(HyperNetwork):
         max_macs: int | None = None,
         max_file_size: int | None = None,
         max_latency_ms: float | None = None,
+        labels: str = "classes",
         **knobs: Any,
     ):
         input_shape = SequenceOptions(input_shape, vocabulary_size).shape
-        self.vocabulary_size = vocabulary_size
+        self.vocabulary_size, self.standardization = vocabulary_size, None
         if input_shape[0] is None and (max_file_size or max_latency_ms):
             raise ValueError(
                 "`max_file_size` and `max_latency_ms` need a fixed number of steps, as in LiteRT. "
@@ -85,7 +88,7 @@ class HyperResidualLSTM(HyperNetwork):
         if vocabulary_size is not None:
             architecture.append(Knob("embedding_size", multiples(_UNITS), _UNITS))
         budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, architecture, recipe, budget, knobs)
+        super().__init__(input_shape, classes, architecture, recipe, budget, knobs, labels)
 
     def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         names = ("num_layers", "units", "bidirectional_bottom", "pooling", "dropout")
@@ -139,6 +142,12 @@ class HyperResidualLSTM(HyperNetwork):
         return " ".join([layers, *filter(None, extras)])
 
     def network(self, options: dict[str, Any]) -> keras.Model:
-        return ResidualLSTMClassifier(
+        if self.labels in ACTIVATIONS:
+            options = {**options, "classifier_activation": ACTIVATIONS[self.labels]}
+        stack = ResidualLSTMClassifier(
             self.input_shape, self.vocabulary_size, classes=self.classes, **options
         )
+        if self.standardization is None:
+            return stack
+        series = standardized(self.input_shape, *self.standardization)
+        return keras.Model(keras.utils.get_source_inputs(series), stack(series), name=stack.name)

@@ -45,6 +45,8 @@ class HyperResNet(NamedHyperNetwork):
         max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
         max_latency_ms: The most milliseconds for one image, measured on this machine with the
             LiteRT interpreter, int8, one thread.
+        labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
+            several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
         constant_macs: Whether `base_width` is no knob but follows from `cardinality`, so that the
             multiply–accumulates stay as near as they can to those of cardinality 1 and the base
             width of `base` (ResNeXt's table 2).
@@ -85,12 +87,13 @@ class HyperResNet(NamedHyperNetwork):
         max_macs: int | None = None,
         max_file_size: int | None = None,
         max_latency_ms: float | None = None,
+        labels: str = "classes",
         constant_macs: bool = False,
         **knobs: Any,
     ):
         self.constant_macs = _checks.boolean("constant_macs", constant_macs)
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs)
+        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
 
     def architecture(self, base: ResNetArchitecture) -> list[Knob]:
         first = len(base.depths)

@@ -27,6 +27,7 @@ class HyperResNet1D(NamedHyperNetwork):
         classes: Positive integer, number of classes.
         recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
         max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
+        labels: As in `HyperResNet`.
         **knobs: What to fix, narrow or leave out.
 
     Raises:
@@ -54,10 +55,11 @@ class HyperResNet1D(NamedHyperNetwork):
         max_macs: int | None = None,
         max_file_size: int | None = None,
         max_latency_ms: float | None = None,
+        labels: str = "classes",
         **knobs: Any,
     ):
         bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, "ResNet1D", recipe, bounds, knobs)
+        super().__init__(input_shape, classes, "ResNet1D", recipe, bounds, knobs, labels)
 
     def augmentations(self) -> tuple[str, ...]:
         return ()

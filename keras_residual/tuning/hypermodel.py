@@ -21,11 +21,12 @@ from keras_residual.tuning.accepted import check_value
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.knobs import Interval, Knob, free, narrowed
 from keras_residual.tuning.latency import Latencies
-from keras_residual.tuning.recipe_knobs import recipe_knobs, recipe_of
+from keras_residual.tuning.measure import LABELS, measure_of
+from keras_residual.tuning.recipe_knobs import checked_recipe, recipe_knobs, recipe_of
 from keras_residual.tuning.shrinking import shrunk, smallest
 
 # Tan et al., 2019, section 3.1: doubling the cost must pay by 5 % more accuracy.
-_TRADEOFF = -0.07
+_TRADEOFF = 0.07
 
 
 class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
@@ -42,6 +43,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             around.
         budget: A `Budget`.
         settings: What the user says of the knobs, see `knobs.narrowed`.
+        labels: Kind of the labels, `"classes"`, `"multi_label"` or `"regression"`.
 
     Raises:
         EmptySpaceError: If no network of the space fits into the budget.
@@ -64,14 +66,17 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         recipe: Recipe | str,
         budget: Budget,
         settings: Mapping[str, Any],
+        labels: str = "classes",
     ):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
-        recipe = find_recipe(recipe)
+        self.labels = _checks.choice("labels", labels, LABELS)
+        self.measure = measure_of(labels, self.classes)
+        recipe = checked_recipe(find_recipe(recipe), labels)
         self.base_recipe, self.budget = recipe, budget
         self.tradeoff: tuple[str, ...] = ()
         self.latencies = Latencies(quantization=self.quantization)
-        every = [*knobs, *recipe_knobs(recipe, self.augmentations())]
+        every = [*knobs, *recipe_knobs(recipe, self.augmentations(), labels)]
         self.architecture_knobs = [knob.name for knob in knobs]
         settled = narrowed(every, settings)
         self._check_settings(every, settled, settings)
@@ -193,15 +198,19 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             return math.inf
         return self.budget.share(cost)
 
-    def cost(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> Cost:
+    def cost(self, hp: keras_tuner.HyperParameters | Mapping[str, Any], timed: bool = True) -> Cost:
         """Returns the cost of a point of the space.
+
+        Args:
+            hp: Hyperparameters, or the values of knobs.
+            timed: Whether to measure the latency where the search needs it.
 
         Raises:
             ValueError: If there is no such network.
         """
         options = json.dumps(self.options(self.values(hp)))
-        timed = self.budget.max_latency_ms is not None or "latency_ms" in self.tradeoff
-        return self._timed(options) if timed else self._counted_cost(options)
+        counts = self.budget.max_latency_ms is not None or "latency_ms" in self.tradeoff
+        return self._timed(options) if timed and counts else self._counted_cost(options)
 
     def _timed(self, options: str) -> Cost:
         latency = self.latencies.of(options, lambda: self.network(json.loads(options)))
@@ -232,7 +241,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             hp.values.update(self._fitting(hp.values))
         values = self.values(hp)
         model = self.network(self.options(values))
-        fitting.compile_by(model, self.recipe(values), steps=1)
+        fitting.compile_by(model, self.recipe(values), 1, self.labels)
         return model
 
     def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -273,22 +282,32 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
         epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
         if isinstance(x, data.Dataset):
             size = self.input_shape[:-1]
-            history = fitting.fit_dataset(model, recipe, x, size, epochs, seed, callbacks)
+            history = fitting.fit_dataset(
+                model, recipe, x, size, epochs, seed, callbacks, self.labels
+            )
         else:
-            history = fitting.fit(model, recipe, x, y, epochs, callbacks, options)
+            options = {"labels": self.labels, **options}
+            history = fitting.fit(model, recipe, x, y, epochs, callbacks, **options)
         metrics = {name: values[-1] for name, values in history.items()}
-        if "accuracy" in metrics:
+        if self.measure.value(metrics) is not None:
             metrics["score"] = self._score(metrics, hp)
         return metrics
 
+    def quality(self, logs: Mapping[str, float]) -> float | None:
+        """Returns what the logs of an epoch say of the quality of a network; larger is better.
+
+        `None` if they say nothing, as where a subclass has compiled the model in its own way.
+        """
+        return self.measure.quality(logs)
+
     def _score(self, metrics, hp):
-        """Accuracy, less what the network costs more than the default."""
-        score = metrics.get("val_accuracy", metrics["accuracy"])
+        """The metric, less what the network costs more than the default."""
+        factor = 1.0
         if self.tradeoff:
             ours, default = self.cost(hp), self.cost({})
             for name in self.tradeoff:
-                score *= (getattr(ours, name) / getattr(default, name)) ** _TRADEOFF
-        return score
+                factor *= (getattr(ours, name) / getattr(default, name)) ** _TRADEOFF
+        return self.measure.score(self.measure.value(metrics), factor)
 
     def description(self) -> dict[str, Any]:
         """Returns what identifies the space, as JSON values."""
@@ -297,6 +316,7 @@ class HyperNetwork(keras_tuner.HyperModel, abc.ABC):
             "builder": self.builder,
             "input_shape": list(self.input_shape),
             "classes": self.classes,
+            **({} if self.labels == "classes" else {"labels": self.labels}),
             "budget": dataclasses.asdict(self.budget),
             "defaults": self.defaults,
             "knobs": {

@@ -20,6 +20,9 @@ from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning.change import Change
 from keras_residual.tuning.transfer import NotKeptError
 
+# Larger than any number in a network's weights or of them; doubled, it is still exact.
+_FIRST = 2.0**45
+
 
 def weights_of(model: keras.Model) -> dict[str, keras.Variable]:
     """Returns the variables of a network by name, such as `stage2.block1.conv1.conv.kernel`.
@@ -55,11 +58,29 @@ class Inheritance:
         weights: All weights of the new network by name.
         is_exact: Whether the function is kept; without it, blocks have been taken out.
         left_out: The blocks that were taken out, such as `stage2.block3`.
+        sources: For each weight, the name of the old one that it comes from, where each of its
+            numbers stood there (-1 for a new one) and by what it was multiplied.
     """
 
     weights: dict[str, np.ndarray]
     is_exact: bool
     left_out: tuple[str, ...]
+    sources: dict[str, tuple[str, np.ndarray, np.ndarray]]
+
+    def carried(self, name: str, arrays: Mapping[str, np.ndarray], power: int) -> np.ndarray:
+        """Brings what an optimizer keeps for a weight to the new network, 0 for what is new.
+
+        Args:
+            name: Name of the new weight.
+            arrays: What was kept for the old ones, by name.
+            power: A weight that is multiplied by 2 has half the gradient: the power of that in what
+                is kept.
+        """
+        before, places, factors = self.sources[name]
+        if before not in arrays:
+            return np.zeros(places.shape, np.float32)
+        values = np.asarray(arrays[before]).reshape(-1)[np.maximum(places, 0)]
+        return np.where(places < 0, 0, values / factors**power).astype(np.float32)
 
 
 def inherited(
@@ -82,14 +103,41 @@ def inherited(
     Raises:
         NotKeptError: If the change cannot keep the function.
     """
-    shorter, rest, left_out = _without_weakest(before, after, dict(old))
+    shorter, names, left_out = _without_weakest(before, after, old)
+    rest = {name: old[origin] for name, origin in names.items()}
     change = Change(shorter, after, rest, new, spatial)
     change.network()
-    return Inheritance(change.result, not left_out, left_out)
+    sources = {
+        name: (names.get(name, name), *found)
+        for name, found in _sources(shorter, after, rest, new, spatial).items()
+    }
+    return Inheritance(change.result, not left_out, left_out, sources)
+
+
+def _sources(before, after, old, new, spatial) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Returns where each number of the new weights comes from: the same change of numbered ones."""
+    numbered = {
+        name: (_FIRST + np.arange(value.size, dtype=np.float64)).reshape(value.shape)
+        for name, value in old.items()
+    }
+    nothing = {name: np.zeros(value.shape, np.float64) for name, value in new.items()}
+    change = Change(before, after, numbered, nothing, spatial)
+    change.network()
+    found = {}
+    for name, value in change.result.items():
+        factors = np.where(value >= 2 * _FIRST, 2.0, 1.0)
+        places = np.where(value >= _FIRST, value / factors - _FIRST, -1).astype(np.int64)
+        found[name] = places, factors
+    return found
 
 
 def _without_weakest(before, after, old):
-    """Takes out blocks, the weakest first, until no stage has more than the new network's."""
+    """Takes out blocks, the weakest first, until no stage has more than the new network's.
+
+    Returns:
+        The shorter architecture, the old name of each of its weights, and the blocks taken out.
+    """
+    names = {name: name for name in old}
     depths, left_out = list(before.depths), []
     for stage in range(min(len(depths), len(after.depths))):
         numbers = list(range(1, depths[stage] + 1))
@@ -104,10 +152,10 @@ def _without_weakest(before, after, old):
             f"stage{stage + 1}.block{number}.": f"stage{stage + 1}.block{place}."
             for place, number in enumerate(numbers, start=1)
         }
-        old = {_renamed(name, f"stage{stage + 1}.", renamed): old[name] for name in old}
-        old.pop("", None)
+        names = {_renamed(name, f"stage{stage + 1}.", renamed): names[name] for name in names}
+        names.pop("", None)
         depths[stage] = len(numbers)
-    return dataclasses.replace(before, depths=tuple(depths)), old, tuple(left_out)
+    return dataclasses.replace(before, depths=tuple(depths)), names, tuple(left_out)
 
 
 def _renamed(name, stage, blocks):

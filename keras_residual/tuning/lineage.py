@@ -13,6 +13,7 @@ import numpy as np
 from keras_residual import data
 from keras_residual._files import replacing, write_text
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.tuning import optimizer_state
 from keras_residual.tuning.budgeted_oracle import of_space
 from keras_residual.tuning.inheritance import NotKeptError, inherited, weights_of
 
@@ -33,19 +34,33 @@ def check_space(hypermodel) -> None:
 
 
 def keep(path: Path, model: keras.Model) -> None:
-    """Writes the weights of a trained network for the trials that come from it."""
+    """Writes a trained network's weights, and its optimizer's state, for the trials after it."""
     try:
         weights = weights_of(model)
     except NotKeptError:
         return  # Then `take_over` finds no file and says so.
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in weights.items()}
+    arrays |= optimizer_state.state_of(model, weights)
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
 
 
+@dataclasses.dataclass(frozen=True)
+class TakenOver:
+    """What became of an inheritance.
+
+    Attributes:
+        reason: Why the network stays as it was, or `None`.
+        optimizer: The callback by which its optimizer goes on where the parent's ended.
+    """
+
+    reason: str | None
+    optimizer: optimizer_state.Continues | None = None
+
+
 def take_over(
     hypermodel, path: Path, before: Mapping[str, Any], after: Mapping[str, Any], model: keras.Model
-) -> str | None:
+) -> TakenOver:
     """Initializes a network from the weights of another, so that it computes the same function.
 
     Args:
@@ -56,23 +71,25 @@ def take_over(
         model: The network.
 
     Returns:
-        Why the network stays as it is, or `None`.
+        A `TakenOver`.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             old = dict(file)
     except (OSError, ValueError, EOFError) as error:
-        return f"the weights of its parent cannot be read ({type(error).__name__}: {path})"
+        kind = type(error).__name__
+        return TakenOver(f"the weights of its parent cannot be read ({kind}: {path})")
+    state = {name: old.pop(name) for name in list(old) if optimizer_state.is_state(name)}
     try:
         variables = weights_of(model)
         new = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
         architectures = [_architecture(hypermodel, values) for values in (before, after)]
         found = inherited(*architectures, old, new, hypermodel.input_shape[:-1])
     except NotKeptError as error:
-        return str(error)
+        return TakenOver(str(error))
     for name, variable in variables.items():
         variable.assign(found.weights[name])
-    return None
+    return TakenOver(None, optimizer_state.Continues(state, variables, found.carried))
 
 
 def _architecture(hypermodel, values):

@@ -10,7 +10,7 @@ import keras
 from keras_residual import _checks
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
-from keras_residual.models.for_dataset import standardized
+from keras_residual.models.for_dataset import ACTIVATIONS, standardized
 from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.training import Recipe
@@ -56,6 +56,7 @@ class NamedHyperNetwork(HyperNetwork):
         base: Name of the network.
         bounds: The four bounds of a `Budget`.
         knobs: What the user says of the knobs.
+        labels: Kind of the labels.
     """
 
     quick_to_count: ClassVar[dict[str, Any]] = {}
@@ -75,6 +76,7 @@ class NamedHyperNetwork(HyperNetwork):
         recipe: Recipe | str,
         bounds: Sequence[float | None],
         knobs: Mapping[str, Any],
+        labels: str = "classes",
     ):
         family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
@@ -86,7 +88,8 @@ class NamedHyperNetwork(HyperNetwork):
         further = self._further(settings, architecture)
         self._further_names = {knob.name for knob in further}
         architecture += further
-        super().__init__(self.input_shape, classes, architecture, recipe, Budget(*bounds), settings)
+        budget = Budget(*bounds)
+        super().__init__(self.input_shape, classes, architecture, recipe, budget, settings, labels)
 
     def _is_of_family(self, variant):
         fits = len(variant.input_shape) == self.dimensions + 1
@@ -182,6 +185,8 @@ class NamedHyperNetwork(HyperNetwork):
             inputs = {"input_shape": self.input_shape}
         else:
             inputs = {"input_tensor": standardized(self.input_shape, *self.standardization)}
+        if self.labels in ACTIVATIONS:
+            inputs["classifier_activation"] = ACTIVATIONS[self.labels]
         return get_model(self.base_name, classes=self.classes, **inputs, **_tuples(options))
 
     def _for_each_stage(self, knobs, architecture):

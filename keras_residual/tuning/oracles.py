@@ -66,8 +66,8 @@ class _DrawingOracle(keras_tuner.Oracle):
 class EvolutionOracle(BudgetedOracle, _DrawingOracle):
     """Evolution: each point is one of the best so far with one or two of its values changed.
 
-    Its parent is the best of a random half of the last `population` trials, so that a lucky one is
-    forgotten in time.
+    Behind the default stand `random_starts` random points. A parent is the best of a random half of
+    the last `population` trials, so that a lucky one is forgotten in time.
 
     Args:
         inherit: Whether a trial says which one it comes from, to take its weights over.
@@ -77,17 +77,22 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
         - [Real et al., 2019](https://arxiv.org/abs/1802.01548).
     """
 
-    population = 24
+    population, random_starts = 24, 4
 
     def __init__(self, *args, inherit: bool = False, **options):
         super().__init__(*args, **options)
         self.inherit, self._last_parent = inherit, None
+        if self.max_trials is not None:
+            self.random_starts = min(self.random_starts, self.max_trials // 5)
 
     def lineage(self):
         inherits = self.inherit and self._last_parent is not None
         return {PARENT: self._last_parent.trial_id} if inherits else {}
 
     def draw(self):
+        if 0 < len(self.trials) <= self.random_starts:
+            self._last_parent = None
+            return super().draw()
         self.draws += 1
         order = random.Random(f"{self.seed} {self.draws}")
         defaults = {knob.name: knob.default for knob in self.hypermodel.knobs}

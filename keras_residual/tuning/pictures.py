@@ -1,7 +1,7 @@
-"""The pictures of a search: parallel coordinates, and accuracy against cost."""
+"""The pictures of a search: curves, parallel coordinates, and accuracy against cost."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from keras_residual._words import counted
 from keras_residual.analysis.drawing import new_figure, save
+from keras_residual.tuning.curve_pictures import BEST, GREY, learning_curves, progress, scale
 from keras_residual.tuning.knobs import Interval
 
-COLOURS, BEST, GREY = "viridis", "#d1495b", "#999999"
+COLOURS = "viridis"
 _MOST_AXES = 16
 _COSTS = {
     "parameters": "Trainable parameters",
@@ -26,9 +27,13 @@ def draw(result) -> list[Path]:
     costs = [name for name in result.settings["objective"] if name in _COSTS]
     bounds = result.hypermodel.budget
     costs += [name for name in _COSTS if getattr(bounds, f"max_{name}") is not None]
-    files = [parallel_coordinates(result, result.output / "parallel_coordinates.png")]
+    folder = result.output
+    files = [progress(result, folder / "progress.png")]
+    if any(row.curve for row in result.completed):
+        files.append(learning_curves(result, folder / "learning_curves.png"))
+    files.append(parallel_coordinates(result, folder / "parallel_coordinates.png"))
     for cost in dict.fromkeys(costs or ["macs"]):
-        files.append(accuracy_against_cost(result, cost, result.output / f"accuracy_{cost}.png"))
+        files.append(accuracy_against_cost(result, cost, folder / f"accuracy_{cost}.png"))
     return files
 
 
@@ -40,7 +45,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     front = result.pareto(cost)
     axes.scatter(
         [getattr(row.cost, cost) for row in rows],
-        [row.accuracy for row in rows],
+        [result.value(row) for row in rows],
         color=GREY,
         s=28,
         alpha=0.7,
@@ -48,7 +53,7 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     )
     axes.step(
         [getattr(row.cost, cost) for row in front],
-        [row.accuracy for row in front],
+        [result.value(row) for row in front],
         where="post",
         marker="o",
         color="#2f6db5",
@@ -57,12 +62,12 @@ def accuracy_against_cost(result, cost: str, path: Path) -> Path:
     best = result.best
     axes.scatter(
         [getattr(best.cost, cost)],
-        [best.accuracy],
+        [result.value(best)],
         marker="*",
         s=190,
         color=BEST,
         zorder=3,
-        label=f"best: trial {best.trial}, {best.accuracy:.2%}",
+        label=f"best: trial {best.trial}, {result.measure.text(result.value(best))}",
     )
     bound = getattr(result.hypermodel.budget, f"max_{cost}")
     if bound is not None:
@@ -80,10 +85,8 @@ def _dress(axes, result, cost, rows):
         axes.set_xscale("log")
     else:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
-    axes.set(xlabel=_COSTS[cost], ylabel="Accuracy on the examples held out")
-    low = np.quantile([row.accuracy for row in rows], 0.1)
-    axes.set_ylim(max(0.0, low - 0.05), min(1.02, result.best.accuracy + 0.03))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value <= 1 else "")
+    axes.set_xlabel(_COSTS[cost])
+    scale(axes, result, [result.value(row) for row in rows])
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -92,21 +95,21 @@ def parallel_coordinates(result, path: Path) -> Path:
     """Draws every trial as a line through the values of its knobs, coloured by accuracy."""
     rows = result.completed[::-1]
     varied = [knob for knob in result.hypermodel.knobs if _varies(knob, rows)]
-    knobs = most_telling(varied, rows)
+    knobs = most_telling(varied, rows, result.value)
     figure = new_figure(max(7.0, 1.05 * (len(knobs) + 1)), 5.2)
     axes = figure.subplots()
-    accuracies = np.array([row.accuracy for row in rows])
-    low, high = np.quantile(accuracies, 0.1), accuracies.max()
+    values = np.array([result.measure.quality(row.metrics) for row in rows])
+    low, high = np.quantile(values, 0.1), values.max()
     span = max(high - low, 1e-9)
     shade = _colours()
-    for row, accuracy in zip(rows, accuracies, strict=True):
+    for row, value in zip(rows, values, strict=True):
         heights = [_height(knob, row.values.get(knob.name)) for knob in knobs]
-        heights.append(np.clip((accuracy - low) / span, 0, 1))
+        heights.append(np.clip((value - low) / span, 0, 1))
         best = row is rows[-1]
         axes.plot(
             range(len(heights)),
             heights,
-            color=BEST if best else shade(np.clip((accuracy - low) / span, 0, 1)),
+            color=BEST if best else shade(heights[-1]),
             linewidth=2.6 if best else 1.1,
             alpha=1.0 if best else 0.65,
             zorder=3 if best else 2,
@@ -115,15 +118,16 @@ def parallel_coordinates(result, path: Path) -> Path:
         )
     for position, knob in enumerate(knobs):
         _draw_scale(axes, position, _ticks(knob), GREY)
-    accuracy_ticks = [(height, f"{low + height * span:.1%}") for height in (0.0, 0.5, 1.0)]
-    _draw_scale(axes, len(knobs), accuracy_ticks, "black")
-    axes.set_xticks(range(len(knobs) + 1), [knob.name for knob in knobs] + ["accuracy"])
+    measure = result.measure
+    ticks = [(height, measure.text(abs(low + height * span))) for height in (0.0, 0.5, 1.0)]
+    _draw_scale(axes, len(knobs), ticks, "black")
+    axes.set_xticks(range(len(knobs) + 1), [knob.name for knob in knobs] + [measure.title])
     axes.tick_params(axis="x", rotation=35, length=0)
     axes.set(yticks=(), xlim=(-0.2, len(knobs) + 0.7), ylim=(-0.06, 1.1))
     axes.spines[:].set_visible(False)
     title = "Every trial, the best in red; a gap is a knob that means nothing there"
     if len(knobs) < len(varied):
-        title += f"; the {len(knobs)} knobs that tell most of accuracy"
+        title += f"; the {len(knobs)} knobs that tell most of {measure.title}"
     axes.set_title(title)
     save(figure, path)
     return path
@@ -141,21 +145,29 @@ def _colours():
     return matplotlib.colormaps[COLOURS]
 
 
-def most_telling(knobs: Sequence[Any], rows: Sequence[Any]) -> list[Any]:
-    """Returns the knobs with the largest effect on accuracy, as many as fit the picture."""
-    chosen = sorted(knobs, key=lambda knob: -_told_by(knob, rows))[:_MOST_AXES]
+def most_telling(
+    knobs: Sequence[Any], rows: Sequence[Any], value: Callable[[Any], float]
+) -> list[Any]:
+    """Returns the knobs with the largest effect on a value, as many as fit the picture.
+
+    Args:
+        knobs: Knobs.
+        rows: Completed trials.
+        value: What a trial reached.
+    """
+    chosen = sorted(knobs, key=lambda knob: -_told_by(knob, rows, value))[:_MOST_AXES]
     return [knob for knob in knobs if knob in chosen]
 
 
-def _told_by(knob, rows):
-    """Returns how much accuracies differ between a knob's values, corrected for chance."""
+def _told_by(knob, rows, value):
+    """Returns how much the values reached differ between a knob's values, corrected for chance."""
     groups = collections.defaultdict(list)
     for row in rows:
         height = _height(knob, row.values.get(knob.name))
         if isinstance(knob.choices, Interval):
             height = np.round(3 * height)
-        groups[str(height)].append(row.accuracy)
-    mean = np.mean([row.accuracy for row in rows])
+        groups[str(height)].append(value(row))
+    mean = np.mean([value(row) for row in rows])
     between = sum(len(group) * (np.mean(group) - mean) ** 2 for group in groups.values())
     within = sum(np.var(group) * len(group) for group in groups.values())
     return between - (len(groups) - 1) * within / max(len(rows) - len(groups), 1)

@@ -13,8 +13,34 @@ _DECAYS = {"sgd": 2e-4, "adamw": 0.02}
 _OF_OPTIMIZER = ("learning_rate", "weight_decay")
 
 
-def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...]) -> list[Knob]:
-    """Returns the knobs of training around a recipe, its own values as defaults."""
+# What mixes or smooths classes.
+_OF_CLASSES = ("label_smoothing", "mixup", "cutmix")
+
+
+def checked_recipe(recipe: Recipe, labels: str) -> Recipe:
+    """Returns a recipe that trains on labels of a kind.
+
+    Raises:
+        ValueError: If it treats labels as classes that are none.
+    """
+    for name in _OF_CLASSES if labels == "regression" else ():
+        if value := getattr(recipe, name):
+            raise ValueError(
+                f"`recipe` must be one without {name} where labels are numbers, not classes. "
+                f"Received: {name}={value!r}"
+            )
+    return recipe
+
+
+def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...], labels: str) -> list[Knob]:
+    """Returns the knobs of training around a recipe, its own values as defaults.
+
+    Args:
+        recipe: The recipe.
+        augmentations: Names of augmentations to choose from.
+        labels: Kind of the labels: numbers are neither smoothed nor mixed, several labels not
+            mixed.
+    """
     knobs = [_choice("optimizer", recipe.optimizer, "sgd", "adamw")]
     for optimizer in knobs[0].choices:
         own = optimizer == recipe.optimizer
@@ -29,10 +55,12 @@ def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...]) -> list[Knob]:
         _choice("schedule", recipe.schedule, "cosine", "one_cycle", "steps"),
         _choice("warmup", recipe.warmup, 0.0, 0.1, 0.2, 0.3),
         _choice("batch_size", recipe.batch_size, 32, 64, 128),
-        _choice("label_smoothing", recipe.label_smoothing, 0.0, 0.1),
     ]
+    if labels != "regression":
+        knobs.append(_choice("label_smoothing", recipe.label_smoothing, 0.0, 0.1))
     if augmentations:
         knobs.append(_choice("augmentation", recipe.augmentation, *augmentations))
+    if augmentations and labels == "classes":
         with_some = tuple(name for name in knobs[-1].choices if name != "none")
         cutmix = _choice("cutmix", recipe.cutmix, 0.0, 1.0)
         condition = {"parent": "augmentation", "parent_values": with_some}
@@ -49,7 +77,7 @@ def recipe_of(base: Recipe, values: Mapping[str, Any]) -> Recipe:
     """Returns the recipe for the values of all knobs."""
     fields = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: value for name, value in values.items() if name in fields}
-    if chosen.get("augmentation") == "none":
+    if chosen.get("augmentation") == "none" and "cutmix" in values:
         chosen["cutmix"] = 0.0
     for name in _OF_OPTIMIZER:
         chosen[name] = values[f"{chosen['optimizer']}_{name}"]

@@ -11,7 +11,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
 from keras_residual._words import counted, first_line
-from keras_residual.tuning import schema
+from keras_residual.tuning import curves, schema
 from keras_residual.tuning.schema import count, digits
 
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
@@ -83,6 +83,8 @@ def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         schema.check(state, {**_ORACLE, **{k: v for k, v in _OF_SOME.items() if k in empty}})
+        # Earlier searches kept no curves.
+        schema.check(state["keras_residual"].get("curves", {}), curves.STATE, "curves")
         _check_plan(state, trials)
         oracle.check_state(state)
     except FileNotFoundError:
@@ -139,13 +141,15 @@ def check_trial(state: dict[str, Any], trial_id: str, oracle) -> None:
         if not 0 <= values.get(name, 0) <= most:
             raise ValueError(f"{name} is {values[name]}")
     if state["status"] == TrialStatus.COMPLETED:
-        _check_completed(state, oracle.objective.name)
+        _check_completed(state, oracle)
 
 
-def _check_completed(state, objective):
+def _check_completed(state, oracle):
     """A completed trial has a finite score and every metric that the report shows."""
     # Without `search`, Keras Tuner's tuners may have any objective.
-    names = ("score", "val_accuracy", "seconds") if objective == "score" else (objective,)
+    names = (oracle.objective.name,)
+    if names == ("score",):
+        names = ("score", f"val_{oracle.hypermodel.measure.metric}", "seconds")
     metrics = state["metrics"]["metrics"]
     for name in names:
         if not metrics.get(name, {}).get("observations"):

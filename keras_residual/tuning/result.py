@@ -17,6 +17,7 @@ from keras_residual._words import counted
 from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
+from keras_residual.tuning.measure import Measure
 
 BEST, TRIALS = "best.json", "trials.csv"
 
@@ -33,6 +34,7 @@ class TrialRow:
         cost: What the network costs; `None` if the trial's file was damaged, or if the latency
             counts and cannot be measured.
         reason: Why it failed.
+        curve: The quality after each epoch, larger is better: the accuracy, or an error below 0.
     """
 
     trial: str
@@ -41,15 +43,25 @@ class TrialRow:
     values: dict[str, Any]
     cost: Cost | None
     reason: str = ""
+    curve: tuple[float, ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def accuracy(self) -> float:
-        return self.metrics["val_accuracy"]
+        """The share of the held-out examples whose class is right, or of their labels.
+
+        Raises:
+            KeyError: If the labels are numbers, which `SearchResult.value` knows too.
+        """
+        several = self.metrics.get("val_binary_accuracy")
+        return self.metrics["val_accuracy"] if several is None else several
 
 
 def rows_of(oracle, hypermodel: HyperNetwork) -> tuple[TrialRow, ...]:
     """Returns the trials of an oracle, in their order."""
-    return tuple(_row(trial, hypermodel) for trial in in_order(oracle))
+    return tuple(
+        dataclasses.replace(_row(trial, hypermodel), curve=oracle.curves.of(trial.trial_id))
+        for trial in in_order(oracle)
+    )
 
 
 def in_order(oracle):
@@ -115,10 +127,23 @@ class SearchResult:
         return self.completed[0]
 
     @property
+    def measure(self) -> Measure:
+        """What the networks are compared by."""
+        return self.hypermodel.measure
+
+    def value(self, row: TrialRow) -> float:
+        """Returns the accuracy or the error of a completed trial on the examples held out."""
+        return self.measure.value(row.metrics)
+
+    def in_words(self, row: TrialRow) -> str:
+        """Returns the network of a trial in a few words."""
+        return self.hypermodel.in_words(self._options(row))
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """The costs that accuracy is traded for, else those bounded, else multiply–accumulates."""
         objective = self.settings.get("objective", ())
-        traded = tuple(name for name in objective if name != "accuracy")
+        traded = tuple(name for name in objective if name != self.measure.metric)
         bounds = dataclasses.asdict(self.hypermodel.budget).items()
         bounded = tuple(name.removeprefix("max_") for name, most in bounds if most is not None)
         return traded or bounded or ("macs",)
@@ -140,7 +165,7 @@ class SearchResult:
             used = tuple(getattr(row.cost, name) for name in costs)
             if None not in used:
                 # The first of equals stands for all.
-                points.setdefault((*used, -row.accuracy), row)
+                points.setdefault((*used, -self.measure.quality(row.metrics)), row)
         return [row for point, row in sorted(points.items()) if not _beaten(point, points)]
 
     def network(self, row: TrialRow | None = None) -> keras.Model:
@@ -172,22 +197,22 @@ class SearchResult:
         }
 
     def report(self, pictures: bool = True) -> list[Path]:
-        """Writes `best.json`, `trials.csv` and, if they are wanted, the pictures.
+        """Writes `best.json`, `trials.csv`, `report.html` and, if they are wanted, the pictures.
 
         In `trials.csv` a column says which trials lie on the Pareto front.
 
         Returns:
             The files, in the order in which they are worth a look.
         """
+        from keras_residual.tuning import page
         from keras_residual.tuning import pictures as drawing
 
         write_text(self.output / TRIALS, self._csv())
         files = [self.output / TRIALS]
         if self.completed:
             write_text(self.output / BEST, json.dumps(self.as_dict(), indent=2) + "\n")
-            files.insert(0, self.output / BEST)
-            if pictures:
-                files += drawing.draw(self)
+            drawn = drawing.draw(self) if pictures else []
+            files = [self.output / BEST, *files, page.write(self, drawn), *drawn]
         return files
 
     def _csv(self):
@@ -220,13 +245,13 @@ class SearchResult:
         costs = [("parameters", "parameters"), ("macs", "MACs"), ("file_size", "int8 bytes")]
         measured = any(row.cost.latency_ms is not None for row in self.completed)
         costs += [("latency_ms", "ms")] if measured else []
-        lines = [["trial", "accuracy", *[title for _, title in costs], "seconds", "network"]]
+        titles = [title for _, title in costs]
+        lines = [["trial", self.measure.title, *titles, "seconds", "network"]]
         for row in self.completed[:count]:
             numbers = [_number(getattr(row.cost, name)) for name, _ in costs]
             seconds = f"{row.metrics['seconds']:.1f}"
-            accuracy = f"{row.accuracy:.2%}"
-            network = self.hypermodel.in_words(self._options(row))
-            lines.append([row.trial, accuracy, *numbers, seconds, network])
+            value = self.measure.text(self.value(row))
+            lines.append([row.trial, value, *numbers, seconds, self.in_words(row)])
         return lines
 
     def __str__(self) -> str:
@@ -244,12 +269,17 @@ class SearchResult:
         if self.completed:
             trials = ", ".join(row.trial for row in self.pareto())
             if self.retrained is not None:
+                text, title = self.measure.text, self.measure.title
+                again = text(self.measure.value(self.retrained))
                 lines.append(
-                    f"The best, trial {self.best.trial}, has {self.best.accuracy:.2%} with "
-                    f"inherited weights and {self.retrained['val_accuracy']:.2%} trained from "
-                    f"scratch for {counted(self.epochs, 'epoch')}"
+                    f"The best, trial {self.best.trial}, has {title} {text(self.value(self.best))} "
+                    f"with inherited weights and {again} trained from scratch for "
+                    f"{counted(self.epochs, 'epoch')}"
                 )
-            lines.append(f"Pareto front of accuracy and {', '.join(self.costs)}: trials {trials}")
+            if ended := [row.trial for row in self.completed if "stopped" in row.metrics]:
+                lines.append(f"Ended early by their learning curves: {len(ended)}")
+            costs = ", ".join(self.costs)
+            lines.append(f"Pareto front of {self.measure.title} and {costs}: trials {trials}")
         return lines
 
 

@@ -2,21 +2,20 @@
 
 import contextlib
 import dataclasses
+import gc
 import math
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 import numpy as np
 
 from keras_residual import _checks, data
 from keras_residual._locks import FolderInUseError, claimed
-from keras_residual._words import counted
-from keras_residual.data.dividing import stratified
-from keras_residual.tuning import distributed, folder, lineage, tuners
+from keras_residual.tuning import distributed, folder, lineage, sources, tuners
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.latency import Latencies
@@ -31,6 +30,7 @@ ALGORITHMS = {
     "grid": tuners.GridSearch,
 }
 COSTS = ("parameters", "macs", "file_size", "latency_ms")
+EARLY_STOPPING = ("median",)
 
 
 def search(
@@ -41,12 +41,14 @@ def search(
     max_trials: int = 20,
     epochs: int | None = None,
     *,
-    objective: str | Sequence[str] = "accuracy",
+    objective: str | Sequence[str] | None = None,
     validation: float = 0.2,
     max_minutes: float | None = None,
     seed: int = 0,
     resume: bool = True,
     inherit: bool = False,
+    early_stopping: str | None = None,
+    tensorboard: bool = False,
     data_parallel: bool = False,
     cluster: "distributed.Cluster | None" = None,
     listener: Listener | None = None,
@@ -59,7 +61,8 @@ def search(
 
     Args:
         hypermodel: The space, such as `HyperResNet(…)`.
-        source: A `data.Dataset` of images, or `(x, y)`, examples and an integer label for each.
+        source: A `data.Dataset` of images or series, or `(x, y)`, examples and their labels, of the
+            kind that the space has: an integer, 0 or 1 for each of several, or numbers.
         output: The folder to write to.
         algorithm: `"evolution"`, which changes a little what has done well (Real et al., 2019) and
             begins with the default; or Keras Tuner's `"random"`, `"bayesian"`, `"hyperband"` or
@@ -68,18 +71,25 @@ def search(
         max_trials: The most networks to train. With Hyperband, which trains in rounds, each
             network counts once a round.
         epochs: Epochs of each trial, the most with Hyperband. Defaults to the recipe's.
-        objective: `"accuracy"`, or with it some of `"parameters"`, `"macs"`, `"file_size"` and
+        objective: `"accuracy"` (of several labels `"binary_accuracy"`, of numbers
+            `"mean_absolute_error"`), or with it some of `"parameters"`, `"macs"`, `"file_size"` and
             `"latency_ms"`. With these the best is the one of the highest
             accuracy · ∏ (cost / cost of the default)^-0.07 (Tan et al., 2019), and the report draws
-            the Pareto front.
+            the Pareto front. Defaults to the metric alone.
         validation: Number in (0, 1), the share of the training examples to compare by.
         max_minutes: Positive number, the most minutes of all trials together; the last one is
             finished.
         seed: Integer, decides what is tried and how each trial is trained.
         resume: Whether to go on with what `output` holds. Otherwise it is removed.
         inherit: Whether evolution gives a changed network its parent's weights where that keeps the
-            function; it then trains for half the epochs. At the end the best is trained from
-            scratch, see `SearchResult.retrained`. For `HyperResNet` and `HyperResNet1D`.
+            function; it then trains for half the epochs, and its optimizer goes on. At the end the
+            best is trained from scratch, see `SearchResult.retrained`. For `HyperResNet` and
+            `HyperResNet1D`.
+        early_stopping: `"median"` ends a trial whose best epoch so far is worse than the median,
+            over the completed trials, of their mean up to the same epoch. `None` trains every trial
+            to its end. Hyperband ends trials in its own way.
+        tensorboard: Whether each trial writes a log for TensorBoard, `tensorboard/NUMBER` in
+            `output`.
         data_parallel: Whether each trial is trained on all devices of its process.
         cluster: What this process is in a search by several.
         listener: Hears of every trial and epoch.
@@ -103,8 +113,9 @@ def search(
     _check_numbers(max_trials, seed, validation, max_minutes)
     epochs = hypermodel.base_recipe.epochs if epochs is None else _checks.integer("epochs", epochs)
     _check_inherit(inherit, algorithm, hypermodel)
+    _check_early_stopping(early_stopping, algorithm)
     output = Path(output)
-    tradeoff = _costs(objective, hypermodel.input_shape)
+    tradeoff = _costs(objective, hypermodel)
     hypermodel, fit_arguments = _prepared(hypermodel, source, validation, seed, tradeoff, output)
     settings = {
         **_description(hypermodel, source),
@@ -113,6 +124,7 @@ def search(
         "validation": validation,
         "seed": seed,
         "inherit": inherit,
+        "early_stopping": early_stopping,
     }
     # Workers may share a folder, and write no search.
     writes = cluster is None or cluster.role == "chief"
@@ -133,14 +145,33 @@ def search(
                 search_id=folder.identity(settings) if cluster else "",
                 identity=folder.identity(settings),
                 listener=listener,
+                keep_models=algorithm == "hyperband",
+                judged_epochs=epochs if early_stopping == "median" else None,
                 distribution_strategy=distributed.strategy() if data_parallel else None,
                 **_options(algorithm, max_trials, epochs, inherit),
             )
             fit_arguments |= {"epochs": epochs}
-            distributed.run(cluster, tuner, verbose=0, **fit_arguments)
+            logs = {"callbacks": [_tensorboard(output)]} if tensorboard else {}
+            with _quick_garbage_collection():
+                distributed.run(cluster, tuner, verbose=0, **fit_arguments, **logs)
             return _result(tuner, output, epochs, settings, fit_arguments)
     except FolderInUseError as error:
         raise SearchError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _quick_garbage_collection():
+    """Keeps what is there before the trials out of the collections between them.
+
+    Keras Tuner collects twice a trial, which takes half a second with all modules of TensorFlow.
+    """
+    frozen = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not frozen:
+            gc.unfreeze()
 
 
 def _result(tuner, output, epochs, settings, fit_arguments):
@@ -169,14 +200,32 @@ def _check_inherit(inherit, algorithm, hypermodel):
         lineage.check_space(hypermodel)
 
 
+def _check_early_stopping(early_stopping, algorithm):
+    if early_stopping is None:
+        return
+    _checks.choice("early_stopping", early_stopping, EARLY_STOPPING)
+    if algorithm == "hyperband":
+        raise ValueError(
+            '`early_stopping` has no place in algorithm="hyperband", which trains the better half '
+            f"on. Received: early_stopping={early_stopping!r}"
+        )
+
+
+def _tensorboard(output):
+    """Returns a callback whose folder Keras Tuner extends by the number of the trial."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError("`tensorboard` needs the TensorFlow backend. Received: tensorboard=True")
+    return keras.callbacks.TensorBoard(str(output / "tensorboard"))
+
+
 def _prepared(hypermodel, source, validation, seed, tradeoff, output):
     """Returns a copy of the space for this search, and what its trials train on."""
     path = output / "latency.json"
     latencies = Latencies(path, hypermodel.latencies.known, hypermodel.quantization)
     hypermodel = hypermodel.prepared(tradeoff=tradeoff, latencies=latencies)
     if not isinstance(source, data.Dataset):
-        return hypermodel, _array_arguments(hypermodel, source, validation)
-    parts = _image_parts(hypermodel, source, validation)
+        return hypermodel, sources.of_arrays(hypermodel, source, validation)
+    parts = sources.of_dataset(hypermodel, source, validation)
     mean, std = data.channel_statistics(parts.train)
     standardization = (mean.tolist(), std.tolist())
     return hypermodel.prepared(standardization=standardization), {"x": parts, "seed": seed}
@@ -186,14 +235,9 @@ def _description(hypermodel, source):
     """Returns the settings of the search as JSON values."""
     return {
         "space": hypermodel.description(),
-        "objective": ["accuracy", *hypermodel.tradeoff],
-        "source": str(source) if isinstance(source, data.Dataset) else _arrays_in_words(*source),
+        "objective": [hypermodel.measure.metric, *hypermodel.tradeoff],
+        "source": sources.described(source),
     }
-
-
-def _arrays_in_words(x, y):
-    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-    return f"arrays of {x.shape}, checksum {zlib.crc32(y, zlib.crc32(x)):08x}"
 
 
 def _check_numbers(max_trials, seed, validation, max_minutes):
@@ -204,18 +248,21 @@ def _check_numbers(max_trials, seed, validation, max_minutes):
         _checks.real("max_minutes", max_minutes, 0, math.inf, open_start=True, open_end=True)
 
 
-def _costs(objective, input_shape) -> tuple[str, ...]:
+def _costs(objective, hypermodel) -> tuple[str, ...]:
+    metric, input_shape = hypermodel.measure.metric, hypermodel.input_shape
+    if objective is None:
+        return ()
     names = (objective,) if isinstance(objective, str) else tuple(objective)
     for name in names:
-        _checks.choice("objective", name, ("accuracy", *COSTS))
-    if "accuracy" not in names:
-        raise ValueError(f"`objective` must hold 'accuracy'. Received: objective={objective!r}")
+        _checks.choice("objective", name, (metric, *COSTS))
+    if metric not in names:
+        raise ValueError(f"`objective` must hold {metric!r}. Received: objective={objective!r}")
     if None in input_shape and {"file_size", "latency_ms"} & set(names):
         raise ValueError(
             "`objective` with 'file_size' or 'latency_ms' needs a fixed number of steps, as in "
             f"LiteRT. Received: objective={objective!r}, input_shape={input_shape}"
         )
-    return tuple(name for name in names if name != "accuracy")
+    return tuple(name for name in names if name != metric)
 
 
 def _options(algorithm, max_trials, epochs, inherit) -> dict[str, Any]:
@@ -227,66 +274,3 @@ def _options(algorithm, max_trials, epochs, inherit) -> dict[str, Any]:
     if algorithm == "bayesian":
         return {"max_trials": max_trials, "num_initial_points": max(3, math.ceil(max_trials / 3))}
     return {"max_trials": max_trials}
-
-
-def _array_arguments(hypermodel, source, validation) -> dict[str, Any]:
-    x, y = _arrays(hypermodel, source)
-    rest, held_out = stratified(y, validation, 0)
-    if not len(held_out):
-        raise ValueError(
-            "`validation` must leave an example in each of the two parts of "
-            f"{counted(len(y), 'example')}. "
-            f"Received: validation={validation!r}"
-        )
-    return {"x": x[rest], "y": y[rest], "validation_data": (x[held_out], y[held_out])}
-
-
-def _arrays(hypermodel, source):
-    """Returns `(x, y)` as arrays that fit the networks of the space."""
-    try:
-        x, y = (np.asarray(array) for array in source)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "`source` must be a Dataset or a pair of arrays (x, y). "
-            f"Received: {type(source).__name__}"
-        ) from error
-    expected, classes = hypermodel.input_shape, hypermodel.classes
-    shape_fits = len(x.shape) == len(expected) + 1 and all(
-        size in (None, received) for size, received in zip(expected, x.shape[1:], strict=True)
-    )
-    if not shape_fits:
-        raise ValueError(
-            f"`source` must hold examples of the space's input_shape, {expected}. "
-            f"Received: x of shape {x.shape}"
-        )
-    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(
-            f"`source` must hold an integer label for each of {counted(len(x), 'example')}. "
-            f"Received: y of shape {y.shape}, {y.dtype}"
-        )
-    if not len(y) or not 0 <= y.min() <= y.max() < classes:
-        labels = f"labels from {y.min()} to {y.max()}" if len(y) else "no example"
-        raise ValueError(
-            f"`source` must hold labels from 0 to {classes - 1}, the space's classes. "
-            f"Received: {labels}"
-        )
-    return x, y
-
-
-def _image_parts(hypermodel, dataset, validation) -> data.Dataset:
-    """Returns the training examples in two parts, to train on and to compare by."""
-    shape, classes = hypermodel.input_shape, hypermodel.classes
-    if dataset.label_kind != "classes":
-        raise ValueError(
-            "`source` must have a class for each example: a search compares accuracies. "
-            f"Received: label_kind={dataset.label_kind!r} in {dataset}"
-        )
-    fits = len(shape) == 3 and shape[-1] == dataset.image_shape[-1]
-    if dataset.examples != "images":
-        fits = tuple(shape) == dataset.image_shape
-    if not fits or dataset.num_classes > classes:
-        raise ValueError(
-            "`source` must hold examples that the space takes, with "
-            f"input_shape={shape} and classes={classes}. Received: {dataset}"
-        )
-    return dataset.hold_out(validation)

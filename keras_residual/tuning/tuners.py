@@ -11,11 +11,12 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
 from keras_residual.tuning import lineage, oracles, recovery
 from keras_residual.tuning.budgeted_oracle import FAILURE, PARENT, REFUSED
+from keras_residual.tuning.curves import CURVE, INHERITS
 from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.listener import Listener
 
@@ -40,6 +41,7 @@ class _Tuner:
         search_id: What identifies the search to its chief and workers; empty without workers.
         identity: What identifies the search in its files.
         listener: Hears of every trial and epoch.
+        keep_models: Whether the best epoch of each trial is saved for `get_best_models`.
         distribution_strategy: A `tf.distribute.Strategy` for each trial.
         **options: Arguments of the oracle, such as `max_trials`.
     """
@@ -59,6 +61,7 @@ class _Tuner:
         search_id: str = "",
         identity: str = "",
         listener: Any = None,
+        keep_models: bool = True,
         distribution_strategy: Any = None,
         **options: Any,
     ):
@@ -66,6 +69,8 @@ class _Tuner:
         # Zero would mean any seed to Keras Tuner.
         self.seed, self.listener = seed, listener or Listener()
         self.current_trial, self._idle, self._began = None, False, 0.0
+        self._keep_models, self._inherits = keep_models, False
+        self._epochs, self._stopped = math.inf, None
         # A worker's `oracle` is the chief's; this one it has beside.
         self.own_oracle = self.oracle_class(
             hypermodel,
@@ -112,13 +117,23 @@ class _Tuner:
         if reason := trial.hyperparameters.values.get(REFUSED):
             raise SearchError(reason)
         self._idle, self._began = False, time.perf_counter()
+        self._inherits, self._stopped = False, None
         self.current_trial = trial.trial_id
         self.listener.trial_began(trial)
 
     def on_epoch_end(
         self, trial: Trial, model: keras.Model, epoch: int, logs: dict[str, float] | None = None
     ) -> None:
-        self.listener.epoch_ended(trial, epoch, dict(logs or {}))
+        logs = dict(logs or {})
+        self.listener.epoch_ended(trial, epoch, logs)
+        quality = self.hypermodel.quality(logs)
+        if quality is None or not math.isfinite(quality):
+            return
+        report = {CURVE: quality, INHERITS: float(self._inherits)}
+        ours = self.oracle.update_trial(trial.trial_id, report, epoch)
+        if ours.status == TrialStatus.STOPPED and epoch + 1 < self._epochs:
+            self._stopped = epoch + 1
+            model.stop_training = True
 
     def on_batch_end(
         self, trial: Trial, model: keras.Model, batch: int, logs: dict[str, float] | None = None
@@ -149,7 +164,25 @@ class _Tuner:
             reason = _reason(error)
             trial.hyperparameters.values[FAILURE] = reason
             raise keras_tuner.errors.FailedTrialError(reason) from error
-        return [{**metrics, "seconds": time.perf_counter() - self._began} for metrics in results]
+        own = {"seconds": time.perf_counter() - self._began}
+        if self._stopped is not None:
+            own["stopped"] = float(self._stopped)
+        return [{**metrics, **own} for metrics in results]
+
+    def _build_and_fit_model(self, trial, *args, **kwargs):
+        self._epochs = kwargs.get("epochs") or math.inf
+        if not self._keep_models:
+            # Keras Tuner would write all weights after each epoch.
+            path = self._get_checkpoint_fname(trial.trial_id)
+            kwargs["callbacks"] = [
+                callback
+                for callback in kwargs["callbacks"]
+                if getattr(callback, "filepath", None) != path
+            ]
+        return self._trained(trial, *args, **kwargs)
+
+    def _trained(self, trial, *args, **kwargs):
+        return super()._build_and_fit_model(trial, *args, **kwargs)
 
 
 def _reason(error):
@@ -193,28 +226,34 @@ class Evolution(_Tuner, keras_tuner.Tuner):
 
     oracle_class = oracles.EvolutionOracle
 
-    def _build_and_fit_model(self, trial, *args, **kwargs):
+    def _trained(self, trial, *args, **kwargs):
         if not self.own_oracle.inherit:
-            return super()._build_and_fit_model(trial, *args, **kwargs)
+            return super()._trained(trial, *args, **kwargs)
         model = self._try_build(trial.hyperparameters)
-        inherits = self._take_over(trial, model)
-        if inherits:
-            kwargs["epochs"] = math.ceil(_SHARE * kwargs["epochs"])
+        taken = self._take_over(trial, model)
+        self._inherits = taken is not None
+        if taken is not None:
+            kwargs["epochs"] = self._epochs = math.ceil(_SHARE * kwargs["epochs"])
+            kwargs["callbacks"] = [*kwargs["callbacks"], taken]
         metrics = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         lineage.keep(self._weights_file(trial.trial_id), model)
-        return {**metrics, "inherited": float(inherits)}
+        return {**metrics, "inherited": float(self._inherits)}
 
     def _take_over(self, trial, model):
-        """Gives a network its parent's weights, or says why not."""
+        """Gives a network its parent's weights, or says why not.
+
+        Returns:
+            A callback that lets the optimizer go on too, `None` if nothing was taken over.
+        """
         parent = trial.hyperparameters.values.get(PARENT)
         if parent is None:
-            return False
+            return None
         values = self.oracle.get_trial(parent).hyperparameters.values
         path, new = self._weights_file(parent), trial.hyperparameters.values
-        reason = lineage.take_over(self.hypermodel, path, values, new, model)
-        if reason is not None:
-            self.listener.message(f"trial {trial.trial_id} starts from scratch: {reason}")
-        return reason is None
+        taken = lineage.take_over(self.hypermodel, path, values, new, model)
+        if taken.reason is not None:
+            self.listener.message(f"trial {trial.trial_id} starts from scratch: {taken.reason}")
+        return taken.optimizer
 
     def _weights_file(self, trial_id):
         return self.own_oracle.folder / f"trial_{trial_id}" / "weights.npz"

@@ -151,6 +151,7 @@ def optuna_tpe(space, seed, arguments, folder, curve):
 
 SEARCHES = {
     "evolution": ours("evolution"),
+    "evolution, median rule": ours("evolution", early_stopping="median"),
     "evolution, inherited": ours("evolution", inherit=True),
     "KT random": keras_tuners(keras_tuner.RandomSearch, max_trials=10_000),
     "KT Bayesian": keras_tuners(keras_tuner.BayesianOptimization, max_trials=60),
@@ -161,7 +162,7 @@ SEARCHES = {
 
 def curve_of(name, seed, arguments):
     """Returns the curve of one search with one seed; what has been done is read again."""
-    folder = arguments.output / f"{name.replace(' ', '-')}-seed{seed}"
+    folder = arguments.output / f"{name.replace(',', '').replace(' ', '-')}-seed{seed}"
     kept = folder / "curve.json"
     if kept.exists():
         return json.loads(kept.read_text())

@@ -30,15 +30,18 @@ def test_every_algorithm_stays_within_the_budget(algorithm, tmp_path):
 
 
 def test_evolution_changes_one_or_two_values_of_a_good_trial(tmp_path):
-    """The formula's best of 36 points is the largest; a walk from the middle must get there."""
+    """The formula's best of 36 points is the largest; a walk from the middle must get there.
+
+    Behind the default stand four random points.
+    """
     values = [row.values for row in search(tmp_path, algorithm="evolution", max_trials=20).rows]
     assert values[0] == {"units": 8, "layers": 1, "activation": "relu"}
     changes = [
         min(sum(value != before[name] for name, value in new.items()) for before in values[:number])
         for number, new in enumerate(values)
-        if number
+        if number > 4
     ]
-    assert set(changes) == {1, 2}
+    assert set(changes) <= {1, 2}
     assert {(point["units"], point["layers"]) for point in values} >= {(32, 3)}
 
 

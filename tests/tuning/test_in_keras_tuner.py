@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_residual import tuning
+from keras_residual.tuning import fitting
 
 pytestmark = [
     pytest.mark.usefixtures("quick_garbage_collection"),
@@ -121,3 +122,18 @@ def test_a_subclass_with_an_own_head_is_trained_as_it_is_compiled(tmp_path):
     assert best.output_shape == (None, 3) and best.loss == "binary_crossentropy"
     (trial,) = tuner.oracle.get_best_trials(1)
     assert trial.metrics.exists("val_binary_accuracy") and not trial.metrics.exists("score")
+
+
+def test_a_short_training_puts_the_settings_of_tensorflow_back():
+    tf = pytest.importorskip("tensorflow")
+
+    def is_disabled():
+        options = tf.config.optimizer.get_experimental_options()
+        return options.get("disable_meta_optimizer", False)
+
+    with pytest.raises(RuntimeError), fitting.started_quickly(10):
+        assert is_disabled()
+        raise RuntimeError
+    assert not is_disabled()
+    with fitting.started_quickly(10**6):
+        assert not is_disabled()

@@ -153,11 +153,12 @@ def test_weights_go_through_files(tmp_path):
     child, after = network(space, {**BASE, "width2": 12})[0], {**BASE, "width2": 12}
     initial = child.predict(images, verbose=0)
     for damaged in (tmp_path / "absent.npz", tmp_path):
-        reason = lineage.take_over(space, damaged, BASE, after, child)
+        reason = lineage.take_over(space, damaged, BASE, after, child).reason
         assert "the weights of its parent cannot be read" in reason
-    assert "`stem` is" in lineage.take_over(space, path, {**BASE, "stem": "deep"}, after, child)
+    other = lineage.take_over(space, path, {**BASE, "stem": "deep"}, after, child)
+    assert "`stem` is" in other.reason and other.optimizer is None
     np.testing.assert_array_equal(child.predict(images, verbose=0), initial)
-    assert lineage.take_over(space, path, BASE, after, child) is None
+    assert lineage.take_over(space, path, BASE, after, child).reason is None
     np.testing.assert_allclose(child.predict(images, verbose=0), expected, atol=1e-5)
 
 

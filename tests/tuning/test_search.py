@@ -3,6 +3,7 @@
 import concurrent.futures
 import csv
 import dataclasses
+import functools
 import json
 import random
 import signal
@@ -106,10 +107,11 @@ def test_the_picture_keeps_the_knobs_that_tell_most_of_accuracy(tmp_path, monkey
     """The formula of the accuracy has no activation, and hardly the layers."""
     result = search(tmp_path, algorithm="grid", max_trials=36)
     knobs = result.hypermodel.knobs
-    assert pictures.most_telling(knobs, result.rows) == knobs
+    telling = functools.partial(pictures.most_telling, knobs, result.rows, result.value)
+    assert telling() == knobs
     for room, names in ((1, ["units"]), (2, ["units", "layers"])):
         monkeypatch.setattr(pictures, "_MOST_AXES", room)
-        assert [knob.name for knob in pictures.most_telling(knobs, result.rows)] == names
+        assert [knob.name for knob in telling()] == names
 
 
 def test_a_front_over_several_costs_is_what_brute_force_finds(tmp_path):

@@ -1,0 +1,72 @@
+"""Learning curves of trials, and which of them are hopeless."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+CURVE = "tuner/curve"
+"""Key of the quality after an epoch, of which a worker reports every one."""
+INHERITS = "tuner/inherits"
+"""Key of whether the network began with inherited weights, in the same report."""
+STATE = {str: {"values": [float], "inherits": bool}}
+"""The schema of `Curves.state`."""
+# A trial is compared with no fewer, and after no smaller share of its epochs.
+_FEWEST, _GRACE = 3, 0.3
+
+
+class Curves:
+    """The quality of each trial after each of its epochs; larger is better.
+
+    Args:
+        epochs: Epochs of a trial, of which the first third or so are never judged; `None` to judge
+            no trial.
+    """
+
+    def __init__(self, epochs: int | None = None):
+        self.epochs = epochs
+        self._of: dict[str, dict[str, Any]] = {}
+
+    def of(self, trial_id: str) -> tuple[float, ...]:
+        """Returns the curve of a trial, empty if nothing is known of it."""
+        return tuple(self._of.get(trial_id, {}).get("values", ()))
+
+    def add(self, trial_id: str, epoch: int, report: Mapping[str, float]) -> None:
+        """Adds the quality after an epoch, from 0; a trial that begins anew loses its curve."""
+        values = self._of.get(trial_id, {}).get("values", [])[:epoch]
+        inherits = bool(report.get(INHERITS, False))
+        self._of[trial_id] = {"values": [*values, float(report[CURVE])], "inherits": inherits}
+
+    def is_hopeless(self, trial_id: str, completed: Iterable[str]) -> bool:
+        """Whether a trial should be ended, by the median rule.
+
+        It should if its best epoch so far is worse than the median, over the completed trials, of
+        their mean up to the same epoch. Networks that began with inherited weights are compared
+        with each other alone, as their curves start higher.
+
+        Args:
+            trial_id: The trial.
+            completed: The trials to compare with.
+
+        Reference:
+            - Golovin et al., 2017, Google Vizier: A Service for Black-Box Optimization.
+        """
+        ours = self._of[trial_id]
+        done = len(ours["values"])
+        if self.epochs is None or done < max(1, math.ceil(_GRACE * self.epochs)):
+            return False
+        others = [self._of[other] for other in completed if other in self._of]
+        means = [
+            statistics.fmean(other["values"][:done])
+            for other in others
+            if other["inherits"] == ours["inherits"] and len(other["values"]) >= done
+        ]
+        return len(means) >= _FEWEST and max(ours["values"]) < statistics.median(means)
+
+    def state(self) -> dict[str, Any]:
+        """Returns all curves as JSON values, in the shape of `STATE`."""
+        return self._of
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what `state` returned."""
+        self._of = dict(state)

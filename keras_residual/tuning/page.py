@@ -1,0 +1,154 @@
+"""The page of a search: its best network, the pictures, and every trial with its curve."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keras_residual._page import Page, sparkline
+from keras_residual._words import counted
+from keras_residual.training import Recipe
+
+REPORT = "report.html"
+_COSTS = {
+    "parameters": "parameters",
+    "macs": "MACs",
+    "file_size": "int8 bytes",
+    "latency_ms": "ms",
+}
+_PICTURES = {
+    "progress": ("Progress", "The best so far over the seconds of all trials together."),
+    "learning_curves": (
+        "Learning curves",
+        "Every trial, the best in red. A dashed curve was ended early, a dotted one began with "
+        "inherited weights.",
+    ),
+    "parallel_coordinates": (
+        "Knobs",
+        "Each line is a trial, through the values of its knobs to what it reached.",
+    ),
+}
+
+
+def write(result: Any, pictures: Iterable[Path]) -> Path:
+    """Writes the page of a `SearchResult` and returns its path.
+
+    Args:
+        result: The result; at least one trial has completed.
+        pictures: Pictures of the search, which the page takes in.
+    """
+    best = result.best
+    page = Page(f"Search around {result.hypermodel.builder}")
+    page.add(
+        "Best network",
+        _best_in_words(result),
+        command=f"keras-residual train --model {result.output / 'best.json'}",
+    )
+    for path in pictures:
+        heading, text = _PICTURES.get(path.stem, (None, None))
+        if heading is None:
+            cost = path.stem.removeprefix("accuracy_").replace("_", " ")
+            heading = f"{result.measure.title.capitalize()} against {cost}"
+            text = "Grey points are trials; the line is the Pareto front."
+        page.add(heading, text, path.read_bytes())
+    rows, order = _rows(result)
+    page.add(
+        "Trials",
+        f"{counted(len(result.rows), 'trial')}, the best first. The knobs that differ from the "
+        "default network and recipe stand last.",
+        rows=rows,
+        is_open=True,
+        text_columns=(len(rows[0]) - 2, len(rows[0]) - 1),
+        best=order.index(best),
+    )
+    path = result.output / REPORT
+    page.write(path, " ".join(result.remarks()))
+    return path
+
+
+def _best_in_words(result) -> str:
+    row, measure = result.best, result.measure
+    costs = [f"{getattr(row.cost, name):,.6g} {title}" for name, title in _known(row.cost)]
+    reached = f"{measure.title} {measure.text(result.value(row))}"
+    if result.retrained is not None:
+        again = measure.text(measure.value(result.retrained))
+        reached += (
+            f" with inherited weights, the sum of several trainings; {again} trained from scratch "
+            f"for {counted(result.epochs, 'epoch')}"
+        )
+    network = result.in_words(row)
+    return (
+        f"Trial {row.trial}: {network}. {reached[0].upper()}{reached[1:]}. {', '.join(costs)}. "
+        f"Recipe: {recipe_in_words(result.recipe(row))}."
+    )
+
+
+def recipe_in_words(recipe: Recipe) -> str:
+    """Returns a recipe in a few words, such as `sgd 0.1, cosine, batches of 32`."""
+    extras = [f"warmup {recipe.warmup:g}" if recipe.warmup else ""]
+    extras += [f"smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""]
+    extras += ["cutmix" if recipe.cutmix else ""]
+    parts = [
+        f"{recipe.optimizer} {recipe.learning_rate:.2g}",
+        recipe.schedule,
+        f"batches of {recipe.batch_size}",
+        f"decay {recipe.weight_decay:.2g}",
+    ]
+    return ", ".join([*parts, *filter(None, extras)])
+
+
+def _known(cost) -> list[tuple[str, str]]:
+    return [(name, title) for name, title in _COSTS.items() if getattr(cost, name) is not None]
+
+
+def _rows(result):
+    """Returns the rows of the table, headings first, and the trials in their order."""
+    measure = result.measure
+    order = [*result.completed, *(row for row in result.rows if row not in result.completed)]
+    names = list(dict.fromkeys(pair for row in order if row.cost for pair in _known(row.cost)))
+    titles = [title for _, title in names]
+    shown = [quality for row in order for quality in row.curve]
+    low, high = min(shown, default=0.0), max(shown, default=1.0)
+    # One trial that went astray would flatten all others.
+    low = max(low, high - 1.0) if measure.is_error else low
+    head = ["trial", measure.title, *titles, "seconds", "curve", "remark", "network", "knobs"]
+    rows = [head]
+    for row in order:
+        value = measure.value(row.metrics)
+        costs = ["" if row.cost is None else _number(getattr(row.cost, name)) for name, _ in names]
+        seconds = row.metrics.get("seconds")
+        rows.append(
+            [
+                row.trial,
+                "" if value is None else measure.text(value),
+                *costs,
+                "" if seconds is None else f"{seconds:.1f}",
+                sparkline(row.curve, low, high),
+                _remark(row),
+                result.in_words(row) if row.values else "",
+                _knobs(result.hypermodel, row),
+            ]
+        )
+    return rows, order
+
+
+def _number(value) -> str:
+    return "" if value is None else f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _remark(row) -> str:
+    if row.reason:
+        return f"failed: {row.reason}"
+    inherited = "inherited" if row.metrics.get("inherited") else ""
+    stopped = row.metrics.get("stopped")
+    ended = "" if stopped is None else f"ended after epoch {stopped:.0f}"
+    return ", ".join(filter(None, (inherited, ended)))
+
+
+def _knobs(hypermodel, row) -> str:
+    own = {
+        name: value for name, value in row.values.items() if value != hypermodel.defaults.get(name)
+    }
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in own.items()
+    )
