@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 # No size or seed is as large; a larger one would end in a message of some library.
-_LARGEST = 2**32 - 1
+_LARGEST = 2**31 - 1
+_LARGEST_SEED = 2**32 - 1
 # Of the names that an unknown one is answered with.
 _SHOWN = 12
 
@@ -21,6 +22,11 @@ def integer(name: str, value: object, minimum: int = 1, maximum: float = _LARGES
             accepted += f" of at most {maximum}"
         raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}")
     return int(value)
+
+
+def seed(value: object) -> int:
+    """Returns a seed as an int, or raises if it is none that NumPy and Keras take."""
+    return integer("seed", value, 0, _LARGEST_SEED)
 
 
 def _is_integer(value) -> bool:

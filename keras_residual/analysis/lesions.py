@@ -87,7 +87,7 @@ def lesion_study(
     counts, draws = _checks.integers("counts", counts), _checks.integer("draws", draws)
     blocks = blocks_of(model)
     x, y = _checked(model, x, y)
-    draw = np.random.default_rng(_checks.integer("seed", seed, 0))
+    draw = np.random.default_rng(_checks.seed(seed))
 
     def accuracy():
         return float(np.mean(model.predict(x, batch_size, verbose=0).argmax(-1) == y))

@@ -66,7 +66,7 @@ def path_study(
     blocks = blocks_of(model)
     if any(block.kind != "residual" for block in blocks):
         raise ValueError(f"`model` must have residual blocks only. Received: {model.name!r}")
-    draw = np.random.default_rng(_checks.integer("seed", seed, 0))
+    draw = np.random.default_rng(_checks.seed(seed))
     x, y = checked_batch(model, x, y)
     run, loss = BlockRunner(unrolled(model)), default_loss(model, y)
     n = len(blocks)

@@ -73,7 +73,7 @@ def saliency(
     _checks.choice("method", method, METHODS)
     for name, value in (("steps", steps), ("batch_size", batch_size)):
         _checks.integer(name, value)
-    _checks.integer("seed", seed, 0)
+    _checks.seed(seed)
     _checks.real("noise", noise, 0, 10)
     if baseline is not None and method != "integrated_gradients":
         raise ValueError(

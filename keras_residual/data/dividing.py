@@ -64,7 +64,7 @@ def divided(
         ValueError: If an argument is none of the accepted or a part would be empty.
     """
     _checks.real("fraction", fraction, 0, 1, open_end=True)
-    _checks.integer("seed", seed, 0)
+    _checks.seed(seed)
     classes = strata(y, kind)
     if groups is None:
         if held_out is not None:

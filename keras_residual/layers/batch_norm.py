@@ -1,8 +1,16 @@
+import inspect
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_residual import _checks
 from keras_residual._types import Tensor
+from keras_residual.layers.keras_objects import from_keras
 from keras_residual.layers.registration import registered
+
+_ARGUMENTS = tuple(inspect.signature(keras.layers.BatchNormalization).parameters)
+_OBJECTS = ("initializer", "regularizer", "constraint")
 
 
 @registered
@@ -26,6 +34,11 @@ class BatchNorm(keras.layers.BatchNormalization):
     Reference:
         - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        for name, value in {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}.items():
+            _check(name, value)
+        super().__init__(*args, **kwargs)
 
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
@@ -65,6 +78,18 @@ class BatchNorm(keras.layers.BatchNormalization):
             # A batch of padding alone has no statistics; Keras takes them for zero.
             variable.assign(ops.where(some, variable.value, value))
         return outputs
+
+
+def _check(name, value):
+    """Raises if an argument of Keras' batch normalization is none, which Keras does not name."""
+    if name == "axis":
+        _checks.integer(name, value, minimum=-8, maximum=8)
+    elif name in ("momentum", "epsilon"):
+        _checks.real(name, value, 0, 1)
+    elif name in ("center", "scale", "renorm", "synchronized"):
+        _checks.boolean(name, value)
+    elif name.endswith(_OBJECTS):
+        from_keras(name, value)
 
 
 def fused_training_tensorflow(inputs, gamma, beta, epsilon):

@@ -86,7 +86,12 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.num_mel_bins = _checks.integer("num_mel_bins", num_mel_bins)
         self.sequence_length = _checks.integer("sequence_length", sequence_length)
         self.sequence_stride = _checks.integer("sequence_stride", sequence_stride)
-        self.fft_length = _checks.integer("fft_length", fft_length, minimum=self.sequence_length)
+        self.fft_length = _checks.integer("fft_length", fft_length)
+        if self.fft_length < self.sequence_length:
+            raise ValueError(
+                "`fft_length` must be at least `sequence_length`. "
+                f"Received: fft_length={fft_length}, sequence_length={sequence_length}"
+            )
         if self.fft_length % 2:
             raise ValueError(f"`fft_length` must be even. Received: fft_length={fft_length}")
         half = self.sampling_rate / 2
@@ -126,7 +131,8 @@ class LogMelSpectrogram(keras.layers.Layer):
             raise ValueError(
                 f"`num_mel_bins` must be smaller or `fft_length` larger: {empty} filters hold no "
                 f"frequency. Received: num_mel_bins={self.num_mel_bins}, "
-                f"fft_length={self.fft_length}"
+                f"fft_length={self.fft_length}, sampling_rate={self.sampling_rate}, "
+                f"min_freq={self.min_freq}, max_freq={highest}"
             )
         places = self._spectrum.frequencies
         placed = np.where(places[:, None] < 0, 0, filters[places])

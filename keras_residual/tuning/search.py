@@ -242,7 +242,7 @@ def _description(hypermodel, source):
 
 def _check_numbers(max_trials, seed, validation, max_minutes):
     _checks.integer("max_trials", max_trials)
-    _checks.integer("seed", seed, 0, 2**32 - 1)
+    _checks.seed(seed)
     _checks.real("validation", validation, 0, 1, open_start=True, open_end=True)
     if max_minutes is not None:
         _checks.real("max_minutes", max_minutes, 0, math.inf, open_start=True, open_end=True)

@@ -142,7 +142,7 @@ def make_preparation(
         std=_per_channel("std", std, 1.0, channels),
         training=_checks.boolean("training", training),
         augmentation=used.of_split(split),
-        seed=_checks.integer("seed", seed, 0),
+        seed=_checks.seed(seed),
         label_kind=split.label_kind,
         frames=_frames(split),
     )

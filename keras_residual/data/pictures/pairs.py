@@ -73,7 +73,7 @@ class ImagePairs:
         _checks.real("fraction", fraction, 0, 1, open_end=True)
         if len(self) < 2:
             raise DatasetError("Holding out needs at least 2 pictures. Received: 1")
-        order = np.random.default_rng(_checks.integer("seed", seed, 0)).permutation(len(self))
+        order = np.random.default_rng(_checks.seed(seed)).permutation(len(self))
         count = min(max(1, round(fraction * len(self))), len(self) - 1)
         return tuple(
             ImagePairs([self._items[index] for index in part], self.scale, self.luminance)
@@ -139,7 +139,7 @@ class ImagePairs:
 
         _checks.integer("batch_size", batch_size)
         self.check_sizes(_checks.integer("patch_size", patch_size))
-        seed, epoch = _checks.integer("seed", seed, 0), _checks.integer("epoch", epoch, 0)
+        seed, epoch = _checks.seed(seed), _checks.integer("epoch", epoch, 0)
         first = epoch * _checks.integer("steps_per_epoch", steps_per_epoch)
 
         def batches() -> Iterator[Any]:

@@ -57,7 +57,7 @@ class Options:
     max_pixels: int = LARGEST_PICTURE
 
     def __post_init__(self) -> None:
-        _checks.integer("seed", self.seed, 0)
+        _checks.seed(self.seed)
         _checks.real("test_fraction", self.test_fraction, 0, 1, open_start=True, open_end=True)
         _checks.choice("examples", self.examples, EXAMPLES)
         _checks.choice("label_kind", self.label_kind, LABELS)

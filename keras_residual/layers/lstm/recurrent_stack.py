@@ -11,6 +11,7 @@ from keras_residual._docstrings import completed
 from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.composite import fresh_initializer
+from keras_residual.layers.keras_objects import from_keras
 from keras_residual.layers.lstm import checks
 from keras_residual.layers.lstm.layerwise import Layerwise
 from keras_residual.layers.lstm.sequence_calls import SequenceCalls
@@ -127,7 +128,7 @@ class RecurrentStack(
         **kwargs: Any,
     ):
         more_cell_arguments = kwargs.pop("more_cell_arguments", {})
-        activity_regularizer = checks.from_keras("activity_regularizer", activity_regularizer)
+        activity_regularizer = from_keras("activity_regularizer", activity_regularizer)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = _checks.integer("units", units)
         self.num_layers = _checks.integer("num_layers", num_layers)
@@ -138,7 +139,7 @@ class RecurrentStack(
         self.recurrent_dropout = _checks.real(
             "recurrent_dropout", recurrent_dropout, 0.0, 1.0, open_end=True
         )
-        self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
+        self.seed = None if seed is None else _checks.seed(seed)
         self.seed_generator = (
             keras.random.SeedGenerator(self.seed) if dropout or recurrent_dropout else None
         )
@@ -162,7 +163,7 @@ class RecurrentStack(
             "recurrent_activation": recurrent_activation,
             "kernel_initializer": kernel_initializer,
             "recurrent_initializer": recurrent_initializer,
-            "bias_initializer": bias_initializer,
+            "bias_initializer": "zeros" if bias_initializer is None else bias_initializer,
             "kernel_regularizer": kernel_regularizer,
             "recurrent_regularizer": recurrent_regularizer,
             "bias_regularizer": bias_regularizer,
@@ -171,7 +172,7 @@ class RecurrentStack(
             "bias_constraint": bias_constraint,
         }
         arguments = {
-            **{name: checks.from_keras(name, value) for name, value in kinds.items()},
+            **{name: from_keras(name, value) for name, value in kinds.items()},
             "use_bias": _checks.boolean("use_bias", use_bias),
             **more_cell_arguments,
         }
