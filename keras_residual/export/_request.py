@@ -31,6 +31,7 @@ from keras_residual.export._target import (
     description_of_file,
     layer_of,
     picture_file,
+    takes_clip,
 )
 from keras_residual.export.formats_table import FORMATS, Format
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
@@ -131,7 +132,10 @@ def checked_request(model: keras.Model, **arguments) -> Request:
     included = given.include_preprocessing is True
     layers = _checked_preprocessing(model, inputs, given.preprocessing, included, description)
     sound = _sound(model, description, rows, given)
-    picture, clip = None, sound is None and _is_clip(model, rows, given)
+    picture, clip = (
+        None,
+        sound is None and any(row.for_phones for row in rows) and takes_clip(model, given),
+    )
     if sound is None and not clip:
         picture = _picture(model, inputs, layers, description, rows, given)
     evaluation, fits = given.evaluation_data, {}
@@ -203,24 +207,6 @@ def _sound(model, description, rows, given) -> SoundFile | None:
     if not fixed or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         return None
     return SoundFile(rate, given.quantization in INTEGERS and ends_with_softmax(model))
-
-
-def _is_clip(model, rows, given) -> bool:
-    """Returns whether a file for phones is asked for that takes the frames of one clip.
-
-    Raises:
-        ValueError: If it is asked for what such a file does not have.
-    """
-    shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
-    clip = given.target == "phone" and any(row.for_phones for row in rows) and len(shape) == 5
-    if clip and (None in shape[1:] or given.batch_size not in (None, 1)):
-        raise ValueError(
-            '`target="phone"`: phones give one clip of a fixed size. Received: '
-            f"{shape}, batch_size={given.batch_size}"
-        )
-    if clip and given.outputs is not None:
-        raise ValueError(f"`outputs` is for models that take pictures. Received: {given.outputs!r}")
-    return clip
 
 
 def _picture(model, inputs, layers, description, rows, given) -> PictureFile | None:

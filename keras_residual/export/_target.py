@@ -93,6 +93,28 @@ def picture_file(
     )
 
 
+def takes_clip(model: keras.Model, given: Any) -> bool:
+    """Returns whether a file for phones is asked for that takes the frames of one clip.
+
+    Args:
+        model: The model.
+        given: The arguments of `export`.
+
+    Raises:
+        ValueError: If it is asked for what such a file does not have.
+    """
+    shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    clip = given.target == "phone" and len(shape) == 5
+    if clip and (None in shape[1:] or given.batch_size not in (None, 1)):
+        raise ValueError(
+            '`target="phone"`: phones give one clip of a fixed size. Received: '
+            f"{shape}, batch_size={given.batch_size}"
+        )
+    if clip and given.outputs is not None:
+        raise ValueError(f"`outputs` is for models that take pictures. Received: {given.outputs!r}")
+    return clip
+
+
 def description_of_file(
     description: Description | None, picture: PictureFile | None, labels, included: bool
 ) -> Description | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from keras_residual import weights
 from keras_residual.export import _prepare, _tensorflow
+from keras_residual.export._notes import notes_of
 from keras_residual.export._publish import published
 from keras_residual.export._request import checked_request
 from keras_residual.export._signature import outputs_of
@@ -173,7 +173,8 @@ class _Export:
     def run(self) -> ExportReport:
         with published(self.directory) as staging, tempfile.TemporaryDirectory() as scratch:
             rows, folding = self._write(staging, Path(scratch))
-            report = ExportReport(self.model.name, tuple(rows), folding, self._notes())
+            notes = notes_of(self.model, self.request, self.arguments, self.half, self.not_rebuilt)
+            report = ExportReport(self.model.name, tuple(rows), folding, notes)
             card.write(staging, self.directory, self.model, report, self._facts())
         return report
 
@@ -254,37 +255,6 @@ class _Export:
         settings = {"batch_sizes": (1,), "threads": (1,), "seconds": _TIMED_SECONDS}
         (row,) = benchmark(artefact, **settings).rows
         return replace(row, name=artefact.path.name)
-
-    def _notes(self) -> tuple[str, ...]:
-        notes, request = [], self.request
-        if self.half is not None:
-            notes.append(f"The model computes in {self.half}, the artefacts in float32.")
-        if self.not_rebuilt is not None:
-            notes.append(
-                f"Written by {keras.backend.backend()}, not by TensorFlow, on which the model "
-                f"cannot be built again ({self.not_rebuilt}): files may be larger and slower."
-            )
-        for row in request.formats:
-            if row.quantization(request.quantization) != request.quantization:
-                notes.append(f"The {row.name} is not quantized.")
-        if any(row.name == "coreml" for row in request.formats):
-            notes.append(
-                "The Core ML package was compared by computing its program operation by "
-                "operation with coremltools and NumPy. Apple's own runtime, which rounds as its "
-                "device does, is part of macOS and iOS and was not run."
-            )
-        if request.picture is not None and request.picture.float_softmax:
-            notes.append(
-                "The LiteRT file scales pixels and computes the softmax in floating point, which "
-                "is faster on CPUs, and in 8 bits probabilities have steps of 1/256. "
-                'For integers throughout, as the Edge TPU needs: `outputs="uint8"`.'
-            )
-        origin = weights.description_of(self.model)
-        if origin is not None and origin.licence is not None:
-            forbids = ", which forbids commercial use" * weights.forbids_commerce(origin.licence)
-            name = f" {origin.weights}" if origin.weights else ""
-            notes.append(f"The weights{name} have the licence {origin.licence}{forbids}.")
-        return tuple(notes)
 
     def _facts(self):
         return {

@@ -101,14 +101,15 @@ def odd(name):
         "cumulative": lambda: ops.cumsum(ops.relu(x), 1),
         "order": lambda: ops.top_k(x, 2)[0],
         "reversed": lambda: ops.flip(ops.tanh(x), 1),
-        "broadcast": lambda: ops.reshape(ops.mean(x, (1, 2)), (4, 1)) + ops.tanh(x[:, 0]),
+        "broadcast": lambda: ops.tanh(x[:, 0]) + np.arange(32, dtype="float32").reshape(8, 4),
         "softmax": lambda: ops.softmax(x),
+        "steps": lambda: ops.tanh(x)[:, ::2],
         "largest": lambda: ops.maximum(x, ops.square(x)) / (1.0 + ops.exp(x)),
     }[name]()
     return keras.Model(inputs, L.Identity(name="out")(x))
 
 
-ODD = ("padding", "cumulative", "order", "reversed", "broadcast", "softmax", "largest")
+ODD = ("steps", "padding", "cumulative", "order", "reversed", "broadcast", "softmax", "largest")
 
 
 @pytest.mark.parametrize("name", ODD)

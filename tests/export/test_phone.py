@@ -119,6 +119,16 @@ def test_a_network_of_unknown_scaling_takes_what_it_takes(tmp_path):
     assert export.load(row.path).pixels is None
 
 
+def test_a_report_says_what_an_app_would_miss(tmp_path):
+    model = network()
+    assert "nobody said how their pixels are scaled" in str(write(model, tmp_path))
+    assert "pixels are scaled" not in str(write(model, tmp_path, target="server"))
+    report = write(model, tmp_path, preprocessing=keras.layers.Rescaling(1 / 255))
+    assert "no class names" in str(report)
+    report = write(described(model, white=1.0), tmp_path)
+    assert not report.notes
+
+
 def test_servers_keep_what_they_have(tmp_path):
     model = described(network(), white=1.0)
     report = export.export(model, tmp_path, ("saved_model", "onnx"), measure=False)

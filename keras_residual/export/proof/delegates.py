@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from keras_residual import _checks
 from keras_residual._words import first_line
 from keras_residual.export.errors import ExportError
@@ -102,6 +104,7 @@ def refusals(content: bytes, delegates: Sequence[str] = DELEGATES) -> tuple[Refu
                 [types[tensor.type] for tensor in tensors],
                 [_shape(tensor) for tensor in tensors],
                 _layer(graph.tensors[op.outputs[0]]),
+                *(_slicing(model, graph, op) if names[op.opcodeIndex] == "STRIDED_SLICE" else ()),
             )
             for delegate in delegates:
                 refused = _refused(delegate, node)
@@ -122,6 +125,8 @@ class _Node:
     types: list[str]
     shapes: list[tuple[int, ...]]
     layer: str
+    drops_axes: bool = False
+    has_steps: bool = False
 
 
 def _shape(tensor):
@@ -141,7 +146,7 @@ def _layer(tensor):
 
 def _refused(delegate, node):
     """Returns reason and remedy if a delegate does not take a node, else `None`."""
-    for check in (_operation, _dimensions, _dynamic, _type, _version):
+    for check in (_operation, _dimensions, _dynamic, _type, _version, _broadcast, _slice):
         found = check(delegate, node)
         if found is not None:
             return found
@@ -184,4 +189,36 @@ def _version(delegate, node):
     most = supported()[delegate, node.name].version
     if most is not None and node.version > most:
         return f"version {node.version}, at most {most}", _REMEDIES["version"]
+    return None
+
+
+def _broadcast(delegate, node):
+    """The GPU delegate adds and multiplies tensors of two ranks in three cases alone."""
+    if delegate != "gpu" or node.name not in ("ADD", "MUL"):
+        return None
+    short, long = sorted(node.shapes[:2], key=len)
+    if len(short) < 2 or len(short) == len(long):
+        return None
+    if len(long) == 4 and len(short) == 3 and long[0] == 1:
+        return None
+    single = long[0] == 1 and short == (1, 1)
+    if len(long) == 4 and len(short) == 2 and (single or short == (long[0], long[3])):
+        return None
+    return f"operands of shapes {list(long)} and {list(short)}", "operands of one rank"
+
+
+def _slicing(model, graph, op):
+    """Returns whether a slice drops or adds axes, and whether it takes every second or so."""
+    options = op.builtinOptions
+    masks = options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask
+    data = model.buffers[graph.tensors[op.inputs[3]].buffer].data
+    steps = np.frombuffer(np.asarray([] if data is None else data, np.uint8).tobytes(), np.int32)
+    return bool(masks), bool((steps != 1).any())
+
+
+def _slice(delegate, node):
+    if delegate in ("xnnpack", "gpu") and node.drops_axes:
+        return "a slice that drops or adds axes", "a slice of one and a reshape"
+    if delegate == "xnnpack" and node.has_steps:
+        return "a slice with steps", ""
     return None

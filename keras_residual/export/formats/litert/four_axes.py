@@ -5,12 +5,10 @@ stored as one: an operation that treats both alike computes the same. Which two 
 operation; where neighbours differ, a reshape stands between them.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
-from keras_residual.export.formats.litert.schema import opened, operation_names, packed
+from keras_residual.export.formats.litert.editing import GraphEditor, shape_of
+from keras_residual.export.formats.litert.schema import opened, packed
 
 _WIDE = 5
 _ELEMENTWISE = {"ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW"}
@@ -34,18 +32,14 @@ def with_four_axes(content: bytes, fold_input: bool = False) -> bytes:
     """
     module, model = opened(content)
     for graph in model.subgraphs:
-        shapes = [_shape(tensor) for tensor in graph.tensors]
+        shapes = [shape_of(tensor) for tensor in graph.tensors]
         signatures = [tensor.shapeSignature for tensor in graph.tensors]
         open_sizes = any(s is not None and (np.asarray(s) < 0).any() for s in signatures)
         if open_sizes or max(map(len, shapes), default=0) != _WIDE:
             return content
     for graph in model.subgraphs:
-        _Graph(module, model, graph).fold(fold_input)
+        _Folding(module, model, graph).fold(fold_input)
     return packed(model)
-
-
-def _shape(tensor) -> tuple[int, ...]:
-    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
 
 
 def _filled(shape):
@@ -58,26 +52,20 @@ def _merged(shape, at):
     return (*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :])
 
 
-@dataclass
-class _Graph:
-    """A graph that is being rewritten.
+class _Folding(GraphEditor):
+    """Tensors of five axes as such of four.
 
     Attributes:
-        stored: Which two axes of a tensor of five are stored as one, `None` for neither.
+        stored: Which two axes of such a tensor are stored as one, `None` for neither.
+        reshaped: Tensors in another shape, by tensor and shape.
     """
 
-    module: Any
-    model: Any
-    graph: Any
-    stored: dict[int, int | None] = field(default_factory=dict)
+    def __init__(self, module, model, graph):
+        super().__init__(module, model, graph)
+        self.stored, self.reshaped = {}, {}
 
-    def __post_init__(self):
-        self.shapes = [_shape(tensor) for tensor in self.graph.tensors]
-        self.names = operation_names(self.module, self.model)
-        self.reshaped = {}
-        self.operators = []
-
-    def fold(self, fold_input):
+    def fold(self, fold_input: bool) -> None:
+        """Rewrites the graph; see `with_four_axes`."""
         for index in self.graph.inputs:
             if len(self.shapes[index]) == _WIDE:
                 drop = fold_input and self.shapes[index][0] == 1
@@ -85,14 +73,14 @@ class _Graph:
         for op in self.graph.operators:
             self._rewrite(op, self.names[op.opcodeIndex])
         self.graph.operators = self.operators
-        self._drop_idle_reshapes()
+        self.drop_idle_reshapes()
 
     def _rewrite(self, op, name):
         inputs, outputs = [int(i) for i in op.inputs], [int(i) for i in op.outputs]
         if not any(len(self.shapes[i]) == _WIDE for i in (*inputs, *outputs) if i >= 0):
             if name in _VERSIONED:
                 # The converter gives all of a kind the version that the widest needs.
-                op.opcodeIndex = self._code(name, self._version(op, name))
+                op.opcodeIndex = self.code(name, self._version(op, name))
             self.operators.append(op)
             return
         if name == "RESHAPE":
@@ -101,7 +89,7 @@ class _Graph:
         view = self._view(op, name, inputs)
         if view is not None:
             self._adapt(op, name, view)
-            op.opcodeIndex = self._code(name, self._version(op, name))
+            op.opcodeIndex = self.code(name, self._version(op, name))
         op.inputs = np.array([self._operand(i, view, name) for i in op.inputs], np.int32)
         self._finish(op, outputs, view)
 
@@ -114,11 +102,11 @@ class _Graph:
             if index not in later:
                 self._store(index, view)
         if later:
-            new = {index: self._like(index, _merged(self.shapes[index], view)) for index in later}
+            new = {index: self.like(index, _merged(self.shapes[index], view)) for index in later}
             op.outputs = np.array([new.get(index, index) for index in outputs], np.int32)
         self.operators.append(op)
         for index in later:
-            self._add_reshape(new[index], index)
+            self.add_reshape(new[index], index)
             self.stored[index] = None
 
     def _store(self, index, view):
@@ -142,17 +130,17 @@ class _Graph:
         if name in _ELEMENTWISE:
             return self._broadcasts_alike([i for i in inputs if i >= 0], pair)
         if name in _REDUCTIONS:
-            axes = {axis % _WIDE for axis in self._values(inputs[1]).ravel().tolist()}
+            axes = {axis % _WIDE for axis in self.values(inputs[1]).ravel().tolist()}
             return len(axes & {*pair}) != 1
         shape = self.shapes[inputs[0]]
         # An axis of one goes into its neighbour whatever becomes of that.
         kept = pair[:1] if shape[at] == 1 else pair
         if name in _PADDINGS:
-            return not self._values(inputs[1])[[*kept]].any()
+            return not self.values(inputs[1])[[*kept]].any()
         if name == "STRIDED_SLICE":
             options = op.builtinOptions
             plain = not (options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask)
-            output, steps = self.shapes[int(op.outputs[0])], self._values(inputs[3])
+            output, steps = self.shapes[int(op.outputs[0])], self.values(inputs[3])
             return plain and all(output[i] == shape[i] and steps[i] == 1 for i in kept)
         if name == "SLICE":
             output = self.shapes[int(op.outputs[0])]
@@ -167,7 +155,7 @@ class _Graph:
             shape = _filled(self.shapes[index])
             sizes.append((shape[pair[0]], shape[pair[1]]))
             # What is computed with fewer axes must do without the merged ones.
-            narrow = len(self.shapes[index]) < _WIDE and not self._is_constant(index)
+            narrow = len(self.shapes[index]) < _WIDE and not self.is_constant(index)
             if narrow and max(shape[: pair[1] + 1]) > 1:
                 return False
         full = (max(a for a, _ in sizes), max(b for _, b in sizes))
@@ -177,14 +165,14 @@ class _Graph:
         """Changes what an operation says of its axes."""
         inputs = [int(index) for index in op.inputs]
         if name in _REDUCTIONS:
-            axes = {axis % _WIDE for axis in self._values(inputs[1]).ravel().tolist()}
-            self._set_constant(op, 1, sorted({axis - (axis > at) for axis in axes}))
+            axes = {axis % _WIDE for axis in self.values(inputs[1]).ravel().tolist()}
+            self.set_constant(op, 1, sorted({axis - (axis > at) for axis in axes}))
         elif name in _PADDINGS:
-            self._set_constant(op, 1, np.delete(self._values(inputs[1]), at, 0))
+            self.set_constant(op, 1, np.delete(self.values(inputs[1]), at, 0))
         elif name == "SLICE":
-            begin, output = self._values(inputs[1]), self.shapes[int(op.outputs[0])]
-            self._set_constant(op, 1, np.delete(begin, at))
-            self._set_constant(op, 2, _merged(output, at))
+            begin, output = self.values(inputs[1]), self.shapes[int(op.outputs[0])]
+            self.set_constant(op, 1, np.delete(begin, at))
+            self.set_constant(op, 2, _merged(output, at))
         elif name == "STRIDED_SLICE":
             self._adapt_slice(op, inputs, at)
         elif name == "CONCATENATION":
@@ -192,7 +180,7 @@ class _Graph:
             op.builtinOptions.axis = axis - (axis > at)
 
     def _adapt_slice(self, op, inputs, at):
-        begin, end, steps = (self._values(index).copy() for index in inputs[1:4])
+        begin, end, steps = (self.values(index).copy() for index in inputs[1:4])
         options, shape = op.builtinOptions, self.shapes[inputs[0]]
         for axis in range(_WIDE):
             if options.beginMask >> axis & 1:
@@ -203,16 +191,16 @@ class _Graph:
             begin[at + 1], end[at + 1] = 0, shape[at] * shape[at + 1]
         options.beginMask = options.endMask = 0
         for place, values in enumerate((begin, end, steps), start=1):
-            self._set_constant(op, place, np.delete(values, at))
+            self.set_constant(op, place, np.delete(values, at))
 
     def _operand(self, index, view, name):
         """Returns the tensor that an operation reads in place of one."""
         index = int(index)
         if index < 0:
             return index
-        if name in _ELEMENTWISE and self._is_constant(index):
+        if name in _ELEMENTWISE and self.is_constant(index):
             shape = _filled(self.shapes[index])
-            return index if view is None else self._like(index, _merged(shape, view))
+            return index if view is None else self.like(index, _merged(shape, view))
         if len(self.shapes[index]) != _WIDE:
             return index
         if self.stored.get(index) == view:
@@ -222,8 +210,8 @@ class _Graph:
 
     def _reshape_to(self, index, shape):
         if (index, shape) not in self.reshaped:
-            new = self._like(index, shape)
-            self._add_reshape(index, new)
+            new = self.like(index, shape)
+            self.add_reshape(index, new)
             self.reshaped[index, shape] = new
         return self.reshaped[index, shape]
 
@@ -231,86 +219,7 @@ class _Graph:
         source, target = inputs[0], outputs[0]
         if len(self.shapes[target]) == _WIDE and target not in [int(i) for i in self.graph.outputs]:
             self._store(target, 0 if self.shapes[target][0] == 1 else 1)
-        self._add_reshape(source, target)
-
-    def _add_reshape(self, source, target):
-        op, options = self.module.OperatorT(), self.module.ReshapeOptionsT()
-        shape = np.array(_shape(self.graph.tensors[target]), np.int32)
-        options.newShape = shape
-        op.opcodeIndex = self._code("RESHAPE", 1)
-        op.inputs = np.array([source, self._integers(shape)], np.int32)
-        op.outputs = np.array([target], np.int32)
-        op.builtinOptionsType = self.module.BuiltinOptions.ReshapeOptions
-        op.builtinOptions = options
-        self.operators.append(op)
-
-    def _drop_idle_reshapes(self):
-        """Leaves out reshapes that change nothing, and of two in a row the first."""
-        kept, given, before = [], {int(index) for index in self.graph.outputs}, {}
-        tensors = self.graph.tensors
-        for op in self.operators:
-            op.inputs = np.array([before.get(int(i), int(i)) for i in op.inputs], np.int32)
-            if self.names[op.opcodeIndex] == "RESHAPE":
-                source, target = int(op.inputs[0]), int(op.outputs[0])
-                same = _shape(tensors[source]) == _shape(tensors[target])
-                if same and target not in given:
-                    before[target] = source
-                    continue
-            kept.append(op)
-        self.graph.operators = _without_chains(kept, self.names, given)
-        used = {int(i) for op in self.graph.operators for i in (*op.inputs, *op.outputs)}
-        self._forget_unused(used | given | {int(index) for index in self.graph.inputs})
-
-    def _forget_unused(self, used):
-        kept = [index for index in range(len(self.graph.tensors)) if index in used]
-        places = {old: new for new, old in enumerate(kept)} | {-1: -1}
-        self.graph.tensors = [self.graph.tensors[index] for index in kept]
-        for owner in (self.graph, *self.graph.operators):
-            owner.inputs, owner.outputs = (
-                _moved(side, places) for side in (owner.inputs, owner.outputs)
-            )
-        for signature in self.model.signatureDefs or []:
-            if self.model.subgraphs[signature.subgraphIndex] is self.graph:
-                for entry in (*signature.inputs, *signature.outputs):
-                    entry.tensorIndex = places[entry.tensorIndex]
-
-    def _values(self, index):
-        """Returns the integers of a constant."""
-        tensor = self.graph.tensors[index]
-        kind = np.int64 if tensor.type == self.module.TensorType.INT64 else np.int32
-        data = np.asarray(self.model.buffers[tensor.buffer].data, np.uint8).tobytes()
-        return np.frombuffer(data, kind).reshape(_shape(tensor))
-
-    def _is_constant(self, index):
-        data = self.model.buffers[self.graph.tensors[index].buffer].data
-        return data is not None and len(data) > 0
-
-    def _set_constant(self, op, place, values):
-        inputs = [int(index) for index in op.inputs]
-        inputs[place] = self._integers(values)
-        op.inputs = np.array(inputs, np.int32)
-
-    def _integers(self, values):
-        values, buffer = np.asarray(values, np.int32), self.module.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
-        tensor = self.module.TensorT()
-        tensor.shape, tensor.type = np.array(values.shape, np.int32), self.module.TensorType.INT32
-        tensor.buffer, tensor.name = len(self.model.buffers) - 1, b"axes"
-        return self._added(tensor)
-
-    def _like(self, index, shape):
-        """Adds a tensor like another one, of another shape."""
-        old, new = self.graph.tensors[index], self.module.TensorT()
-        for name in ("type", "buffer", "name", "quantization"):
-            setattr(new, name, getattr(old, name))
-        new.shape = np.array(shape, np.int32)
-        return self._added(new)
-
-    def _added(self, tensor):
-        self.graph.tensors.append(tensor)
-        self.shapes.append(_shape(tensor))
-        return len(self.graph.tensors) - 1
+        self.add_reshape(source, target)
 
     def _version(self, op, name):
         """Returns the version of an operation that has four axes only."""
@@ -320,38 +229,3 @@ class _Graph:
             return version
         kind = self.graph.tensors[int(op.inputs[0])].type
         return min(version, 1 if kind == self.module.TensorType.FLOAT32 else 2)
-
-    def _code(self, name, version):
-        for index, code in enumerate(self.model.operatorCodes):
-            if self.names[index] == name and code.version == version:
-                return index
-        code = self.module.OperatorCodeT()
-        code.builtinCode = getattr(self.module.BuiltinOperator, name)
-        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), version
-        self.model.operatorCodes.append(code)
-        self.names.append(name)
-        return len(self.names) - 1
-
-
-def _moved(indices, places):
-    return np.array([places[int(index)] for index in indices], np.int32)
-
-
-def _without_chains(operators, names, kept):
-    """Returns operations in which a reshape reads what the reshape before it read.
-
-    Args:
-        operators: The operations.
-        names: Their names, by their codes.
-        kept: Tensors that something else reads.
-    """
-    sources, found = {}, []
-    for op in operators:
-        if names[op.opcodeIndex] == "RESHAPE":
-            source = sources.get(int(op.inputs[0]), int(op.inputs[0]))
-            op.inputs = np.array([source, *op.inputs[1:]], np.int32)
-            sources[int(op.outputs[0])] = source
-        found.append(op)
-    read = kept | {int(index) for op in found for index in op.inputs}
-    idle = [names[op.opcodeIndex] == "RESHAPE" and int(op.outputs[0]) not in read for op in found]
-    return [op for op, is_idle in zip(found, idle, strict=True) if not is_idle]
