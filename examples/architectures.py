@@ -2,7 +2,7 @@
 
     python examples/architectures.py
 
-Ten seconds on 2 cores. It writes:
+Ten seconds on 2 cores. It prints what it writes:
 
     runs/resnet18.svg
     runs/residual_lstm.svg

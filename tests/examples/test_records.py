@@ -15,7 +15,7 @@ RECORDS = {
     if isinstance(record := json.loads(path.read_text(encoding="utf-8")), dict)
     and "printed" in record
 }
-PRINTS = re.compile(r"prints\b[^\n]*:\n\n((?:    .*\n?)+)")
+PRINTS = re.compile(r"prints\b[^:]*:\n\n((?:    .*\n?)+)")
 
 
 def documentation(name):
