@@ -1,20 +1,25 @@
 # Written by `python tests/write_tables.py`; do not edit.
 
-from keras_residual.models.densenet import DenseNet as DenseNet
-from keras_residual.models.dual_path import DPN as DPN
-from keras_residual.models.fractal import FractalNet as FractalNet
+import collections.abc
+import typing
+
+import keras
+
+def DenseNet(depths: collections.abc.Sequence[int] = (6, 12, 24, 16), growth_rate: int = 32, include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 1000, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'densenet', **architecture_options: typing.Any) -> keras.Model: ...
+def DPN(depths: collections.abc.Sequence[int] = (3, 4, 20, 3), growth_rates: collections.abc.Sequence[int] = (16, 32, 24, 128), widths: collections.abc.Sequence[int] | None = None, include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 1000, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'dpn', **architecture_options: typing.Any) -> keras.Model: ...
+def FractalNet(widths: collections.abc.Sequence[int] = (64, 128, 256, 512, 512), columns: int = 3, include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 10, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'fractalnet', **architecture_options: typing.Any) -> keras.Model: ...
 from keras_residual.models.gnmt import GNMT as GNMT
 from keras_residual.models.highway import HighwayNet as HighwayNet
-from keras_residual.models.keyword_networks import KeywordResNet as KeywordResNet
-from keras_residual.models.keyword_networks import BCResNet as BCResNet
+def KeywordResNet(include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 12, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'keywordresnet', **architecture_options: typing.Any) -> keras.Model: ...
+def BCResNet(include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 12, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'bcresnet', **architecture_options: typing.Any) -> keras.Model: ...
 from keras_residual.models.residual_rnn import ResidualLSTMClassifier as ResidualLSTMClassifier
 from keras_residual.models.residual_rnn import ResidualLSTMTagger as ResidualLSTMTagger
 from keras_residual.models.residual_rnn import ResidualLSTMSegmentClassifier as ResidualLSTMSegmentClassifier
-from keras_residual.models.resnet import ResNet as ResNet
+def ResNet(block: str = 'bottleneck', depths: collections.abc.Sequence[int] = (3, 4, 6, 3), widths: collections.abc.Sequence[int] | None = None, include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 1000, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'resnet', **architecture_options: typing.Any) -> keras.Model: ...
 from keras_residual.models.transcriber import ResidualLSTMTranscriber as ResidualLSTMTranscriber
-from keras_residual.models.video import VideoResNet as VideoResNet
-from keras_residual.models.registry import Factory as Factory
-from keras_residual.models.registry import UpscalerFactory as UpscalerFactory
+def VideoResNet(convolutions: str = 'factorized', depths: collections.abc.Sequence[int] = (2, 2, 2, 2), widths: collections.abc.Sequence[int] | None = None, include_top: bool = True, weights: object = None, input_tensor: typing.Any | None = None, input_shape: tuple[int | None, ...] | None = None, pooling: str | None = None, classes: int = 400, classifier_activation: str | dict[str, typing.Any] | collections.abc.Callable[..., typing.Any] | None = 'softmax', name: str = 'videoresnet', **architecture_options: typing.Any) -> keras.Model: ...
+from keras_residual.models.factories import Factory as Factory
+from keras_residual.models.super_resolution import UpscalerFactory as UpscalerFactory
 from keras_residual.models.registry import get_model as get_model
 from keras_residual.models.registry import list_models as list_models
 from keras_residual.models.flat import flat_view as flat_view

@@ -20,6 +20,7 @@ from keras_residual.layers.spectrogram_parts import (
 )
 from keras_residual.models._requirements import NORM_EPSILON, NORM_MOMENTUM, Requirement
 from keras_residual.models.assembly import Body
+from keras_residual.models.image_architecture import NormalizedArchitecture
 
 FRONT_ENDS = ("log_mel", "mfcc", None)
 
@@ -34,7 +35,7 @@ def _of_front_end(option: str) -> Requirement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeywordArchitecture:
+class KeywordArchitecture(NormalizedArchitecture):
     """What the networks share: waveforms to spectrograms; a subclass implements `layers`."""
 
     requirements: ClassVar = (
@@ -51,12 +52,6 @@ class KeywordArchitecture:
     min_freq: float = 0.0
     max_freq: float | None = None
     log_offset: float = 1e-6
-    normalization: str = "batch"
-    activation: object = "relu"
-    norm_momentum: float = 0.9
-    norm_epsilon: float = 1e-5
-    kernel_initializer: object = None
-    kernel_regularizer: object = None
 
     @property
     def takes_waveforms(self) -> bool:
@@ -81,15 +76,10 @@ class KeywordArchitecture:
             ]
         default = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         shared = {
-            "normalization": self.normalization,
-            "activation": self.activation,
-            "norm_momentum": self.norm_momentum,
-            "norm_epsilon": self.norm_epsilon,
             # PyTorch's, which the authors' code has.
             "kernel_initializer": self.kernel_initializer or default,
             "kernel_regularizer": self.kernel_regularizer,
-            "dtype": dtype,
-            "data_format": data_format,
+            **self.norm_options(dtype, data_format),
         }
         layers, features = self.layers(shared)
         places = {name: place + len(front) for name, place in features.items()}

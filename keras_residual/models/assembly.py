@@ -1,4 +1,4 @@
-"""From a row of layers to a functional model: input, body, head, weights."""
+"""The parts of a model: its body, its head, and the variant that names an architecture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,19 +7,8 @@ from typing import Any
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers.composite import checked_activation, checked_data_format
+from keras_residual.layers.composite import checked_activation
 from keras_residual.layers.strides import Strides
-from keras_residual.models import _requirements
-from keras_residual.models.flat import flat_view
-from keras_residual.models.inputs import (
-    check_size,
-    check_takes_images,
-    checked_name,
-    checked_policy,
-    network_inputs,
-    rank_of,
-    source_of_inputs,
-)
 
 
 @dataclass(frozen=True)
@@ -156,141 +145,4 @@ def split_options(
     return (
         {key: value for key, value in options.items() if key in fields},
         {key: value for key, value in options.items() if key in common},
-    )
-
-
-def layers_of(architecture, top: Top, rank: int, dtype=None, data_format=None, default=None):
-    """Returns body, checked top and head layers of a network over `rank` spatial axes.
-
-    Options in which the architecture differs from `default` must have an effect.
-    """
-    policy = checked_policy(dtype)
-    data_format = checked_data_format(data_format)
-    body = architecture.body(policy, data_format)
-    if default is not None:
-        _requirements.check(architecture, body, default)
-    regularizer = getattr(architecture, "kernel_regularizer", None)
-    top = replace(top.checked(body), kernel_regularizer=regularizer)
-    return body, top, [] if top.features else top.layers(rank, policy, data_format)
-
-
-def assemble(
-    architecture,
-    top: Top,
-    *,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    default_shape,
-    name: str,
-    variant: Variant | None = None,
-    default=None,
-    include_preprocessing=False,
-    dtype=None,
-    data_format=None,
-    flat: bool = False,
-) -> keras.Model:
-    """Builds the functional model and loads its weights.
-
-    Options in which the architecture differs from `default` must have an effect.
-    """
-    checked_name(name)
-    if _checks.boolean("flat", flat):
-        architecture, default = _unrolled(architecture), default and _unrolled(default)
-    data_format = checked_data_format(data_format)
-    shapes = (input_shape, default_shape, top.include_top, data_format)
-    inputs = network_inputs(architecture, input_tensor, *shapes)
-    rank = rank_of(architecture, inputs.shape)
-    body, top, head = layers_of(architecture, top, rank, dtype, data_format, default)
-    check_size(inputs.shape, body.strides, data_format)
-    outputs, inputs_of = [inputs], {}
-    scaling = checked_scaling(include_preprocessing)
-    if scaling is not False:
-        check_takes_images(architecture, include_preprocessing)
-        outputs = [_normalization(scaling, weights, variant, dtype, data_format, inputs)(inputs)]
-    for layer in [*body.layers, *head]:
-        inputs_of[layer.name] = outputs[-1]
-        outputs.append(layer(outputs[-1]))
-        for skip in body.skips.get(layer.name, ()):
-            skipped = inputs_of[skip.source]
-            if skip.shortcut is not None:
-                skipped = skip.shortcut(skipped)
-            outputs[-1] = _addition(skip, dtype)([outputs[-1], skipped])
-    result = outputs[-1]
-    if top.features:
-        result = {key: outputs[body.features[key] + 1] for key in top.features}
-    model = keras.Model(source_of_inputs(inputs), result, name=name)
-    if weights is not None:
-        from keras_residual.weights import load_for_factory
-
-        load_for_factory(model, weights, variant, scaling_given=not isinstance(scaling, bool))
-    return flat_view(model) if flat else model
-
-
-def assemble_any(architecture_type, sizes, top, options, **arguments) -> keras.Model:
-    """Builds a network of any size from what its builder was called with.
-
-    Args:
-        architecture_type: The dataclass of the family's options.
-        sizes: Options that the builder names itself.
-        top: Its `include_top`, `pooling`, `classes` and `classifier_activation`.
-        options: Its `**architecture_options`.
-        **arguments: Of `assemble`.
-    """
-    chosen, common = split_options(architecture_type, options)
-    top = Top(*top, common.pop("features", False))
-    default = architecture_type()
-    return assemble(
-        architecture_type(**sizes, **chosen), top, default=default, **arguments, **common
-    )
-
-
-def _unrolled(architecture):
-    """Returns an architecture whose blocks are layers, or raises if it asks for something else."""
-    rematerialize = getattr(architecture, "rematerialize", False)
-    _checks.effective("rematerialize", rematerialize, False, False, "flat=False", flat=True)
-    execution = getattr(architecture, "execution", "unrolled")
-    if execution == "scanned":
-        raise ValueError(
-            'A flat network needs `execution="unrolled"`: the blocks of a scanned stage are no '
-            f"layers. Received: flat=True, execution={execution!r}"
-        )
-    return replace(architecture, execution="unrolled") if execution == "auto" else architecture
-
-
-def checked_scaling(include_preprocessing):
-    """Returns `include_preprocessing` as a bool or a `weights.Preprocessing`, or raises."""
-    if isinstance(include_preprocessing, bool):
-        return include_preprocessing
-    from keras_residual.weights import checked_inclusion
-
-    return checked_inclusion(include_preprocessing)
-
-
-def options_of_weights(weights, variant: Variant) -> dict[str, object]:
-    """Returns the architecture options that published weights ask for."""
-    if weights is None:
-        return {}
-    from keras_residual.weights import options_for_factory
-
-    return options_for_factory(weights, variant)
-
-
-def _addition(skip, dtype):
-    policy = checked_policy(dtype)
-    return keras.layers.Add(
-        name=skip.name, dtype=policy.variable_dtype if skip.is_output else policy
-    )
-
-
-def _normalization(scaling, weights, variant, dtype, data_format, inputs):
-    """Returns the layer that scales images with values 0…255 as named, or as the weights expect."""
-    from keras_residual.weights import preprocessing_for_factory
-
-    channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
-    if scaling is True:
-        scaling = preprocessing_for_factory(weights, variant)
-    preprocessing = scaling.with_channels(channels)
-    return preprocessing.layer(
-        data_format=data_format, dtype=checked_policy(dtype), name="preprocessing"
     )

@@ -1,6 +1,6 @@
 """Networks whose 3×3 convolutions have branches: Res2Net, ResNeSt, SK-ResNet."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (
     BASIC_18,
     BASIC_34,
@@ -10,6 +10,7 @@ from keras_residual.models.resnet import (
     groups,
 )
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 GAO_2019 = "[Gao et al., 2019](https://arxiv.org/abs/1904.01169)"
 LI_2019 = "[Li et al., 2019](https://arxiv.org/abs/1903.06586)"

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
-
 from keras_residual import _checks
-from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import DenseBlock, DenseTransition, NormActivation
 from keras_residual.models._requirements import SHARED, Requirement
-from keras_residual.models.assembly import Body, Top, assemble, split_options
+from keras_residual.models.assembly import Body
+from keras_residual.models.factories import classifier, factories
 from keras_residual.models.image_architecture import ImageArchitecture
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.registry import builder
+from keras_residual.models.rows import row
 
 HUANG_2017 = "[Huang et al., 2017](https://arxiv.org/abs/1608.06993)"
 
@@ -75,19 +74,12 @@ class DenseNetArchitecture(ImageArchitecture):
 
 
 @builder
+@classifier(DenseNetArchitecture, input_shape=(224, 224, 3), classes=1000)
 def DenseNet(
     depths: Sequence[int] = (6, 12, 24, 16),
     growth_rate: int = 32,
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "densenet",
     **architecture_options: Any,
-) -> keras.Model:
+) -> DenseNetArchitecture:
     """Returns a densely connected network with any combination of options.
 
     A stem, dense blocks with transitions between them, a last normalization and activation, average
@@ -117,19 +109,7 @@ def DenseNet(
     Reference:
         - [Huang et al., 2017](https://arxiv.org/abs/1608.06993)
     """
-    chosen, common = split_options(DenseNetArchitecture, architecture_options)
-    features = common.pop("features", False)
-    return assemble(
-        DenseNetArchitecture(depths, growth_rate, **chosen),
-        Top(include_top, pooling, classes, classifier_activation, features),
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(224, 224, 3),
-        name=name,
-        default=DenseNetArchitecture(),
-        **common,
-    )
+    return DenseNetArchitecture(depths, growth_rate, **architecture_options)
 
 
 def _row(name, summary, **options):

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
-from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import DualPathBlock, NormActivation
-from keras_residual.models.assembly import Body, Top, assemble, split_options
+from keras_residual.models.assembly import Body
+from keras_residual.models.factories import classifier, factories
 from keras_residual.models.image_architecture import ImageArchitecture
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.registry import builder
+from keras_residual.models.rows import row
 
 CHEN_2017 = "[Chen et al., 2017](https://arxiv.org/abs/1707.01629)"
 
@@ -82,20 +81,13 @@ class DualPathArchitecture(ImageArchitecture):
 
 
 @builder
+@classifier(DualPathArchitecture, input_shape=(224, 224, 3), classes=1000)
 def DPN(
     depths: Sequence[int] = (3, 4, 20, 3),
     growth_rates: Sequence[int] = (16, 32, 24, 128),
     widths: Sequence[int] | None = None,
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "dpn",
     **architecture_options: Any,
-) -> keras.Model:
+) -> DualPathArchitecture:
     """Returns a dual path network with any combination of options.
 
     Its channels are two paths: to the first each unit adds, as in a residual network, and behind
@@ -122,19 +114,8 @@ def DPN(
     Reference:
         - [Chen et al., 2017](https://arxiv.org/abs/1707.01629)
     """
-    chosen, common = split_options(DualPathArchitecture, architecture_options)
-    features = common.pop("features", False)
-    return assemble(
-        DualPathArchitecture(depths=depths, growth_rates=growth_rates, widths=widths, **chosen),
-        Top(include_top, pooling, classes, classifier_activation, features),
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(224, 224, 3),
-        name=name,
-        default=DualPathArchitecture(),
-        **common,
-    )
+    sizes = {"depths": depths, "growth_rates": growth_rates, "widths": widths}
+    return DualPathArchitecture(**sizes, **architecture_options)
 
 
 def _row(name, depths, growth_rates, base_width, cardinality=32, summary="", **options):

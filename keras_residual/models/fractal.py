@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
-
 from keras_residual import _checks
-from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import FractalBlock
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.models._requirements import SHARED, Requirement
-from keras_residual.models.assembly import Body, assemble_any
+from keras_residual.models.assembly import Body
+from keras_residual.models.factories import classifier, factories
 from keras_residual.models.image_architecture import ImageArchitecture
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.registry import builder
+from keras_residual.models.rows import row
 
 LARSSON_2017 = "[Larsson et al., 2017](https://arxiv.org/abs/1605.07648)"
 
@@ -84,19 +83,12 @@ class FractalArchitecture(ImageArchitecture):
 
 
 @builder
+@classifier(FractalArchitecture, input_shape=(32, 32, 3), classes=10)
 def FractalNet(
     widths: Sequence[int] = (64, 128, 256, 512, 512),
     columns: int = 3,
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "fractalnet",
     **architecture_options: Any,
-) -> keras.Model:
+) -> FractalArchitecture:
     """Returns a fractal network with any combination of options.
 
     Fractal blocks, each of which halves the resolution at its end, average pooling and a
@@ -126,17 +118,7 @@ def FractalNet(
     Reference:
         - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648)
     """
-    return assemble_any(
-        FractalArchitecture,
-        {"widths": widths, "columns": columns},
-        (include_top, pooling, classes, classifier_activation),
-        architecture_options,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(32, 32, 3),
-        name=name,
-    )
+    return FractalArchitecture(widths=widths, columns=columns, **architecture_options)
 
 
 TABLE = (

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
-
 from keras_residual import _checks
-from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import ConvNorm, HighwayStage
 from keras_residual.models._requirements import NORM_EPSILON, NORM_MOMENTUM
-from keras_residual.models.assembly import Body, assemble_any
+from keras_residual.models.assembly import Body
+from keras_residual.models.factories import classifier, factories
 from keras_residual.models.image_architecture import ConvolutionalArchitecture
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.registry import builder
+from keras_residual.models.rows import row
 
 SRIVASTAVA_2015 = "[Srivastava et al., 2015](https://arxiv.org/abs/1507.06228)"
 
@@ -64,19 +63,12 @@ class HighwayArchitecture(ConvolutionalArchitecture):
 
 
 @builder
+@classifier(HighwayArchitecture, input_shape=(32, 32, 3), classes=10)
 def HighwayNet(
     widths: Sequence[int] = (32, 80, 128),
     depths: Sequence[int] = (5, 6, 6),
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "highwaynet",
     **architecture_options: Any,
-) -> keras.Model:
+) -> HighwayArchitecture:
     """Returns a highway network with any combination of options.
 
     Stages of a plain convolution and highway layers, 2×2 max pooling between them, a 1×1
@@ -106,17 +98,7 @@ def HighwayNet(
     Reference:
         - [Srivastava et al., 2015](https://arxiv.org/abs/1507.06228)
     """
-    return assemble_any(
-        HighwayArchitecture,
-        {"widths": widths, "depths": depths},
-        (include_top, pooling, classes, classifier_activation),
-        architecture_options,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(32, 32, 3),
-        name=name,
-    )
+    return HighwayArchitecture(widths=widths, depths=depths, **architecture_options)
 
 
 TABLE = (

@@ -12,7 +12,30 @@ from keras_residual.models._requirements import SHARED, Requirement
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvolutionalArchitecture:
+class NormalizedArchitecture:
+    """How every network normalizes, activates and initializes its convolutions."""
+
+    normalization: str = "batch"
+    activation: object = "relu"
+    norm_momentum: float = 0.9
+    norm_epsilon: float = 1e-5
+    kernel_initializer: object = None
+    kernel_regularizer: object = None
+
+    def norm_options(self, dtype, data_format: str) -> dict[str, object]:
+        """Returns the arguments of a layer that normalizes and activates."""
+        return {
+            "normalization": self.normalization,
+            "activation": self.activation,
+            "norm_momentum": self.norm_momentum,
+            "norm_epsilon": self.norm_epsilon,
+            "dtype": dtype,
+            "data_format": data_format,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalArchitecture(NormalizedArchitecture):
     """What all layers of a convolutional network share.
 
     The arguments below are those of every builder; `registry.builder` writes them into its
@@ -57,25 +80,8 @@ class ConvolutionalArchitecture:
         ValueError: If an argument is out of range or unknown, or has no effect beside the others.
     """
 
-    normalization: str = "batch"
-    activation: object = "relu"
-    norm_momentum: float = 0.9
-    norm_epsilon: float = 1e-5
-    kernel_initializer: object = None
-    kernel_regularizer: object = None
     weight_standardization: bool = False
     rematerialize: bool = False
-
-    def norm_options(self, dtype, data_format: str) -> dict[str, object]:
-        """Returns the arguments of a layer that normalizes and activates."""
-        return {
-            "normalization": self.normalization,
-            "activation": self.activation,
-            "norm_momentum": self.norm_momentum,
-            "norm_epsilon": self.norm_epsilon,
-            "dtype": dtype,
-            "data_format": data_format,
-        }
 
     def layer_options(self, dtype, data_format: str) -> dict[str, object]:
         """Returns the arguments of a layer that convolves too."""

@@ -1,11 +1,15 @@
 """Networks that tell spoken words apart: Res8 … Res26 and BC-ResNet, from the waveform on."""
 
+import inspect
+from typing import Any
+
 from keras_residual.models._keyword_architecture import (
     BCResNetArchitecture,
     KeywordResNetArchitecture,
 )
-from keras_residual.models.assembly import Top, assemble, split_options
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.factories import classifier, factories
+from keras_residual.models.registry import builder
+from keras_residual.models.rows import row
 
 TANG_2018 = "[Tang and Lin, 2018](https://arxiv.org/abs/1710.10361)"
 KIM_2021 = "[Kim et al., 2021](https://arxiv.org/abs/2106.04140)"
@@ -66,53 +70,27 @@ Reference:
 """
 
 
-def _builder(name, architecture_type, **documentation):
-    """Registers and returns the builder of a family; `documentation` completes its docstring."""
-    default, default_name = architecture_type(), name.lower()
+def _documented(architecture, **documentation):
+    """Completes the docstring of a family's builder, whose summary it has; a decorator."""
 
-    def build(
-        include_top=True,
-        weights=None,
-        input_tensor=None,
-        input_shape=None,
-        pooling=None,
-        classes=_WORDS,
-        classifier_activation="softmax",
-        name=default_name,
-        **architecture_options,
-    ):
-        chosen, common = split_options(architecture_type, architecture_options)
-        features = common.pop("features", False)
-        return assemble(
-            architecture_type(**chosen),
-            Top(include_top, pooling, classes, classifier_activation, features),
-            weights=weights,
-            input_tensor=input_tensor,
-            input_shape=input_shape,
-            default_shape=_SECOND,
-            name=name,
-            default=default,
-            **common,
-        )
+    def document(function):
+        default = architecture()
+        function.__doc__ = _DOCSTRING.format(
+            summary=inspect.getdoc(function),
+            front_end=default.front_end,
+            min_freq=default.min_freq,
+            max_freq=(default.max_freq and f"`{default.max_freq}`") or "that half",
+            **documentation,
+        ).replace("``", "`")
+        return function
 
-    build.__name__ = build.__qualname__ = name
-    build.__module__ = __name__
-    build.__doc__ = _DOCSTRING.format(
-        front_end=default.front_end,
-        min_freq=default.min_freq,
-        max_freq=(default.max_freq and f"`{default.max_freq}`") or "that half",
-        **documentation,
-    ).replace("``", "`")
-    return builder(build)
+    return document
 
 
-KeywordResNet = _builder(
-    "KeywordResNet",
+@builder
+@classifier(KeywordResNetArchitecture, input_shape=_SECOND, classes=_WORDS)
+@_documented(
     KeywordResNetArchitecture,
-    summary="""Returns a residual network over MFCC, with convolutions of 3×3 positions.
-
-Behind the first convolution come blocks of two, whose sums stand in front of their normalization.
-Named members such as `Res15` are rows of a table over this.""",
     own="""    depth: Number of convolutions behind the first one, at least 2; the last of an odd
         number has no shortcut. Defaults to `6`.
     width: Number of channels. Defaults to `45`.
@@ -121,14 +99,19 @@ Named members such as `Res15` are rows of a table over this.""",
     example="KeywordResNet(depth=2, width=4, classes=2).output_shape",
     paper=f"{TANG_2018}; the logarithm adds 1e-6 in place of sparing zeros.",
 )
-BCResNet = _builder(
-    "BCResNet",
-    BCResNetArchitecture,
-    summary="""Returns a network of broadcasted residual blocks over log-mel energies.
+def KeywordResNet(**architecture_options: Any) -> KeywordResNetArchitecture:
+    """Returns a residual network over MFCC, with convolutions of 3×3 positions.
 
-A convolution of 5×5 times and frequencies, four stages of `layers.BroadcastedResidualBlock`, and a
-depthwise convolution over the frequencies that are left. Named members such as `BCResNet1` are rows
-of a table over this.""",
+    Behind the first convolution come blocks of two, whose sums stand in front of their
+    normalization. Named members such as `Res15` are rows of a table over this.
+    """
+    return KeywordResNetArchitecture(**architecture_options)
+
+
+@builder
+@classifier(BCResNetArchitecture, input_shape=_SECOND, classes=_WORDS)
+@_documented(
+    BCResNetArchitecture,
     own="""    width_factor: The paper's τ, number of channels over 8. Defaults to `1`.
     depths: Number of blocks in each of four stages. Defaults to `(2, 2, 4, 4)`.
     sub_bands: Parts of the spectrum that are normalized apart; divides the frequencies of every
@@ -137,6 +120,14 @@ of a table over this.""",
     example="BCResNet(width_factor=0.5, depths=(1, 1, 1, 1), classes=2).output_shape",
     paper=f"{KIM_2021}; counts are those of the authors' code.",
 )
+def BCResNet(**architecture_options: Any) -> BCResNetArchitecture:
+    """Returns a network of broadcasted residual blocks over log-mel energies.
+
+    A convolution of 5×5 times and frequencies, four stages of `layers.BroadcastedResidualBlock`,
+    and a depthwise convolution over the frequencies that are left. Named members such as
+    `BCResNet1` are rows of a table over this.
+    """
+    return BCResNetArchitecture(**architecture_options)
 
 
 def _res(name, depth, summary, **options):

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 HAN_2017 = "[Han et al., 2017](https://arxiv.org/abs/1610.02915)"
 

@@ -4,8 +4,9 @@ import collections
 import math
 from typing import Any
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 RADOSAVOVIC_2020 = "[Radosavovic et al., 2020](https://arxiv.org/abs/2003.13678)"
 DOLLAR_2021 = "[Dollár et al., 2021](https://arxiv.org/abs/2103.06877)"

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
-from keras_residual._types import Identifier, Shape, Tensor
-from keras_residual.models.assembly import Top, assemble, split_options
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.factories import classifier, factories
+from keras_residual.models.registry import builder
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 HE_2015 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)"
 HE_2016 = "[He et al., 2016](https://arxiv.org/abs/1603.05027)"
@@ -32,20 +30,13 @@ SE = {"se_ratio": 1 / 16}
 
 
 @builder
+@classifier(ResNetArchitecture, input_shape=(224, 224, 3), classes=1000)
 def ResNet(
     block: str = "bottleneck",
     depths: Sequence[int] = (3, 4, 6, 3),
     widths: Sequence[int] | None = None,
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "resnet",
     **architecture_options: Any,
-) -> keras.Model:
+) -> ResNetArchitecture:
     """Returns a residual network with any combination of options.
 
     A stem, stages of residual blocks (each halving the resolution but the first), average pooling
@@ -56,25 +47,9 @@ def ResNet(
         depths: Number of blocks in each stage.
         widths: Width of each stage; bottlenecks put out four times as many channels. Defaults to
             64, 128, 256, …
-        include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
-        weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
-        input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
-            several, which become the model's.
-        input_shape: Optional shape without batch, one to three spatial sizes (or `None`) and the
-            channels. Defaults to `(224, 224, 3)`, without sizes if `include_top=False`.
-        pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
-            the top averages in any case, as in keras.applications.
-        classes: Positive integer, number of classes of the top.
-        classifier_activation: Activation of the top; `None` for logits.
-        name: Name of the model.
         stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`: the
             first block takes the input as it is (time series); see `layers.Stem`. Defaults to
             `"conv7"`.
-        stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`,
-            `"blur"`, `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
-        pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
-        space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: as `"post"` without the
             activations after the sums, `"pyramid"`: the same with a normalization in front of each
             block and of the head (PyramidNet), or `"leading"`: the same with activations there
@@ -126,38 +101,13 @@ def ResNet(
         final_layer: What follows the last stage: `"norm"`, a normalization and an activation if
             pre-activated, an activation if leading; `"activation"`, that alone; or the width of a
             1×1 convolution with both.
-        normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
-            that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
-            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
-            of `"batch"`.
-        activation: Keras activation. Defaults to `"relu"`.
-        norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
-        norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
-        kernel_initializer: Defaults to He normal by fan-out.
-        kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
         weight_standardization: Whether kernels are standardized (Big Transfer).
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
-        rematerialize: Whether values inside the blocks are computed again in the backward pass.
         features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
             (strides 32), in place of the top; or a tuple of some of these names and of `"C1"`, what
             the stem gives before its pooling (strides 2; of a `"conv3"` stem 1). The last output of
             a pre-activation network is the normalized one.
-        include_preprocessing: Whether the model takes images with values 0…255 and scales them as
-            its weights expect: as the published weights or the layout of the file tell (Caffe's way
-            for keras.applications' ResNet files), without weights by ImageNet's mean and standard
-            deviation. Where the weights do not tell, `"caffe"`, `"tf"`, `"torch"`, the name of
-            published weights or a `weights.Preprocessing`. Defaults to `False`.
-        dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
-            policy computes in float32.
-        data_format: `"channels_last"` or `"channels_first"`.
-        flat: Whether every convolution, normalization, activation and addition is a layer of the
-            model, see `models.flat_view`. Defaults to `False`.
-
-    Returns:
-        A `keras.Model`.
-
-    Raises:
-        ValueError: If an argument is out of range or unknown, or has no effect beside the others.
+        **architecture_options: Those of `ImageArchitecture`.
 
     Example:
 
@@ -169,19 +119,7 @@ def ResNet(
         - [He et al., 2015](https://arxiv.org/abs/1512.03385)
         - [He et al., 2016](https://arxiv.org/abs/1603.05027), `activation_order="pre"`
     """
-    chosen, common = split_options(ResNetArchitecture, architecture_options)
-    features = common.pop("features", False)
-    return assemble(
-        ResNetArchitecture(block, depths, widths, **chosen),
-        Top(include_top, pooling, classes, classifier_activation, features),
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(224, 224, 3),
-        name=name,
-        default=ResNetArchitecture(),
-        **common,
-    )
+    return ResNetArchitecture(block, depths, widths, **architecture_options)
 
 
 def groups(cardinality, base_width):

@@ -1,7 +1,8 @@
 """The residual network for time series."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 TABLE = (
     row(

@@ -1,6 +1,6 @@
 """Residual networks for ImageNet that scale channels: SE-ResNet, SENet-154, ECA-ResNet."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (
     BOTTLENECK_50,
     BOTTLENECK_101,
@@ -20,6 +20,7 @@ from keras_residual.models.resnet_variants import (
     S,
     T,
 )
+from keras_residual.models.rows import row
 
 WANG_2020 = "[Wang et al., 2020](https://arxiv.org/abs/1910.03151)"
 

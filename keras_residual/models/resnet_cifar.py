@@ -1,8 +1,9 @@
 """Residual networks for small images such as CIFAR's."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet import HE_2015, HE_2016, XIE_2017, ZAGORUYKO_2016
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 GASTALDI_2017 = "[Gastaldi, 2017](https://arxiv.org/abs/1705.07485)"
 ZHANG_2016 = "[Zhang et al., 2016](https://arxiv.org/abs/1608.02908)"

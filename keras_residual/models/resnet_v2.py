@@ -1,6 +1,6 @@
 """Pre-activation networks for ImageNet: Big Transfer, deep stems, other normalizations."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (
     BASIC_18,
     BASIC_34,
@@ -11,6 +11,7 @@ from keras_residual.models.resnet import (
     V2,
 )
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 KOLESNIKOV_2020 = "[Kolesnikov et al., 2020](https://arxiv.org/abs/1912.11370)"
 LIU_2020 = "[Liu et al., 2020](https://arxiv.org/abs/2004.02967)"

@@ -1,6 +1,6 @@
 """Further residual networks for ImageNet: stems, shortcuts, antialiasing, ResNet-RS."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (
     BASIC_18,
     BASIC_34,
@@ -15,6 +15,7 @@ from keras_residual.models.resnet import (
     groups,
 )
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 BELLO_2021 = "[Bello et al., 2021](https://arxiv.org/abs/2103.07579)"
 WU_2018 = "[Wu and He, 2018](https://arxiv.org/abs/1803.08494)"

@@ -1,7 +1,8 @@
 """RevNet: residual networks whose blocks compute their inputs from their outputs."""
 
-from keras_residual.models.registry import factories, row
+from keras_residual.models.factories import factories
 from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.models.rows import row
 
 GOMEZ_2017 = "[Gomez et al., 2017](https://arxiv.org/abs/1707.04585)"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Protocol
 
 import keras
 
@@ -12,7 +13,8 @@ from keras_residual.models._super_resolution_architecture import (
     SRResNetArchitecture,
     VDSRArchitecture,
 )
-from keras_residual.models.assembly import Top, Variant, assemble
+from keras_residual.models.assembly import Top, Variant
+from keras_residual.models.factories import assemble
 from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import register
 
@@ -67,6 +69,20 @@ _BLOCKS = "Positive integer, number of residual blocks. Defaults to `{}`."
 
 
 COMMON = ("dtype", "data_format", "flat")
+
+
+class UpscalerFactory(Protocol):
+    """The signature of a named network for super-resolution."""
+
+    def __call__(
+        self,
+        scale: int = ...,
+        weights: object = None,
+        input_tensor: object = None,
+        input_shape: tuple[int | None, ...] | None = None,
+        name: str = ...,
+        **architecture_options: object,
+    ) -> keras.Model: ...
 
 
 def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., keras.Model]:

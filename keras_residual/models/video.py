@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
-
 from keras_residual import _checks
-from keras_residual._types import Identifier, Shape, Tensor
 from keras_residual.layers import FactorizedBlock, ResidualBlock, ResidualStage, Stem
 from keras_residual.models._requirements import NORM_EPSILON, NORM_MOMENTUM
-from keras_residual.models.assembly import Body, Top, assemble, split_options
+from keras_residual.models.assembly import Body
+from keras_residual.models.factories import classifier, factories
 from keras_residual.models.image_architecture import ConvolutionalArchitecture
-from keras_residual.models.registry import builder, factories, row
+from keras_residual.models.registry import builder
 from keras_residual.models.resnet_architecture import drop_path_rates
+from keras_residual.models.rows import row
 
 TRAN_2018 = "[Tran et al., 2018](https://arxiv.org/abs/1711.11248)"
 # Kinds of convolutions and the stem of a network that begins with them.
@@ -104,20 +103,13 @@ def _strides(kind):
 
 
 @builder
+@classifier(VideoResNetArchitecture, input_shape=(16, 112, 112, 3), classes=400)
 def VideoResNet(
     convolutions: str = "factorized",
     depths: Sequence[int] = (2, 2, 2, 2),
     widths: Sequence[int] | None = None,
-    include_top: bool = True,
-    weights: object = None,
-    input_tensor: Tensor | None = None,
-    input_shape: Shape | None = None,
-    pooling: str | None = None,
-    classes: int = 400,
-    classifier_activation: Identifier | None = "softmax",
-    name: str = "videoresnet",
     **architecture_options: Any,
-) -> keras.Model:
+) -> VideoResNetArchitecture:
     """Returns a residual network for clips with any combination of options.
 
     A stem, stages of basic blocks (each halving time, height and width but the first), average
@@ -159,19 +151,7 @@ def VideoResNet(
     Reference:
         - [Tran et al., 2018](https://arxiv.org/abs/1711.11248)
     """
-    chosen, common = split_options(VideoResNetArchitecture, architecture_options)
-    features = common.pop("features", False)
-    return assemble(
-        VideoResNetArchitecture(convolutions, depths, widths, **chosen),
-        Top(include_top, pooling, classes, classifier_activation, features),
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        default_shape=(16, 112, 112, 3),
-        name=name,
-        default=VideoResNetArchitecture(),
-        **common,
-    )
+    return VideoResNetArchitecture(convolutions, depths, widths, **architecture_options)
 
 
 TABLE = (

@@ -3,10 +3,13 @@
 The names themselves come from the tables of variants, when the package is imported.
 """
 
+import inspect
+import re
 from pathlib import Path
 
 import keras_residual
 from keras_residual import models
+from keras_residual.models import factories, super_resolution
 from keras_residual.models.registry import BUILDERS, VARIANTS
 
 PACKAGE = Path(keras_residual.__file__).parent
@@ -14,14 +17,30 @@ _HEADER = "# Written by `python tests/write_tables.py`; do not edit.\n"
 _TYPES = {"classifier": "Factory", "super_resolution": "UpscalerFactory"}
 
 
+def _builder(name, function) -> str:
+    """Returns the line that declares a builder: in full where a decorator adds arguments to it."""
+    if not hasattr(function, "__signature__"):
+        return f"from {function.__module__} import {name} as {name}"
+    signature = inspect.signature(function).replace(return_annotation=inspect.Signature.empty)
+    # What `typing` is called differs between versions of Python.
+    arguments = str(signature).replace("Optional[Any]", "Any | None")
+    arguments = re.sub(r"(?<![\w.])Any\b", "typing.Any", arguments)
+    return f"def {name}{arguments} -> keras.Model: ..."
+
+
 def _models_stub() -> str:
-    lines = [
-        f"from {function.__module__} import {name} as {name}"
+    lines = ["import collections.abc", "import typing", "", "import keras", ""]
+    lines += [
+        _builder(name, function)
         for name, function in sorted(BUILDERS.items(), key=lambda item: item[1].__module__)
     ]
     lines += [
+        f"from {owner.__name__} import {name} as {name}"
+        for owner, name in ((factories, "Factory"), (super_resolution, "UpscalerFactory"))
+    ]
+    lines += [
         f"from {models.get_model.__module__} import {name} as {name}"
-        for name in ("Factory", "UpscalerFactory", "get_model", "list_models")
+        for name in ("get_model", "list_models")
     ]
     lines += [
         f"from {getattr(models, name).__module__} import {name} as {name}"

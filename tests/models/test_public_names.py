@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import inspect
 import pickle
 import re
 import shutil
@@ -39,9 +40,24 @@ def test_stub_declares_what_the_package_has(namespace):
             declared |= {alias.name for alias in node.names}
         elif isinstance(node, ast.AnnAssign):
             declared.add(node.target.id)
+        elif isinstance(node, ast.FunctionDef):
+            declared.add(node.name)
     types = {"Factory", "UpscalerFactory"}
     assert declared - types == {*namespace.__all__, *({"__version__"} & declared)}
     assert all(hasattr(namespace, name) for name in declared - types)
+
+
+def test_a_builder_has_its_own_arguments_and_those_of_keras_applications():
+    parameters = inspect.signature(models.DenseNet).parameters
+    assert list(parameters)[:4] == ["depths", "growth_rate", "include_top", "weights"]
+    assert all(item.annotation is not item.empty for item in parameters.values())
+    assert models.DenseNet.__annotations__["classes"] is int
+    network = models.DenseNet((1,), 2, True, None, None, (8, 8, 1), None, 3, stem="conv3")
+    assert (network.output_shape, network.name) == ((None, 3), "densenet")
+    with pytest.raises(TypeError, match="too many positional"):
+        models.DenseNet((1,), 2, True, None, None, (8, 8, 1), None, 3, "relu", "name", "more")
+    with pytest.raises(TypeError, match="multiple values for argument 'depths'"):
+        models.DenseNet((1,), depths=(2,))
 
 
 @pytest.mark.parametrize("name", models.__all__)
