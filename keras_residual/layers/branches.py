@@ -8,6 +8,7 @@ from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.average_pool import DOWNSAMPLING
 from keras_residual.layers.composite import BlockLayer
+from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.sublayers import SublayerRow
 
 
@@ -44,6 +45,19 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
         self.groups = _checks.integer("groups", groups)
         self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
+
+    def branch(self, index: int, filters: int, dilation: int = 1) -> ConvNorm:
+        """Returns the 3×3 convolution of a branch, dilated so many times as the layer."""
+        return ConvNorm(
+            filters,
+            3,
+            self.strides,
+            self.dilation_rate * dilation,
+            self.groups,
+            blur_pool=self.blur_pool,
+            name=f"branch{index + 1}",
+            **self.block_options(index),
+        )
 
     def means(self, x: Tensor) -> Tensor:
         """Returns the mean over all positions, with axes of size 1."""

@@ -2,7 +2,7 @@ from typing import Any
 
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
-from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers._loops.rematerialize import call_in_order
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.dual_path_unit import DualPathUnit
 from keras_residual.layers.registration import registered
@@ -104,13 +104,7 @@ class DualPathBlock(SublayerRow, BlockLayer):
         return chain(self.units, input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        x = inputs
-        for unit in self.units:
-            if self.rematerialize and training:
-                x = call_rematerialized(unit, [x], training=True)
-            else:
-                x = unit(x, training=training)
-        return x
+        return call_in_order(self.units, inputs, training, self.rematerialize)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual.layers._loops.blocks import scan_blocks, scan_blocks_rematerialized
-from keras_residual.layers._loops.rematerialize import call_rematerialized
+from keras_residual.layers._loops.rematerialize import call_in_order
 from keras_residual.layers._loops.reversible import call_reversible
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
 from keras_residual.layers.reversible_halves import is_invertible
@@ -120,12 +120,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
             half = x.shape[self.channel_axis] // 2
             halves = self.channels_from(x, 0, half), self.channels_from(x, half)
             return self.joined(*call_reversible(self.blocks, *halves))
-        for block in self.blocks:
-            if self.rematerialize and training:
-                x = call_rematerialized(block, [x], training=True)
-            else:
-                x = block(x, training=training)
-        return x
+        return call_in_order(self.blocks, x, training, self.rematerialize)
 
     def _call_scanned(self, inputs, training):
         template = self._template.layer

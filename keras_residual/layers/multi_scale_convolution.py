@@ -53,20 +53,9 @@ class MultiScaleConvolution(BranchedConvolution):
                 "`cascade` needs strides=1, with which a part has the size of the one before. "
                 f"Received: cascade={self.cascade}, strides={self.strides}"
             )
-        self.add_to_row("parts", [self._part(index) for index in range(max(1, branches - 1))])
+        width = self.filters // self.branches
+        self.add_to_row("parts", [self.branch(i, width) for i in range(max(1, branches - 1))])
         self.pool = AveragePool(self.strides, 3, name="pool", **self.sublayer_options())
-
-    def _part(self, index):
-        return ConvNorm(
-            self.filters // self.branches,
-            3,
-            self.strides,
-            self.dilation_rate,
-            self.groups,
-            blur_pool=self.blur_pool,
-            name=f"branch{index + 1}",
-            **self.block_options(index),
-        )
 
     @property
     def parts(self) -> list[ConvNorm]:

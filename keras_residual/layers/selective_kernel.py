@@ -52,7 +52,8 @@ class SelectiveKernel(BranchedConvolution):
         self.ratio = _checks.real("ratio", ratio, 0.0, 1.0, open_start=True)
         self.divisor = _checks.integer("divisor", divisor)
         self.split_input = _checks.boolean("split_input", split_input)
-        self.add_to_row("paths", [self._branch(index) for index in range(self.branches)])
+        paths = [self.branch(i, self.filters, dilation=i + 1) for i in range(self.branches)]
+        self.add_to_row("paths", paths)
         width = max(1, round(self.filters * self.ratio / self.divisor)) * self.divisor
         self.reduce = ConvNorm(width, 1, name="reduce", **self.block_options(self.branches))
         self.select = Convolution(
@@ -62,18 +63,6 @@ class SelectiveKernel(BranchedConvolution):
             kernel_regularizer=self.kernel_regularizer,
             name="select",
             **self.sublayer_options(),
-        )
-
-    def _branch(self, index):
-        return ConvNorm(
-            self.filters,
-            3,
-            self.strides,
-            self.dilation_rate * (index + 1),
-            self.groups,
-            blur_pool=self.blur_pool,
-            name=f"branch{index + 1}",
-            **self.block_options(index),
         )
 
     @property

@@ -10,8 +10,22 @@ from keras_residual._types import Shape, Tensor
 from keras_residual.layers.registration import registered
 
 
+class _DroppingLayer(keras.layers.Layer):
+    """Base of the layers that drop or scale tensors at random with probability `rate`."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
+        self.seed = None if seed is None else _checks.seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
 @registered
-class StochasticDepth(keras.layers.Layer):
+class StochasticDepth(_DroppingLayer):
     """Drops the whole input of a random part of the samples while training ("drop path").
 
     Kept samples are divided by `1 - rate`, so that the expectation is unchanged; at inference the
@@ -40,13 +54,6 @@ class StochasticDepth(keras.layers.Layer):
         super().__init_subclass__(**kwargs)
         cls.__doc__ = completed(cls.__doc__, {"StochasticDepth": StochasticDepth.__doc__})
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
-        self.seed = None if seed is None else _checks.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self.built = True
-
     def call(
         self, inputs: Tensor, training: bool | None = None, rate: Tensor | float | None = None
     ) -> Tensor:
@@ -60,9 +67,6 @@ class StochasticDepth(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @registered
@@ -118,7 +122,7 @@ class ShakeShake(keras.layers.Layer):
 
 
 @registered
-class MeanOfPaths(keras.layers.Layer):
+class MeanOfPaths(_DroppingLayer):
     """The mean of several tensors, while training of those that drop path leaves.
 
     Each tensor is left out with probability `rate`, for each sample; one of them always stays. A
@@ -132,13 +136,6 @@ class MeanOfPaths(keras.layers.Layer):
     Reference:
         - [Larsson et al., 2017](https://arxiv.org/abs/1605.07648), local drop path
     """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
-        self.seed = None if seed is None else _checks.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self.built = True
 
     def call(
         self, inputs: list[Tensor], training: bool | None = None, chosen: Tensor | None = None
@@ -159,9 +156,6 @@ class MeanOfPaths(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
         return input_shape[0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 def _sum(tensors):

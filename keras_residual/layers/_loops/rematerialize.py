@@ -91,3 +91,16 @@ def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tenso
     for variable, value in zip(other, updated, strict=True):
         variable.assign(value)
     return outputs
+
+
+def call_in_order(layers: list[Any], x, training: bool | None, recomputed: bool):
+    """Returns what layers make of a tensor one after the other.
+
+    Where they are `recomputed`, a training step keeps only the input of each for its gradient.
+    """
+    for layer in layers:
+        if recomputed and training:
+            x = call_rematerialized(layer, [x], training=True)
+        else:
+            x = layer(x, training=training)
+    return x

@@ -59,8 +59,11 @@ def step_shape(inputs, width=None):
         )
 
 
-def call_arguments(layer, sequences, initial_state, mask):
-    """Raises if a recurrent stack cannot be called with these arguments."""
+def checked_mask(
+    layer, sequences, initial_state=None, mask=None, training=False, sequences_mask=None
+):
+    """Returns the mask of a recurrent stack's call, or raises if it cannot be called like that."""
+    mask = sequences_mask if mask is None else mask
     batch, time = sequences.shape[:2]
     if mask is not None:
         mask_shape(mask, sequences)
@@ -76,6 +79,7 @@ def call_arguments(layer, sequences, initial_state, mask):
             "A stateful layer takes batches of the size it was built with, "
             f"{layer.states[0].shape[0]}. Received: a batch of {batch}"
         )
+    return mask
 
 
 def _shape(name, value):

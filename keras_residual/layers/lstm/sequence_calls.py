@@ -21,8 +21,7 @@ class SequenceCalls:
         training: bool | None = False,
         sequences_mask: Tensor = None,
     ) -> Tensor:
-        mask = sequences_mask if mask is None else mask
-        checks.call_arguments(self, sequences, initial_state, mask)
+        mask = checks.checked_mask(self, sequences, initial_state, mask, training, sequences_mask)
         if mask is not None:
             mask = ops.transpose(ops.cast(mask, "bool"))
         if initial_state is None:
@@ -45,16 +44,8 @@ class SequenceCalls:
         output = (batch, time, self.units) if self.return_sequences else (batch, self.units)
         return (output, *[(batch, self.units)] * self.state_count) if self.return_state else output
 
-    def compute_output_spec(
-        self,
-        sequences: Tensor,
-        initial_state: Sequence[Tensor] | None = None,
-        mask: Tensor | None = None,
-        training: bool | None = False,
-        sequences_mask: Tensor = None,
-    ) -> Any:
-        mask = sequences_mask if mask is None else mask
-        checks.call_arguments(self, sequences, initial_state, mask)
+    def compute_output_spec(self, sequences: Tensor, *arguments: Any, **options: Any) -> Any:
+        checks.checked_mask(self, sequences, *arguments, **options)
         return super().compute_output_spec(sequences)
 
     def compute_mask(self, sequences: Tensor, previous_mask: Tensor = None) -> Any:
