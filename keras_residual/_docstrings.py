@@ -11,12 +11,14 @@ So `help`, and the reference made from it, list all arguments of every public cl
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 # Sections in the order in which they stand in a docstring.
 _SECTIONS = ("Args", "Call arguments", "Returns", "Raises", "Example", "Reference")
 _HEADING = re.compile(rf"^({'|'.join(_SECTIONS)}):$", re.MULTILINE)
 _REFERENCE = re.compile(r"^    \*\*\w+: Those of (.+)\.$", re.MULTILINE)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _ARGUMENT = re.compile(r"^    (?=\S)", re.MULTILINE)
 
 
@@ -46,6 +48,30 @@ def completed(text: str | None, others: Mapping[str, str | None]) -> str | None:
         for name in ("Call arguments", "Returns", "Raises"):
             if name in place:
                 sections.setdefault(name, place[name])
+    return _joined(sections)
+
+
+def documented_like(other: Callable[..., Any]) -> Callable[[_Function], _Function]:
+    """Completes a function's docstring from that of another with the same arguments; a decorator.
+
+    Args:
+        other: The function whose sections on arguments, results and errors stand in for those that
+            the docstring lacks.
+    """
+
+    def complete(function):
+        sections, shared = _sections(function.__doc__ or ""), _sections(other.__doc__ or "")
+        for name in ("Args", "Returns", "Raises"):
+            if name in shared:
+                sections.setdefault(name, shared[name])
+        function.__doc__ = _joined(sections)
+        return function
+
+    return complete
+
+
+def _joined(sections: Mapping[str, str]) -> str:
+    """Returns the docstring of these sections."""
     described = [f"{name}:\n{sections[name]}" for name in _SECTIONS if name in sections]
     return "\n\n".join([sections[""], *described])
 

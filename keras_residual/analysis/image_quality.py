@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual._docstrings import documented_like
 from keras_residual._types import Tensor
 from keras_residual.layers.registration import PACKAGE
 
@@ -32,16 +33,11 @@ def psnr(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
     return float(metrics.peak_signal_noise_ratio(expected, found, data_range=255))
 
 
+@documented_like(psnr)
 def ssim(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: bool = True) -> float:
     """Returns the structural similarity, scikit-image's with the window of Wang et al. 2004.
 
     A Gaussian window of 11 pixels with a standard deviation of 1.5, where it lies inside.
-
-    Args:
-        expected: The true picture, `(height, width, 1 or 3)`, uint8 or floating point in [0, 1].
-        found: The picture to judge, of the same shape; both are cut to [0, 1].
-        shave: Non-negative integer, the border left out; papers leave out `scale` pixels.
-        luminance: Whether colours are compared by their luminance Y of BT.601, as papers do.
 
     Returns:
         At most 1, which equal pictures have.

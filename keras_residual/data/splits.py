@@ -92,9 +92,15 @@ class Split(abc.ABC):
                 of the split, if it has any.
             held_out: Names of the groups to hold out, in place of a share.
 
+        A stream has no random access: of it the end of the stored order is held out, whatever the
+        seed, and groups are refused.
+
         Raises:
             ValueError: If an argument is none of the accepted or a part would be empty.
         """
+        return self._held_out(fraction, seed, groups, held_out)
+
+    def _held_out(self, fraction, seed, groups, held_out):
         groups = self.groups if groups is None else groups
         parts = divided(self.y, self.label_kind, fraction, seed, groups, held_out)
         whole = self if groups is None else replace(self, groups=np.asarray(groups))

@@ -7,6 +7,7 @@ the tensors of the active Keras backend (also inside a compiled step), and answe
 
 from typing import Any
 
+from keras_residual._docstrings import documented_like
 from keras_residual.data.batches.sound import add_noise, audio, spec_augment, time_shift
 from keras_residual.data.keyed import DRAWS, namespace, random_integers, repeated, shuffled
 
@@ -132,17 +133,9 @@ def shift(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor
     return crop_flip(images, top, left, top != top)
 
 
+@documented_like(shift)
 def cifar(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
     """Pads by an eighth of the side (4 pixels at 32), crops at random and mirrors every second.
-
-    Args:
-        images: `(batch, height, width, channels)`; padding is 0.
-        seed: Integer or int32 scalar tensor.
-        epoch: Integer or int32 scalar tensor; a step number does as well.
-        index: `(batch,)` integers, the numbers of the images in their dataset.
-
-    Returns:
-        As `images`.
 
     Reference:
         - [He et al., 2015](https://arxiv.org/abs/1512.03385), section 4.2.
@@ -152,18 +145,9 @@ def cifar(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor
     return crop_flip(images, top, left, flip)
 
 
+@documented_like(shift)
 def cifar_cutout(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
-    """`cifar`, then a square of half the side (16 pixels at 32) set to 0 around a random pixel.
-
-    Args:
-        images: `(batch, height, width, channels)`; padding is 0.
-        seed: Integer or int32 scalar tensor.
-        epoch: Integer or int32 scalar tensor; a step number does as well.
-        index: `(batch,)` integers, the numbers of the images in their dataset.
-
-    Returns:
-        As `images`.
-    """
+    """`cifar`, then a square of half the side (16 pixels at 32) set to 0 around a random pixel."""
     height, width = (int(side) for side in images.shape[1:3])
     row = random_integers(height, seed, epoch, index, DRAWS["cutout_row"][0])
     column = random_integers(width, seed, epoch, index, DRAWS["cutout_column"][0])

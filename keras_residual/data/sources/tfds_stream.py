@@ -1,6 +1,5 @@
 """Examples of TensorFlow Datasets, read in a stream."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -96,14 +95,7 @@ class StreamSplit(Split):
     def part(self, index: np.ndarray) -> "StreamSplit":
         raise ValueError(f"A stream has no random access. Received: a part of {self!r}")
 
-    def hold_out(
-        self,
-        fraction: float = 0.1,
-        seed: int = 0,
-        groups: Sequence[Any] | None = None,
-        held_out: Sequence[Any] | None = None,
-    ) -> "tuple[StreamSplit, StreamSplit]":
-        """The stored order's end is held out, whatever the seed: a stream has no random access."""
+    def _held_out(self, fraction, seed, groups, held_out):
         if groups is not None or held_out is not None:
             raise ValueError(
                 f"`groups` and `held_out` need a split in memory or of files. Received: {self!r}"
