@@ -19,16 +19,8 @@ from keras_residual.cli import (
     _winner,
 )
 from keras_residual.cli._options import Options
-from keras_residual.cli._terminal import (
-    command,
-    console,
-    human_bytes,
-    human_minutes,
-    print_next,
-    quiet,
-    refusing,
-    same_command,
-)
+from keras_residual.cli._terminal import command, console, print_next, quiet, refusing, same_command
+from keras_residual.cli._units import human_bytes, human_minutes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from keras_residual import export
 from keras_residual.cli._model_files import load_keras
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import human_bytes, human_seconds
+from keras_residual.cli._units import human_bytes, human_seconds
 
 _TIMED_SECONDS = 0.3
 _COLUMNS = columns("Format", "Accuracy", "Size", "Latency", "Worst difference")

@@ -1,7 +1,16 @@
-"""The options of the training of a classifier."""
+"""Options that commands share, and those of the training of a classifier as one object."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Options that several commands have.
+DatasetName = Annotated[
+    str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
+]
+RunFolder = Annotated[Path | None, typer.Option(help="Folder to write. Default: one of runs/.")]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from keras_residual import analysis
 from keras_residual.cli import _figures
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import console, human_seconds
+from keras_residual.cli._terminal import console
+from keras_residual.cli._units import human_seconds
 
 MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
 # Mistakes that are drawn.

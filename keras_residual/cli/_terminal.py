@@ -47,6 +47,16 @@ def refusing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ends a command that writes nothing before its end, when the user interrupts it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("\nInterrupted; nothing was written.")
+        raise SystemExit(INTERRUPTED) from None
+
+
+@contextlib.contextmanager
 def quiet(*expected: type[BaseException]) -> Iterator[None]:
     """Holds back what native libraries write to standard error, unless the block crashes.
 
@@ -112,34 +122,3 @@ def same_command(*, drop: str = "", add: str = "") -> str:
     """Returns the command line that runs, without one option and with another."""
     words = [word for word in sys.argv[1:] if word not in (drop, add)]
     return command(*words, *([add] if add else []))
-
-
-def human_bytes(size: float) -> str:
-    """Returns a size such as `76.2 kB`."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
-def human_count(count: float) -> str:
-    """Returns a number such as `25.6 M`."""
-    for unit in ("", " k", " M", " G"):
-        if count < 1000:
-            return f"{count:.3g}{unit}"
-        count /= 1000
-    return f"{count:.3g} T"
-
-
-def human_seconds(seconds: float) -> str:
-    """Returns a time such as `1.32 ms`."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def human_minutes(seconds: float) -> str:
-    """Returns a time such as `9 min 30 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

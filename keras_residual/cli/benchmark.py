@@ -7,14 +7,8 @@ import typer
 
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import (
-    bold,
-    console,
-    human_bytes,
-    human_seconds,
-    quiet,
-    refusing,
-)
+from keras_residual.cli._terminal import bold, console, quiet, refusing
+from keras_residual.cli._units import human_bytes, human_seconds
 
 _COLUMNS = columns(
     "Model", "Batch", "Threads", "Median", "95 %", "Inputs\na second", "Load", "Memory", "Size"

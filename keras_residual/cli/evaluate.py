@@ -5,6 +5,7 @@ import typer
 
 from keras_residual import _checks
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
+from keras_residual.cli._options import DatasetName
 from keras_residual.cli._terminal import console, quiet, refusing, same_command
 
 
@@ -12,9 +13,7 @@ def evaluate(
     model_file: Annotated[
         Path, typer.Argument(help="A .keras or .tflite file, or a SavedModel's folder.")
     ],
-    dataset: Annotated[
-        str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
-    ] = "digits",
+    dataset: DatasetName = "digits",
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 128,
     test_crop: Annotated[
         float | None,

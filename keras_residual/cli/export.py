@@ -5,15 +5,8 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import (
-    bold,
-    console,
-    human_bytes,
-    human_seconds,
-    print_next,
-    quiet,
-    refusing,
-)
+from keras_residual.cli._terminal import bold, console, print_next, quiet, refusing
+from keras_residual.cli._units import human_bytes, human_seconds
 from keras_residual.cli._wording import as_typed
 
 _COLUMNS = columns(

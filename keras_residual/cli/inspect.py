@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
-from keras_residual.cli._terminal import bold, console, human_seconds, quiet, refusing
+from keras_residual.cli._terminal import bold, console, quiet, refusing
+from keras_residual.cli._units import human_seconds
 
 
 def inspect(

@@ -9,7 +9,8 @@ from rich.text import Text
 from keras_residual._words import counted
 from keras_residual.cli._json import AsJson, print_json
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console, fail, human_count
+from keras_residual.cli._terminal import console, fail
+from keras_residual.cli._units import human_count
 
 _SIZED = (
     Column("Model", text=True),

@@ -7,14 +7,8 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
-from keras_residual.cli._terminal import (
-    INTERRUPTED,
-    bold,
-    console,
-    human_seconds,
-    quiet,
-    refusing,
-)
+from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
+from keras_residual.cli._units import human_seconds
 
 
 def predict(
@@ -82,7 +76,7 @@ def predict(
             _print_transcripts(heard, as_json)
             return
         paths = inference.paths_for(predictor, paths)
-        try:
+        with interruptible():
             with picture_bar(shown=not as_json) as progress:
                 answers = inference.predict(
                     predictor,
@@ -93,9 +87,6 @@ def predict(
                     progress=progress,
                 )
             explained = inference.explain(predictor, answers, explain, layer) if explain else []
-        except KeyboardInterrupt:
-            console.print("\nInterrupted; nothing was written.")
-            raise SystemExit(INTERRUPTED) from None
         if output is not None:
             inference.write_predictions(output, answers)
     if as_json:

@@ -5,15 +5,8 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
-from keras_residual.cli._terminal import (
-    LARGEST_SEED,
-    bold,
-    command,
-    console,
-    human_count,
-    quiet,
-    refusing,
-)
+from keras_residual.cli._terminal import LARGEST_SEED, bold, command, console, quiet, refusing
+from keras_residual.cli._units import human_count
 
 
 def quickstart(

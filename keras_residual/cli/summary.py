@@ -4,7 +4,8 @@ import typer
 
 from keras_residual.cli._json import AsJson, print_json
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console, human_bytes, human_count, quiet, refusing
+from keras_residual.cli._terminal import console, quiet, refusing
+from keras_residual.cli._units import human_bytes, human_count
 
 _COLUMNS = (
     Column("Layer", text=True, wraps=True),

@@ -1,9 +1,9 @@
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_residual import _checks
+from keras_residual.cli._options import DatasetName, Options, RunFolder
 from keras_residual.cli._terminal import LARGEST_SEED, fail, quiet, refusing, same_command
 
 
@@ -11,9 +11,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="Name of a network, such as resnet20, or a best.json of tune.")
     ],
-    dataset: Annotated[
-        str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
-    ] = "digits",
+    dataset: DatasetName = "digits",
     weights: Annotated[
         str | None,
         typer.Option(
@@ -64,9 +62,7 @@ def train(
         int,
         typer.Option(help="Seed of initial weights, order, augmentation.", min=0, max=LARGEST_SEED),
     ] = 0,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder to write. Default: one of runs/.")
-    ] = None,
+    output: RunFolder = None,
     dtype: Annotated[
         str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
@@ -114,9 +110,9 @@ def train(
         )
         return
     with refusing(), quiet():
-        from keras_residual.cli import _classification, _options
+        from keras_residual.cli import _classification
 
-    options = _options.Options(
+    options = Options(
         model,
         dataset,
         recipe,

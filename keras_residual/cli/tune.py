@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from keras_residual.cli._options import DatasetName, RunFolder
 from keras_residual.cli._terminal import (
     INTERRUPTED,
     bold,
@@ -15,15 +16,11 @@ from keras_residual.cli._terminal import (
 
 
 def tune(
-    dataset: Annotated[
-        str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
-    ] = "digits",
+    dataset: DatasetName = "digits",
     model: Annotated[
         str, typer.Option(help="resnet, densenet, or the network to start from, such as resnet8.")
     ] = "resnet",
-    output: Annotated[
-        Path | None, typer.Option(help="Folder to write. Default: one of runs/.")
-    ] = None,
+    output: RunFolder = None,
     algorithm: Annotated[
         str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
     ] = "evolution",

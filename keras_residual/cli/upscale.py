@@ -4,14 +4,8 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from keras_residual.cli._terminal import (
-    INTERRUPTED,
-    bold,
-    console,
-    human_seconds,
-    quiet,
-    refusing,
-)
+from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
+from keras_residual.cli._units import human_seconds
 
 
 def upscale(
@@ -48,12 +42,8 @@ def upscale(
         output = output or image.with_name(f"{image.stem}_x{enlarger.scale}.png")
         data.check_writable(output, picture)
         started = time.perf_counter()
-        try:
-            with window_bar() as progress:
-                enlarged = enlarger(picture, progress)
-        except KeyboardInterrupt:
-            console.print("\nInterrupted; nothing was written.")
-            raise SystemExit(INTERRUPTED) from None
+        with interruptible(), window_bar() as progress:
+            enlarged = enlarger(picture, progress)
         data.write_picture(output, enlarged, quality)
     sizes = [f"{p.pixels.shape[1]}×{p.pixels.shape[0]}" for p in (picture, enlarged)]
     console.print(
