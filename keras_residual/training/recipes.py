@@ -1,7 +1,25 @@
 """The recipes of the papers, and some of our own."""
 
+from dataclasses import replace
+
 from keras_residual import _checks
 from keras_residual.training.recipe import Recipe
+
+# Wightman et al., 2021, table 2: what their three recipes have in common.
+_RSB = Recipe(
+    optimizer="lamb",
+    learning_rate=5e-3,
+    batch_size=2048,
+    weight_decay=0.02,
+    loss="binary_cross_entropy",
+    mixup=0.1,
+    cutmix=1.0,
+    augmentation="imagenet",
+    rand_augment=7.0,
+    image_size=224,
+    test_crop=0.95,
+    model={"classifier_activation": None},
+)
 
 recipes: dict[str, Recipe] = {
     # He et al., 2015, section 4.2: 64k steps of 128, of 50,000 images each epoch.
@@ -56,58 +74,31 @@ recipes: dict[str, Recipe] = {
         augmentation="imagenet",
         image_size=224,
     ),
-    # Wightman et al., 2021, table 2.
-    "rsb_a1": Recipe(
-        optimizer="lamb",
-        learning_rate=5e-3,
+    "rsb_a1": replace(
+        _RSB,
         epochs=600,
-        batch_size=2048,
         weight_decay=0.01,
         warmup=5 / 600,
-        loss="binary_cross_entropy",
         label_smoothing=0.1,
         mixup=0.2,
-        cutmix=1.0,
-        augmentation="imagenet",
-        rand_augment=7.0,
         repeats=3,
-        image_size=224,
-        test_crop=0.95,
-        model={"drop_path_rate": 0.05, "classifier_activation": None},
+        model=_RSB.model | {"drop_path_rate": 0.05},
     ),
-    "rsb_a2": Recipe(
-        optimizer="lamb",
-        learning_rate=5e-3,
+    "rsb_a2": replace(
+        _RSB,
         epochs=300,
-        batch_size=2048,
-        weight_decay=0.02,
         warmup=5 / 300,
-        loss="binary_cross_entropy",
-        mixup=0.1,
-        cutmix=1.0,
-        augmentation="imagenet",
-        rand_augment=7.0,
         repeats=3,
-        image_size=224,
-        test_crop=0.95,
-        model={"drop_path_rate": 0.05, "classifier_activation": None},
+        model=_RSB.model | {"drop_path_rate": 0.05},
     ),
-    "rsb_a3": Recipe(
-        optimizer="lamb",
+    "rsb_a3": replace(
+        _RSB,
         learning_rate=8e-3,
         epochs=100,
-        batch_size=2048,
-        weight_decay=0.02,
         warmup=5 / 100,
-        loss="binary_cross_entropy",
-        mixup=0.1,
-        cutmix=1.0,
-        augmentation="imagenet",
         rand_augment=6.0,
         image_size=160,
         test_image_size=224,
-        test_crop=0.95,
-        model={"classifier_activation": None},
     ),
     # Fawaz et al., 2019, trained with Adam at 1e-3 and batches of 16 and halved the rate on
     # plateaus; half a cosine needs fewer epochs and no memory of what was seen.

@@ -30,16 +30,8 @@ class HyperRegNet(NamedHyperNetwork):
 
     Args:
         input_shape: `(height, width, channels)`.
-        classes: Positive integer, number of classes.
         base: Name of the network to start from, a RegNetX, Y, V or Z. Defaults to `"RegNetX002"`.
-        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
-        labels: As in `HyperResNet`.
-        **knobs: What to fix, narrow or leave out.
-
-    Raises:
-        ValueError: If a knob is unknown or takes no such value.
-        EmptySpaceError: If no network of the space fits into the budget.
+        **knobs: Those of `NamedHyperNetwork`.
 
     Example:
 

@@ -36,25 +36,12 @@ class HyperResNet(NamedHyperNetwork):
 
     Args:
         input_shape: `(height, width, channels)`.
-        classes: Positive integer, number of classes.
         base: Name of the network to start from, any of the ResNet family that `list_models()`
             gives. Defaults to `"ResNet20"`.
-        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters: The most trainable parameters.
-        max_macs: The most multiply–accumulates for one image.
-        max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
-        max_latency_ms: The most milliseconds for one image, measured on this machine with the
-            LiteRT interpreter, int8, one thread.
-        labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
-            several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
         constant_macs: Whether `base_width` is no knob but follows from `cardinality`, so that the
             multiply–accumulates stay as near as they can to those of cardinality 1 and the base
             width of `base` (ResNeXt's table 2).
-        **knobs: What to fix, narrow or leave out.
-
-    Raises:
-        ValueError: If a knob is unknown or takes no such value.
-        EmptySpaceError: If no network of the space fits into the budget.
+        **knobs: Those of `NamedHyperNetwork`.
 
     Example:
 

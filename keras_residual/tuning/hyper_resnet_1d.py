@@ -24,15 +24,7 @@ class HyperResNet1D(NamedHyperNetwork):
 
     Args:
         input_shape: `(steps, features)`.
-        classes: Positive integer, number of classes.
-        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters, max_macs, max_file_size, max_latency_ms: As in `HyperResNet`.
-        labels: As in `HyperResNet`.
-        **knobs: What to fix, narrow or leave out.
-
-    Raises:
-        ValueError: If a knob is unknown or takes no such value.
-        EmptySpaceError: If no network of the space fits into the budget.
+        **knobs: Those of `NamedHyperNetwork`.
 
     Example:
 

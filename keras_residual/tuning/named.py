@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_residual import _checks
+from keras_residual._docstrings import completed
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.for_dataset import ACTIVATIONS, standardized
@@ -52,11 +53,23 @@ def block_convolutions(options: dict[str, Any]) -> int:
 class NamedHyperNetwork(HyperNetwork):
     """A space of networks that differ from a named one in some of its options.
 
+    The constructors of its subclasses have in common:
+
     Args:
-        base: Name of the network.
-        bounds: The four bounds of a `Budget`.
-        knobs: What the user says of the knobs.
-        labels: Kind of the labels.
+        classes: Positive integer, number of classes.
+        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
+        max_parameters: The most trainable parameters.
+        max_macs: The most multiply–accumulates for one input.
+        max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
+        max_latency_ms: The most milliseconds for one input, measured on this machine with the
+            LiteRT interpreter, int8, one thread.
+        labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
+            several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
+        **knobs: What to fix, narrow or leave out.
+
+    Raises:
+        ValueError: If a knob is unknown or takes no such value.
+        EmptySpaceError: If no network of the space fits into the budget.
     """
 
     quick_to_count: ClassVar[dict[str, Any]] = {}
@@ -67,6 +80,11 @@ class NamedHyperNetwork(HyperNetwork):
 
     dimensions = 2
     """Number of spatial axes that they were published for."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        shared = {"NamedHyperNetwork": NamedHyperNetwork.__doc__}
+        cls.__doc__ = completed(cls.__doc__, shared)
 
     def __init__(
         self,
