@@ -128,6 +128,27 @@ _STACK_OPTIONS = (
 _STAGE = {"depth": 4, "first": {"strides": 2}}
 _PRE_STAGE = {**_STAGE, "options": {"activation_order": "pre"}}
 
+_BLOCKS = {
+    "reversible": {"filters": 8, "strides": 2, "activation_order": "pre", "reversible": True},
+    "leading": {"filters": 6, "strides": 2, "activation_order": "leading", "shortcut": "shifted"},
+    "pre": {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
+    "pyramid": {
+        "filters": 6,
+        "strides": 2,
+        "activation_order": "pyramid",
+        "shortcut": "pooled_pad",
+    },
+    "inner": {
+        "filters": 4,
+        "activation_order": "inner",
+        "activation": "prelu",
+        "residual_scale": 0.1,
+    },
+}
+_RANDOM_BLOCKS = {
+    "shaken": {"filters": 4, "activation_order": "leading", "shake_shake": True},
+    "dropping": {"filters": 4, "drop_path_rate": 0.5, "dropout_rate": 0.5},
+}
 LAYERS = [
     LayerCase(
         "BatchNorm",
@@ -419,49 +440,13 @@ LAYERS = [
             *MORE_FORMS,
         ),
     ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 8, "strides": 2, "activation_order": "pre", "reversible": True},
-        (2, 5, 6, 4),
-        variant="reversible",
+    *(
+        LayerCase("ResidualBlock", options, (2, 5, 6, 4), variant=variant)
+        for variant, options in _BLOCKS.items()
     ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 6, "strides": 2, "activation_order": "leading", "shortcut": "shifted"},
-        (2, 5, 6, 4),
-        variant="leading",
-    ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 4, "activation_order": "leading", "shake_shake": True},
-        (2, 5, 6, 4),
-        variant="shaken",
-        random=True,
-    ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
-        (2, 5, 6, 4),
-        variant="pre",
-    ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 6, "strides": 2, "activation_order": "pyramid", "shortcut": "pooled_pad"},
-        (2, 5, 6, 4),
-        variant="pyramid",
-    ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 4, "activation_order": "inner", "activation": "prelu", "residual_scale": 0.1},
-        (2, 5, 6, 4),
-        variant="inner",
-    ),
-    LayerCase(
-        "ResidualBlock",
-        {"filters": 4, "drop_path_rate": 0.5, "dropout_rate": 0.5},
-        (4, 5, 6, 4),
-        variant="dropping",
-        random=True,
+    *(
+        LayerCase("ResidualBlock", options, (4, 5, 6, 4), variant=variant, random=True)
+        for variant, options in _RANDOM_BLOCKS.items()
     ),
     LayerCase(
         "ResidualGRU",

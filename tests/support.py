@@ -179,3 +179,36 @@ def checkpoint_restores_every_weight(model, other, folder):
         if a.dtype.startswith("float") and not np.array_equal(to_numpy(a), to_numpy(b))
     ]
     assert not lost, f"TensorFlow's checkpoint loses {lost}"
+
+
+def one_line(error, *words):
+    """Checks that a message is one line with all of these words."""
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert str(word) in message
+    assert isinstance(error.value, ValueError)
+
+
+def assert_same_step(layer, expected, x, atol):
+    """Checks that two layers have the same outputs, gradients and weights after a step on `x`."""
+    outputs, found = gradients(layer, x)
+    expected_outputs, expected_gradients = gradients(expected, x)
+    np.testing.assert_allclose(outputs, expected_outputs, atol=1e-6)
+    for mine, theirs in zip(found.values(), expected_gradients.values(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=atol)
+    for mine, theirs in zip(layer.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def photographs(count=200):
+    """Pieces of real photographs, of many sizes."""
+    from sklearn.datasets import load_sample_images
+
+    sources, random = load_sample_images().images, np.random.default_rng(0)
+    for index in range(count):
+        source = sources[index % len(sources)]
+        height, width = random.integers(20, 300, 2)
+        top = random.integers(0, source.shape[0] - height)
+        left = random.integers(0, source.shape[1] - width)
+        yield np.ascontiguousarray(source[top : top + height, left : left + width])

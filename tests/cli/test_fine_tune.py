@@ -10,6 +10,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from cli.refusals import refuses
 from PIL import Image
 
 from keras_residual import data, training
@@ -112,8 +113,8 @@ def test_weights_that_do_not_tell_their_scaling(run, refused, photos, tmp_path):
     assert run(f"{line} --scaling torch").exit_code == 0
 
 
-@pytest.mark.parametrize(
-    "options, message",
+test_options_out_of_range = refuses(
+    TRAIN,
     [
         ("--weights imagenet", "Unknown weights of ResNet8: 'imagenet'. Known: cifar10"),
         ("--weights missing.h5", "missing.h5"),
@@ -123,9 +124,8 @@ def test_weights_that_do_not_tell_their_scaling(run, refused, photos, tmp_path):
         ("--layer-decay 0", "`--layer-decay` must be"),
         ("--scaling hsv", "hsv"),
     ],
+    fixtures=("photos",),
 )
-def test_options_out_of_range(refused, photos, options, message):
-    assert message in refused(f"{TRAIN} {options}")
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from cli.refusals import refuses
 
 from keras_residual import data, training
 from keras_residual.cli import _super_resolution
@@ -36,8 +37,8 @@ def test_train_then_upscale(run, pictures, tmp_path):
     assert data.read_picture(tmp_path / "large.png").pixels.shape == (48, 60, 3)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
+test_refusals = refuses(
+    TRAIN,
     [
         ("--model edsr --recipe quick", "`--recipe` has no effect on edsr, which enlarges"),
         ("--model edsr --set ema=0.9", "`--set` has no effect on edsr, which enlarges pictures"),
@@ -47,6 +48,5 @@ def test_train_then_upscale(run, pictures, tmp_path):
         ("--model edsr --dataset digits", "digits is no folder"),
         ("--model edsr --image-size 20", "too small for patches of patch_size=20"),
     ],
+    fixtures=("pictures",),
 )
-def test_refusals(refused, pictures, options, message):
-    assert message in refused(f"{TRAIN} {options}")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import one_line
 
 from keras_residual import data
 
@@ -29,14 +30,6 @@ def arrays(**changes):
 def write(path, **changes):
     np.savez_compressed(path, **arrays(**changes))
     return path
-
-
-def one_line(error, *words):
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message
-    assert isinstance(error.value, ValueError)
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import one_line
 
 from keras_residual import data
 from keras_residual.data.sources import picture_files
@@ -25,13 +26,6 @@ def write_images(folder, counts=COUNTS, suffix=".png", channels=3, vary=False):
             (folder / name / f"{number:03d}{suffix}").write_bytes(encode(image).numpy())
             number += 1
     return folder
-
-
-def one_line(error, *words):
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message
 
 
 def test_train_and_test_folders(tmp_path):

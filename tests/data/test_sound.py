@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import one_line
 
 from keras_residual import data
 from keras_residual.data import augment
@@ -28,12 +29,6 @@ def folder_of(place, count=5):
         for number in range(count):
             write(place / name / f"{number}.wav", tone(label * 10 + number, 300 + 20 * number))
     return place
-
-
-def one_line(error, *words):
-    assert "\n" not in str(error.value)
-    for word in words:
-        assert str(word) in str(error.value)
 
 
 def test_folders_by_class(tmp_path):

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import one_line
 
 from keras_residual import data
 
@@ -30,13 +31,6 @@ def labels_by_picture(dataset):
         for split in (dataset.train, dataset.test)
         for x, y in zip(split.x, split.y, strict=True)
     }
-
-
-def one_line(error, *words):
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import tempfile
 import keras
 import numpy as np
 from cases import FAMILIES, MORE_FAMILIES
-from support import set_sequential_weights
+from support import photographs, set_sequential_weights
 
 import keras_residual
 from keras_residual import export
@@ -113,19 +113,6 @@ def is_picture_classifier(model) -> bool:
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         return False
     return shape[-1] in (1, 3) and len(outputs) == 1 and len(outputs[0].shape) == 2
-
-
-def photographs(count=200):
-    """Pieces of real photographs, of many sizes."""
-    from sklearn.datasets import load_sample_images
-
-    sources, random = load_sample_images().images, np.random.default_rng(0)
-    for index in range(count):
-        source = sources[index % len(sources)]
-        height, width = random.integers(20, 300, 2)
-        top = random.integers(0, source.shape[0] - height)
-        left = random.integers(0, source.shape[1] - width)
-        yield np.ascontiguousarray(source[top : top + height, left : left + width])
 
 
 def phone(model, quantization) -> dict:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from export.phone_networks import NAMES, RANDOM, RGB, described, network, write
+from support import photographs
 
 import keras_residual
 from keras_residual import export, layers, weights
@@ -219,17 +220,6 @@ def test_photographs_are_turned_as_their_exif_data_say(tmp_path):
     exif[0x0112] = 6
     image.fromarray(np.rot90(upright)).save(tmp_path / "lying.png", exif=exif)
     np.testing.assert_array_equal(decoded(tmp_path / "lying.png"), upright)
-
-
-def photographs(count):
-    """Pieces of real photographs, of many sizes."""
-    data = pytest.importorskip("sklearn.datasets").load_sample_images().images
-    for index in range(count):
-        source = data[index % len(data)]
-        height, width = RANDOM.integers(20, 300, 2)
-        top = RANDOM.integers(0, source.shape[0] - height)
-        left = RANDOM.integers(0, source.shape[1] - width)
-        yield np.ascontiguousarray(source[top : top + height, left : left + width])
 
 
 MEDIAPIPE = os.environ.get(export.MEDIAPIPE_PYTHON)

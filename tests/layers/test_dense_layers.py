@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from layers import reference
-from support import gradients, ramp, run, set_sequential_weights, to_numpy
+from support import assert_same_step, ramp, run, set_sequential_weights, to_numpy
 
 from keras_residual.layers import DenseBlock, DenseUnit
 
@@ -48,13 +48,7 @@ def test_every_unit_sees_all_earlier_features():
 def test_rematerialized_block_gives_the_same_numbers(options):
     plain = make(DenseBlock(3, 2, **options))
     other = make(DenseBlock(3, 2, rematerialize=True, **options))
-    expected, expected_gradients = gradients(plain, X)
-    outputs, found = gradients(other, X)
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
-    for mine, theirs in zip(found.values(), expected_gradients.values(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-4)
-    for mine, theirs in zip(other.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert_same_step(other, plain, X, atol=1e-4)
 
 
 @pytest.mark.parametrize("rematerialize", [False, True])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from support import gradients, ramp, run, set_sequential_weights, to_numpy
+from support import assert_same_step, gradients, ramp, run, set_sequential_weights, to_numpy
 
 from keras_residual.layers import BottleneckBlock, ResidualBlock, ResidualStage
 
@@ -69,13 +69,7 @@ def test_executions_agree_while_training(block, rematerialize):
 
 def test_rematerialized_blocks_give_the_same_numbers():
     plain, other = make("unrolled"), make("unrolled", rematerialize=True)
-    expected, expected_gradients = gradients(plain, X)
-    outputs, found = gradients(other, X)
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
-    for mine, theirs in zip(found.values(), expected_gradients.values(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-5)
-    for mine, theirs in zip(other.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert_same_step(other, plain, X, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["model.weights.h5", "model.keras"])

@@ -11,23 +11,15 @@ import keras
 import numpy as np
 
 from keras_residual import tuning
+from keras_residual.training import find_recipe
 from keras_residual.tuning.budget import Budget, Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
+from keras_residual.tuning.recipe_knobs import recipe_knobs
 
 X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
 # Without these a space has three knobs.
-NO_RECIPE = dict.fromkeys(
-    (
-        "optimizer",
-        "adamw_learning_rate",
-        "adamw_weight_decay",
-        "schedule",
-        "warmup",
-        "batch_size",
-        "label_smoothing",
-    )
-)
+NO_RECIPE = dict.fromkeys(knob.name for knob in recipe_knobs(find_recipe("quick"), ()))
 
 
 class ToySpace(HyperNetwork):
