@@ -4,9 +4,10 @@ from keras import ops
 
 
 def mirrored(x, axis: int, border: int, repeat_edge: bool):
-    """Mirrors `border` values at both ends of an axis, the outermost again with `repeat_edge`.
+    """Pads both ends of an axis with its `border` outermost values, mirrored.
 
-    `ops.pad` has it as "symmetric" and "reflect", but not for five axes on PyTorch.
+    With `repeat_edge` the edge value itself is repeated. `ops.pad` calls the two "symmetric" and
+    "reflect", but supports neither for tensors of rank 5 on PyTorch.
     """
     skip = 0 if repeat_edge else 1
     window, sides = [slice(None)] * len(x.shape), []

@@ -10,7 +10,7 @@ class PowerSpectrum:
 
     A transform of N = rows · columns points is a transform over the rows, a rotation, and one over
     the columns: about 2·N·√N products in place of N². Frames shorter than N fill the first rows.
-    Of real frames half of the rows' frequencies determine the others.
+    For real frames, half of the frequencies of the rows determine the others.
 
     Args:
         length: Even number of points of the transform, N.

@@ -1,4 +1,4 @@
-"""The normalizations that every block accepts, by name."""
+"""The kinds of normalization that every block accepts, by name."""
 
 import math
 
@@ -22,7 +22,7 @@ def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float
 
 
 def apply(norm, x, training):
-    """Calls a normalization layer; `training` is passed on only where it has a meaning."""
+    """Calls a normalization layer; `training` is passed on only if the layer accepts it."""
     # `layer` is that of a part of an opened layer.
     if isinstance(getattr(norm, "layer", norm), keras.layers.BatchNormalization):
         return norm(x, training=training)

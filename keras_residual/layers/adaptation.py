@@ -13,7 +13,7 @@ _BASES = ("kernel", "embeddings")
 
 
 def leaves(layer) -> dict[str, keras.layers.Layer]:
-    """Returns the sublayers that hold no others, by their path below `layer`."""
+    """Returns the sublayers without sublayers of their own, by their path below `layer`."""
     found = {}
     for sublayer in attributes_of(layer).values():
         inside = leaves(sublayer)
@@ -24,7 +24,7 @@ def leaves(layer) -> dict[str, keras.layers.Layer]:
 
 
 def adaptations_of(layer) -> dict[str, dict[str, Any]]:
-    """Returns what quantization and LoRA made of the sublayers, by their path below `layer`."""
+    """Describes how sublayers are quantized or LoRA-adapted, by their path below `layer`."""
     found = {}
     for path, leaf in leaves(layer).items():
         changes = {}
@@ -38,7 +38,7 @@ def adaptations_of(layer) -> dict[str, dict[str, Any]]:
 
 
 def adapt(layer, adaptations: dict[str, dict[str, Any]]) -> None:
-    """Quantizes and adapts the built sublayers as those were that `adaptations_of` described."""
+    """Quantizes and adapts the built sublayers as `adaptations_of` describes."""
     known = leaves(layer)
     for path, changes in adaptations.items():
         if path not in known:
@@ -56,7 +56,7 @@ def adapt(layer, adaptations: dict[str, dict[str, Any]]) -> None:
 def merged(
     weights: dict[str, np.ndarray], adaptations: dict[str, dict[str, Any]]
 ) -> dict[str, np.ndarray]:
-    """Returns weights by their path with scales and LoRA products merged into the kernels.
+    """Merges quantization scales and LoRA products into the kernels.
 
     Args:
         weights: Arrays by their path, dots for slashes.
@@ -77,7 +77,7 @@ def merged(
         value = np.asarray(result[prefix + base], np.float32)
         scale = result.pop(f"{prefix}{base}_scale", None)
         if scale is not None:
-            # Of a kernel each output has a scale, of an embedding each token.
+            # A kernel has one scale per output, an embedding one per token.
             value = value / (scale if base == "kernel" else np.expand_dims(scale, -1))
         a, b = (result.pop(f"{prefix}lora_{base}_{part}", None) for part in "ab")
         if a is not None:
@@ -101,10 +101,10 @@ def merged_layer_weights(layer) -> dict[str, np.ndarray]:
 
 
 class AdaptedSublayers:
-    """Mixin of layers with sublayers: their quantization and LoRA go into the configuration.
+    """Mixin that stores the quantization and LoRA of sublayers in the layer's configuration.
 
-    A file's weights are those of the quantized and adapted sublayers, so they must be made so
-    before the weights are read.
+    A file holds the weights of the quantized and adapted sublayers, so the sublayers must be
+    quantized and adapted before the weights are loaded.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -113,7 +113,7 @@ class AdaptedSublayers:
         self._adaptations = tuple(adaptations.items())
 
     def adapt_sublayers(self) -> None:
-        """Makes the sublayers what the configuration says; at the end of `build`."""
+        """Quantizes and adapts the sublayers as configured; called at the end of `build`."""
         adapt(self, dict(self._adaptations))
         self._adaptations = ()
 
@@ -123,7 +123,7 @@ class AdaptedSublayers:
 
 
 class _Holder:
-    """Something of which a layer is the one sublayer."""
+    """An object with a layer as its only sublayer."""
 
     def __init__(self, layer):
         self.layer = layer

@@ -14,8 +14,8 @@ DOWNSAMPLING = (False, True, "average", "average3", "average3_before")
 class AveragePool(SpatialLayer):
     """Average pooling to `ceil(spatial / strides)`.
 
-    An even window ends at the border of the image; an odd one is padded with zeros that count, as
-    PyTorch's does.
+    An even window is not padded; an odd one is padded with zeros, which count in the average as in
+    PyTorch.
 
     Args:
         strides: Positive integer. Defaults to `2`.
@@ -63,7 +63,7 @@ class AveragePool(SpatialLayer):
 
 
 def downsampler(kind, strides: int, **options):
-    """Returns the layer that reduces the resolution in place of a convolution's strides.
+    """Returns the layer that downsamples in place of a strided convolution.
 
     Args:
         kind: One of `DOWNSAMPLING`, `False` for the strides themselves.

@@ -17,8 +17,8 @@ _OBJECTS = ("initializer", "regularizer", "constraint")
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch normalization, computed by TensorFlow's fused kernel while training.
 
-    The numbers are those of `keras.layers.BatchNormalization`; on a CPU a training step takes about
-    a third of the time. Every other backend, inference, masks and `channels_first` use Keras' code.
+    The results are those of `keras.layers.BatchNormalization`; on a CPU a training step takes about
+    a third of the time. Other backends, inference, masks and `channels_first` use Keras' code.
 
     Args:
         *args, **kwargs: Arguments of `keras.layers.BatchNormalization`.
@@ -50,7 +50,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             and not self.synchronized
             and len(inputs.shape) > 2
             and self.axis in (-1, len(inputs.shape) - 1)
-            and inputs.dtype != "float64"  # which the kernel does not know
+            and inputs.dtype != "float64"  # not supported by the kernel
             and keras.backend.backend() == "tensorflow"
         )
         if not fused:
@@ -75,7 +75,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         outputs = super().call(inputs, training=training, mask=mask)
         some = ops.any(mask)
         for variable, value in zip(statistics, before, strict=True):
-            # A batch of padding alone has no statistics; Keras takes them for zero.
+            # A batch that is all padding has no statistics; Keras takes them as zero.
             variable.assign(ops.where(some, variable.value, value))
         return outputs
 

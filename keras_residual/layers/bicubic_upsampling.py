@@ -10,10 +10,10 @@ _REACH = 2
 
 @registered
 class BicubicUpsampling(EnlargingLayer):
-    """Enlarges every spatial axis by an integer with Keys' cubic, the border mirrored.
+    """Bicubic upsampling by an integer factor (Keys' kernel), with a mirrored border.
 
-    The same numbers on every backend, as MATLAB's `imresize` and away from the border Pillow's
-    `BICUBIC`; computed as weighted slices, which LiteRT and ONNX have built in.
+    Equals MATLAB's `imresize` on every backend and, away from the border, Pillow's `BICUBIC`. It is
+    computed as a weighted sum of slices, which LiteRT and ONNX support as builtin operations.
 
     Args:
         **kwargs: Those of `EnlargingLayer`.
@@ -63,7 +63,7 @@ class BicubicUpsampling(EnlargingLayer):
 
 
 def phase_weights(scale: int) -> np.ndarray:
-    """Returns the weight of each of five neighbours for each new position inside an old one."""
+    """Returns the weights of five neighbours for each output position inside an input pixel."""
     centre = (np.arange(scale) + 0.5) / scale - 0.5
     distance = np.abs(centre[:, None] - np.arange(-_REACH, _REACH + 1))
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1

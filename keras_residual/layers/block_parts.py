@@ -1,4 +1,4 @@
-"""What a residual block can have in place of a 3×3 convolution, and what scales its channels."""
+"""The optional parts of a residual block: variants of its 3×3 convolution, channel attention."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ SPATIAL = {
 
 
 def check_parts(block) -> None:
-    """Raises a ValueError for options of a `ResidualUnit` that exclude each other."""
+    """Raises a ValueError for options of a `ResidualUnit` that cannot be combined."""
     ratio, kind, spatial = block.se_ratio, block.attention, block.spatial
     selective = spatial.startswith("selective")
     if (kind == "eca" and not selective and ratio) or (selective and not ratio):
@@ -58,7 +58,7 @@ def check_parts(block) -> None:
 
 
 def _check_reversible(block) -> None:
-    """Raises a ValueError for options that a reversible block has no form for."""
+    """Raises a ValueError for options that a reversible block does not support."""
     if not block.reversible:
         return
     beside = {
@@ -76,13 +76,13 @@ def _check_reversible(block) -> None:
 
 
 def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):
-    """Returns a convolution of a residual function with normalization and activation.
+    """Returns a convolution of a residual function with its normalization and activation.
 
     Args:
         block: The `ResidualUnit` that it is part of.
-        index: Number that keeps fixed seeds apart.
-        name: Name of the layer, which ends in that of its place in `block.conv_names`.
-        arguments: Those of its place, from `block.convolutions()`.
+        index: Offset added to fixed seeds.
+        name: Name of the layer, which ends in its entry of `block.conv_names`.
+        arguments: Its entry of `block.convolutions()`.
     """
     options = {**block.block_options(index), **arguments, "blur_pool": block.blur_pool}
     if options.pop("spatial", False) and block.spatial != "plain":
@@ -102,7 +102,7 @@ def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):
 
 
 def make_drop_path(block) -> keras.layers.Layer:
-    """Returns the layer by which a residual function is random in training."""
+    """Returns the layer that drops or scales a residual function at random in training."""
     if block.shake_shake:
         return ShakeShake(dtype=block.dtype_policy, name="shake_shake")
     drop_path = ShakeDrop if block.shake_drop else StochasticDepth
@@ -110,7 +110,7 @@ def make_drop_path(block) -> keras.layers.Layer:
 
 
 def make_shortcut(block, index: int, name: str = "shortcut") -> Shortcut:
-    """Returns the shortcut of a block; `index` keeps fixed seeds apart."""
+    """Returns the shortcut of a block; `index` offsets fixed seeds."""
     options = {**block.block_options(index), "activation": None}
     if block.preactivated:
         options["normalization"] = "none"
@@ -132,7 +132,7 @@ def make_spatial(block, name: str, options: dict[str, Any]):
     Args:
         block: The `ResidualUnit` that it is part of.
         name: Name of the layer.
-        options: Arguments of the `ConvNorm` that it stands for.
+        options: Arguments of the `ConvNorm` that it replaces.
     """
     layer_class, more = SPATIAL[block.spatial]
     if layer_class is SelectiveKernel:
@@ -144,14 +144,14 @@ def make_spatial(block, name: str, options: dict[str, Any]):
 
 
 def without_cascade(convolutions: list[Any], alone: bool) -> None:
-    """Lets parts of a multi-scale convolution see each other only where shapes do not change."""
+    """Disables the cascade of a multi-scale convolution where the shape changes."""
     for layer in convolutions:
         if isinstance(layer, MultiScaleConvolution):
             layer.cascade = not alone
 
 
 def make_squeeze_excite(block, channels: int | None = None, **options) -> SqueezeExcite:
-    """Returns a block's squeeze-and-excitation, sized by `channels` where they are given."""
+    """Returns a block's squeeze-and-excitation, sized by `channels` if given."""
     if channels is not None:
         width = max(1, round(channels * block.se_ratio / block.se_divisor))
         options["width"] = width * block.se_divisor
@@ -160,7 +160,7 @@ def make_squeeze_excite(block, channels: int | None = None, **options) -> Squeez
 
 
 def make_attention(block, layer_class, name: str, *arguments, **options):
-    """Returns a layer that scales channels, with what the block shares."""
+    """Returns a channel attention layer with the options that the block shares."""
     return layer_class(
         *arguments,
         kernel_initializer=fresh_initializer(block.kernel_initializer, len(block.convolutions())),

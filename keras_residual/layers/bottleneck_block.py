@@ -108,7 +108,7 @@ class BottleneckBlock(ResidualUnit):
         return width, groups
 
     def convolutions(self) -> list[dict[str, Any]]:
-        # Of a convolution with several scales each has the width.
+        # In a multi-scale convolution each scale has this width.
         width = self.width * (self.branch_count if self.spatial == "multi_scale" else 1)
         if width % self.first_reduction:
             raise ValueError(

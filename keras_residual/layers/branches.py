@@ -1,4 +1,4 @@
-"""What convolutions with several branches share: their options and the attention over branches."""
+"""Base of multi-branch convolutions: their options and the attention over branches."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from keras_residual.layers.sublayers import SublayerRow
 
 
 class BranchedConvolution(SublayerRow, BlockLayer):
-    """Base of the layers that stand for a 3×3 convolution, its normalization and activation.
+    """Base of the layers that replace a 3×3 convolution with its normalization and activation.
 
     Args:
         filters: Positive integer, number of output channels.
-        branches: Positive integer, how many there are. Defaults to `2`.
+        branches: Positive integer, number of branches. Defaults to `2`.
         strides: Positive integer. Defaults to `1`.
         dilation_rate: Positive integer. Defaults to `1`.
         groups: Positive integer, groups of each branch. Defaults to `1`.
@@ -47,7 +47,7 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
 
     def branch(self, index: int, filters: int, dilation: int = 1) -> ConvNorm:
-        """Returns the 3×3 convolution of a branch, dilated so many times as the layer."""
+        """Returns the 3×3 convolution of a branch; `dilation` multiplies the layer's own."""
         return ConvNorm(
             filters,
             3,
@@ -64,11 +64,11 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         return ops.mean(x, axis=self.spatial_axes(len(x.shape)), keepdims=True)
 
     def shares(self, logits: Tensor, groups: int = 1) -> list[Any]:
-        """Returns each branch's share of every channel, from logits for all of them.
+        """Returns the attention weights of the branches, one for each channel, from logits.
 
         Args:
             logits: `(batch, 1, …, groups · branches · channels / groups)`.
-            groups: How many times the branches follow each other in the channels.
+            groups: Number of groups in the channels, each with the logits of all branches.
         """
         rank, channels = len(logits.shape), logits.shape[self.channel_axis] // self.branches
         flat = ops.reshape(logits, (-1, groups, self.branches, channels // groups))

@@ -13,13 +13,14 @@ from keras_residual.layers.sub_spectral_normalization import SubSpectralNormaliz
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class BroadcastedResidualBlock(BlockLayer):
-    """A residual block that computes mostly along time, on the mean over the frequencies.
+    """A residual block that does most of its work along time, on the mean over frequencies.
 
     y = act(x + f2(x) + broadcast(f1(mean(f2(x))))): f2 is a depthwise convolution along the
     frequencies with sub-spectral normalization; f1 a depthwise one along time, a normalization, a
-    Swish, a 1×1 convolution and dropout of whole channels. f1's result is added at every frequency.
-    Where the shape changes, x itself is not added; a 1×1 convolution brings it to other channels
-    first. `normalization` is that of all convolutions but the one along the frequencies.
+    Swish, a 1×1 convolution and dropout of whole channels. The result of f1 is added at every
+    frequency. Where the shape changes, x itself is not added, and a 1×1 convolution changes the
+    number of channels first. `normalization` applies to all convolutions but the one along the
+    frequencies.
 
     Args:
         filters: Positive integer, number of output channels.

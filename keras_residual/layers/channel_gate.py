@@ -1,4 +1,4 @@
-"""What layers that scale channels share."""
+"""Base of channel attention layers."""
 
 from typing import Any
 

@@ -72,7 +72,7 @@ class SpatialLayer(DescriptionKeeper, keras.layers.Layer):
         return (shape[0], *spatial, channels)
 
     def strided(self, shape: Shape, strides: Strides) -> Shape:
-        """Returns the spatial sizes after `strides`, or raises where a size is smaller than it."""
+        """Returns the spatial sizes after `strides`; raises if one is smaller than its stride."""
         spatial = self.spatial_of(shape)
         pairs = [*zip(spatial, for_each_axis(strides, len(spatial)), strict=True)]
         if any(size is not None and size < step for size, step in pairs):
@@ -90,13 +90,13 @@ class SpatialLayer(DescriptionKeeper, keras.layers.Layer):
 class CompositeLayer(AdaptedSublayers, SpatialLayer):
     """A layer whose sublayers, their input shapes and its output shape follow from one `plan`.
 
-    A subclass implements `plan(input_shape)`; building, shape inference and the cost analysis read
-    it. Shape inference by arithmetic instead of tracing is what makes deep networks quick to build.
-    Sublayers are made in `__init__`, or by the first `plan` where they depend on the input's shape.
+    A subclass implements `plan(input_shape)`, which building, shape inference and the cost analysis
+    use. Inferring shapes by arithmetic instead of tracing makes deep networks quick to build.
+    Sublayers are created in `__init__`, or by the first `plan` if they depend on the input shape.
     """
 
     repeats = 1
-    """How often the plan runs: more than once where one layer stands for many equal ones."""
+    """How often the plan runs: more than once if one layer represents many equal ones."""
 
     def plan(self, input_shape: Shape) -> Plan:
         """Returns the sublayers with their input shapes, and the output shape."""
@@ -121,19 +121,19 @@ class CompositeLayer(AdaptedSublayers, SpatialLayer):
         return x[(slice(None), *window) if self.channels_first else (..., *window)]
 
     def joined(self, *tensors: Tensor) -> Tensor:
-        """Returns feature maps side by side along the channels."""
+        """Returns the concatenation of feature maps along the channels."""
         return tensors[0] if len(tensors) == 1 else ops.concatenate(tensors, axis=self.channel_axis)
 
     def activate(self, x: Tensor) -> Tensor:
-        """Returns the activation of x, by a sublayer where it has weights."""
+        """Returns the activation of x, computed by a sublayer if it has weights."""
         return self.activation(x) if self.prelu is None else self.prelu(x)
 
     def part_name(self, part: keras.layers.Layer) -> str:
-        """Returns what a sublayer is called in a flat network; `""` for the layer's own name."""
+        """Returns the name of a sublayer in a flat network; `""` for the layer's own name."""
         return part.name
 
     def check_opens(self) -> None:
-        """Raises a ValueError if the layer is not made of the sublayers it holds."""
+        """Raises a ValueError if the layer cannot be replaced by its sublayers."""
 
     def sublayer_options(self) -> dict[str, Any]:
         """Returns the arguments that every sublayer inherits."""
@@ -183,7 +183,7 @@ class BlockLayer(CompositeLayer):
         self.kernel_regularizer = checked_regularizer(kernel_regularizer)
 
     def block_options(self, index: int = 0) -> dict[str, Any]:
-        """Returns the shared options for a sublayer; `index` keeps fixed seeds apart."""
+        """Returns the shared options for a sublayer; `index` offsets fixed seeds."""
         return {
             "normalization": self.normalization,
             "activation": self.activation,
@@ -196,7 +196,7 @@ class BlockLayer(CompositeLayer):
         }
 
     def bare_options(self, index: int = 0) -> dict[str, Any]:
-        """Returns the same for a convolution alone, which has a bias if nothing normalizes."""
+        """Returns the same for a bare convolution, with a bias if there is no normalization."""
         bare = {"normalization": "none", "activation": None}
         return {**self.block_options(index), **bare, "use_bias": self.normalization == "none"}
 
@@ -227,7 +227,7 @@ class BlockLayer(CompositeLayer):
 
 
 def chain(layers: list[Any], shape: Shape) -> Plan:
-    """Returns the plan of `layers` applied one after the other, leaving out those that are None."""
+    """Returns the plan of `layers` applied one after the other, skipping `None`."""
     steps = []
     for layer in layers:
         if layer is not None:
@@ -246,7 +246,8 @@ def checked_data_format(data_format: str | None) -> str:
 def checked_activation(activation, name: str = "activation", learned: bool = False):
     """Returns an activation function, or raises naming the argument.
 
-    Where activations with weights are `learned`, `"prelu"` stays a name: each layer makes its own.
+    If `learned`, activations with weights are accepted: `"prelu"` stays a name, from which each
+    layer creates its own.
     """
     if learned and isinstance(activation, str) and activation == "prelu":
         return activation
@@ -255,7 +256,7 @@ def checked_activation(activation, name: str = "activation", learned: bool = Fal
 
 
 def serialized_activation(activation):
-    """Returns what `checked_activation` accepts again, for a config."""
+    """Returns an activation in a form that configs hold and `checked_activation` accepts."""
     return activation if activation == "prelu" else keras.activations.serialize(activation)
 
 
@@ -274,7 +275,7 @@ def checked_regularizer(regularizer):
 
 
 def _found(get, name: str, value, accepted: str):
-    """Returns what a `get` of Keras makes of an argument, or raises naming it."""
+    """Resolves an argument by a `get` function of Keras, or raises naming it."""
     try:
         return get(value)
     except (ValueError, TypeError) as error:
@@ -286,8 +287,8 @@ def _found(get, name: str, value, accepted: str):
 def fresh_initializer(initializer, index: int = 0):
     """Returns an independent copy of `initializer`.
 
-    A Keras initializer holds one seed and answers every call with the same values, so sublayers
-    that shared an instance would start equal. A fixed seed is offset by `index`.
+    A Keras initializer has one seed and returns the same values at every call, so sublayers that
+    shared an instance would be initialized equally. A fixed seed is offset by `index`.
     """
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer

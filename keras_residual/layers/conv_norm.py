@@ -29,12 +29,12 @@ class ConvNorm(BlockLayer):
         use_bias: Whether the convolution has a bias; `None` means only without normalization.
         normalization: `"batch"`; `"group"`, as many groups as the largest power of two up to 32
             that divides the channels; `"layer"`, over the channels of each position; `"evonorm"`,
-            EvoNorm-S0, which is an activation too; `"none"`; or `"folded"`: a bias stands for a
+            EvoNorm-S0, which includes an activation; `"none"`; or `"folded"`: a bias in place of a
             batch normalization that `export.fold` folded into the kernel. Defaults to `"batch"`.
         zero_gamma: Whether the normalization's scale starts at zero. Defaults to `False`.
-        blur_pool: What downsamples in place of strides: `True`, a blur behind the activation;
-            `"average"` or `"average3"`, the mean of 2×2 or 3×3 positions there; or
-            `"average3_before"`, the latter in front of the convolution. Defaults to `False`.
+        blur_pool: What downsamples in place of strides: `True`, a blur after the activation;
+            `"average"` or `"average3"`, 2×2 or 3×3 average pooling there; or
+            `"average3_before"`, the latter before the convolution. Defaults to `False`.
         space_to_depth: Whether a stride-2 convolution is computed over 2×2 blocks; not together
             with `blur_pool`.
         **kwargs: Those of `BlockLayer`.

@@ -20,13 +20,13 @@ from keras_residual.layers.registration import registered
 class Convolution(SpatialLayer):
     """Convolution over one, two or three spatial axes, padded symmetrically, with groups.
 
-    The rank is read off the input. Zeros are padded `k // 2` on both sides, as the papers' code and
-    PyTorch do, so that sizes become `ceil(n / strides)` on the same grid as theirs; an even kernel
-    gets its extra zero at the end. Grouped convolutions run in the fastest equal form of the
-    backend: Keras' own takes seconds a training step on a CPU. Over three spatial axes, kernels of
-    size `(1, h, w)` or `(t, 1, 1)` are computed as 2-D convolutions, which phones and CPUs are fast
-    at. `channels_first` inputs are computed through `channels_last` where the backend's CPU has no
-    kernels for them (TensorFlow, JAX).
+    The rank follows from the input. `k // 2` zeros are padded on both sides, as in the papers' code
+    and PyTorch, so that sizes become `ceil(n / strides)` on the same grid as theirs; an even kernel
+    gets its extra zero at the end. Grouped convolutions use the fastest implementation of the
+    backend: with Keras' own a training step takes seconds on a CPU. Over three spatial axes,
+    kernels of size `(1, h, w)` or `(t, 1, 1)` are computed as 2-D convolutions, which are fast on
+    phones and CPUs. `channels_first` inputs are transposed to `channels_last` where the backend has
+    no CPU kernels for them (TensorFlow, JAX).
 
     Args:
         filters: Positive integer, number of output channels.
@@ -177,7 +177,7 @@ class Convolution(SpatialLayer):
         a_initializer: Identifier = "he_uniform",
         b_initializer: Identifier = "zeros",
     ) -> None:
-        """Freezes the kernel and trains an update of low rank in its place, as in Keras' `Conv2D`.
+        """Freezes the kernel and adds a trainable low-rank update, as in Keras' `Conv2D`.
 
         kernel + lora_alpha / rank · A B, A of shape `(*kernel_size, channels / groups, rank)`, B of
         shape `(rank, filters)`. `export.fold` merges it.
@@ -225,7 +225,7 @@ class Convolution(SpatialLayer):
         return self.convolution_op(inputs, kernel)
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        """Returns the convolution with another kernel of the same shape, and the bias."""
+        """Returns the convolution with a given kernel of the same shape, plus the bias."""
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         if self.space_to_depth:
             x = forms.convolve_space_to_depth(x, kernel)

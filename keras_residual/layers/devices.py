@@ -1,10 +1,10 @@
-"""Where the backend computes."""
+"""The device that the backend computes on."""
 
 import keras
 
 
 def on_accelerator() -> bool:
-    """Returns whether the backend computes on something else than a CPU."""
+    """Returns whether the backend computes on a device other than the CPU."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

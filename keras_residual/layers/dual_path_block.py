@@ -11,7 +11,7 @@ from keras_residual.layers.sublayers import SublayerRow
 
 @registered
 class DualPathBlock(SublayerRow, BlockLayer):
-    """A row of dual path units, the first of which begins both paths by a projection.
+    """A sequence of dual path units; the first starts both paths with a projection.
 
     See `DualPathUnit` for what a unit computes.
 

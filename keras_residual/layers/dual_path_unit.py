@@ -13,12 +13,12 @@ from keras_residual.layers.registration import registered
 
 @registered
 class DualPathUnit(BlockLayer):
-    """One step of a dual path block: residual on the first channels, dense behind them.
+    """One step of a dual path block: residual on the first channels, dense on the others.
 
     The input is [r, d], `filters` channels of a residual path r and the channels d of a dense path.
     F(x) = [f, g] is a pre-activation bottleneck of 1×1, grouped 3×3 and 1×1 convolutions, f with
     `filters` channels and g with `growth_rate`; the output is [r + f, d, g]. With `projection` the
-    paths [r, d] begin anew: conv1×1(act(norm(x))) with `filters + 2 · growth_rate` channels.
+    paths [r, d] start again from conv1×1(act(norm(x))) with `filters + 2 · growth_rate` channels.
 
     Args:
         filters: Positive integer, channels of the residual path.
@@ -29,8 +29,8 @@ class DualPathUnit(BlockLayer):
             `1`.
         dilation_rate: Positive integer, dilation of the 3×3 convolution. Defaults to `1`.
         projection: Whether both paths begin here. Defaults to `False`.
-        split_last: Whether the last convolution is one for f and one for g, the same function from
-            two kernels (DPN-68b). Defaults to `False`.
+        split_last: Whether f and g have separate last convolutions: the same function with two
+            kernels (DPN-68b). Defaults to `False`.
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
         blur_pool: What downsamples in place of strides, see `ConvNorm`. Defaults to `False`.
         **kwargs: Those of `BlockLayer`.
@@ -165,7 +165,7 @@ class DualPathUnit(BlockLayer):
 
     def _parted(self, x):
         """Returns the first `filters` channels and the others."""
-        # Slices, since hardly any delegate of LiteRT takes a split into unequal parts.
+        # Slices, because most LiteRT delegates do not support splits into unequal parts.
         return self.channels_from(x, 0, self.filters), self.channels_from(x, self.filters)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What layers that enlarge their input share."""
+"""Base of upsampling layers."""
 
 from typing import Any
 

@@ -17,9 +17,9 @@ from keras_residual.layers.sublayers import SublayerRow, normalizations_in, weig
 class EqualBlocks(SublayerRow, CompositeLayer):
     """Blocks that keep the shape of their input, applied one after the other.
 
-    Scanned, the layer owns every weight stacked over the blocks, and one template block computes
-    with a slice at a time. Unrolled, the blocks are sublayers. Saved files hold the stacked arrays
-    either way, under the weight's path inside a block with dots for slashes.
+    If scanned, the layer owns every weight stacked over the blocks, and one template block computes
+    with one slice at a time. If unrolled, the blocks are sublayers. Saved files hold the stacked
+    arrays either way, under the weight's path inside a block with dots for slashes.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         if self.scanned:
             raise ValueError(
                 f"{self.path!r} computes its {self.depth} blocks in a loop over stacked weights, "
-                'for which no single layers stand. Build the network with `execution="unrolled"`; '
-                "it reads the same weight files."
+                "so they are no layers of their own. Build the network with "
+                '`execution="unrolled"`; it reads the same weight files.'
             )
 
     def plan(self, input_shape):
@@ -83,7 +83,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
                 initializer=self._stacked_initializer(template, weight, position),
                 regularizer=weight.regularizer and _StackedRegularizer(weight.regularizer),
                 trainable=weight.trainable,
-                # The template casts what it computes with; statistics must stay as they are.
+                # The template casts its weights itself; statistics must keep their dtype.
                 autocast=False,
             )
             setattr(self, _attribute(name), variable)
@@ -93,9 +93,9 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         self.dropout_generator = template.dropout and template.dropout.seed_generator
 
     def _stacked_initializer(self, template, weight, position):
-        """Kernels are drawn anew for every block; vectors start as constants.
+        """Returns an initializer: kernels are drawn for every block, vectors are constants.
 
-        `position` counts the kernels of a block, whose seeds are then those of unrolled blocks.
+        `position` counts the kernels of a block, so that seeds equal those of unrolled blocks.
         """
         value = ops.convert_to_numpy(weight)
         if position is None or not value.any():
@@ -130,7 +130,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         stacked = {id(weight): name for name, weight in named_weights(template).items()}
         kept = [stacked[id(v)] for v in other if id(v) in stacked]
         values = [ops.convert_to_tensor(variables[stacked[id(v)]]) for v in trainable]
-        # Copies, since statistics are overwritten before a recomputing backward pass reads them.
+        # Copied, because statistics are overwritten before a recomputing backward pass reads them.
         statistics = [ops.copy(variables[name].value) for name in kept]
         seeds = [self._seeds(v, training) for v in other if id(v) not in stacked]
         rates = [ops.convert_to_tensor(np.asarray(self.rates, "float32"))] * any(self.rates)
@@ -157,7 +157,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
     def set_normalization_trainable(self, trainable: bool) -> None:
         """Sets whether the normalizations of all blocks train; frozen ones keep their statistics.
 
-        Unrolled, they are layers that anybody can set; scanned, this layer has their weights.
+        In an unrolled stage they are ordinary layers; in a scanned one this layer owns the weights.
         """
         blocks = [self._template.layer] if self.scanned else self.blocks
         for norm in [norm for block in blocks for norm in normalizations_in(block)]:
@@ -171,7 +171,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         return self.stacked_weights[weight.path[prefix:].replace("/", ".")]
 
     def _follow_trainable(self, template) -> None:
-        """Makes the template compute as the stacked weights are set, which Keras knows alone."""
+        """Copies the `trainable` flags of the stacked weights to the template's variables."""
         if template.trainable != self.trainable:
             template.trainable = self.trainable
         for norm in normalizations_in(template):
@@ -182,9 +182,9 @@ class EqualBlocks(SublayerRow, CompositeLayer):
                     norm.trainable = wanted
 
     def _seeds(self, state, training):
-        """Returns one state of a random generator for each block, drawn from that generator.
+        """Draws a random generator state for each block from one generator.
 
-        Inference draws nothing, so that an exported graph holds no random generator.
+        Nothing is drawn at inference, so that exported graphs contain no random generator.
         """
         if not training:
             return ops.zeros((self.depth, *state.shape), state.dtype)
@@ -257,7 +257,7 @@ def _attribute(name):
 
 
 class _Hidden:
-    """Holds a layer where Keras does not look for sublayers."""
+    """Hides a layer from Keras' tracking of sublayers."""
 
     def __init__(self, layer):
         self.layer = layer

@@ -8,18 +8,18 @@ from keras_residual.layers.registration import registered
 
 @registered
 class EvoNorm(keras.layers.Layer):
-    """Normalization and nonlinearity in one, EvoNorm-S0: no statistics over the batch.
+    """EvoNorm-S0: normalization and nonlinearity in one, without batch statistics.
 
     y = x · sigmoid(v · x) / σ(x) · gamma + beta, where σ is the standard deviation over the
-    positions and channels of a group. It stands for a normalization and the activation after it, so
-    blocks take it with `activation=None`.
+    positions and channels of a group. It replaces a normalization and the activation after it, so
+    blocks use it with `activation=None`.
 
     Args:
         axis: Axis of the channels. Defaults to `-1`.
         epsilon: Number added to the variance. Defaults to `1e-5`.
 
     Call arguments:
-        inputs: `(batch, *spatial, channels)`, floating point; groups are as many as the largest
+        inputs: `(batch, *spatial, channels)`, floating point; the number of groups is the largest
             power of two up to 32 that divides the channels.
 
     Returns:

@@ -11,12 +11,12 @@ from keras_residual.layers.strides import for_each_axis
 
 @registered
 class FactorizedBlock(ResidualUnit):
-    """The (2+1)D block for clips: each 3×3×3 convolution is one over space, then one over time.
+    """The (2+1)D block for clips: each 3×3×3 convolution becomes one over space and one over time.
 
     y = act(F(x) + shortcut(x)), F being 1×3×3, 3×1×1, 1×3×3 and 3×1×1 convolutions, each followed
-    by a normalization, with an activation between them. Between a pair stand
-    ⌊27·in·out / (9·in + 3·out)⌋ channels, in and out being those of the block: as many weights as
-    two 3×3×3 convolutions have. All four are computed as 2-D convolutions.
+    by a normalization, with an activation between them. A pair has
+    ⌊27·in·out / (9·in + 3·out)⌋ channels in between, in and out being those of the block, so that
+    it has as many weights as a 3×3×3 convolution. All four are computed as 2-D convolutions.
 
     Args:
         filters: Positive integer, number of output channels.
@@ -92,5 +92,5 @@ class FactorizedBlock(ResidualUnit):
 
 
 def inner_filters(inputs: int, outputs: int) -> int:
-    """Returns the channels between space and time that give a pair a 3×3×3 kernel's weights."""
+    """Returns the inner channels with which a pair has as many weights as a 3×3×3 kernel."""
     return 27 * inputs * outputs // (9 * inputs + 3 * outputs)

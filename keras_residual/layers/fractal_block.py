@@ -13,18 +13,18 @@ from keras_residual.layers.registration import registered
 from keras_residual.layers.stochastic_depth import MeanOfPaths
 from keras_residual.layers.sublayers import SublayerRow
 
-# A block has 2 to the power of their number convolutions.
+# A block of n columns has 2ⁿ - 1 convolutions.
 MOST_COLUMNS = 12
 
 
 @registered
 class FractalBlock(SublayerRow, BlockLayer):
-    """A fractal of convolutions: columns of 1, 2, 4, … of them, joined by means wherever two end.
+    """A fractal of convolutions: columns of 1, 2, 4, … of them, averaged where they meet.
 
     f₁(x) = conv(x) and f_{n+1}(x) = mean(conv(x), f_n(f_n(x))), each 3×3 convolution followed by a
-    normalization and an activation; of columns that end together one mean is taken. Every path goes
-    through a different number of convolutions, and none past them all. At the end 2×2 max pooling
-    halves the resolution of each column in front of the last mean.
+    normalization and an activation; columns that meet at the same depth share one mean. Paths pass
+    through different numbers of convolutions, and none bypasses them all. Before the last mean, 2×2
+    max pooling halves the resolution of each column.
 
     Args:
         filters: Positive integer, channels of all convolutions.
@@ -32,13 +32,13 @@ class FractalBlock(SublayerRow, BlockLayer):
             Defaults to `3`.
         strides: `2`, or `1` for no pooling. Defaults to `2`.
         dilation_rate: Positive integer, dilation of the convolutions. Defaults to `1`.
-        drop_path_rate: Probability to leave a path out of a mean, in `[0, 1)`, see `MeanOfPaths`.
+        drop_path_rate: Probability of dropping a path from a mean, in `[0, 1)`, see `MeanOfPaths`.
             Defaults to `0`.
-        global_drop_path: Share of the samples, in `[0, 1]`, that go through a single column,
-            chosen at random, while training. Defaults to `0`.
+        global_drop_path: Share of the samples, in `[0, 1]`, that take a single random column in
+            training. Defaults to `0`.
         column_seed: Integer seed of that choice. Blocks of one network with the same seed choose
-            the same column for a sample, since each draws once a step. Defaults to a random one.
-        dropout_rate: Dropout behind each convolution, in `[0, 1)`. Defaults to `0`.
+            the same column for a sample, as each draws once per step. Defaults to a random one.
+        dropout_rate: Dropout after each convolution, in `[0, 1)`. Defaults to `0`.
         rematerialize: Whether values inside the convolutions are computed again in the backward
             pass instead of kept. Defaults to `False`.
         **kwargs: Those of `BlockLayer`.
@@ -152,7 +152,7 @@ class FractalBlock(SublayerRow, BlockLayer):
             chosen = self._chosen_columns(inputs)
         means = iter(self.means)
         for step in range(1, self._length + 1):
-            # A column takes part where one of its convolutions ends.
+            # A column takes part at every step at which one of its convolutions ends.
             first = next(c for c in range(self.columns) if step % (self._length >> c) == 0)
             for column in range(first, self.columns):
                 index = step * 2**column // self._length - 1

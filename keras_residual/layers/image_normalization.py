@@ -12,11 +12,11 @@ from keras_residual.layers.registration import registered
 
 @registered
 class ImageNormalization(keras.layers.Layer):
-    """Scales images with values 0…255 as a network's weights expect, inside the model.
+    """Normalizes images with values 0…255 as a network's weights expect, inside the model.
 
-    y = (x / divisor - mean) / std, channel by channel, after reversing RGB to BGR if asked. It is
-    computed in float32 as one multiplication and one subtraction, which converters to int8 know,
-    and rounded to the layer's compute type at the end.
+    y = (x / divisor - mean) / std, channel by channel, optionally after reversing RGB to BGR. It is
+    computed in float32 as one multiplication and one subtraction, which converters to int8 support,
+    and cast to the layer's compute dtype at the end.
 
     Args:
         mean: One number for each channel, in the order of `channels`.
@@ -52,7 +52,7 @@ class ImageNormalization(keras.layers.Layer):
         data_format: str | None = None,
         **kwargs: Any,
     ):
-        # Casting first would round 0…255 to the compute type before the mean is subtracted.
+        # Casting first would round 0…255 to the compute dtype before the mean is subtracted.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self.data_format = keras.config.image_data_format() if data_format is None else data_format

@@ -12,16 +12,16 @@ from keras_residual.layers.registration import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class KeywordBlock(BlockLayer):
-    """The residual block of Tang and Lin's networks: the sum is taken in front of normalization.
+    """The residual block of Tang and Lin's networks, which normalizes after the addition.
 
-    y = x + act(conv(norm(act(conv(norm(x)))))); the normalizations have no scale and no offset, the
-    convolutions no bias, and the shortcut neither.
+    y = x + act(conv(norm(act(conv(norm(x)))))); the normalizations have no scale and no offset, and
+    the convolutions no bias.
 
     Args:
         filters: Positive integer, the number of channels, which the input has too.
         dilation_rates: The dilations of both convolutions. Defaults to `(1, 1)`.
-        normalize_input: Whether a normalization stands in front of the first convolution. Defaults
-            to `True`.
+        normalize_input: Whether the input of the first convolution is normalized. Defaults to
+            `True`.
         **kwargs: Those of `BlockLayer`.
 
     Returns:

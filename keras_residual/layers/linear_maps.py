@@ -1,7 +1,7 @@
-"""JAX: derivatives that can be taken in both modes and at every order, transposed by hand.
+"""JAX: custom reverse-mode derivatives of functions that stay differentiable in both modes.
 
 A `jax.custom_vjp` has no forward mode. Here a function keeps its forward derivative, which is a
-linear map, and only the transpose of that map, which reverse mode asks for, is written by hand.
+linear map; only the transpose of that map, which reverse mode needs, is custom.
 """
 
 import functools
@@ -12,11 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LinearMap:
-    """A linear function of tangents with a hand-written transpose.
+    """A linear function of tangents with a custom transpose.
 
     Attributes:
-        forward: `(residuals, tangents) -> tuple`, linear in the tangents, made of what JAX
-            differentiates by itself.
+        forward: `(residuals, tangents) -> tuple`, linear in the tangents, composed of operations
+            that JAX differentiates.
         transpose: `(residuals, cotangents) -> tuple`, one for each tangent.
     """
 
@@ -26,7 +26,7 @@ class LinearMap:
     def __call__(
         self, residuals: tuple[Any, ...], tangents: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        """Returns the map's value; `outputs` are arrays of the shapes and types of the results."""
+        """Returns the map's value; `outputs` are arrays with the results' shapes and dtypes."""
         shapes = tuple((output.shape, output.dtype) for output in outputs)
         return tuple(
             _primitive().bind(

@@ -22,8 +22,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     y = log(mel(|FFT(window · frame)|²) + offset), with a periodic Hann window and frames centred on
     every `sequence_stride`-th sample, as in torchaudio and librosa. The Fourier transform is
-    computed as two small matrix products, so that LiteRT and ONNX files need no operation for it.
-    It is computed in float32 and rounded to the layer's compute type at the end.
+    computed as two small matrix products, so that LiteRT and ONNX files need no FFT operation. All
+    is computed in float32 and cast to the layer's compute dtype at the end.
 
     Args:
         sampling_rate: Positive integer, samples a second. Defaults to `16000`.
@@ -39,8 +39,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         offset: Positive number that is added before the logarithm. Defaults to `1e-6`.
         num_coefficients: Number of cepstral coefficients (MFCC, orthonormal DCT-II) to return in
             place of the logarithms. Defaults to `None`.
-        padding: What stands beyond both ends: `"reflect"`, `"zeros"`, or `"valid"`, where frames
-            begin at the first sample and end at the last. Defaults to `"reflect"`.
+        padding: How both ends are padded: `"reflect"`, `"zeros"`, or `"valid"` for no padding:
+            frames begin at the first sample and end at the last. Defaults to `"reflect"`.
 
     Call arguments:
         inputs: `(batch, samples)` or `(batch, samples, 1)`, floating point, usually in [-1, 1].
@@ -79,7 +79,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         padding: str = "reflect",
         **kwargs: Any,
     ):
-        # Casting the waveform first would round away what is quiet.
+        # Casting the waveform first would lose quiet sounds.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self.sampling_rate = _checks.integer("sampling_rate", sampling_rate)
@@ -166,7 +166,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         else:
             count = samples // stride + 1
             x = self._padded(x, before, length - before, samples)
-        # Whole strides side by side make a frame: no gathering of overlapping pieces.
+        # A frame is a concatenation of whole strides, so no overlapping pieces are gathered.
         pieces = -(-width.size // stride)
         blocks = count + pieces - 1
         x = ops.pad(x, [(0, 0), (0, pieces * stride)])[:, : blocks * stride]

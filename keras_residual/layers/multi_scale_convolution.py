@@ -14,17 +14,17 @@ from keras_residual.layers.registration import registered
 
 @registered
 class MultiScaleConvolution(BranchedConvolution):
-    """3×3 convolutions of parts of the channels, each seeing the output of the one before.
+    """3×3 convolutions of groups of channels, each also taking the output of the one before.
 
-    y_1 = F_1(x_1), y_i = F_i(x_i + y_{i-1}), F = act(norm(conv)), and the last part passes as it
-    is, so that the receptive field grows from part to part. Where the shape changes,
-    `cascade=False` convolves each part by itself and averages the last over 3×3 positions.
+    y_1 = F_1(x_1), y_i = F_i(x_i + y_{i-1}), F = act(norm(conv)), and the last group is passed
+    through, so that the receptive field grows from group to group. Where the shape changes,
+    `cascade=False` convolves each group by itself and applies 3×3 average pooling to the last.
 
     Args:
         filters: Positive integer, number of output channels.
         branches: Positive integer that divides `filters`, the scale. Defaults to `2`.
-        cascade: Whether a part sees the output of the one before; only with `strides=1`. Defaults
-            to `True`.
+        cascade: Whether a group takes the output of the one before; only with `strides=1`.
+            Defaults to `True`.
         **kwargs: Those of `BranchedConvolution`.
 
     Raises:

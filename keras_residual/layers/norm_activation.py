@@ -100,7 +100,7 @@ class NormActivation(CompositeLayer):
 
 
 def norm_activation_of(block: BlockLayer, name: str, **options) -> NormActivation:
-    """Returns a normalization and activation with the options of a block, but for `options`."""
+    """Returns a normalization and activation with a block's options, overridden by `options`."""
     shared = {
         "normalization": block.normalization,
         "activation": block.activation,

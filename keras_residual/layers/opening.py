@@ -1,4 +1,4 @@
-"""Composite layers called part by part: each convolution, normalization and sum is a layer."""
+"""Flattens composite layers: every convolution, normalization and sum becomes a layer."""
 
 import itertools
 import weakref
@@ -10,12 +10,12 @@ from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.stochastic_depth import StochasticDepth
 from keras_residual.layers.sublayers import attributes_of
 
-# The network whose variables a flat one shares: what is loaded into one is in both.
+# The network whose variables a flat one shares: weights loaded into one are in both.
 _ORIGINALS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def remember_original(flat: keras.Model, model: keras.Model) -> None:
-    """Notes that a flat network shares the variables of a model."""
+    """Records that a flat network shares the variables of a model."""
     _ORIGINALS[flat] = model
 
 
@@ -25,20 +25,20 @@ def original_of(model: keras.Model) -> keras.Model:
 
 
 def call_opened(layer, x, name: str, operations: bool = False, **arguments):
-    """Returns `layer(x)` for a Keras tensor, a composite layer as the layers it is made of.
+    """Returns `layer(x)` for a Keras tensor, replacing a composite layer by its sublayers.
 
-    The new layers share the variables of the old ones. A part is named after its place, as in
+    The new layers share the variables of the old ones. They are named after their position, as in
     `stage2_block3_conv1`; see `CompositeLayer.part_name`.
 
     Args:
         layer: A built layer.
         x: A Keras tensor.
         name: Name of the layer, or the beginning of the names of its parts.
-        operations: Whether also pooling, blurs and the like become the operations they compute.
+        operations: Whether pooling, blurs and the like are replaced by their operations too.
         **arguments: Arguments of the call; those that are `None` are left out.
 
     Raises:
-        ValueError: If the layer loops over stacked weights, which no layers stand for.
+        ValueError: If the layer loops over stacked weights and has no sublayers.
     """
     arguments = {key: value for key, value in arguments.items() if value is not None}
     if isinstance(layer, CompositeLayer):
@@ -57,9 +57,9 @@ def call_sharing(layer, name: str, *inputs, **arguments):
     copy = type(layer).from_config({**layer.get_config(), "name": name})
     own = {variable.name: variable for variable in layer.weights}
     trainable = layer.trainable
-    # Which variables are trainable at all shows only while the layer is.
+    # Only a trainable layer shows which of its variables can be trained.
     layer.trainable = copy.trainable = True
-    # Not by attribute assignment, which Keras tracks.
+    # Not by attribute assignment, which Keras would track.
     vars(copy)["add_weight"] = lambda *_, name=None, **__: own[name]
     try:
         return copy(*inputs, **arguments)
@@ -69,7 +69,7 @@ def call_sharing(layer, name: str, *inputs, **arguments):
 
 
 class _Part:
-    """Stands for a sublayer while its owner's `call` is read."""
+    """Stands in for a sublayer while its owner's `call` is traced."""
 
     def __init__(self, layer, name, operations):
         self.layer, self.name, self.operations = layer, name, operations
@@ -86,7 +86,7 @@ def _call_parts(layer, x, name, operations, arguments):
     policy = layer.dtype_policy
     if keras.backend.standardize_dtype(x.dtype) != layer.compute_dtype:
         x = keras.layers.Activation("linear", dtype=policy, name=f"{name}_cast")(x)
-    # A stand-in runs the layer's own `call` with other parts; the layer itself stays as it is.
+    # A copy runs the layer's own `call` with stand-ins; the layer itself is unchanged.
     reader = object.__new__(type(layer))
     vars(reader).update(vars(layer))
     for attribute, value in attributes_of(layer).items():

@@ -42,5 +42,5 @@ class ParametricReLU(SpatialLayer):
 
 
 def learned(activation, **options) -> ParametricReLU | None:
-    """Returns the layer that an activation with weights needs; `None` for all others."""
+    """Returns the layer of an activation with weights; `None` for all others."""
     return ParametricReLU(name=NAME, **options) if activation == NAME else None

@@ -12,11 +12,11 @@ from keras_residual.layers.registration import registered
 
 @registered
 class PixelShuffle(EnlargingLayer):
-    """Depth to space: each position's channels become a block of `scale` positions on every axis.
+    """Depth to space: moves channels into blocks of `scale` positions along every spatial axis.
 
     y[…, scale·i + p, c] = x[…, i, p·channels + c], p counting the positions of a block row by row,
-    as TensorFlow's `depth_to_space` orders channels (PyTorch's `PixelShuffle` has p and c the other
-    way round). On TensorFlow images become that one operation, which LiteRT and ONNX have built in.
+    in the channel order of TensorFlow's `depth_to_space` (PyTorch's `PixelShuffle` has p and c the
+    other way round). For images on TensorFlow it is that operation, which LiteRT and ONNX support.
 
     Args:
         **kwargs: Those of `EnlargingLayer`.
@@ -59,7 +59,7 @@ class PixelShuffle(EnlargingLayer):
 
 
 def depth_to_space(x, scale: int):
-    """The portable form, for channels-last tensors of any rank."""
+    """Portable implementation for channels-last tensors of any rank."""
     rank = len(x.shape) - 2
     channels = x.shape[-1] // scale**rank
     spatial = ops.shape(x)[1:-1]
@@ -70,7 +70,7 @@ def depth_to_space(x, scale: int):
 
 
 def depth_to_space_tensorflow(x, scale: int):
-    """TensorFlow's own operation, which converters turn into a builtin one."""
+    """TensorFlow's own operation, for which converters have a builtin."""
     import tensorflow as tf
 
     return tf.nn.depth_to_space(x, scale)
@@ -78,10 +78,10 @@ def depth_to_space_tensorflow(x, scale: int):
 
 @registered
 class ICNR(keras.initializers.Initializer):
-    """Initializes a convolution in front of `PixelShuffle` so that its result starts smooth.
+    """Initializes the convolution before a `PixelShuffle` without checkerboard artifacts.
 
-    All positions of a block get the same kernel: the two together begin as a convolution and an
-    enlargement by nearest neighbours, without a checkerboard.
+    All positions of a block get the same kernel, so that the two start as a convolution followed by
+    nearest-neighbour upsampling.
 
     Args:
         scale: Positive integer, the scale of the `PixelShuffle`.

@@ -1,4 +1,4 @@
-"""Pooling in both data formats: TensorFlow's and JAX' CPU kernels know channels-last only."""
+"""Pooling in both data formats: CPU kernels of TensorFlow and JAX support channels-last only."""
 
 from keras import ops
 

@@ -1,4 +1,4 @@
-"""The name that saved files know this package by; it never changes."""
+"""The name of this package in saved files; it never changes."""
 
 from typing import TypeVar
 

@@ -22,8 +22,8 @@ def checked_kernel_sizes(kernel_sizes) -> tuple[Any, ...]:
 class ResidualBlock(ResidualUnit):
     """The basic residual block: y = act(F(x) + shortcut(x)), F being two 3×3 convolutions.
 
-    Each convolution is followed by a normalization; between them stands the activation. The
-    shortcut is the identity where the shapes of x and F(x) agree, else what `shortcut` says. With
+    Each convolution is followed by a normalization, with an activation between the two. The
+    shortcut is the identity where the shapes of x and F(x) agree, else as `shortcut` says. With
     `activation_order="pre"` normalization and activation precede each convolution and nothing
     follows the sum; a shortcut with a convolution then takes the normalized input.
 

@@ -19,13 +19,13 @@ SCANNED_FROM = 32
 
 @registered
 class ResidualStage(CompositeLayer):
-    """A row of equal residual blocks as one layer.
+    """A sequence of equal residual blocks as one layer.
 
     All blocks are copies of `block`; the first (or last) may differ in some arguments, usually its
-    strides. `execution="unrolled"` calls one layer a block. `"scanned"` stacks the equal blocks'
+    strides. `execution="unrolled"` calls one layer per block. `"scanned"` stacks the equal blocks'
     weights on a leading axis and loops over them inside the compiled graph, so that the time to
     the first training step does not grow with the depth. Both give the same outputs, statistics
-    and gradients, and both save the same file: one array a weight, stacked over the equal blocks.
+    and gradients, and save the same file: one array per weight, stacked over the equal blocks.
 
     `"auto"` scans from 32 equal blocks on. Measured with pre-activation bottlenecks on 32×32
     images, batch 8, 2 cores, TensorFlow: at depth 218 (23 equal blocks a stage) unrolled takes
@@ -39,9 +39,9 @@ class ResidualStage(CompositeLayer):
         last: Optional dict of arguments in which the last block differs.
         drop_path_rates: Optional sequence of one drop path rate for each block.
         execution: `"auto"`, `"unrolled"` or `"scanned"`. Defaults to `"auto"`.
-        rematerialize: Whether values inside the blocks are computed again in the backward pass
-            instead of kept. Of reversible blocks in full precision not even the inputs are kept.
-            Defaults to `False`.
+        rematerialize: Whether activations inside the blocks are recomputed in the backward pass
+            instead of stored. For reversible blocks in full precision not even the inputs are
+            stored. Defaults to `False`.
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point, one to three spatial axes.
@@ -154,7 +154,7 @@ class ResidualStage(CompositeLayer):
         return self._block_class(**config)
 
     def block_layers(self) -> list[ResidualUnit]:
-        """Returns the blocks that are layers: of a scanned stage only the first and the last."""
+        """Returns the blocks that are layers: in a scanned stage only the first and the last."""
         equal = self.equal.blocks if self.equal is not None else []
         return [block for block in (self.first, *equal, self.last) if block is not None]
 
@@ -164,7 +164,7 @@ class ResidualStage(CompositeLayer):
         return "block1" if part is self.first else f"block{self.depth}"
 
     def block_layer(self, index: int) -> ResidualUnit | None:
-        """Returns block `index`, `None` if it is one of those that a scanned stage stacks."""
+        """Returns block `index`, or `None` if it is stacked in a scanned stage."""
         owner, position = self._owner(index)
         if position is None:
             return owner

@@ -1,4 +1,4 @@
-"""What a basic and a bottleneck block share: options, order of operations, shortcut, sum."""
+"""Base of basic and bottleneck blocks: options, order of operations, shortcut, sum."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ from keras_residual.layers.shortcut import KINDS
 from keras_residual.layers.strides import downsamples
 
 ORDERS = ("post", "pre", "inner", "pyramid", "leading")
-# What the names of the second of two residual functions begin with.
+# Prefix of the layer names of a second residual function.
 SECOND = "path2_"
 
 
 class ResidualUnit(BlockLayer):
-    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or with the activation elsewhere.
+    """Base of the residual blocks: y = act(F(x) + shortcut(x)), or another order of activations.
 
     A subclass implements `convolutions()`, the arguments of each convolution of F in order.
 
@@ -43,31 +43,31 @@ class ResidualUnit(BlockLayer):
         dilation_rate: Positive integer, dilation of the convolutions. Defaults to `1`.
         first_dilation_rate: Dilation of the convolution that would take the strides, where it
             differs. Defaults to `None`.
-        activation_order: `"post"` (v1), `"pre"` (v2), `"inner"`: as `"post"`, but with nothing
-            after the sum, as networks for super-resolution have it; `"pyramid"`: the same with a
-            normalization in front of F (PyramidNet); or `"leading"`: the same with an activation in
-            front of F and of a projection (Shake-Shake). Defaults to `"post"`.
+        activation_order: `"post"` (v1), `"pre"` (v2), `"inner"`: like `"post"` without the
+            activation after the sum (networks for super-resolution); `"pyramid"`: the same with a
+            normalization before F (PyramidNet); or `"leading"`: the same with an activation before
+            F and before a projection (Shake-Shake). Defaults to `"post"`.
         shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
             `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
             Defaults to `False`.
         share_preactivation: Whether an identity shortcut takes the normalized input too, as in the
-            first unit of a pre-activation network; only there. Defaults to `False`.
+            first unit of a pre-activation network; only with pre-activation. Defaults to `False`.
         se_ratio: Inner width of a squeeze-and-excitation as a fraction of the channels; `0` for
             none. Defaults to `0`.
         se_divisor: The inner width is rounded to a multiple of it; only with `se_ratio`. Defaults
             to `1`.
-        drop_path_rate: Probability to drop F for a sample, in `[0, 1)`. Defaults to `0`.
+        drop_path_rate: Probability of dropping F for a sample, in `[0, 1)`. Defaults to `0`.
         dropout_rate: Dropout before the last convolution, in `[0, 1)`. Defaults to `0`.
         blur_pool: What downsamples in place of strided convolutions and projections, see
-            `ConvNorm`; all shortcuts but `"projection"` stay what they are. Defaults to `False`.
+            `ConvNorm`; shortcuts other than `"projection"` are unchanged. Defaults to `False`.
         zero_init_residual: Whether F starts at zero. Defaults to `False`.
         residual_scale: Number in `[0, 1]` that F is multiplied by. Defaults to `1`.
-        conv_bias: Whether convolutions that no normalization follows have a bias; only
-            pre-activation has such. Defaults to `False`.
+        conv_bias: Whether convolutions without a normalization after them have a bias; only with
+            pre-activation. Defaults to `False`.
         attention: What scales the channels of F: `"squeeze_excite"` with `se_ratio`, at the end;
-            `"inner_squeeze_excite"`, in front of the last convolution and `se_ratio` times the
-            block's input wide (RegNet); or `"eca"`, an `EfficientChannelAttention`. Defaults to
+            `"inner_squeeze_excite"`, before the last convolution and with `se_ratio` relative to
+            the block's input (RegNet); or `"eca"`, an `EfficientChannelAttention`. Defaults to
             `"squeeze_excite"`.
         spatial: What a 3×3 convolution is. Defaults to `"plain"`.
         branches: Positive integer, branches of that layer. Defaults to `2`.
@@ -76,9 +76,9 @@ class ResidualUnit(BlockLayer):
         shake_shake: Whether F is two functions of the same form, mixed by `ShakeShake`; without
             attention and drop path. Defaults to `False`.
         reversible: Whether each half of the channels is added to a function of the other half:
-            y₁ = x₁ + F(x₂), y₂ = x₂ + G(y₁), from which x can be computed again (RevNet); only with
-            pre-activation. The input of a block with `share_preactivation` is normalized and
-            activated already. Defaults to `False`.
+            y₁ = x₁ + F(x₂), y₂ = x₂ + G(y₁), from which x can be recomputed (RevNet); only with
+            pre-activation. The input of a block with `share_preactivation` is expected to be
+            normalized and activated. Defaults to `False`.
         **kwargs: Those of `BlockLayer`.
 
     Call arguments:
@@ -161,7 +161,7 @@ class ResidualUnit(BlockLayer):
         return self.activation_order == "pre"
 
     def _make_sublayers(self):
-        """Makes the sublayers; a subclass calls it when its own arguments are set."""
+        """Creates the sublayers; a subclass calls it after setting its own arguments."""
         if self.reversible:
             make_halves(self)
             return
@@ -173,7 +173,7 @@ class ResidualUnit(BlockLayer):
         self._second = tuple(SECOND + name for name in self.conv_names) if self.shake_shake else ()
         for names in (self.conv_names, self._second):
             for index, name in enumerate(names):
-                # Other numbers than those of the shortcut keep fixed seeds apart.
+                # Numbers that differ from those of the shortcut, as offsets of fixed seeds.
                 number = index if names is self.conv_names else len(names) + 3 + index
                 arguments = self.convolutions()[index]
                 setattr(self, name, make_convolution(self, number, name, arguments))
@@ -239,7 +239,7 @@ class ResidualUnit(BlockLayer):
         training: bool | None = None,
         drop_path_rate: Tensor | float | None = None,
     ) -> tuple[Any, ...]:
-        """Returns what the sum adds: F(x), and the shortcut or `None` without one."""
+        """Returns both terms of the sum: F(x), and the shortcut or `None` without one."""
         if self.reversible:
             return branches_of_halves(self, inputs, training)
         x = shortcut = inputs
@@ -274,7 +274,7 @@ class ResidualUnit(BlockLayer):
         return x
 
     def _before_last(self, x, training):
-        """Returns what the last convolution takes."""
+        """Returns the input of the last convolution."""
         if self.squeezes_inside:
             x = self.squeeze_excite(x)
         if self.inner_norm is not None:
@@ -282,7 +282,7 @@ class ResidualUnit(BlockLayer):
         return x if self.dropout is None else self.dropout(x, training=training)
 
     def merged(self, residual: Tensor, shortcut: Tensor) -> Tensor:
-        """Returns the output from what `branches` returned."""
+        """Returns the block's output from the results of `branches`."""
         x = residual if shortcut is None else self.add(residual, shortcut)
         return self.activate(x) if self.activation_order == "post" else x
 

@@ -1,7 +1,7 @@
-"""The form of a residual block that can be undone: each half is added to a function of the other.
+"""The reversible form of a residual block: each half is added to a function of the other.
 
 y₁ = x₁ + F(x₂) and y₂ = x₂ + G(y₁), so that x₂ = y₂ - G(y₁) and x₁ = y₁ - F(x₂). A block that
-changes the shape has a shortcut around F and around G, and cannot be undone.
+changes the shape has shortcuts around F and G, and cannot be inverted.
 
 Reference:
     - [Gomez et al., 2017](https://arxiv.org/abs/1707.04585)
@@ -21,7 +21,7 @@ def make_halves(block) -> None:
     block.f = _function(block, "f", 0)
     block.g = _function(block, "g", 20, strides=1, first_dilation_rate=None)
     if block.share_preactivation:
-        # The input comes normalized and activated.
+        # The input is already normalized and activated.
         del block.f.norm1
         block.f.norm1 = None
     block.filters = filters // 2
@@ -59,7 +59,7 @@ def plan_of_halves(block, input_shape):
 
 
 def branches_of_halves(block, inputs, training) -> tuple[Any, ...]:
-    """Returns what the sum adds: F(x₂) and G(y₁) side by side, and both shortcuts."""
+    """Returns both terms of the sum: F(x₂) and G(y₁) concatenated, and both shortcuts."""
     half = inputs.shape[block.channel_axis] // 2
     first, second = block.channels_from(inputs, 0, half), block.channels_from(inputs, half)
     f = block.f(second, training=training)
@@ -71,5 +71,5 @@ def branches_of_halves(block, inputs, training) -> tuple[Any, ...]:
 
 
 def is_invertible(block) -> bool:
-    """Returns whether a built block can be undone exactly enough: in full precision."""
+    """Returns whether a built block can be inverted accurately enough: in full precision."""
     return block.reversible and block.compute_dtype in ("float32", "float64")

@@ -14,16 +14,16 @@ from keras_residual.layers.registration import registered
 
 @registered
 class SelectiveKernel(BranchedConvolution):
-    """3×3 convolutions of growing dilation, of which each channel selects a mixture.
+    """3×3 convolutions of growing dilation, combined by attention channel by channel.
 
-    y = Σ s_i · act(norm(conv_i(x))), where the shares s = softmax(W2 · act(norm(W1 · mean(Σ …))))
-    are one number for each branch and channel.
+    y = Σ s_i · act(norm(conv_i(x))), where s = softmax(W2 · act(norm(W1 · mean(Σ …)))) has one
+    weight for each branch and channel.
 
     Args:
         filters: Positive integer, number of output channels.
         ratio: Inner width of the selection as a fraction of `filters`. Defaults to `1/16`.
         divisor: The inner width is rounded to a multiple of it. Defaults to `1`.
-        split_input: Whether each branch sees its part of the input channels only, as in timm's
+        split_input: Whether the input channels are split over the branches, as in timm's
             SK-ResNet-18 and 34. Defaults to `False`.
         **kwargs: Those of `BranchedConvolution`.
 

@@ -29,19 +29,20 @@ _PADDED = ("pad", "pooled_pad")
 
 @registered
 class Shortcut(BlockLayer):
-    """The path beside a residual function: identity where shapes agree, else what `kind` says.
+    """The shortcut of a residual block: the identity where shapes agree, else as `kind` says.
 
     - `"projection"`: a strided 1×1 convolution with normalization (option B of the paper).
-    - `"strided"`: the same, strided where `blur_pool` would downsample otherwise.
-    - `"conv3"`: a 3×3 convolution in its place where there are strides (SENet-154).
-    - `"pad"`: every `strides`-th position, new channels filled with zeros on both sides of the old
+    - `"strided"`: the same, and strided even with `blur_pool`.
+    - `"conv3"`: a 3×3 convolution instead, if strided (SENet-154).
+    - `"pad"`: every `strides`-th position, with new channels of zeros on both sides of the old
       ones (option A; no parameters).
-    - `"pooled_pad"`: the mean of 2×2 positions, new channels filled with zeros behind the old ones
+    - `"pooled_pad"`: 2×2 average pooling, with new channels of zeros after the old ones
       (PyramidNet; no parameters).
-    - `"pooled"`: average pooling over 2×2, the border left out, then a 1×1 convolution (ResNet-D).
-    - `"shifted"`: two 1×1 convolutions of half the channels side by side, of every `strides`-th
-      position and of those one position before, then a normalization (Shake-Shake).
-    - `"identity"`: nothing where shapes differ, as `"none"` (RegNetZ).
+    - `"pooled"`: 2×2 average pooling without padding, then a 1×1 convolution (ResNet-D).
+    - `"shifted"`: two concatenated 1×1 convolutions of half the channels, one of every
+      `strides`-th position and one of the positions before these, then a normalization
+      (Shake-Shake).
+    - `"identity"`: no shortcut where shapes differ (RegNetZ).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
 
     Args:
@@ -105,12 +106,12 @@ class Shortcut(BlockLayer):
         self.blur = self.conv = self.shifted = self.norm = None
 
     def is_identity(self, input_shape: Shape) -> bool:
-        """Returns whether the input passes as it is."""
+        """Returns whether the shortcut is the identity."""
         same = not self._strided and self.channels_of(input_shape) == self.filters
         return same and self.kind != "none" and not self.normalize_identity
 
     def is_absent(self, input_shape: Shape) -> bool:
-        """Returns whether there is no shortcut, so that only the residual function is left."""
+        """Returns whether there is no shortcut, so that the block is its residual function."""
         same = not self._strided and self.channels_of(input_shape) == self.filters
         return self.kind == "none" or (self.kind == "identity" and not same)
 

@@ -1,4 +1,4 @@
-"""What keyword networks have around their blocks: channels, pooling, a convolution to one band."""
+"""Layers around the blocks of keyword networks: channel axis, pooling, frequency convolution."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from keras_residual.layers.registration import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SpectrogramChannel(SpatialLayer):
-    """Gives spectrograms `(batch, time, frequencies)` the axis of one channel."""
+    """Adds an axis of one channel to spectrograms `(batch, time, frequencies)`."""
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -36,7 +36,7 @@ class SpectrogramChannel(SpatialLayer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SpectrogramPool(SpatialLayer):
-    """The mean of windows side by side; what is left at the ends is cut off, as in PyTorch.
+    """Average pooling over non-overlapping windows; the remainder is dropped, as in PyTorch.
 
     Args:
         window: Two positive integers, the times and frequencies of a window.

@@ -18,15 +18,15 @@ _DIVISOR, _MINIMUM = 8, 32
 
 @registered
 class SplitAttention(BranchedConvolution):
-    """A 3×3 convolution into several branches, of which each channel selects a mixture (ResNeSt).
+    """A 3×3 convolution into several branches, combined by attention over them (ResNeSt).
 
-    y = Σ s_i · x_i, where x_1, … are the parts of act(norm(conv(x))) and the shares are s =
-    softmax(W2 · act(norm(W1 · mean(Σ x_i) + b1)) + b2), a sigmoid of one branch.
+    y = Σ s_i · x_i, where x_1, … are the splits of act(norm(conv(x))) and the weights are s =
+    softmax(W2 · act(norm(W1 · mean(Σ x_i) + b1)) + b2), or a sigmoid for a single branch.
 
     Args:
         filters: Positive integer, number of output channels.
         branches: Positive integer, the radix. Defaults to `2`.
-        ratio: Inner width of the selection as a fraction of the input channels of all branches,
+        ratio: Inner width of the attention as a fraction of the input channels of all branches,
             rounded to a multiple of 8, at least 32. Defaults to `1/4`.
         **kwargs: Those of `BranchedConvolution`.
 

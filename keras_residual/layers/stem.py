@@ -13,7 +13,7 @@ from keras_residual.layers.strides import Strides
 
 KINDS = ("conv7", "deep", "tiered", "conv3", "strided3", "pooled3", "none")
 POOLING = ("conv7", "deep", "tiered", "pooled3")
-# Of networks for clips: what the first convolutions over (frames, height, width) are.
+# The first convolutions of networks for clips, over (frames, height, width).
 CLIP_KINDS = ("clip7", "frames7", "factorized7")
 POOLS = (True, False, "blur", "average", "conv3")
 
@@ -33,8 +33,8 @@ def check_options(
 
     Args:
         filters, kind, pool, pool_padding, space_to_depth: Arguments of `Stem`.
-        names: What the caller calls the first three.
-        kinds: The kinds that are accepted.
+        names: The names of the first three in error messages.
+        kinds: The accepted kinds.
     """
     filters_name, kind_name, pool_name = names
     _checks.choice(kind_name, kind, kinds)
@@ -63,7 +63,7 @@ class Stem(BlockLayer):
     - `"tiered"`: the same with 3/8 and 1/2 of the width (the T networks of timm).
     - `"conv3"`: one 3×3 convolution, no pooling (small images).
     - `"strided3"`: one 3×3 convolution with strides 2, no pooling (RegNet).
-    - `"pooled3"`: the same with max pooling behind it (DPN-68).
+    - `"pooled3"`: the same followed by max pooling (DPN-68).
     - `"none"`: the input as it is (time series).
     - `"clip7"`: one 3×7×7 convolution over frames, height and width with strides (1, 2, 2), no
       pooling (networks for clips).
@@ -73,19 +73,19 @@ class Stem(BlockLayer):
     Args:
         filters: Positive integer, number of output channels. Defaults to `64`.
         kind: One of the above. Defaults to `"conv7"`.
-        pool: How `"conv7"`, `"deep"`, `"tiered"` and `"pooled3"` end: `True`, the max pooling;
-            `False`, without; `"blur"`, max pooling downsampled by a blur; `"average"`, the mean of
-            2×2 positions; or `"conv3"`, a 3×3 convolution with strides 2, normalization and
-            activation (ResNet-RS). Defaults to `True`.
-        pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, zeros take
-            part (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
-        preactivated: Whether normalization and activation of the last convolution are left to the
-            pre-activation network behind it. Defaults to `False`.
+        pool: The pooling of `"conv7"`, `"deep"`, `"tiered"` and `"pooled3"`: `True`, max pooling;
+            `False`, none; `"blur"`, max pooling downsampled by a blur; `"average"`, 2×2 average
+            pooling; or `"conv3"`, a 3×3 convolution with strides 2, normalization and activation
+            (ResNet-RS). Defaults to `True`.
+        pool_padding: `"minimum"`, the pooling ignores the border (PyTorch), or `"zero"`, it pads
+            with zeros (keras.applications); equal after a ReLU. Defaults to `"minimum"`.
+        preactivated: Whether the last convolution has no normalization and activation, because a
+            pre-activation network follows. Defaults to `False`.
         space_to_depth: Whether the 7×7 convolution is computed as a 4×4 one over 2×2 blocks folded
-            into channels: the same function of the same stored 7×7 kernel, 5 % faster to train on a
-            GPU. Defaults to `False`.
+            into channels: the same function with the same stored 7×7 kernel, 5 % faster to train on
+            a GPU. Defaults to `False`.
         blur_pool: Whether the max pooling downsamples by a blur. Defaults to `False`.
-        conv_bias: Whether a last convolution left without normalization has a bias. Defaults to
+        conv_bias: Whether a last convolution without normalization has a bias. Defaults to
             `False`.
         **kwargs: Those of `BlockLayer`.
 
@@ -183,7 +183,7 @@ class Stem(BlockLayer):
     def make_pool(
         self, name: str, pool: bool | str, padding: str = "minimum", blur_pool: bool = False
     ) -> keras.layers.Layer | None:
-        """Returns the layer that downsamples behind the stem's convolutions, see `pool`."""
+        """Returns the layer that downsamples after the stem's convolutions, see `pool`."""
         if pool == "average":
             return AveragePool(2, name=name, **self.sublayer_options())
         if pool == "conv3":

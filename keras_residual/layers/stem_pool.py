@@ -15,8 +15,8 @@ class StemPool(CompositeLayer):
     """The max pooling at the end of a stem: windows of 3 on each spatial axis, strides 2.
 
     Args:
-        padding: `"minimum"`, the border is ignored (PyTorch), or `"zero"`, zeros take part
-            (keras.applications). Defaults to `"minimum"`.
+        padding: `"minimum"`, the border is ignored (PyTorch), or `"zero"`, the border counts as
+            zeros (keras.applications). Defaults to `"minimum"`.
         nonnegative: Whether the inputs are never negative, as after a ReLU: the two paddings are
             then the same and the cheaper one is computed. Defaults to `False`.
         blur_pool: Whether to downsample by a blur. Defaults to `False`.
@@ -64,7 +64,7 @@ class StemPool(CompositeLayer):
         if self.nonnegative or self.padding == "zero":
             x = ops.pad(x, [(int(axis in axes),) * 2 for axis in range(len(x.shape))])
         else:
-            # The border value again never changes a maximum: no infinities, which int8 cannot hold.
+            # Repeating the edge value never changes a maximum; int8 cannot represent infinities.
             for axis in axes:
                 x = mirrored(x, axis, 1, repeat_edge=True)
         x = max_pool(x, 3, 1 if self.blur_pool else 2, "valid", self.channels_first)

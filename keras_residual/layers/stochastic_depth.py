@@ -26,14 +26,14 @@ class _DroppingLayer(keras.layers.Layer):
 
 @registered
 class StochasticDepth(_DroppingLayer):
-    """Drops the whole input of a random part of the samples while training ("drop path").
+    """Drops the whole input of randomly chosen samples while training ("drop path").
 
     Kept samples are divided by `1 - rate`, so that the expectation is unchanged; at inference the
-    input passes as it is.
+    input is returned unchanged.
 
     Args:
-        rate: Probability to drop a sample, in `[0, 1)`.
-        seed: Optional integer.
+        rate: Probability of dropping a sample, in `[0, 1)`.
+        seed: Optional integer seed.
 
     Call arguments:
         inputs: `(batch, ...)`, floating point.
@@ -71,7 +71,7 @@ class StochasticDepth(_DroppingLayer):
 
 @registered
 class ShakeShake(keras.layers.Layer):
-    """Mixes two tensors by random shares, others forward than backward, while training.
+    """Mixes two tensors with random weights, drawn separately for the forward and backward pass.
 
     Forward α·x + (1 - α)·y and backward β and 1 - β, both drawn from [0, 1] for each sample; at
     inference (x + y) / 2, the expectation.
@@ -83,7 +83,7 @@ class ShakeShake(keras.layers.Layer):
     Call arguments:
         inputs: x, `(batch, ...)`, floating point.
         second: y, of the same shape. Defaults to `inputs`.
-        training: Whether the shares are random.
+        training: Whether the weights are random.
 
     Returns:
         Same shape as the inputs.
@@ -123,13 +123,13 @@ class ShakeShake(keras.layers.Layer):
 
 @registered
 class MeanOfPaths(_DroppingLayer):
-    """The mean of several tensors, while training of those that drop path leaves.
+    """The mean of several tensors, in training of those that drop path keeps.
 
-    Each tensor is left out with probability `rate`, for each sample; one of them always stays. A
-    sample for which one tensor is chosen takes that alone.
+    Each tensor is dropped with probability `rate`, for each sample; at least one is always kept. A
+    sample for which one tensor is chosen takes only that one.
 
     Args:
-        rate: Probability to leave a tensor out, in `[0, 1)`.
+        rate: Probability of dropping a tensor, in `[0, 1)`.
         seed: Optional integer seed.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -146,7 +146,7 @@ class MeanOfPaths(_DroppingLayer):
         first = inputs[0]
         shape = (len(inputs), ops.shape(first)[0]) + (1,) * (len(first.shape) - 1)
         drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
-        # The largest number always stays: it is anyone's where all are dropped.
+        # The tensor with the largest number is always kept: a random one if all are dropped.
         kept = ops.logical_or(drawn >= self.rate, drawn == ops.max(drawn, axis=0))
         kept = ops.cast(kept, "float32")
         if chosen is not None:
@@ -164,7 +164,7 @@ def _sum(tensors):
 
 @registered
 class ShakeDrop(StochasticDepth):
-    """Scales its input by random numbers, others forward than backward, while training.
+    """Scales its input by random numbers, drawn separately for the forward and backward pass.
 
     Forward x · (b + α - b·α) and backward b + β - b·β, where b is 1 with probability `1 - rate`,
     and α is drawn from [-1, 1] and β from [0, 1], all for each sample; at inference x · (1 - rate),

@@ -4,7 +4,7 @@ Strides = int | tuple[int, ...]
 
 
 def for_each_axis(strides: Strides, rank: int) -> tuple[int, ...]:
-    """Returns the strides of each of `rank` spatial axes, or raises where their number differs."""
+    """Returns the strides of each of `rank` spatial axes; raises if their number differs."""
     if isinstance(strides, int):
         return (strides,) * rank
     if len(strides) != rank:
@@ -21,7 +21,7 @@ def downsamples(strides: Strides) -> bool:
 
 
 def check_equal(strides: Strides, argument: str, value: object) -> None:
-    """Raises where strides differ between axes and something else downsamples in their place."""
+    """Raises if strides differ between axes although another operation downsamples instead."""
     if isinstance(strides, tuple):
         raise ValueError(
             f"`strides` must be one integer for all axes with `{argument}`. "

@@ -12,7 +12,7 @@ from keras_residual.layers.registration import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SubSpectralNormalization(BatchNorm):
-    """Batch normalization of each sub-band of a spectrogram by statistics of its own.
+    """Batch normalization of each sub-band of a spectrogram with its own statistics.
 
     The frequencies are the last spatial axis. They are divided into `sub_bands` equal parts, and
     each channel has mean, variance, scale and offset for each part.
@@ -98,7 +98,7 @@ class SubSpectralNormalization(BatchNorm):
         return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (*outer, frequencies, channels))
 
     def _by_moving_statistics(self, x):
-        """A scale and an offset for each frequency and channel, which a phone computes in place."""
+        """Applies one scale and offset per frequency and channel, which phones run in place."""
         scale = ops.rsqrt(ops.cast(self.moving_variance, "float32") + self.epsilon)
         scale = scale * ops.cast(self.gamma, "float32") if self.scale else scale
         offset = -ops.cast(self.moving_mean, "float32") * scale

@@ -1,4 +1,4 @@
-"""Sublayers: rows of them as attributes, which TensorFlow's checkpoints find, and all of them."""
+"""Sublayers: finding them, and storing sequences of them for TensorFlow checkpoints."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,16 +14,16 @@ NORMALIZATIONS = (
 
 def attributes_of(layer) -> dict[str, keras.layers.Layer]:
     """Returns the sublayers that are attributes of a layer, by the attribute's name."""
-    # On PyTorch a layer is a module, which keeps its children apart from other attributes.
+    # On PyTorch a layer is a module, which stores its children apart from other attributes.
     values = {**vars(layer), **vars(layer).get("_modules", {})}
     return {name: v for name, v in values.items() if isinstance(v, keras.layers.Layer)}
 
 
 def weights_by_path(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
-    """Returns a layer's weights by the names of the sublayers that lead to them and their own.
+    """Returns a layer's weights by the names of their sublayers and their own, joined by dots.
 
-    In the order of `layer.weights`. A variable's own path is no help: what is added to a built
-    layer, as quantization and LoRA do, has none.
+    In the order of `layer.weights`. Variables that quantization and LoRA add to a built layer have
+    no `path` that could be used instead.
     """
     names = {}
     for sublayer in sublayers_of(layer):
@@ -52,17 +52,17 @@ def normalizations_in(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]
 
 
 class SublayerRow:
-    """Mixin of layers with a row of sublayers: each is an attribute under its own name.
+    """Mixin of layers with a sequence ("row") of sublayers, each an attribute under its own name.
 
-    TensorFlow tracks attributes and loses what stands in Python lists and dicts. Keras' file writer
-    names a sublayer after the first attribute that leads to it, so the single attributes are left
-    out of `dir`: files keep the paths that the list gives them, as in `units/dense_unit_3`.
+    TensorFlow checkpoints track attributes, but not the contents of Python lists and dicts. Keras'
+    file writer names a sublayer after the first attribute that leads to it, so these attributes are
+    hidden from `dir`: files keep the paths of the list, as in `units/dense_unit_3`.
     """
 
     _rows = ()
 
     def add_to_row(self, row: str, layers: list[Any]) -> None:
-        """Makes each of `layers` an attribute; `self.row(row)` is their list."""
+        """Sets each of `layers` as an attribute; `self.row(row)` returns the list."""
         names = tuple(layer.name for layer in layers)
         for name, layer in zip(names, layers, strict=True):
             setattr(self, name, layer)

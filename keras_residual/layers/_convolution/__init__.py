@@ -1,1 +1,1 @@
-"""Equal forms of a convolution, one for each backend that needs its own."""
+"""Backend-specific implementations of the same convolution."""

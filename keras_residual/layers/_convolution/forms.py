@@ -1,4 +1,4 @@
-"""Convolution of channels-last tensors of any rank, in the fastest equal form per backend."""
+"""Convolution of channels-last tensors of any rank, by the fastest method of each backend."""
 
 import functools
 import itertools
@@ -44,16 +44,16 @@ def convolve(x, kernel, strides: Strides = 1, dilation_rate: int = 1, groups: in
 
 
 def convolve_unpadded(x, kernel, groups: int = 1):
-    """Convolves a channels-last tensor as far as the kernel lies inside it."""
+    """Convolves a channels-last tensor without padding."""
     if groups == 1:
         return _dense(x, kernel, 1, "valid", 1)
     return _grouped(x, kernel, 1, "valid", 1, groups)
 
 
 def _convolve_frames(x, kernel, strides, *options):
-    """A kernel of one frame: a 2-D convolution over all frames as one batch.
+    """Applies a kernel of one frame as a 2-D convolution over all frames as one batch.
 
-    Phones have no fast 3-D convolution, and CPUs a slow one.
+    3-D convolutions are slow on CPUs and unsupported by the accelerators of phones.
     """
     # A step of one would still be an operation in exported files.
     x = x[:, :: strides[0]] if strides[0] > 1 else x
@@ -63,7 +63,7 @@ def _convolve_frames(x, kernel, strides, *options):
 
 
 def _convolve_time(x, kernel, strides, *options):
-    """A kernel of one position in each frame: a 2-D convolution over (frames, positions)."""
+    """Applies a kernel of size (t, 1, 1) as a 2-D convolution over (frames, positions)."""
     x = x[:, :, :: strides[1], :: strides[2]] if max(strides[1:]) > 1 else x
     frames, height, width, channels = ops.shape(x)[1:]
     x = ops.reshape(x, (-1, frames, height * width, channels))
@@ -87,7 +87,7 @@ def _dense(x, kernel, strides, mode, dilation_rate):
 
 
 def _grouped(x, kernel, strides, mode, dilation_rate, groups):
-    """Picks the grouped form: README's benchmark table holds the measured times."""
+    """Selects the implementation of a grouped convolution; README's table has the timings."""
     backend = keras.backend.backend()
     dtype = keras.backend.standardize_dtype(x.dtype)
     if backend == "tensorflow" and len(x.shape) < 5 and _tensorflow_differentiates_groups(dtype):
@@ -100,7 +100,7 @@ def _grouped(x, kernel, strides, mode, dilation_rate, groups):
 
 
 def grouped_split(x, kernel, strides, mode, dilation_rate, groups):
-    """The portable form: split the channels, convolve each group, concatenate."""
+    """Portable implementation: split the channels, convolve each group, concatenate."""
     parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
     return ops.concatenate(
         [_dense(part, weight, strides, mode, dilation_rate) for part, weight in parts], axis=-1
@@ -108,7 +108,7 @@ def grouped_split(x, kernel, strides, mode, dilation_rate, groups):
 
 
 def depthwise_shifted(x, kernel, strides, mode, dilation_rate):
-    """One channel a group: the sum of shifted inputs, each times a weight for each channel."""
+    """Depthwise convolution as a sum of shifted inputs, each scaled channel by channel."""
     sizes = kernel.shape[:-2]
     steps = for_each_axis(strides, len(sizes))
     reaches = [(size - 1) * dilation_rate for size in sizes]
@@ -130,7 +130,7 @@ def depthwise_shifted(x, kernel, strides, mode, dilation_rate):
 
 
 def grouped_tensorflow(x, kernel, strides, mode, dilation_rate):
-    """TensorFlow's kernels know groups forward and backward; `ops.conv` would send them to XLA."""
+    """Calls TensorFlow's kernels, which support groups; `ops.conv` would go through XLA."""
     import tensorflow as tf
 
     return tf.nn.convolution(
@@ -140,10 +140,10 @@ def grouped_tensorflow(x, kernel, strides, mode, dilation_rate):
 
 @functools.cache
 def _tensorflow_differentiates_groups(dtype: str) -> bool:
-    """Tries it: on a CPU only oneDNN has the gradient, and not for float16."""
+    """Tries it out: on a CPU only oneDNN implements the gradient, and not for float16."""
     import tensorflow as tf
 
-    # Two channels a group: with one, the convolution is depthwise and has other kernels.
+    # Two channels per group: one would select the kernels of depthwise convolutions.
     with tf.init_scope():
         try:
             tf.raw_ops.Conv2DBackpropInput(

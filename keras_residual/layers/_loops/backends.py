@@ -1,4 +1,4 @@
-"""Loops over time and hand-written gradients: one small form for each Keras backend."""
+"""Loops over time and custom gradients, implemented once for each Keras backend."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -19,17 +19,17 @@ def scan_steps(
     unroll: bool = False,
     differentiated: bool = False,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Runs `carry, outputs[t] = step(carry, inputs[t])` for every `t` below `length`.
+    """Runs `carry, outputs[t] = step(carry, inputs[t])` for `t` from 0 to `length - 1`.
 
     Args:
         step: `(carry, slices) -> (carry, emitted)`, both tuples of tensors.
         carry: Tensors handed from one step to the next.
-        inputs: Tensors whose leading axis is `length` long; `None` is handed on as it is.
+        inputs: Tensors whose leading axis has size `length`; `None` is passed through.
         outputs: The `(shape, dtype)` of each tensor that a step emits.
         length: Number of steps; an integer, or on TensorFlow a scalar tensor.
         reverse: Whether to go from the last step to the first.
-        unroll: Whether to write the steps out one after the other.
-        differentiated: Whether the backend is to find the gradient of the loop itself.
+        unroll: Whether to unroll the loop.
+        differentiated: Whether the backend computes the gradient of the loop.
 
     Returns:
         The last carry, and the emitted tensors stacked along a new leading axis.
@@ -85,9 +85,9 @@ def _scan_jax(step, carry, inputs, reverse):
 
 @functools.lru_cache(maxsize=256)
 def compiled(function: Callable[..., Any], *static) -> Callable[..., Any]:
-    """Returns `function(*static, *tensors)` of tensors, compiled by XLA on TensorFlow.
+    """Returns `function(*static, *tensors)` as a function of tensors, by XLA on TensorFlow.
 
-    Calls with equal `static` share one compilation for each shape, so that equal layers do.
+    Calls with equal `static` share one compilation per shape; so do layers of equal configuration.
     """
     import tensorflow as tf
 
@@ -104,12 +104,12 @@ def with_gradient(
     """Returns `forward`'s outputs for `arguments`, with `backward` as their gradient.
 
     Args:
-        forward: `(save, *arguments) -> (outputs, saved)`. Only with `save` is `saved` looked at.
+        forward: `(save, *arguments) -> (outputs, saved)`; `saved` is used only with `save`.
         backward: `(saved, *gradients of the outputs) -> gradients of the arguments`, `None` where
             an argument has none.
-        arguments: Tensors; `None` is handed on as it is.
-        expected: Whether a gradient is likely to be asked for. TensorFlow cannot know while it
-            builds a graph: what was not saved is then computed again.
+        arguments: Tensors; `None` is passed through.
+        expected: Whether a gradient is likely to be requested. TensorFlow cannot know that while it
+            builds a graph; values that were not saved are then recomputed.
         plain: `(*arguments) -> outputs`, the same function in a form that TensorFlow can
             differentiate twice; it is called only for gradients of gradients.
 
@@ -147,7 +147,7 @@ def _with_gradient_tensorflow(run, differentiate, arguments, expected, plain):
 
     @tf.custom_gradient
     def function(*arguments):
-        # Two tapes at once would make TensorFlow prepare gradients of its own for the loop.
+        # Under two tapes at once TensorFlow would prepare its own gradient of the loop.
         constant = [tf.stop_gradient(argument) for argument in arguments]
         outputs, saved = run(expected, *constant)
 
@@ -167,10 +167,10 @@ def _with_gradient_tensorflow(run, differentiate, arguments, expected, plain):
 
 
 def twice_differentiable_tensorflow(compute, plain, arguments, gradients) -> tuple[Any, ...]:
-    """Returns `compute(*gradients)`, the gradients of `plain`, so that they can be differentiated.
+    """Returns `compute(*gradients)`, the gradients of `plain`, in a form that is differentiable.
 
-    Hand-written gradients hold loops that TensorFlow cannot differentiate, or not under XLA. Their
-    own gradients are those of `plain`, found by TensorFlow.
+    Custom gradients contain loops that TensorFlow cannot differentiate, or not under XLA. Second
+    derivatives are therefore those of `plain`, which TensorFlow differentiates.
 
     Args:
         compute: `(*gradients of the outputs) -> tuple`, the gradient of each argument, `None` where
@@ -274,7 +274,7 @@ def _with_gradient_torch(run, differentiate, arguments):
 
 
 def _gradients_with_graph(needed, run, arguments, gradients):
-    """Returns gradients that can be differentiated again, by recording the forward pass anew."""
+    """Returns differentiable gradients by recording the forward pass again."""
     import torch
 
     sources = [x for x, need in zip(arguments, needed, strict=True) if need]

@@ -17,7 +17,7 @@ Body = Callable[..., tuple[object, list]]
 def scan_blocks(body: Body, x, stacked: list[Any], updated: slice):
     """Runs `body` over the leading axis of `stacked`; returns x and the stacked updates.
 
-    `stacked[updated]` are the values whose new ones `body` returns; before them stand the weights.
+    `stacked[updated]` are the values that `body` returns updated; the weights precede them.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -28,7 +28,7 @@ def scan_blocks(body: Body, x, stacked: list[Any], updated: slice):
 
 
 def scan_blocks_rematerialized(body: Body, x, stacked: list[Any], updated: slice):
-    """`scan_blocks` that keeps x only between groups of about √depth blocks, recomputed whole."""
+    """`scan_blocks` that stores x only every √depth blocks and recomputes the blocks between."""
     depth = stacked[0].shape[0]
     size = max(1, round(math.sqrt(depth)))
     if keras.backend.backend() == "tensorflow":
@@ -48,7 +48,7 @@ def scan_blocks_rematerialized(body: Body, x, stacked: list[Any], updated: slice
 
 
 def scan_in_python(body: Body, x, stacked):
-    """The portable form: a Python loop, which a compiler sees unrolled."""
+    """Portable implementation: a Python loop, which is unrolled when compiled."""
     updates = []
     for index in range(stacked[0].shape[0]):
         x, update = body(x, *[values[index] for values in stacked])

@@ -1,4 +1,4 @@
-"""A rematerialized loop over blocks on TensorFlow, with a gradient of its own."""
+"""A rematerialized loop over blocks on TensorFlow, with a custom gradient."""
 
 import math
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from keras_residual.layers._loops.backends import twice_differentiable_tensorflo
 
 @dataclass(frozen=True)
 class GroupedLoop:
-    """Loops `body` over stacked values and keeps x only between groups of blocks.
+    """Loops `body` over stacked values and stores x only between groups of blocks.
 
-    TensorFlow's own gradient of nested loops takes more memory than the blocks save.
+    TensorFlow's gradient of nested loops needs more memory than rematerialization saves.
 
     Attributes:
         body: `body(x, *slices) -> (x, updates)`: one block.
         depth: Number of blocks.
-        size: Blocks of a group; the last group may have fewer.
-        updated: The stacked values whose new ones `body` returns; before them stand the weights.
+        size: Blocks per group; the last group may have fewer.
+        updated: The stacked values that `body` returns updated; the weights precede them.
     """
 
     body: Callable[..., Any]
@@ -32,7 +32,7 @@ class GroupedLoop:
 
         @tf.custom_gradient
         def run(x, *stacked):
-            # Two tapes at once would make TensorFlow prepare gradients of its own for the loops.
+            # Under two tapes at once TensorFlow would prepare its own gradients of the loops.
             constant = [tf.stop_gradient(values) for values in (x, *stacked)]
             y, kept, updates = self._forward(constant[0], constant[1:])
 
@@ -51,7 +51,7 @@ class GroupedLoop:
         return y, updates
 
     def _plain(self, x, *stacked):
-        """The blocks one after the other, for gradients of gradients."""
+        """Runs the blocks one after the other, for gradients of gradients."""
         for slices in zip(*[_unstacked(values) for values in stacked], strict=True):
             x, _ = self.body(x, *slices)
         return (x,)
@@ -100,7 +100,7 @@ class GroupedLoop:
         return gradient, [each.stack() for each in gradients]
 
     def _inputs(self, x, start, stop, stacked):
-        """Computes again what every block of a group got."""
+        """Recomputes the input of every block of a group."""
 
         def block(index, x, inputs):
             x, _ = self.body(x, *_slices(stacked, index))

@@ -1,4 +1,4 @@
-"""Calling a layer so that its inner values are computed again in the backward pass, not kept."""
+"""Rematerialization: activations are recomputed in the backward pass instead of stored."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from keras import ops
 
 
 def rematerialize(function):
-    """Returns a function of positional tensors that recomputes its inner values in the gradient.
+    """Returns a function of positional tensors that is recomputed for its gradient.
 
-    Integers, such as the state of a random generator, are closed over: TensorFlow's gradient of a
-    loop cannot pass the missing gradient of an argument that has none.
+    Integers, such as the state of a random generator, are captured by closure: TensorFlow's
+    gradient of a loop cannot handle arguments without a gradient.
     """
 
     def call(*values):
@@ -33,7 +33,7 @@ def rematerialize(function):
 
 
 def _rematerialized_tensorflow(function):
-    """`tf.recompute_grad`, which `keras.remat` is there, refuses gradients of gradients."""
+    """`keras.remat` is `tf.recompute_grad` here, which does not support second derivatives."""
     import tensorflow as tf
 
     @tf.custom_gradient
@@ -55,9 +55,10 @@ def _rematerialized_tensorflow(function):
 
 
 def tied_tensorflow(values: list[Any], gradient) -> list[Any]:
-    """Returns values that cannot be computed before a gradient is.
+    """Returns values that depend on a gradient, so that they are recomputed after it.
 
-    A compiler would reuse what the forward pass computed, and a graph would run ahead.
+    Otherwise a compiler would reuse the values of the forward pass, and a graph would compute them
+    early.
     """
     import tensorflow as tf
 
@@ -67,10 +68,10 @@ def tied_tensorflow(values: list[Any], gradient) -> list[Any]:
 
 
 def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tensors[0], **arguments):
-    """Returns `layer(combine(*inputs), **arguments)`, keeping only `inputs` for the gradient.
+    """Returns `layer(combine(*inputs), **arguments)`, storing only `inputs` for the gradient.
 
-    `keras.remat` around a layer would update its moving statistics twice, or leak tracers. Here the
-    variables go in as values and come out as values, and are assigned outside.
+    `keras.remat` around a layer would update its moving statistics twice, or leak tracers. Here
+    variables are passed in and returned as values, and assigned outside.
     """
     count = len(inputs)
     trainable, other = layer.trainable_variables, layer.non_trainable_variables
@@ -85,7 +86,7 @@ def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tenso
         )
 
     values = [variable.value for variable in trainable]
-    # Copies, since the originals are overwritten before the backward pass reads them.
+    # Copied, because the originals are overwritten before the backward pass reads them.
     values += [ops.copy(variable.value) for variable in other]
     outputs, updated = rematerialize(body)(*inputs, *values)
     for variable, value in zip(other, updated, strict=True):
@@ -94,9 +95,9 @@ def call_rematerialized(layer, inputs: list[Any], combine=lambda *tensors: tenso
 
 
 def call_in_order(layers: list[Any], x, training: bool | None, recomputed: bool):
-    """Returns what layers make of a tensor one after the other.
+    """Applies layers one after the other.
 
-    Where they are `recomputed`, a training step keeps only the input of each for its gradient.
+    If they are `recomputed`, a training step stores only the input of each for the gradient.
     """
     for layer in layers:
         if recomputed and training:

@@ -1,4 +1,4 @@
-"""Reversible blocks in a row, whose backward pass computes the inputs again from the outputs."""
+"""A sequence of reversible blocks whose backward pass recomputes inputs from outputs."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from keras_residual.layers._loops.rematerialize import tied_tensorflow
 
 
 def call_reversible(blocks: list[Any], x1, x2) -> tuple[Any, ...]:
-    """Returns the halves of the output of reversible blocks in training, and keeps nothing else.
+    """Returns both halves of the output of reversible blocks in training; stores nothing else.
 
-    In the backward pass each block computes its input from its output, x₂ = y₂ - G(y₁) and
-    x₁ = y₁ - F(x₂), and the values inside F and G once more. So the memory does not grow with the
+    In the backward pass each block recomputes its input from its output, x₂ = y₂ - G(y₁) and
+    x₁ = y₁ - F(x₂), and the activations inside F and G, so that memory does not grow with the
     number of blocks. Moving statistics are updated once, by the forward pass.
 
     Args:
@@ -37,8 +37,8 @@ def call_reversible(blocks: list[Any], x1, x2) -> tuple[Any, ...]:
 class _Row:
     """The functions of the blocks in order.
 
-    What they compute with are weights and moving statistics, which are arguments, and the states of
-    random generators, which are constants: both passes draw the same numbers.
+    Weights and moving statistics are passed as arguments; the states of random generators are
+    constants, so that both passes draw the same numbers.
     """
 
     def __init__(self, functions):
@@ -52,11 +52,11 @@ class _Row:
     def values(self) -> list[Any]:
         """Returns the values of weights and statistics."""
         weights = [ops.convert_to_tensor(v.value) for row in self.weights for v in row]
-        # Copies, since the originals are overwritten before the backward pass reads them.
+        # Copied, because the originals are overwritten before the backward pass reads them.
         return weights + [ops.copy(v.value) for v in self.statistics]
 
     def _calls(self, flat):
-        """Returns for each function its weights, and itself with its statistics and seeds."""
+        """Returns each function's weights, and the function with its statistics and seeds bound."""
         flat = iter(flat)
         weights = [[next(flat) for _ in row] for row in self.weights]
         statistics = [[next(flat) for _ in range(count)] for count in self.counts]
@@ -84,7 +84,7 @@ class _Row:
 
 
 class _Call:
-    """A function with given statistics and states of its random generators."""
+    """A function with its statistics and the states of its random generators bound."""
 
     def __init__(self, function, statistics, seeds):
         self.function = function
@@ -104,7 +104,7 @@ def _is_floating(variable) -> bool:
 
 
 def _new_seeds(function) -> list[Any]:
-    """Returns states for the random generators of a function, drawn from these generators."""
+    """Draws new states for the random generators of a function from these generators."""
     layers = (function.drop_path, function.dropout)
     generators = [layer.seed_generator for layer in layers if layer is not None]
     drawn = []
@@ -118,7 +118,7 @@ def _new_seeds(function) -> list[Any]:
 
 
 def _after(values, gradient) -> tuple[Any, ...]:
-    """Returns values that are not computed, and kept, before a gradient is."""
+    """Returns values that are computed only after a gradient, instead of early and stored."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -132,7 +132,7 @@ def _after(values, gradient) -> tuple[Any, ...]:
 
 
 def _differentiated(function, arguments, gradient) -> tuple[Any, ...]:
-    """Returns a function's first output, and the gradient of it by each argument."""
+    """Returns a function's first output and its gradients with respect to the arguments."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

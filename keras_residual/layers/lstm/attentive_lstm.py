@@ -13,7 +13,7 @@ from keras_residual.layers.registration import registered
 
 @registered
 class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
-    """An LSTM layer whose input at each step holds what its last output finds in a memory.
+    """An LSTM layer that attends to a memory and takes the context as a part of its input.
 
     p_ts = softmax over s of v · tanh(W h_{t-1} + U m_s), a_t = Σ_s p_ts m_s, and h_t, c_t =
     LSTM([x_t, a_t], h_{t-1}, c_{t-1}). Masked steps of the memory get no weight, and a memory that
@@ -26,11 +26,11 @@ class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
     Call arguments:
         sequences: `(batch, time, features)`.
         memory: `(batch, steps, width)`.
-        sequences_mask: `(batch, time)`, false where a step is to be passed over.
-        memory_mask: `(batch, steps)`, false where there is nothing to attend to.
+        sequences_mask: `(batch, time)`, false at steps to skip.
+        memory_mask: `(batch, steps)`, false at steps that get no attention.
 
     Returns:
-        The outputs and the contexts side by side, `(batch, time, units + width)`.
+        The outputs and the contexts, concatenated: `(batch, time, units + width)`.
 
     Raises:
         ValueError: If `units` is not a positive integer or an input has another rank.
@@ -96,7 +96,7 @@ class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
 
         Args:
             inputs: `(batch, features)`.
-            states: What `get_initial_state` or the step before returned.
+            states: The states that `get_initial_state` or the previous step returned.
             memory: `(batch, steps, width)`.
             keys: `layer.key(memory)`, the same at all steps.
             memory_mask: `(batch, steps)` or `None`.
@@ -110,7 +110,7 @@ class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
         )
         context, probabilities = context[:, 0], probabilities[:, 0]
         if memory_mask is not None:
-            # Without anything to attend to, the softmax is uniform over padding.
+            # Where everything is masked, the softmax is uniform over padding.
             some = ops.any(memory_mask, axis=-1, keepdims=True)
             context = ops.where(some, context, ops.zeros((), context.dtype))
             probabilities = ops.where(some, probabilities, ops.zeros((), probabilities.dtype))

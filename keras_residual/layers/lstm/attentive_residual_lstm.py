@@ -15,7 +15,7 @@ from keras_residual.layers.sublayers import SublayerRow
 
 @registered
 class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
-    """A stack of LSTM layers, all of which see what the bottom one attends to in a memory.
+    """A stack of LSTM layers that all take the context of the bottom one's attention.
 
     The bottom layer is an `AttentiveLSTM`; its output is x_1, its contexts are a. Above it h_i =
     LSTM_i([x_i, a]), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
@@ -32,8 +32,8 @@ class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
     Call arguments:
         sequences: `(batch, time, features)`.
         memory: `(batch, steps, width)`.
-        sequences_mask: `(batch, time)`, false where a step is to be passed over.
-        memory_mask: `(batch, steps)`, false where there is nothing to attend to.
+        sequences_mask: `(batch, time)`, false at steps to skip.
+        memory_mask: `(batch, steps)`, false at steps that get no attention.
         training: Whether dropout applies.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A residual block of convolutions over time that look back only."""
+"""A residual block of causal convolutions over time."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from keras_residual.layers.registration import registered
 
 @registered
 class CausalResidualBlock(keras.layers.Layer):
-    """Two causal convolutions around which the input is added, fewer steps going out than in.
+    """Two causal convolutions with a residual connection, optionally strided.
 
     y = relu(norm(conv2(relu(norm(conv1(x))))) + shortcut(x)), where `conv1` takes every
     `strides`-th step. Step j of the output depends on the steps of the input up to j · strides, so
-    that a stream can be given in pieces. The norm is `LayerNormalization`, each step for itself;
-    batch normalization would mix in padding. The shortcut is a normalized linear projection where
-    widths or numbers of steps differ. Masked steps count as zeros, as what lies before the first
-    step does; the mask goes on as `mask[:, ::strides]`.
+    that a stream can be processed in pieces. The norm is `LayerNormalization`, computed for each
+    step, since batch statistics would include padding. The shortcut is a normalized linear
+    projection where widths or numbers of steps differ. Masked steps count as zeros, like the steps
+    before the first; the output's mask is `mask[:, ::strides]`.
 
     Args:
         filters: Positive integer, width of the output.
@@ -85,7 +85,7 @@ class CausalResidualBlock(keras.layers.Layer):
 
         Args:
             inputs: `(batch, steps, features)`, a multiple of `strides` steps.
-            states: What `get_initial_state` or the call before returned.
+            states: The states that `get_initial_state` or the previous call returned.
 
         Returns:
             The outputs `(batch, steps / strides, filters)` and the list of next states.
@@ -130,7 +130,7 @@ class CausalResidualBlock(keras.layers.Layer):
 
 
 def _without_masked(x, mask):
-    """Returns zeros where the mask leaves out a step; where and not a product, for NaN."""
+    """Replaces masked steps by zeros: by `where`, as a product would keep NaN."""
     if mask is None:
         return x
     return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), x, ops.zeros((), x.dtype))

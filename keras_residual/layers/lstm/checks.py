@@ -1,4 +1,4 @@
-"""What a stack of recurrent layers takes; each check raises a ValueError."""
+"""Argument checks of recurrent stacks; each raises a ValueError."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def sequence_shape(shape) -> tuple[Any, ...]:
 
 
 def mask_shape(mask, sequences):
-    """Raises if `mask` is not `(batch, time)` of `sequences`."""
+    """Raises if the shape of `mask` is not `(batch, time)` of `sequences`."""
     expected, received = tuple(sequences.shape[:2]), _shape("mask", mask)
     if not _agree(received, expected):
         raise ValueError(
@@ -62,7 +62,7 @@ def step_shape(inputs, width=None):
 def checked_mask(
     layer, sequences, initial_state=None, mask=None, training=False, sequences_mask=None
 ):
-    """Returns the mask of a recurrent stack's call, or raises if it cannot be called like that."""
+    """Returns the mask of a call of a recurrent stack, or raises if an argument is wrong."""
     mask = sequences_mask if mask is None else mask
     batch, time = sequences.shape[:2]
     if mask is not None:

@@ -1,9 +1,9 @@
-"""Two ways through a stack of LSTM layers, each one loop with a gradient written by hand.
+"""Two ways to run a stack of LSTM layers, each a loop with a custom gradient.
 
-`run_layer` is the ordinary loop over time, one layer at a time. `run_wavefront` takes all layers
-at once: layer `l` at time `t` needs only `(l - 1, t)` and `(l, t - 1)`, so the cells on one
-anti-diagonal of (layer, time) are one batched product, `T + L - 1` steps instead of `T · L`. In
-both, the weights' gradient leaves the loop as one large product.
+`run_layer` is the ordinary loop over time, one layer at a time. `run_wavefront` runs all layers at
+once: layer `l` at time `t` needs only `(l - 1, t)` and `(l, t - 1)`, so the cells on one
+anti-diagonal of (layer, time) are computed as one batched product, in `T + L - 1` steps instead of
+`T · L`. In both, the gradient of the weights is one large product outside the loop.
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from keras_residual.layers.lstm.cell import gradient_factors, gradient_step, lst
 
 @dataclasses.dataclass(frozen=True)
 class LoopOptions:
-    """What a loop needs to know besides its tensors.
+    """The options of a loop.
 
     Args:
         activation: Function of the candidate and of the cell state.
         recurrent_activation: Function of the three gates.
-        hoist: Whether `run_layer` takes what does not recur, the product with the inputs and the
-            factors of the gradient, out of the loop. It saves steps' overhead and costs memory
-            traffic.
-        rematerialize: Whether the backward pass computes the pre-activations again.
-        unroll: Whether to write the steps out one after the other.
-        training: Whether a gradient is likely to be asked for.
-        by_backend: Whether the backend is to find the gradient, whatever the activations are.
-        compiled: Whether TensorFlow compiles the loop with XLA, whatever is around it.
+        hoist: Whether `run_layer` moves what is not recurrent, the product with the inputs and the
+            factors of the gradient, out of the loop. It saves overhead per step at the cost of
+            memory traffic.
+        rematerialize: Whether the backward pass recomputes the pre-activations.
+        unroll: Whether to unroll the loop.
+        training: Whether a gradient is likely to be requested.
+        by_backend: Whether the backend computes the gradient, whatever the activations are.
+        compiled: Whether TensorFlow compiles the loop with XLA, even inside an uncompiled model.
     """
 
     activation: Callable[..., Any]
@@ -62,12 +62,12 @@ class LoopOptions:
         return scan_steps(*arguments, reverse=reverse, unroll=self.unroll, differentiated=not known)
 
     def differentiable(self, forward, backward, static, arguments):
-        """Returns the outputs of a loop with its hand-written gradient, see `with_gradient`.
+        """Returns the outputs of a loop with its custom gradient, see `with_gradient`.
 
         Args:
             forward: `(options, *static, save, *arguments) -> (outputs, saved)`.
             backward: `(options, *static, saved, *gradients) -> gradients of the arguments`.
-            static: What both are told beside tensors; hashable where the loop is compiled.
+            static: Arguments of both that are not tensors; hashable if the loop is compiled.
             arguments: Tensors or `None`.
         """
         if not self.hand_written:
@@ -96,7 +96,7 @@ def _hold(mask, new, old):
 
 
 def _skipped(mask, dtype):
-    """Returns 1 where a step is passed over, so that the gradient of `h` goes past it."""
+    """Returns 1 where a step is skipped, so that the gradient of `h` bypasses it."""
     return None if mask is None else ops.cast(ops.logical_not(mask), dtype)
 
 
@@ -104,13 +104,13 @@ def run_layer(options: LoopOptions, length, x, weights, states, mask=None, dropo
     """Runs one layer over a whole sequence.
 
     Args:
-        options: The static description.
+        options: The options of the loop.
         length: Number of time steps; an integer, or on TensorFlow a scalar tensor.
         x: `(time, batch, features)`.
         weights: `(kernel, recurrent_kernel, bias)`, in Keras' layout; the bias may be `None`.
         states: `(h, c)`, each `(batch, units)`.
-        mask: `(time, batch, 1)`, false where a step is to be passed over, or `None`.
-        dropout: What multiplies `x` and what multiplies `h`, each `(batch, …)` or `None`.
+        mask: `(time, batch, 1)`, false at steps to skip, or `None`.
+        dropout: The factors of `x` and of `h`, each `(batch, …)` or `None`.
 
     Returns:
         The outputs `(time, batch, units)` and the last `h` and `c`.
@@ -148,7 +148,7 @@ def _layer_backward(options, length, saved, d_hs, dh, dc):
     h_before = _times(ops.concatenate([ops.expand_dims(h, 0), hs])[:-1], drop_h)
 
     def factors_of(c_before, mask, *kept):
-        """Of one step, or of all at once."""
+        """Returns the factors of one step, or of all at once."""
         if options.rematerialize:
             kept = (_plus(ops.matmul(kept[0], W), b) + ops.matmul(kept[1], U),)
         return gradient_factors(ops.cast(kept[0], c.dtype), ops.cast(c_before, c.dtype), mask)
@@ -181,7 +181,7 @@ def _layer_backward(options, length, saved, d_hs, dh, dc):
 
 
 def _weight_gradient(a, dz):
-    """Returns the sum over steps and batch of the outer products, as one matrix product."""
+    """Returns the outer products, summed over steps and batch, as one matrix product."""
     a, dz = (ops.reshape(v, (-1, v.shape[-1])) for v in (a, dz))
     return ops.matmul(ops.transpose(a), dz)
 
@@ -190,15 +190,15 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
     """Runs a stack of layers of one width over a whole sequence.
 
     Args:
-        options: The static description.
+        options: The options of the loop.
         length: Number of time steps; an integer, or on TensorFlow a scalar tensor.
         x: `(time, batch, units)`.
         weights: `(kernels, biases)`: `(layers, 2 · units, 4 · units)`, each kernel above its
             recurrent kernel, and `(layers, 1, 4 · units)` or `None`.
         states: `(h, c)`, each `(layers, batch, units)`.
         residual: For each layer, whether its input is added to its output.
-        mask: `(time, batch)`, false where a step is to be passed over, or `None`.
-        dropout: What multiplies inputs and `h`, side by side, `(layers, batch, 2 · units)`, or
+        mask: `(time, batch)`, false at steps to skip, or `None`.
+        dropout: The factors of inputs and `h`, concatenated: `(layers, batch, 2 · units)`, or
             `None`.
 
     Returns:
@@ -215,7 +215,7 @@ def run_wavefront(options: LoopOptions, length, x, weights, states, residual, ma
 
 
 def _cell_mask(length, layers, mask):
-    """Returns `(steps, layers, batch or 1, 1)`: whether a step of the loop is a step of a layer."""
+    """Returns `(steps, layers, batch or 1, 1)`: whether a layer is active in a step of the loop."""
     times = ops.ones((length, 1), "bool") if mask is None else mask
     rows = [_pad_time(times, layer, layers - 1 - layer) for layer in range(layers)]
     return ops.expand_dims(ops.stack(rows, axis=1), -1)

@@ -80,7 +80,7 @@ class SegmentPooling(keras.layers.Layer):
 def _inside(sequences, segments, masks):
     """Returns which steps belong to which segment, `(batch, segments, time)`."""
     mask = masks[0] if masks is not None else None
-    # Counting works where the number of steps is unknown, also while a model is put together.
+    # A cumulative sum works for an unknown number of steps, also in symbolic calls.
     steps = ops.cumsum(ops.ones_like(sequences[..., 0], dtype="int32"), axis=1) - 1
     steps = ops.expand_dims(steps, 1)
     segments = ops.cast(segments, "int32")

@@ -32,7 +32,7 @@ class SequenceAverage(keras.layers.GlobalAveragePooling1D):
             return super().call(inputs)
         axis = 1 if self.data_format == "channels_last" else 2
         mask = ops.expand_dims(ops.cast(mask, "bool"), 3 - axis)
-        # Where and not a product: a masked step may hold NaN.
+        # `where` instead of a product, because a masked step may hold NaN.
         total = ops.sum(ops.where(mask, inputs, 0), axis=axis, keepdims=self.keepdims)
         count = ops.sum(ops.cast(mask, "float32"), axis=axis, keepdims=self.keepdims)
         return ops.cast(total / ops.cast(ops.maximum(count, 1), total.dtype), self.compute_dtype)

@@ -10,7 +10,7 @@ from keras_residual.layers.lstm import checks, layerwise
 
 
 class RecurrentStates:
-    """The part of a recurrent stack that keeps states, within a layer or from step to step."""
+    """The methods of a recurrent stack for states: stateful layers and streaming step by step."""
 
     @property
     def state_dtypes(self) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ class RecurrentStates:
 
         Args:
             inputs: `(batch, features)`.
-            states: What `get_initial_state` or the step before returned.
+            states: The states that `get_initial_state` or the previous step returned.
 
         Returns:
             The output `(batch, units)` and the list of next states.
@@ -73,7 +73,7 @@ class RecurrentStates:
                 shape=(batch, self.units),
                 initializer="zeros",
                 trainable=False,
-                # Read as they are under a mixed policy, whose cell states are float32.
+                # Not autocast: cell states are float32 under a mixed policy.
                 autocast=False,
                 name=f"state_{i}",
             )

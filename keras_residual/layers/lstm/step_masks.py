@@ -1,4 +1,4 @@
-"""Which steps count: found in waveforms, handed on past other networks, and told by the blank."""
+"""Masks of steps: from the padding of waveforms, carried past other networks, as CTC's blank."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _IMPOSSIBLE = -1e4
 
 
 def every_step(mask: Any, strides: int) -> Any:
-    """Returns `mask[:, ::strides]`, by an operation that Keras can save, which slices are not."""
+    """Returns `mask[:, ::strides]` by an operation that Keras can save, unlike a slice."""
     if strides == 1:
         return mask
     mask = ops.expand_dims(ops.cast(mask, "float32"), -1)
@@ -24,7 +24,7 @@ def every_step(mask: Any, strides: int) -> Any:
 
 @registered
 class TrailingPadding(keras.layers.Layer):
-    """Masks what follows after the last step that is not padding; hands on its input as it is.
+    """Masks the padding at the end of sequences; returns its input unchanged.
 
     `keras.layers.Masking` would mask the zeros inside a waveform too.
 
@@ -62,18 +62,18 @@ class TrailingPadding(keras.layers.Layer):
 
 @registered
 class ShortenedMask(keras.layers.Layer):
-    """Gives what a network made of a sequence the mask of the sequence, every `strides`-th step.
+    """Restores the mask of a sequence on the output of a network that shortens it.
 
     Args:
-        strides: Positive integer, how many steps became one. Defaults to `1`.
+        strides: Positive integer, the factor by which the network shortens. Defaults to `1`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `[outputs, sequence]`: `(batch, steps, features)`, and what they were made of,
-            which may come with a mask.
+        inputs: `[outputs, sequence]`: `(batch, steps, features)`, and the network's input, which
+            may have a mask.
 
     Returns:
-        The outputs, with the mask `mask[:, ::strides]`, cut or continued by masked steps to theirs.
+        The outputs with the mask `mask[:, ::strides]`, truncated or padded to their length.
     """
 
     def __init__(self, strides: int = 1, **kwargs):
@@ -89,7 +89,7 @@ class ShortenedMask(keras.layers.Layer):
         if mask is None:
             return None
         mask = ops.cast(every_step(mask, self.strides), "int32")
-        # Counting works where the number of steps is unknown, also while a model is put together.
+        # A cumulative sum works for an unknown number of steps, also in symbolic calls.
         ones = ops.max(ops.ones_like(inputs[0], dtype="int32"), axis=-1)
         places = ops.cumsum(ones, axis=1) - 1
         count = ops.sum(ops.ones_like(mask), axis=1, keepdims=True)
@@ -105,10 +105,10 @@ class ShortenedMask(keras.layers.Layer):
 
 @registered
 class CertainBlank(keras.layers.Layer):
-    """Makes the last unit certain, and all others impossible, at masked steps.
+    """Gives CTC's blank, the last unit, probability 1 at masked steps.
 
-    What reads the outputs without their mask, as metrics on JAX and exported files do, then hears
-    nothing there.
+    Consumers that ignore the mask, such as metrics on JAX and exported files, then find no labels
+    there.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`.
