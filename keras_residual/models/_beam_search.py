@@ -24,7 +24,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Search:
-    """How to search; `GNMT.translate` explains the options."""
+    """The options of a search; `GNMT.search` documents them."""
 
     start_token: int
     end_token: int
@@ -45,7 +45,7 @@ class Search:
 
 @dataclass(frozen=True)
 class _Beam:
-    """A sequence in the making; `row` is where its states lie in the batch of the last step."""
+    """An unfinished sequence; `row` is the row of its states in the batch of the last step."""
 
     tokens: tuple[int, ...]
     log_probability: float
@@ -58,13 +58,13 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Returns the hypotheses of each source, best first, at most `beam_size` of them.
 
-    A hypothesis that ends leaves its place in the beam, so that a beam of 1 is greedy search. The
-    search of a source stops when nothing that is still growing can become the best.
+    A finished hypothesis gives up its place in the beam, so that a beam of 1 is greedy search. The
+    search of a source stops when no unfinished hypothesis can become the best.
 
     Args:
         search: The options.
-        step: `(tokens, rows, states) -> (log_probabilities, attention, states)`: takes `states` at
-            `rows`, and returns `(rows, vocabulary)` and `(rows, source steps)` arrays.
+        step: `(tokens, rows, states) -> (log_probabilities, attention, states)`: continues from the
+            given rows of `states`; returns `(rows, vocabulary)` and `(rows, source steps)` arrays.
         states: The states before the first step, one row for each source.
         source_masks: `(sources, source steps)`, which positions of a source count for coverage.
     """
@@ -121,7 +121,7 @@ def _finished(search, beam, mask) -> Hypothesis:
 
 
 def _settled(search, growing, finished) -> bool:
-    """Returns whether no growing beam can still become the best: both penalties only cost."""
+    """Returns whether no unfinished beam can become the best: both penalties only lower scores."""
     if not growing or not finished:
         return False
     bound = max(beam.log_probability for beam in growing) / search.length_norm(search.max_length)

@@ -8,12 +8,12 @@ from keras import ops
 
 from keras_residual.models._word_pieces import PAD
 
-# Compiled for each model once; not attributes, which Keras would save a second time.
+# Compiled once per model; not stored as attributes, which Keras would save a second time.
 _STEPS = weakref.WeakKeyDictionary()
 
 
 class Decoding:
-    """The decoder at work on one batch of sources, always with the same number of rows.
+    """Runs the decoder on one batch of sources, always with the same number of rows.
 
     Attributes:
         states: The states before the first step.
@@ -77,7 +77,7 @@ def _step_model(model):
 
 
 class _Step(keras.layers.Layer):
-    """One step of the decoder, from tokens to the logarithms of the next ones' probabilities."""
+    """One step of the decoder, from tokens to the log-probabilities of the next tokens."""
 
     def __init__(self, embedding, decoder, classifier):
         super().__init__(dtype=decoder.dtype_policy)

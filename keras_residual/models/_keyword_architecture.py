@@ -36,7 +36,7 @@ def _of_front_end(option: str) -> Requirement:
 
 @dataclass(frozen=True, kw_only=True)
 class KeywordArchitecture(NormalizedArchitecture):
-    """What the networks share: waveforms to spectrograms; a subclass implements `layers`."""
+    """Base of keyword networks: from waveforms to spectrograms; a subclass implements `layers`."""
 
     requirements: ClassVar = (
         NORM_MOMENTUM,
@@ -59,7 +59,7 @@ class KeywordArchitecture(NormalizedArchitecture):
 
     @property
     def default_shape(self) -> tuple[int, ...]:
-        """A second of sound."""
+        """One second of sound."""
         rate = _checks.integer("sampling_rate", self.sampling_rate)
         if self.takes_waveforms:
             return (rate,)
@@ -86,7 +86,7 @@ class KeywordArchitecture(NormalizedArchitecture):
         return Body([*front, *layers], places, 1)
 
     def layers(self, shared: dict[Any, Any]) -> tuple[list[Any], dict[str, int]]:
-        """Returns the layers behind the front end, and the places of multi-scale outputs."""
+        """Returns the layers after the front end, and the indices of multi-scale outputs."""
         raise TypeError(f"{type(self).__name__} must implement `layers`.")
 
     def _samples(self, name: str) -> int:
@@ -94,7 +94,7 @@ class KeywordArchitecture(NormalizedArchitecture):
         return max(1, round(seconds * self.sampling_rate))
 
     def _spectrogram(self, dtype):
-        """Log-mel energies as torchaudio's, or MFCC as librosa's, whose networks these were."""
+        """Returns the front end: log-mel energies as in torchaudio, or MFCC as in librosa."""
         rate = _checks.integer("sampling_rate", self.sampling_rate)
         length = self._samples("frame_length")
         highest = None if self.max_freq is None else min(self.max_freq, rate / 2)
@@ -148,7 +148,7 @@ class KeywordResNetArchitecture(KeywordArchitecture):
         ]
         layers += blocks
         if depth % 2:
-            # The last convolution of an odd number has no shortcut.
+            # With an odd number of convolutions the last one has no shortcut.
             layers.append(bare_norm(blocks[-1], "last_norm"))
             last = {"dilation_rate": dilations[-1], "name": "last_conv"}
             layers.append(ConvNorm(width, 3, **last, **{**shared, **biased}))

@@ -1,4 +1,4 @@
-"""What options need beside them to have an effect; without it they are refused."""
+"""Options that have an effect only together with others, and are refused without them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from keras_residual.layers.stem import POOLING
 
 @dataclass(frozen=True)
 class Requirement:
-    """What gives an option its effect.
+    """What an option requires to have an effect.
 
     Attributes:
         option: Name of the option.
-        needs: What it needs, in words.
-        beside: Names of the options that decide.
-        met: Whether an architecture and its body have what is needed.
+        needs: The requirement in words.
+        beside: Names of the options that decide whether it is met.
+        met: Whether an architecture with its body meets it.
     """
 
     option: str
@@ -25,7 +25,7 @@ class Requirement:
 
 
 def downsampling(body) -> bool:
-    """Returns whether strides are left behind the stem."""
+    """Returns whether any layer after the stem is strided."""
     return body.strides > body.stem_strides
 
 

@@ -24,7 +24,7 @@ _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 @dataclass(frozen=True)
 class SuperResolutionArchitecture:
-    """What the networks share; a subclass implements `body`."""
+    """Base of super-resolution networks; a subclass implements `body`."""
 
     scale: int = 4
     channels: int = 3
@@ -41,11 +41,11 @@ class SuperResolutionArchitecture:
             _checks.integer(name, getattr(self, name))
 
     def body(self, dtype, data_format: str) -> Body:
-        """Returns the layers in order, and which of them an addition skips."""
+        """Returns the layers in order, and the long skip connections."""
         raise TypeError(f"{type(self).__name__} must implement `body`.")
 
     def _initializer(self):
-        """By default PyTorch's: without normalization, He's would grow from block to block."""
+        """PyTorch's by default: without normalization, activations would grow with He's."""
         default = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         return self.kernel_initializer or default
 
@@ -71,7 +71,7 @@ class SuperResolutionArchitecture:
         )
 
     def _upsampling(self, shared, prelu=False):
-        """Steps of 2 or 3: a convolution to more channels, which become positions."""
+        """Upsamples in steps of 2 or 3, each a convolution followed by a `PixelShuffle`."""
         layers = []
         plain = {key: shared[key] for key in ("dtype", "data_format")}
         for step, factor in enumerate((2, 2) if self.scale == 4 else (self.scale,), start=1):
@@ -171,7 +171,7 @@ class EDSRArchitecture(SuperResolutionArchitecture):
 
 
 def _affine(name, mean, std, dtype, data_format):
-    """The layer (x - mean) / std."""
+    """Returns the layer that computes (x - mean) / std."""
     return ImageNormalization(
         mean, [std] * len(mean), 1.0, name=name, dtype=dtype, data_format=data_format
     )

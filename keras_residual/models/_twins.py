@@ -1,23 +1,23 @@
-"""Networks that differ from each other by what weights of another library need."""
+"""Finds the named network that a combination of options amounts to."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from keras_residual.models.assembly import Variant
 
-# Libraries differ in it, and weights set it.
+# Libraries differ in it, and published weights set it.
 _EPSILON = "norm_epsilon"
 
 
 def twin_of(
     variant: Variant, options: Mapping[str, object], variants: Iterable[Variant]
 ) -> str | None:
-    """Returns the name of the network that differs from a variant by some options only.
+    """Returns the name of the network that equals a variant with some options changed, or `None`.
 
     Args:
         variant: The variant.
-        options: The options that the other one has; without any there is none.
-        variants: The variants to look among.
+        options: The changed options; without any the result is `None`.
+        variants: The candidates.
     """
     ours = variant.architecture
     for other in variants if options else ():

@@ -13,13 +13,13 @@ from keras_residual.layers.strides import Strides
 
 @dataclass(frozen=True)
 class Skip:
-    """An addition over several layers.
+    """A skip connection over several layers.
 
     Attributes:
         source: Name of the layer whose input is added.
         name: Name of the addition.
-        shortcut: Layer through which that input goes first, `None` for none.
-        is_output: Whether the sum is what the network puts out, in the dtype of its variables.
+        shortcut: Layer applied to that input first, `None` for none.
+        is_output: Whether the sum is the output of the network, in the dtype of its variables.
     """
 
     source: str
@@ -34,11 +34,12 @@ class Body:
 
     Attributes:
         layers: Unbuilt layers, each applied to the output of the one before.
-        features: Position in `layers` of each multi-scale output, by its name (`"C2"`, …).
+        features: Index in `layers` of each multi-scale output, by its name (`"C2"`, …).
         strides: The factor by which the whole body reduces the spatial sizes, one for all axes or
             one for each.
-        skips: Additions over several layers, by the name of the layer to whose output they add.
-        stem_strides: The factor by which the stem with its pooling does.
+        skips: Skip connections over several layers, by the name of the layer to whose output they
+            are added.
+        stem_strides: The factor by which the stem with its pooling reduces them.
     """
 
     layers: list[keras.layers.Layer]
@@ -53,16 +54,16 @@ KINDS = ("classifier", "super_resolution")
 
 @dataclass(frozen=True)
 class Variant:
-    """A named network: an architecture and what it was published for.
+    """A named network: an architecture with its published input shape and number of classes.
 
     Attributes:
         name: Name of the factory function.
         architecture: The family's options; `architecture.body(dtype, data_format)` makes a `Body`.
         input_shape: Published input shape, channels last.
-        classes: Published number of classes, `None` for a network that puts out images.
+        classes: Published number of classes, `None` for a network that outputs images.
         paper: Address of the paper.
         kind: What the network is for: one of `KINDS`.
-        aliases: Other names that `get_model` knows, each with the options in which it differs.
+        aliases: Other names that `get_model` accepts, each with the options in which it differs.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Top:
-    """What a model puts on its body, keras.applications' arguments."""
+    """The head of a model, by keras.applications' arguments."""
 
     include_top: bool = True
     pooling: str | None = None
@@ -120,7 +121,7 @@ class Top:
         pool_class = getattr(keras.layers, f"Global{kind}Pooling{rank}D")
         head = [pool_class(data_format=data_format, dtype=policy, name="pool")]
         if self.include_top:
-            # Probabilities of a thousand classes need more digits than half precision has.
+            # Probabilities of a thousand classes need more precision than 16 bits.
             mixed = policy.compute_dtype != policy.variable_dtype
             head.append(
                 keras.layers.Dense(
@@ -137,7 +138,7 @@ class Top:
 def split_options(
     architecture_type, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits `options` into those of the architecture and those of every model."""
+    """Splits `options` into those of the architecture and those that all models have."""
     fields = architecture_type.__dataclass_fields__
     common = ("features", "include_preprocessing", "dtype", "data_format", "flat")
     for option in options:

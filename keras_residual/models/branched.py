@@ -1,4 +1,4 @@
-"""Networks whose 3×3 convolutions have branches: Res2Net, ResNeSt, SK-ResNet."""
+"""Networks with multi-branch 3×3 convolutions: Res2Net, ResNeSt, SK-ResNet."""
 
 from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (
@@ -18,7 +18,7 @@ ZHANG_2020 = "[Zhang et al., 2020](https://arxiv.org/abs/2004.08955)"
 
 
 def _scales(depth, width, scale, depths, name="", **options):
-    """Res2Net: `scale` parts of `width` channels each in the first stage."""
+    """Returns a Res2Net with `scale` groups of `width` channels each in the first stage."""
     return row(
         name or f"Res2Net{depth}_{width}w_{scale}s",
         GAO_2019,
@@ -32,7 +32,7 @@ def _scales(depth, width, scale, depths, name="", **options):
 
 
 def _split(name, summary, depths, radix=2, cardinality=1, base_width=64, first=False, wide=False):
-    """ResNeSt: a radix of 2 unless said otherwise, downsampled by means of 3×3 positions."""
+    """Returns a ResNeSt, which downsamples by 3×3 average pooling."""
     return row(
         name,
         ZHANG_2020,
@@ -48,7 +48,7 @@ def _split(name, summary, depths, radix=2, cardinality=1, base_width=64, first=F
 
 
 def _selective(name, summary, split=True, ratio=1 / 16, divisor=8, **options):
-    """SK-ResNet: branches of dilation 1 and 2; timm splits the input of some over them."""
+    """Returns an SK-ResNet: branches of dilation 1 and 2, over which some split the input."""
     spatial = "selective_split" if split else "selective"
     return row(
         name, LI_2019, summary, spatial=spatial, se_ratio=ratio, se_divisor=divisor, **options

@@ -94,11 +94,11 @@ def DenseNet(
             `layers.Stem`; after `"conv3"` and `"none"` the first dense unit normalizes.
         dropout_rate: Dropout of the new features of each unit.
         blur_pool: Whether max pooling and transitions downsample by a blur.
-        rematerialize: Whether concatenations and the units' inner values are computed again in the
+        rematerialize: Whether concatenations and the units' activations are recomputed in the
             backward pass.
         features: `True` for a dict of the outputs of all dense blocks, `"C2"` (strides 4) to `"C5"`
             (strides 32, normalized), in place of the top; or a tuple of some of these names and of
-            `"C1"`, what the stem gives before its pooling (strides 2; of a `"conv3"` stem 1).
+            `"C1"`, the stem's output before its pooling (strides 2; of a `"conv3"` stem 1).
         **architecture_options: Those of `ImageArchitecture`.
 
     Example:

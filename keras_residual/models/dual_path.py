@@ -90,14 +90,14 @@ def DPN(
 ) -> DualPathArchitecture:
     """Returns a dual path network with any combination of options.
 
-    Its channels are two paths: to the first each unit adds, as in a residual network, and behind
-    the second it appends, as in a densely connected one. A stem, blocks of such units (each halving
-    the resolution but the first), a last normalization and activation, average pooling and a
-    classifier. Named members such as `DPN92` are rows of a table over this.
+    Its channels form two paths: each unit adds to the first, as in a residual network, and appends
+    to the second, as in a densely connected one. A stem, blocks of such units (each but the first
+    halving the resolution), a last normalization and activation, average pooling and a classifier.
+    Named members such as `DPN92` are rows of a table over this.
 
     Args:
         depths: Number of units in each block.
-        growth_rates: Channels that a unit of each block appends.
+        growth_rates: Channels that each unit appends, one number for each block.
         widths: Channels of the residual path in each block. Defaults to 256, 512, 1024, …
         base_width: Channels inside a unit of the first block; they double with each block. Defaults
             to `96`.

@@ -51,10 +51,10 @@ class Factory(Protocol):
 def classifier(
     architecture: type[Any], *, input_shape: tuple[int | None, ...], classes: int
 ) -> Callable[[Callable[..., Any]], Callable[..., keras.Model]]:
-    """Makes a function that returns an architecture a builder of classifiers; a decorator.
+    """Turns a function that returns an architecture into a builder of classifiers; a decorator.
 
-    The builder takes the function's arguments, then those of `Factory`. By default its models have
-    the function's name in lower case.
+    The builder takes the function's arguments, then those of `Factory`. By default a model has the
+    function's name in lower case.
 
     Args:
         architecture: The dataclass of the family's options.

@@ -12,24 +12,24 @@ from keras_residual.layers.sublayers import sublayers_of
 
 
 def flat_view(model: keras.Model) -> keras.Model:
-    """Returns a flat network that computes the same and shares the model's variables.
+    """Returns a flat network that computes the same function with the model's own variables.
 
-    The stages, blocks and stems of this package become the layers they consist of: every
-    convolution, normalization, activation, addition and concatenation is a layer of the model,
-    named after its place, such as `stage2_block3_conv1`, `stage2_block3_conv1_norm`,
+    The stages, blocks and stems of this package are replaced by their sublayers: every convolution,
+    normalization, activation, addition and concatenation is a layer of the model, named after its
+    position, such as `stage2_block3_conv1`, `stage2_block3_conv1_norm`,
     `stage2_block3_conv1_activation`, `stage2_block3_add` and `stage2_block3_activation`. Loops over
-    `model.layers`, `get_layer(...).output`, `plot_model`, `summary` and `clone_model` then do what
-    they do with keras.applications. The same as an option of every factory: `flat=True`.
+    `model.layers`, `get_layer(...).output`, `plot_model`, `summary` and `clone_model` then work as
+    with keras.applications. Every factory has the option `flat=True` for it.
 
     Training one trains the other, and `trainable` belongs to the shared variables. `weights.load`
-    reads a file of either form into either; a saved flat model loads as it is.
+    reads a file of either form into either; a saved flat model can be loaded by Keras.
 
     Args:
         model: A built functional or sequential model, a network of this package or one around it.
 
     Raises:
-        ValueError: If `model` is not functional, or has a scanned stage, whose blocks are no
-            layers: `execution="unrolled"` makes them so.
+        ValueError: If `model` is not functional, or has a scanned stage, whose blocks are not
+            layers; build it with `execution="unrolled"`.
 
     Example:
 
@@ -74,7 +74,7 @@ def _copied(operation):
 
 
 class _Calls:
-    """Calls the operations of a model on new tensors, layers of this package part by part."""
+    """Calls the operations of a model on new tensors, replacing layers of this package."""
 
     def __init__(self, operations: bool, arguments: dict[str, Any]):
         self.operations, self.arguments = operations, arguments
@@ -103,7 +103,7 @@ class _Calls:
     def _nested(self, model, inputs, arguments):
         """Returns the outputs of a model inside the model, its layers called on `inputs`."""
         calls = _Calls(self.operations, arguments)
-        # The clone itself has tensors of its own; those that follow from `inputs` are in `calls`.
+        # The clone has its own tensors; those computed from `inputs` are in `calls`.
         keras.models.clone_model(model, inputs, clone_function=_copied, call_function=calls)
 
         def found(entry):

@@ -15,7 +15,7 @@ _IMAGENET_SIZE = (224, 224)
 _LSTM = "residuallstmclassifier"
 _TRANSCRIBER = "residuallstmtranscriber"
 ACTIVATIONS = {"multi_label": "sigmoid", "regression": None}
-"""The last activation for each kind of labels; softmax is the factories' own default."""
+"""The last activation for each kind of labels; softmax is the factories' default."""
 
 
 def model_for(
@@ -25,22 +25,21 @@ def model_for(
     dtype: Any = None,
     **options: Any,
 ) -> keras.Model:
-    """Returns a network made for a dataset: its channels, its size, its classes.
+    """Returns a network for a dataset, with its number of channels, image size and classes.
 
-    The network takes pixels in [0, 1], as the batches of `training.fit` have them, and standardizes
-    them itself by the mean and the deviation of the training images, so that its file needs nothing
-    beside. A network for spoken words, such as `"bcresnet1"`, takes recordings as they are, at
-    their sampling rate. The output has a unit for each class with softmax, for each label with
-    sigmoid, or for each number without an activation. This is the network that
-    `keras-residual train` trains.
+    The network takes pixels in [0, 1], as in the batches of `training.fit`, and standardizes them
+    by the mean and standard deviation of the training images inside the model, so that its file is
+    self-contained. A network for spoken words, such as `"bcresnet1"`, takes raw recordings at their
+    sampling rate. The output has one unit for each class with softmax, for each label with sigmoid,
+    or for each number without an activation. This is the network that `keras-residual train`
+    trains.
 
     Args:
-        name: Name of the network, as `get_model` takes it, or `"ResidualLSTMClassifier"` for
-            series, `"ResidualLSTMTranscriber"` for recordings with transcripts, whose waveforms it
-            takes.
+        name: Name of the network, as in `get_model`, or `"ResidualLSTMClassifier"` for series,
+            `"ResidualLSTMTranscriber"` for the waveforms of recordings with transcripts.
         dataset: A `data.Dataset`.
-        image_size: Integer or `(height, width)` of the images that it takes. Defaults to their own,
-            or 224 where they differ in size.
+        image_size: Integer or `(height, width)` of the input. Defaults to the size of the images,
+            or 224 if they differ in size.
         dtype: Dtype policy of the network.
         **options: More arguments of the network.
 
@@ -48,7 +47,7 @@ def model_for(
         A `keras.Model`.
 
     Raises:
-        ValueError: If there is no such network, or it does not take such images.
+        ValueError: If there is no such network, or it does not accept such images.
 
     Example:
 
@@ -113,9 +112,9 @@ def _of_recordings(name, dataset, image_size, options) -> dict[Any, Any]:
 
 
 def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequence[float]):
-    """Returns inputs of a shape, less a mean and divided by a deviation for each channel."""
+    """Returns inputs of a shape, standardized by a mean and deviation for each channel."""
     inputs = keras.Input(tuple(shape), name="image" if len(shape) == 3 else "series")
-    # A channel that never changes stays at 0.
+    # A constant channel becomes 0.
     variance = [max(float(value) ** 2, 1e-12) for value in deviation]
     layer = keras.layers.Normalization(
         mean=[float(value) for value in mean], variance=variance, name="standardize"
@@ -124,7 +123,7 @@ def standardized(shape: Sequence[int], mean: Sequence[float], deviation: Sequenc
 
 
 def _check_options(options):
-    """Raises for options that the dataset decides."""
+    """Raises for options that are determined by the dataset."""
     for option in options:
         if option in _DECIDED:
             raise ValueError(f"`{option}` follows from the dataset and must be left out.")
@@ -137,7 +136,7 @@ def _statistics(dataset):
 
 
 def _size(image_size, own) -> tuple[int, ...]:
-    """The size asked for, the images' own, or 224."""
+    """Returns the requested size, the images' own, or 224."""
     if image_size is None:
         return _IMAGENET_SIZE if len(own) == 2 and None in own else tuple(own)
     if isinstance(image_size, int):

@@ -1,4 +1,4 @@
-"""FractalNet: deep networks whose paths are of many lengths, without residual connections."""
+"""FractalNet: deep networks with paths of many lengths, without residual connections."""
 
 import random
 from collections.abc import Sequence
@@ -98,11 +98,11 @@ def FractalNet(
         widths: Channels of each block.
         columns: Columns of each block; the longest has 2^(columns - 1) convolutions. Defaults to
             `3`.
-        drop_path_rate: Probability to leave a path out of a mean, see `layers.FractalBlock`; 0.15
+        drop_path_rate: Probability of dropping a path from a mean, see `layers.FractalBlock`; 0.15
             in the paper. Defaults to `0`.
-        global_drop_path: Share of the samples that go through one column of all blocks, chosen at
-            random, while training; 0.5 in the paper. Defaults to `0`.
-        dropout_rate: Dropout behind the convolutions of the last block; it grows linearly from 0 in
+        global_drop_path: Share of the samples that take a single random column through all blocks
+            in training; 0.5 in the paper. Defaults to `0`.
+        dropout_rate: Dropout after the convolutions of the last block; it grows linearly from 0 in
             the first. Defaults to `0`.
         blur_pool: Whether the max pooling of a stem downsamples by a blur.
         stem: As in other networks, see `layers.Stem`. Defaults to `"none"`.

@@ -25,21 +25,21 @@ class GNMT(keras.Model):
     """Translates sequences of integers: encoder, additive attention, decoder.
 
     The encoder is a residual LSTM stack on a bidirectional bottom layer. The decoder's bottom layer
-    attends to the encoder's outputs; all its layers see the context. Both add a layer's input to
-    its output from the third layer on. The decoder starts from zeros. Token 0 is padding; a target
+    attends to the encoder's outputs; all its layers take the context. Both have residual
+    connections from the third layer on. The decoder starts from zeros. Token 0 is padding; a target
     begins with `start_token` and ends with `end_token`.
 
     It is trained with teacher forcing: the inputs are a source and a target without its last
-    token, the labels the target without its first. Padded steps count in no loss.
+    token, the labels are the target without its first. Padded steps do not count in the loss.
 
     Args:
         source_vocabulary_size: Integer of at least 4, number of source tokens with padding.
         target_vocabulary_size: The same for the target. Defaults to the source's.
         units: Positive integer, width of embeddings and layers. Defaults to `1024`.
-        num_layers: Integer of at least 2, for encoder and decoder alike. Defaults to `8`.
+        num_layers: Integer of at least 2, for both encoder and decoder. Defaults to `8`.
         first_residual: Index, from 0, of the first residual layer, at least `2`; `None` gives
             plain stacks. Defaults to `2`.
-        dropout: Number in `[0, 1)`, share of each layer's inputs to drop. Defaults to `0.2`.
+        dropout: Number in `[0, 1)`, fraction of each layer's inputs to drop. Defaults to `0.2`.
         start_token: Defaults to `1`.
         end_token: Defaults to `2`.
         name: Defaults to `"gnmt"`.
@@ -111,7 +111,7 @@ class GNMT(keras.Model):
         source = keras.Input((None,), dtype="int32", name="source")
         target = keras.Input((None,), dtype="int32", name="target")
         memory = encoder(source_embedding(source))
-        # What follows the end is padding, so the end as an input must count in no loss either.
+        # Padding follows the end token, so the end token as an input must not count either.
         unended = ops.where(ops.equal(target, int(end_token)), PAD, target)
         outputs = classifier(decoder(target_embedding(unended), memory))
         super().__init__({"source": source, "target": target}, outputs, name=checked_name(name))
@@ -148,8 +148,8 @@ class GNMT(keras.Model):
         Args:
             source: `(sources, steps)`, integers, padded with 0.
             beam_size: Positive integer; `1` is greedy search. Defaults to `8`.
-            max_length: Positive integer, most tokens of a translation, its end included. Defaults
-                to twice the steps of the source and 8.
+            max_length: Positive integer, maximal number of tokens of a translation, including the
+                end token. Defaults to twice the steps of the source plus 8.
             length_penalty: Non-negative number α. Defaults to the paper's `0.2`.
             coverage_penalty: Non-negative number β. Defaults to the paper's `0.2`.
 
@@ -184,7 +184,7 @@ class GNMT(keras.Model):
         )
         if not len(source):
             return []
-        # Each length is compiled once, so let there be few.
+        # The step is compiled once per length, so lengths are rounded up to few values.
         source = np.pad(source, ((0, 0), (0, -source.shape[1] % 8)), constant_values=PAD)
         decoding = Decoding(self, source, beam_size)
         return beam_search(search, decoding.step, decoding.states, decoding.mask)
@@ -205,7 +205,7 @@ class GNMT(keras.Model):
             **search_options: Arguments of `search`.
 
         Returns:
-            A list of strings; of an empty text, the empty one.
+            A list of strings; the translation of an empty text is empty.
         """
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"`texts` must be a sequence of strings. Received: texts={texts!r}")
@@ -220,9 +220,9 @@ class GNMT(keras.Model):
     def parts(self) -> tuple[keras.Model, keras.Model]:
         """Returns the encoder and one step of the decoder as models, as `search` runs them.
 
-        The encoder turns sources into memory and keys. The step takes tokens, the mask of the
-        source (false at padding), memory, keys, and two states a layer, zeros at first; it gives
-        logarithms of the next tokens' probabilities, attention, and the next states.
+        The encoder maps sources to memory and keys. The step takes tokens, the mask of the source
+        (false at padding), memory, keys, and two states per layer, initially zeros; it returns the
+        log-probabilities of the next tokens, the attention, and the next states.
         """
         return parts_of(self)
 
@@ -256,7 +256,7 @@ def _embedding(size, units, policy, name):
     return keras.layers.Embedding(
         size,
         units,
-        # Of about length 1 at any width; Keras' default is far smaller in a narrow model.
+        # Vectors of norm about 1 at any width; Keras' default is far smaller for narrow models.
         embeddings_initializer=keras.initializers.VarianceScaling(
             1.0, "fan_out", "untruncated_normal"
         ),

@@ -1,4 +1,4 @@
-"""The options that every family of networks for images has, and what follows from them."""
+"""The options that all families of networks for images share."""
 
 import itertools
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from keras_residual.models._requirements import SHARED, Requirement
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizedArchitecture:
-    """How every network normalizes, activates and initializes its convolutions."""
+    """The options of normalizations, activations and kernels, which every network has."""
 
     normalization: str = "batch"
     activation: object = "relu"
@@ -23,7 +23,7 @@ class NormalizedArchitecture:
     kernel_regularizer: object = None
 
     def norm_options(self, dtype, data_format: str) -> dict[str, object]:
-        """Returns the arguments of a layer that normalizes and activates."""
+        """Returns the arguments of a layer with a normalization and an activation."""
         return {
             "normalization": self.normalization,
             "activation": self.activation,
@@ -36,37 +36,37 @@ class NormalizedArchitecture:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionalArchitecture(NormalizedArchitecture):
-    """What all layers of a convolutional network share.
+    """The options that all layers of a convolutional network share.
 
-    The arguments below are those of every builder; `registry.builder` writes them into its
-    documentation.
+    The arguments below are those of every builder; `registry.builder` adds them to its docstring.
 
     Args:
         include_top: Whether to end with average pooling and a classifier. Defaults to `True`.
         weights: `None` for a random initialization, a path, a URL, or `"hf://owner/name"`.
         input_tensor: Optional Keras tensor to use as the input, computed from one `keras.Input` or
-            several, which become the model's.
-        pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions;
-            the top averages in any case, as in keras.applications.
+            several, which become the model's inputs.
+        pooling: Global pooling if `include_top=False`: `None`, `"avg"` or `"max"`; the top always
+            uses average pooling, as in keras.applications.
         classes: Positive integer, number of classes of the top.
         classifier_activation: Activation of the top; `None` for logits.
         name: Name of the model.
         normalization: `"batch"`, `"group"` (as many groups as the largest power of two up to 32
             that divides the channels), `"layer"` (over the channels of each position), `"evonorm"`
-            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: what `export.fold` leaves
-            of `"batch"`.
+            (EvoNorm-S0, with `activation=None`), `"none"`, or `"folded"`: the form of `"batch"`
+            after `export.fold`.
         activation: Keras activation. Defaults to `"relu"`.
         norm_momentum: Momentum of the batch normalization. Defaults to `0.9`.
         norm_epsilon: Epsilon of the normalization. Defaults to `1e-5`.
         kernel_initializer: Defaults to He normal by fan-out.
         kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
         weight_standardization: Whether kernels are standardized, see `layers.Convolution`.
-        rematerialize: Whether values inside the blocks are computed again in the backward pass.
-        include_preprocessing: Whether the model takes images with values 0…255 and scales them as
-            its weights expect: as the published weights or the layout of the file tell (Caffe's way
-            for keras.applications' ResNet files), without weights by ImageNet's mean and standard
-            deviation. Where the weights do not tell, `"caffe"`, `"tf"`, `"torch"`, the name of
-            published weights or a `weights.Preprocessing`. Defaults to `False`.
+        rematerialize: Whether activations inside the blocks are recomputed in the backward pass.
+        include_preprocessing: Whether the model takes images with values 0…255 and normalizes them
+            as its weights expect. This follows from the published weights or from the layout of the
+            file (Caffe's scaling for keras.applications' ResNet files); without weights, it is
+            ImageNet's mean and standard deviation. Where it is not known, pass `"caffe"`, `"tf"`,
+            `"torch"`, the name of published weights or a `weights.Preprocessing`. Defaults to
+            `False`.
         dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the classifier of a mixed
             policy computes in float32.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -84,7 +84,7 @@ class ConvolutionalArchitecture(NormalizedArchitecture):
     rematerialize: bool = False
 
     def layer_options(self, dtype, data_format: str) -> dict[str, object]:
-        """Returns the arguments of a layer that convolves too."""
+        """Returns the arguments of a layer with convolutions."""
         return {
             "kernel_initializer": self.kernel_initializer,
             "kernel_regularizer": self.kernel_regularizer,
@@ -95,7 +95,7 @@ class ConvolutionalArchitecture(NormalizedArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageArchitecture(ConvolutionalArchitecture):
-    """A stem, stages that reduce the resolution, and what all their layers share.
+    """The options of a stem and of stages that reduce the resolution.
 
     A subclass adds the options of its stages and implements `body`.
 
@@ -105,18 +105,18 @@ class ImageArchitecture(ConvolutionalArchitecture):
         stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`, see
             `layers.Stem`.
         stem_width: Output channels of the stem. Defaults to `64`.
-        stem_pool: How a stem with pooling ends: `True`, with max pooling, `False`, `"blur"`,
-            `"average"` or `"conv3"`, see `layers.Stem`. Defaults to `True`.
+        stem_pool: The pooling of the stem: `True` for max pooling, `False`, `"blur"`, `"average"`
+            or `"conv3"`, see `layers.Stem`. Defaults to `True`.
         pool_padding: `"minimum"` or `"zero"`, see `layers.Stem`; equal after a ReLU.
         space_to_depth: Whether the 7×7 convolution is computed over 2×2 blocks: the same function.
         dropout_rate: Dropout before the last convolution of each block.
-        blur_pool: Whether max pooling and strided convolutions behind the stem's downsample by a
-            blur; `"average"`, `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the
-            stem.
+        blur_pool: Whether max pooling and strided convolutions after the stem's downsample by a
+            blur; `"average"`, `"average3"` or `"average3_before"`, see `layers.ConvNorm`, do not
+            change the stem.
         output_stride: Largest reduction; later blocks are dilated instead of strided.
-        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4 behind a stem
+        features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4 after a stem
             with pooling) and so on, in place of the top; or a tuple of some of these names and of
-            `"C1"`, what the stem gives before its pooling.
+            `"C1"`, the stem's output before its pooling.
         **kwargs: Those of `ConvolutionalArchitecture`.
     """
 
@@ -132,10 +132,9 @@ class ImageArchitecture(ConvolutionalArchitecture):
     output_stride: int | None = None
 
     def stem_layers(self, preactivated: bool, shared: dict[str, Any], **options) -> list[Any]:
-        """Returns the stem and, if there is one, its pooling as a layer of its own.
+        """Returns the stem and, if it has one, its pooling as a separate layer.
 
-        Between the two stands the output with strides 2. Errors name the options as they are called
-        here.
+        The output between the two has strides 2. Errors use the option names of this class.
         """
         check_options(
             self.stem_width,
@@ -158,7 +157,7 @@ class ImageArchitecture(ConvolutionalArchitecture):
         )
         if not self.stem_pool or self.stem not in POOLING:
             return [stem]
-        # The other kinds of it stand in the stages alone.
+        # The other kinds of downsampling apply to the stages alone.
         blurred = _checks.choice("blur_pool", self.blur_pool, DOWNSAMPLING) is True
         return [stem, stem.make_pool("stem_pool", self.stem_pool, self.pool_padding, blurred)]
 

@@ -1,4 +1,4 @@
-"""What a network takes: its inputs, their shape and dtype, checked."""
+"""The inputs of a network, with checks of shape and dtype."""
 
 import numbers
 from typing import Any
@@ -9,7 +9,7 @@ from keras_residual.layers.strides import for_each_axis
 
 
 def checked_name(name: str) -> str:
-    """Returns the name of a model, or raises if it is none."""
+    """Returns the name of a model, or raises if it is not a non-empty string."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"`name` must be a non-empty string. Received: name={name!r}")
     return name
@@ -48,7 +48,7 @@ def takes_waveforms(architecture) -> bool:
 
 
 def rank_of(architecture, shape) -> int:
-    """Returns the number of spatial axes that a network computes over, from its input's shape."""
+    """Returns the number of spatial axes of a network from the shape of its input."""
     return getattr(architecture, "rank", len(shape) - 2)
 
 
@@ -64,7 +64,7 @@ def shape_of_inputs(
         return checked_waveform_shape(input_shape)
     if input_shape is None:
         spatial, channels = default_shape[:-1], default_shape[-1]
-        # A convolution down to one frequency needs their number.
+        # A convolution over all frequencies needs their number.
         known = spatial[1:] if hasattr(architecture, "rank") else ()
         spatial = spatial if include_top else (*(None,) * (len(spatial) - len(known)), *known)
         first = data_format == "channels_first"
@@ -89,7 +89,7 @@ def checked_waveform_shape(input_shape) -> tuple[int | None]:
 
 
 def check_takes_images(architecture, include_preprocessing) -> None:
-    """Raises if pixels are to be scaled of a network that takes sound."""
+    """Raises if pixels are to be scaled for a network that takes sound."""
     if hasattr(architecture, "rank"):
         raise ValueError(
             "`include_preprocessing` scales pixels; this network takes sound. "
@@ -148,13 +148,13 @@ def checked_input_shape(input_shape, data_format: str) -> tuple[int | None, ...]
 
 
 def source_of_inputs(inputs) -> Any:
-    """Returns the input that a tensor was computed from; a list where it was from several."""
+    """Returns the input that a tensor was computed from, or a list of several."""
     sources = keras.utils.get_source_inputs(inputs)
     return sources[0] if len(sources) == 1 else sources
 
 
 def check_size(shape, strides, data_format) -> None:
-    """Raises if a spatial size is smaller than what it is divided by."""
+    """Raises if a spatial size is smaller than the network's total stride."""
     spatial = shape[2:] if data_format == "channels_first" else shape[1:-1]
     pairs = zip(spatial, for_each_axis(strides, len(spatial)), strict=True)
     if any(size is not None and size < step for size, step in pairs):

@@ -1,4 +1,4 @@
-"""Networks that tell spoken words apart: Res8 … Res26 and BC-ResNet, from the waveform on."""
+"""Keyword spotting networks from raw waveforms: Res8 … Res26 and BC-ResNet."""
 
 import inspect
 from typing import Any
@@ -18,7 +18,7 @@ _SECOND, _WORDS = (16000,), 12
 _DOCSTRING = """{summary}
 
 Takes mono waveforms with values in [-1, 1], `(batch, samples)`, and computes their spectrogram
-itself. Of unknown length with `input_shape=(None,)`.
+inside the model. `input_shape=(None,)` accepts waveforms of any length.
 
 Args:
 {own}
@@ -27,19 +27,20 @@ Args:
     input_tensor: Optional Keras tensor of waveforms to use as the input.
     input_shape: `(samples,)`, without the batch; with `front_end=None` `(time, frequencies, 1)`.
         Defaults to one second.
-    pooling: What follows if `include_top=False`: `None`, `"avg"` or `"max"` over all positions.
+    pooling: Global pooling if `include_top=False`: `None`, `"avg"` or `"max"`.
     classes: Positive integer, number of words. Defaults to `12`.
     classifier_activation: Activation of the top; `None` for logits. Defaults to `"softmax"`.
     name: Name of the model.
     front_end: `"log_mel"`, logarithms of mel energies (HTK's scale, as torchaudio), `"mfcc"`,
         cepstral coefficients of all mel bands (Slaney's scale, as librosa), or `None` for a model
         that takes spectrograms `(batch, time, frequencies, 1)`. Defaults to `"{front_end}"`.
-    sampling_rate: Samples a second. Defaults to `16000`.
+    sampling_rate: Samples per second. Defaults to `16000`.
     num_mel_bins: Number of mel filters, and of coefficients. Defaults to `40`.
-    frame_length: Seconds of a frame. Defaults to `0.03`.
-    frame_step: Seconds from frame to frame. Defaults to `0.01`.
-    min_freq: Where the first filter begins, in hertz. Defaults to `{min_freq}`.
-    max_freq: Where the last filter ends, at most half of `sampling_rate`. Defaults to `{max_freq}`.
+    frame_length: Length of a frame in seconds. Defaults to `0.03`.
+    frame_step: Distance between frames in seconds. Defaults to `0.01`.
+    min_freq: Lower edge of the first filter in hertz. Defaults to `{min_freq}`.
+    max_freq: Upper edge of the last filter, at most half of `sampling_rate`. Defaults to
+        `{max_freq}`.
     log_offset: Number added before the logarithm. Defaults to `1e-6`.
     normalization: See `layers.ConvNorm`. Defaults to `"batch"`.
     activation: Keras activation. Defaults to `"relu"`.
@@ -48,9 +49,9 @@ Args:
     kernel_initializer: Defaults to PyTorch's, uniform by fan-in, as in the authors' code.
     kernel_regularizer: Optional regularizer of every kernel, the classifier's included.
     features: `True` for a dict of the outputs of the stages in place of the top, or a tuple of some
-        of their names, `"C1"` that of the first convolution.
-    dtype: Dtype policy of the model; spectrograms are computed in float32 in any case.
-    data_format: `"channels_last"` or `"channels_first"`, behind the spectrogram.
+        of their names; `"C1"` is the output of the first convolution.
+    dtype: Dtype policy of the model; spectrograms are always computed in float32.
+    data_format: `"channels_last"` or `"channels_first"`, after the spectrogram.
     flat: Whether every convolution, normalization, activation and addition is a layer of the model,
         see `models.flat_view`. Defaults to `False`.
 
@@ -91,19 +92,19 @@ def _documented(architecture, **documentation):
 @classifier(KeywordResNetArchitecture, input_shape=_SECOND, classes=_WORDS)
 @_documented(
     KeywordResNetArchitecture,
-    own="""    depth: Number of convolutions behind the first one, at least 2; the last of an odd
-        number has no shortcut. Defaults to `6`.
+    own="""    depth: Number of convolutions after the first one, at least 2; if it is odd, the last
+        has no shortcut. Defaults to `6`.
     width: Number of channels. Defaults to `45`.
-    pool: `(times, coefficients)` that are averaged behind the first convolution, or `None`.
+    pool: `(times, coefficients)` of the average pooling after the first convolution, or `None`.
     dilated: Whether convolution i, from 0, has the dilation 2^⌊i/3⌋. Defaults to `False`.""",
     example="KeywordResNet(depth=2, width=4, classes=2).output_shape",
-    paper=f"{TANG_2018}; the logarithm adds 1e-6 in place of sparing zeros.",
+    paper=f"{TANG_2018}; the logarithm adds 1e-6 instead of skipping zeros.",
 )
 def KeywordResNet(**architecture_options: Any) -> KeywordResNetArchitecture:
-    """Returns a residual network over MFCC, with convolutions of 3×3 positions.
+    """Returns a residual network over MFCC, with 3×3 convolutions.
 
-    Behind the first convolution come blocks of two, whose sums stand in front of their
-    normalization. Named members such as `Res15` are rows of a table over this.
+    The first convolution is followed by blocks of two, which add before they normalize. Named
+    members such as `Res15` are rows of a table over this.
     """
     return KeywordResNetArchitecture(**architecture_options)
 
@@ -114,7 +115,7 @@ def KeywordResNet(**architecture_options: Any) -> KeywordResNetArchitecture:
     BCResNetArchitecture,
     own="""    width_factor: The paper's τ, number of channels over 8. Defaults to `1`.
     depths: Number of blocks in each of four stages. Defaults to `(2, 2, 4, 4)`.
-    sub_bands: Parts of the spectrum that are normalized apart; divides the frequencies of every
+    sub_bands: Number of sub-bands that are normalized separately; divides the frequencies of every
         stage. Defaults to `5`.
     dropout_rate: Dropout inside the blocks. Defaults to `0.1`.""",
     example="BCResNet(width_factor=0.5, depths=(1, 1, 1, 1), classes=2).output_shape",
@@ -123,9 +124,8 @@ def KeywordResNet(**architecture_options: Any) -> KeywordResNetArchitecture:
 def BCResNet(**architecture_options: Any) -> BCResNetArchitecture:
     """Returns a network of broadcasted residual blocks over log-mel energies.
 
-    A convolution of 5×5 times and frequencies, four stages of `layers.BroadcastedResidualBlock`,
-    and a depthwise convolution over the frequencies that are left. Named members such as
-    `BCResNet1` are rows of a table over this.
+    A 5×5 convolution, four stages of `layers.BroadcastedResidualBlock`, and a depthwise convolution
+    over the remaining frequencies. Named members such as `BCResNet1` are rows of a table over this.
     """
     return BCResNetArchitecture(**architecture_options)
 

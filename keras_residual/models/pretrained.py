@@ -1,4 +1,4 @@
-"""A network with published weights and a head for other classes."""
+"""A network with published weights and a new head."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_residual._types import Identifier
 from keras_residual.models.inputs import checked_input_shape, checked_policy
 from keras_residual.models.registry import find_variant, get_model
 
-# What 0…255 is to the layers that scale pixels for published weights.
+# The value of a white pixel for the layers that normalize images for published weights.
 _WHITE = 255.0
 
 
@@ -26,20 +26,20 @@ def pretrained_classifier(
     dtype: str | keras.DTypePolicy | None = None,
     **options: Any,
 ) -> keras.Model:
-    """Returns a network with weights from elsewhere, a new head, and the scaling of pixels inside.
+    """Returns a network with published weights, a new head, and the scaling of pixels inside.
 
-    It takes pixels between 0 and `white`, as `data.pipeline` delivers them, and scales them itself
-    as the weights expect: it can be trained, saved and exported without anything beside it.
+    It takes pixels between 0 and `white`, as `data.pipeline` delivers them, and scales them as the
+    weights expect, so that the model can be trained, saved and exported by itself.
 
     Args:
         name: Name of a network, as `list_models` gives them.
-        weights: What `weights.load` takes: `"imagenet"`, a tag such as `"ResNet50.IMAGENET1K_V2"`,
-            a path, a URL or `"hf://owner/name"`. The file's classifier is left out.
+        weights: As in `weights.load`: `"imagenet"`, a tag such as `"ResNet50.IMAGENET1K_V2"`, a
+            path, a URL or `"hf://owner/name"`. The file's classifier is ignored.
         classes: Positive integer, number of classes of the new head.
         input_shape: `(height, width, channels)`, sizes may be `None`.
         white: Positive number, the value of a white pixel in the input. Defaults to `1`.
-        scaling: `"caffe"`, `"tf"`, `"torch"` or a `weights.Preprocessing`, for weights that do not
-            tell how they want pixels scaled. Defaults to what the weights tell.
+        scaling: `"caffe"`, `"tf"`, `"torch"` or a `weights.Preprocessing`, for weights whose
+            scaling of pixels is not known. Defaults to that of the weights.
         classifier_activation: Activation of the head. Defaults to `"softmax"`.
         dtype: Dtype policy or its name.
         **options: Options of the network, see its factory.
@@ -48,8 +48,7 @@ def pretrained_classifier(
         A `keras.Model` from `(batch, height, width, channels)` to `(batch, classes)`.
 
     Raises:
-        ValueError: If the weights do not fit the network, or it is not known how they want pixels
-            scaled.
+        ValueError: If the weights do not fit the network, or their scaling of pixels is unknown.
 
     Example:
 
@@ -65,7 +64,7 @@ def pretrained_classifier(
     images = keras.Input(checked_input_shape(input_shape, "channels_last"), name="image")
     levels = images
     if _checks.real("white", white, 1e-6, 1e6) != _WHITE:
-        # In float32, so that half precision does not round the levels.
+        # In float32, because half precision would round the pixel values.
         layer = keras.layers.Rescaling(_WHITE / white, name="levels", dtype="float32")
         levels = layer(images)
     body = get_model(
@@ -79,7 +78,7 @@ def pretrained_classifier(
         data_format="channels_last",
         **options,
     )
-    # Probabilities of many classes need more digits than half precision has.
+    # Probabilities of many classes need more precision than 16 bits.
     head = keras.layers.Dense(
         classes,
         activation=classifier_activation,

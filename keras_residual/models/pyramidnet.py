@@ -14,7 +14,7 @@ def pyramid(blocks: int, growth: int, **options) -> dict[str, Any]:
 
     Args:
         blocks: Number of blocks at each of the three resolutions.
-        growth: How many channels the last block has more than the stem, the paper's alpha.
+        growth: Difference in channels between the last block and the stem, the paper's alpha.
         **options: Further options, such as `shake_drop`.
     """
     count = 3 * blocks

@@ -17,21 +17,21 @@ VARIANTS: dict[str, Variant] = {}
 FACTORIES: dict[str, Callable[..., keras.Model]] = {}
 # Builders of networks of any size, which `get_model` does not make.
 BUILDERS: dict[str, Callable[..., keras.Model]] = {}
-# What each of them is for, as `keras-residual list --task` knows it.
+# The task of each of them, as in `keras-residual list --task`.
 BUILDER_TASKS: dict[str, str] = {}
 # Where every builder and factory is an attribute, so that pickle finds it.
 PACKAGE = "keras_residual.models"
 
 
 def builder(function=None, *, task: str = "classification"):
-    """Makes a function or class that builds networks of any size public; a decorator.
+    """Registers a function or class that builds networks of any size; a decorator.
 
-    Its documentation may leave what networks for images share to `ImageArchitecture`,
-    and what convolutional ones share to `ConvolutionalArchitecture`.
+    Its docstring may refer to `ImageArchitecture` or `ConvolutionalArchitecture` for the arguments
+    that networks share.
 
     Args:
         function: The function or class.
-        task: What its networks are for, such as `"translation"`.
+        task: The task of its networks, such as `"translation"`.
     """
     if function is None:
         return functools.partial(builder, task=task)
@@ -44,7 +44,7 @@ def builder(function=None, *, task: str = "classification"):
 
 
 def register(variant: Variant, build: Callable[..., keras.Model], documentation: str):
-    """Makes `build` the public factory of a variant and returns it."""
+    """Registers `build` as the public factory of a variant and returns it."""
     build.__name__ = build.__qualname__ = variant.name
     build.__module__ = PACKAGE
     build.__doc__ = documentation
@@ -80,12 +80,12 @@ def list_models(pattern: str = "*", kind: str | None = None) -> list[str]:
 
 
 def _key(name: str) -> str:
-    """Returns a name without what spellings differ in: case, and underscores but between digits."""
+    """Returns a name in lower case, with underscores between digits only, for comparisons."""
     return re.sub(r"(?<!\d)_|_(?!\d)", "", name.lower())
 
 
 def find(name: str) -> tuple[Variant, dict[str, object]]:
-    """Returns the variant of a name and the options that the name changes.
+    """Returns the variant of a name, and the options that the name implies.
 
     Case and underscores do not matter; names of other libraries are aliases.
     """

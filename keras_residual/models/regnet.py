@@ -1,4 +1,4 @@
-"""RegNet: networks whose widths follow a line, quantized to a few stages."""
+"""RegNet: networks whose widths are linear in the depth, quantized to a few stages."""
 
 import collections
 import math
@@ -20,7 +20,7 @@ PREACTIVATED = {
 }
 INVERTED = {**_SE, "activation": "silu", "activation_order": "inner", "shortcut": "identity"}
 _QUANTUM = 8
-# What torchvision calls the networks, by their millions of multiply–accumulates.
+# torchvision's names of the networks.
 _TORCHVISION = {
     "X002": "",
     "X004_TV": "x_400mf",
@@ -56,7 +56,7 @@ def _stages(depth, w0, wa, wm, group_width, ratio, rounded_down):
     for width in counts:
         group = min(group_width, width * ratio)
         if rounded_down:
-            # torchvision rounds halves up, and adds a group where a tenth would be lost.
+            # torchvision rounds halves up, and adds a group if more than a tenth would be lost.
             rounded = max(group, (width * ratio + group // 2) // group * group)
             inner.append(rounded + group * (rounded < 0.9 * width * ratio))
         else:
@@ -99,7 +99,7 @@ PARAMETERS: dict[str, dict[str, object]] = {}
 def _named(
     name, paper, summary, depth, w0, wa, wm, group_width, *, aliases=(), further=(), **options
 ):
-    """Returns a row; `further` are parameters that a network of the plain kind lacks."""
+    """Returns a row; `further` are parameters beyond the usual ones."""
     parameters = {"depth": depth, "w0": w0, "wa": wa, "wm": wm, "group_width": group_width}
     PARAMETERS[name] = {**parameters, **dict(further)}
     return row(name, paper, summary, aliases=aliases, **regnet(**PARAMETERS[name], **options))

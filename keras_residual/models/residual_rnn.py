@@ -1,4 +1,4 @@
-"""Classifiers of sequences, of their steps and of their segments on a residual LSTM stack."""
+"""Classifiers of sequences, of their steps and of their segments, on a residual LSTM stack."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ _ARGUMENTS = """
 Args:
     input_shape: Shape without batch: `(steps, features)` for numbers, or `(steps,)`, which may be
         left out, for integers. `steps` may be `None`.
-    vocabulary_size: For sequences of integers: how many there are. They are embedded, and 0 is
-        padding. `None` for numbers.
+    vocabulary_size: For sequences of integers: the number of different ones. They are embedded, and
+        0 is padding. `None` for numbers.
     classes: Positive integer, number of classes. Defaults to `2`.
     units: Positive integer, width of the LSTM layers. Defaults to `128`.
     num_layers: Positive integer, number of LSTM layers. Defaults to `4`.{pooling}
@@ -28,9 +28,9 @@ Args:
         a plain stack. `"auto"`, the default, is `1`, or `2` above a bidirectional layer.
     bidirectional_bottom: Whether the bottom layer runs in both directions. Defaults to `False`.
     embedding_size: Width of the embedding. Defaults to `units`.
-    mask_value: Number: steps all of whose features equal it are passed over. Defaults to `None`.
-    dropout: Number in `[0, 1)`, share to drop of the inputs of each LSTM layer and of the
-        classifier.
+    mask_value: Number: steps all of whose features equal it are masked. Defaults to `None`.
+    dropout: Number in `[0, 1)`, fraction of the inputs of each LSTM layer and of the classifier to
+        drop.
     dtype: Dtype policy or its name. Defaults to Keras' global one.
 
 Returns:
@@ -47,8 +47,8 @@ Reference:
     - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1, for the residual stack.
 """
 _POOLING = """
-    pooling: What the classifier sees: `"last"`, the output at the last step that is not masked, or
-        `"avg"`, the mean over all that are not, zero where all are. Defaults to `"last"`."""
+    pooling: The input of the classifier: `"last"`, the output at the last unmasked step, or
+        `"avg"`, the mean over all unmasked steps, zero if there are none. Defaults to `"last"`."""
 
 
 def _documented(**parts):
@@ -78,7 +78,7 @@ def ResidualLSTMClassifier(
     name: str = "residuallstmclassifier",
     **options: Any,
 ) -> keras.Model:
-    """One label for a sequence: a residual LSTM stack and a classifier."""
+    """Classifies sequences: a residual LSTM stack and a classifier."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     _checks.choice("pooling", pooling, ("last", "avg"))
     inputs, x = options.inputs()
@@ -93,7 +93,7 @@ def ResidualLSTMClassifier(
 @builder(task="sequences")
 @_documented(
     returns="""A `keras.Model` from `(batch, *input_shape)` to `(batch, steps, classes)`. Masked
-    steps count in no loss and no metric.""",
+    steps do not count in losses and metrics.""",
     example="""ResidualLSTMTagger(vocabulary_size=100, classes=17, units=8).output_shape
 (None, None, 17)""",
 )
@@ -108,7 +108,7 @@ def ResidualLSTMTagger(
     name: str = "residuallstmtagger",
     **options: Any,
 ) -> keras.Model:
-    """A label for each step of a sequence: a residual LSTM stack and a classifier at every step."""
+    """Classifies every step of a sequence: a residual LSTM stack and a classifier at each step."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     inputs, x = options.inputs()
     x = options.stack(x, return_sequences=True)
@@ -120,8 +120,9 @@ def ResidualLSTMTagger(
 @builder(task="sequences")
 @_documented(
     returns="""A `keras.Model` from `{"sequences": (batch, *input_shape), "segments": (batch,
-    segments, 2)}` to `(batch, segments, classes)`. A segment is its first step and the step after
-    its last; an empty one, as `(0, 0)`, is padding and counts in no loss.""",
+    segments, 2)}` to `(batch, segments, classes)`. A segment is given by its first step and the
+    step after its last; an empty one, such as `(0, 0)`, is padding and does not count in the
+    loss.""",
     example="""ResidualLSTMSegmentClassifier((50, 3), classes=4, units=8).output_shape
 (None, None, 4)""",
 )
@@ -136,7 +137,7 @@ def ResidualLSTMSegmentClassifier(
     name: str = "residuallstmsegmentclassifier",
     **options: Any,
 ) -> keras.Model:
-    """A label for each given segment of a sequence: the mean of its outputs is classified."""
+    """Classifies given segments of a sequence by the mean of the stack's outputs over each."""
     options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     inputs, x = options.inputs()
     segments = keras.Input((None, 2), dtype="int32", name="segments")

@@ -45,14 +45,14 @@ def ResNet(
     Args:
         block: `"basic"` (two 3×3 convolutions) or `"bottleneck"` (1×1, 3×3, 1×1).
         depths: Number of blocks in each stage.
-        widths: Width of each stage; bottlenecks put out four times as many channels. Defaults to
+        widths: Width of each stage; bottlenecks output four times as many channels. Defaults to
             64, 128, 256, …
         stem: `"conv7"`, `"deep"`, `"tiered"`, `"conv3"`, `"strided3"`, `"pooled3"` or `"none"`: the
             first block takes the input as it is (time series); see `layers.Stem`. Defaults to
             `"conv7"`.
-        activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: as `"post"` without the
-            activations after the sums, `"pyramid"`: the same with a normalization in front of each
-            block and of the head (PyramidNet), or `"leading"`: the same with activations there
+        activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: like `"post"` without the
+            activations after the sums, `"pyramid"`: the same with a normalization before each block
+            and before the head (PyramidNet), or `"leading"`: the same with activations there
             (Shake-Shake). Defaults to `"post"`.
         shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled_pad"`, `"pooled"`,
             `"shifted"`, `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to
@@ -72,7 +72,7 @@ def ResNet(
             `True`.
         cardinality: Groups of a bottleneck's 3×3 convolution (ResNeXt). Defaults to `1`.
         base_width: Width of a group where `widths` is 64. Defaults to `64`.
-        expansion: How many times as many channels as `widths` a bottleneck puts out. Defaults to 4.
+        expansion: Output channels of a bottleneck divided by its entry of `widths`. Defaults to 4.
         group_width: Channels of a bottleneck's group in place of `cardinality` (RegNet).
         first_reduction: Integer by which a bottleneck's first convolution is narrower.
         spatial: What the 3×3 convolution of a bottleneck (the first of a basic block) is:
@@ -84,29 +84,29 @@ def ResNet(
         se_ratio: Inner width of squeeze-and-excitation as a fraction of the channels; `0` for none.
         se_divisor: The inner width is rounded to a multiple of it.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
-        shake_drop: Whether drop path scales by random numbers instead, see `layers.ShakeDrop`.
+        shake_drop: Whether `layers.ShakeDrop` takes the place of drop path.
         shake_shake: Whether blocks have two residual functions, mixed at random in training.
         reversible: Whether blocks can compute their input from their output, so that with
             `rematerialize=True` the memory of a training step does not grow with the depth; only
             with pre-activation, see `layers.ResidualBlock`.
         dropout_rate: Dropout before the last convolution of each block (Wide ResNet).
-        blur_pool: Whether max pooling, strided convolutions behind the stem's and projections
-            downsample by a blur; all shortcuts but `"projection"` stay what they are. `"average"`,
-            `"average3"` or `"average3_before"`, see `layers.ConvNorm`, leave the stem.
+        blur_pool: Whether max pooling, strided convolutions after the stem's and projections
+            downsample by a blur; shortcuts other than `"projection"` are unchanged. `"average"`,
+            `"average3"` or `"average3_before"`, see `layers.ConvNorm`, do not change the stem.
         output_stride: Largest reduction; later stages are dilated instead of strided.
         stage_strides: Strides of each stage. Defaults to 1, 2, 2, …
-        zero_init_residual: Whether each block starts as its shortcut.
-        conv_bias: Whether convolutions that no normalization follows have a bias (the v2 networks
-            of keras.applications). Defaults to `False`.
-        final_layer: What follows the last stage: `"norm"`, a normalization and an activation if
-            pre-activated, an activation if leading; `"activation"`, that alone; or the width of a
-            1×1 convolution with both.
+        zero_init_residual: Whether residual functions start at zero.
+        conv_bias: Whether convolutions without a normalization after them have a bias (the v2
+            networks of keras.applications). Defaults to `False`.
+        final_layer: What follows the last stage: `"norm"`, a normalization and an activation with
+            `activation_order="pre"` or `"pyramid"`, an activation with `"leading"`;
+            `"activation"`, only an activation; or the width of a 1×1 convolution with both.
         weight_standardization: Whether kernels are standardized (Big Transfer).
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
         features: `True` for a dict of the outputs of all stages, `"C2"` (strides 4) to `"C5"`
-            (strides 32), in place of the top; or a tuple of some of these names and of `"C1"`, what
-            the stem gives before its pooling (strides 2; of a `"conv3"` stem 1). The last output of
-            a pre-activation network is the normalized one.
+            (strides 32), in place of the top; or a tuple of some of these names and of `"C1"`, the
+            stem's output before its pooling (strides 2; of a `"conv3"` stem 1). In a pre-activation
+            network the last output is normalized.
         **architecture_options: Those of `ImageArchitecture`.
 
     Example:

@@ -67,7 +67,7 @@ REQUIREMENTS = (
 )
 
 
-# What the network passes to its blocks as it is.
+# Options that are passed on to the blocks unchanged.
 BLOCK_OPTIONS = (
     "activation_order",
     "shortcut",
@@ -148,7 +148,7 @@ class ResNetArchitecture(ImageArchitecture):
         # The first unit begins with a normalization or an activation of its own.
         bare = self.activation_order in ("pyramid", "leading")
         stem_options = {**shared, "activation": None} if bare else shared
-        # The first block of a reversible network takes what is normalized and activated.
+        # The first block of a reversible network takes a normalized and activated input.
         layers = self.stem_layers(
             preactivated and not self.reversible, stem_options, conv_bias=self.conv_bias
         )
@@ -177,7 +177,7 @@ class ResNetArchitecture(ImageArchitecture):
         return LevelShortcuts(self.shortcut_levels, len(self.depths), order, shared, self.conv_bias)
 
     def _final_layer(self, dtype, data_format, shared):
-        """Returns what stands between the last stage and the head, `None` for nothing."""
+        """Returns the layer between the last stage and the head, or `None`."""
         leading = self.activation_order == "leading" and self.final_layer == "norm"
         if self.final_layer == "activation" or leading:
             activation = checked_activation(self.activation)
@@ -262,7 +262,7 @@ class ResNetArchitecture(ImageArchitecture):
         return BottleneckBlock(_checks.integer("widths", int(width * expansion)), **options)
 
     def _stage(self, stage, stride, dilation_before, dilation, shared, last):
-        # What comes before the place of the strides still sees the denser grid.
+        # Convolutions before the one that would be strided still see the denser grid.
         step = {"strides": stride}
         if dilation != dilation_before:
             step = {"dilation_rate": dilation, "first_dilation_rate": dilation_before}

@@ -1,4 +1,4 @@
-"""Residual networks for ImageNet that scale channels: SE-ResNet, SENet-154, ECA-ResNet."""
+"""Residual networks for ImageNet with channel attention: SE-ResNet, SENet-154, ECA-ResNet."""
 
 from keras_residual.models.factories import factories
 from keras_residual.models.resnet import (

@@ -27,7 +27,7 @@ BOTTLENECK_269 = {"depths": (3, 30, 48, 8)}
 C = {"stem": "deep"}
 S = {"stem": "deep", "stem_width": 128}
 T = {"stem": "tiered", "shortcut": "pooled"}
-# Antialiasing: means of 2×2 positions, or blurs; timm leaves projections strided.
+# Antialiasing by 2×2 average pooling or by blurs; in timm projections stay strided.
 AA = {"blur_pool": "average", "stem_pool": "average"}
 BLUR = {"blur_pool": True}
 STRIDED = {"shortcut": "strided"}

@@ -1,4 +1,4 @@
-"""RevNet: residual networks whose blocks compute their inputs from their outputs."""
+"""RevNet: reversible residual networks, whose blocks can recompute inputs from outputs."""
 
 from keras_residual.models.factories import factories
 from keras_residual.models.resnet_architecture import ResNetArchitecture
@@ -27,7 +27,7 @@ def _small(depth, blocks, widths, **options):
 
 
 def _basic(depth, blocks, widths):
-    """Halves are subsampled by means, and new channels are zero."""
+    """Returns a row with basic blocks and parameter-free shortcuts."""
     return _small(depth, blocks, widths, block="basic", shortcut="pooled_pad")
 
 

@@ -1,4 +1,4 @@
-"""What the sequence models share: checked options, inputs, and the stack between input and head."""
+"""Shared parts of the sequence models: checked options, inputs, LSTM stack, classifier."""
 
 import numbers
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.models.inputs import checked_name, checked_policy
 from keras_residual.models.streaming import SequenceModel
 
-# What a model decides itself, or what would change the meaning of its outputs.
+# Set by the model itself, or would change the meaning of its outputs.
 _RESERVED = (
     "self",
     "units",
@@ -30,7 +30,7 @@ _RESERVED = (
 
 @dataclass(frozen=True)
 class SequenceOptions:
-    """The options of a sequence model up to its head; the factories' docstrings explain them."""
+    """The options of a sequence model up to its head; the builders' docstrings explain them."""
 
     input_shape: tuple[int | None, ...] | None = None
     vocabulary_size: int | None = None
@@ -84,7 +84,7 @@ class SequenceOptions:
         return checked_policy(self.dtype)
 
     def inputs(self):
-        """Returns the input and, embedded or masked, what the stack takes."""
+        """Returns the model's input and the embedded or masked input of the stack."""
         if self.vocabulary_size is None:
             inputs = keras.Input(self.shape, name="sequences")
             if self.mask_value is None:
@@ -102,7 +102,7 @@ class SequenceOptions:
         return inputs, embedding(inputs)
 
     def stack(self, x, return_sequences: bool):
-        """Returns the output of the LSTM layers, with dropout as before each of them."""
+        """Returns the output of the LSTM layers, followed by dropout."""
         first = self.first_residual
         if first == "auto":
             first = 2 if self.bidirectional_bottom else 1
@@ -153,7 +153,7 @@ def _shape(input_shape) -> tuple[int | None, ...]:
 
 
 def classified(x, classes: int, activation, policy):
-    """Returns the outputs of the classifier, in float32 where the policy is a mixed one."""
+    """Returns the outputs of the classifier, in float32 if the policy is mixed."""
     classes = _checks.integer("classes", classes)
     checked_activation(activation, "classifier_activation")
     mixed = policy.compute_dtype != policy.variable_dtype
@@ -162,7 +162,7 @@ def classified(x, classes: int, activation, policy):
 
 
 def finished(inputs, outputs, weights, name: str) -> keras.Model:
-    """Returns the model, with the weights of a file if any are named."""
+    """Returns the model, with `weights` loaded if given."""
     model = SequenceModel(inputs, outputs, name=checked_name(name))
     if weights is not None:
         from keras_residual.weights import load_for_factory

@@ -1,4 +1,4 @@
-"""Super-resolution: VDSR, SRResNet and EDSR, images in [0, 1] to images `scale` times as large."""
+"""Super-resolution networks, which upscale images with values in [0, 1]: VDSR, SRResNet, EDSR."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -24,8 +24,8 @@ LIM_2017 = "[Lim et al., 2017](https://arxiv.org/abs/1707.02921)"
 
 _DOCSTRING = """{summary}
 
-Takes images with values in [0, 1] of any size and puts out images `scale` times as large, whose
-values may leave [0, 1] a little.
+Takes images of any size with values in [0, 1] and returns images `scale` times as large, whose
+values may exceed [0, 1] slightly.
 
 Args:
     scale: `2`, `3` or `4`. Defaults to `4`.
@@ -39,11 +39,11 @@ Args:
     filters: Positive integer, width of the network. Defaults to `{filters}`.
     depth: {depth}
     {own}
-    kernel_initializer: Defaults to {initializer}; in front of a `PixelShuffle` it is
+    kernel_initializer: Defaults to {initializer}; before a `PixelShuffle`, kernels are
         drawn once for all positions of a block (`layers.ICNR`).
     kernel_regularizer: Optional regularizer of every kernel.
     execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
-    rematerialize: Whether values inside the blocks are computed again in the backward pass.
+    rematerialize: Whether activations inside the blocks are recomputed in the backward pass.
     dtype: Dtype policy of the model, such as `"mixed_bfloat16"`; the output is float32.
     data_format: `"channels_last"` or `"channels_first"`.
     flat: Whether every convolution, normalization, activation and addition is a layer of the model,
@@ -107,7 +107,7 @@ def _factory(variant: Variant, summary: str, **parts: str) -> Callable[..., kera
             input_tensor, input_shape, variant.input_shape[-1], common.get("data_format")
         )
         if isinstance(weights, str) and weights.lower() == "div2k":
-            # There are weights for every scale.
+            # Each scale has its own weights.
             weights = f"div2k_x{scale}"
         return assemble(
             replace(variant.architecture, scale=scale, channels=channels, **architecture_options),

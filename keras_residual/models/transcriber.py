@@ -1,4 +1,4 @@
-"""A transcriber: labels in order for a sequence, without their places, by CTC."""
+"""A transcriber: sequences of labels without alignment, trained with CTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from keras_residual.models.sequences import (
     sequence_options,
 )
 
-# Of which the number of steps that a network makes of them tells its stride.
+# Number of input steps that is used to infer the stride of a front network.
 _STEPS = 3840
-# What brings logarithms of mel powers, about -14 to 5, to numbers around zero.
+# Maps log-mel powers, about -14 to 5, to values around zero.
 _SCALE, _OFFSET = 1 / 6, 1.0
 
 
@@ -39,30 +39,32 @@ def ResidualLSTMTranscriber(
     name: str = "residuallstmtranscriber",
     **options: Any,
 ) -> keras.Model:
-    """Labels without places for a sequence: a residual LSTM stack to be trained by CTC.
+    """Predicts label sequences without alignment: a residual LSTM stack, trained with CTC.
 
-    Speech to characters or words, lines of handwriting, gestures. At each step the model has a
-    logit for each class and, last, one for the blank, which is certain at masked steps. Train it
-    with `training.CTC()`, measure it by `training.CharacterErrorRate()`, and read its outputs with
-    `inference.decode_greedy` or `inference.decode_beam`.
+    For speech to characters or words, lines of handwriting, gestures. At each step the model
+    outputs a logit for each class and, last, one for the blank, which has probability 1 at masked
+    steps. Train it with `training.CTC()`, evaluate it by `training.CharacterErrorRate()`, and
+    decode its outputs with `inference.decode_greedy` or `inference.decode_beam`.
 
     Args:
         input_shape: Shape without batch: `(steps, features)` for numbers; `(steps,)` for integers;
             `(samples,)` or `(samples, 1)` for waveforms, with `spectrogram`; `(height, width,
-            channels)` for pictures, whose columns are the steps. What becomes steps may be `None`.
-        vocabulary_size: For sequences of integers: how many there are. They are embedded, and 0 is
-            padding. `None` for all else.
+            channels)` for pictures, whose columns are the steps. The axis of the steps may be
+            `None`.
+        vocabulary_size: For sequences of integers: the number of different ones. They are embedded,
+            and 0 is padding. `None` for all else.
         classes: Positive integer, number of classes without the blank. Defaults to `28`.
         units: Positive integer, width of the LSTM layers. Defaults to `128`.
         num_layers: Positive integer, number of LSTM layers. Defaults to `4`.
-        front: What stands below the stack: `None`; `"causal"`, a residual block of causal
-            convolutions for each factor of `strides`, which can be streamed; or a Keras model
-            without top, such as `ResNet1D(include_top=False, input_shape=(None, 40))`, or of
-            pictures, whose rows are put side by side as features of a column.
-        strides: With `front="causal"`, power of 2: how many steps become one. Labels need a step
-            each, and one more between equal neighbours. Defaults to `2`.
+        front: The network below the stack: `None`; `"causal"`, a residual block of causal
+            convolutions for each factor 2 of `strides`, which can be streamed; or a Keras model
+            without top, such as `ResNet1D(include_top=False, input_shape=(None, 40))`, or one for
+            pictures, whose rows are concatenated to the features of a column.
+        strides: With `front="causal"`, power of 2: the factor by which the number of steps is
+            reduced. Labels need a step each, and one more between equal neighbours. Defaults to
+            `2`.
         spectrogram: For waveforms, a dict of options of `layers.LogMelSpectrogram`, such as
-            `{"sampling_rate": 8000}`. Frames beyond the ends hold zeros, unless it says otherwise.
+            `{"sampling_rate": 8000}`. The ends are padded with zeros by default.
         weights: `None` for a random initialization, a path, a URL or `"hf://owner/name"`.
         name: Name of the model.
         **options: As below, or any other argument of `keras_residual.layers.ResidualLSTM`.
@@ -70,10 +72,10 @@ def ResidualLSTMTranscriber(
             for a plain stack. `"auto"`, the default, is `1`, or `2` above a bidirectional layer.
         bidirectional_bottom: Whether the bottom layer runs in both directions. Defaults to `False`.
         embedding_size: Width of the embedding. Defaults to `units`.
-        mask_value: Number: steps all of whose features equal it, columns all of whose pixels do,
-            and samples at the end that do are padding. Defaults to `None`.
-        dropout: Number in `[0, 1)`, share to drop of the inputs of each LSTM layer and of the
-            classifier.
+        mask_value: Number: steps whose features, columns whose pixels, and samples at the end that
+            all equal it are padding. Defaults to `None`.
+        dropout: Number in `[0, 1)`, fraction of the inputs of each LSTM layer and of the classifier
+            to drop.
         dtype: Dtype policy or its name. Defaults to Keras' global one.
 
     Returns:
@@ -127,7 +129,7 @@ class _Sequences:
     options: SequenceOptions
 
     def inputs(self):
-        """Returns the input, what a front takes, and the same with the mask."""
+        """Returns the model's input, the input of a front network, and the same with the mask."""
         inputs, x = self.options.inputs()
         raw = inputs if self.options.vocabulary_size is None else x
         return inputs, raw, x
@@ -176,7 +178,7 @@ def _columns(x, policy, name):
 
 
 def _source(input_shape, vocabulary_size, spectrogram, units, num_layers, options):
-    """Returns what the model takes, with its checked options."""
+    """Returns the kind of inputs of the model, with its checked options."""
     rank = len(input_shape) if isinstance(input_shape, (tuple, list)) else None
     if rank == 3:
         _refuse("vocabulary_size", vocabulary_size, input_shape)
@@ -212,7 +214,7 @@ def _refuse(name, value, input_shape):
 
 
 def _below(front, raw, x, policy):
-    """Returns what a model makes of the inputs, with their mask at its steps."""
+    """Returns the outputs of a front network, with the mask of the inputs at its steps."""
     if len(front.inputs) != 1 or len(front.outputs) != 1 or not _fits(front.input_shape, raw.shape):
         raise ValueError(
             f"`front` must take one input of the shape {tuple(raw.shape)}. Received: a model "
@@ -238,7 +240,7 @@ def _fits(expected, shape) -> bool:
 
 
 def _stride(front) -> int:
-    """Returns how many steps of a model's input become one of its output."""
+    """Returns the factor by which a model reduces the number of steps."""
     axis = len(front.input_shape) - 2
     steps = front.input_shape[axis] or _STEPS
     shape = [*front.input_shape]
@@ -249,8 +251,8 @@ def _stride(front) -> int:
 def transcriber_for(dataset: Any, dtype: Any, options: dict[str, Any]) -> keras.Model:
     """Returns a transcriber of the waveforms of a dataset, or of its series.
 
-    Waveforms become log-mel spectrograms of 25 ms every 10 ms; a causal front makes one step of
-    each two.
+    Waveforms become log-mel spectrograms with frames of 25 ms every 10 ms; a causal front halves
+    the number of steps.
 
     Raises:
         ValueError: If the dataset has no transcripts.
@@ -278,6 +280,6 @@ def spectrogram_options(rate: int) -> dict[str, Any]:
         "sequence_length": length,
         "sequence_stride": max(1, round(0.01 * rate)),
         "fft_length": fft_length,
-        # Fewer where filters would be narrower than the distance of two frequencies.
+        # Fewer if filters would be narrower than the distance between two frequencies.
         "num_mel_bins": min(40, fft_length // 6),
     }

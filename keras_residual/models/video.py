@@ -1,4 +1,4 @@
-"""Residual networks for clips of video: R3D, MC3 and R(2+1)D."""
+"""Residual networks for video clips: R3D, MC3 and R(2+1)D."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from keras_residual.models.resnet_architecture import drop_path_rates
 from keras_residual.models.rows import row
 
 TRAN_2018 = "[Tran et al., 2018](https://arxiv.org/abs/1711.11248)"
-# Kinds of convolutions and the stem of a network that begins with them.
+# The kinds of convolutions, each with the stem of a network that begins with it.
 STEMS = {"full": "clip7", "frames": "frames7", "factorized": "factorized7"}
 _OVER_FRAMES = (1, 3, 3)
 
@@ -98,7 +98,7 @@ class VideoResNetArchitecture(ConvolutionalArchitecture):
 
 
 def _strides(kind):
-    """Convolutions within frames keep the number of frames."""
+    """Returns the strides of a stage; convolutions within frames keep the number of frames."""
     return (1, 2, 2) if kind == "frames" else (2, 2, 2)
 
 
@@ -116,8 +116,8 @@ def VideoResNet(
     pooling over all of them and a classifier. `R3D18`, `MC3_18` and `R2Plus1D18` are rows of a
     table over this function.
 
-    Phones have no good 3-D convolution. Networks of `"frames"` and `"factorized"` stages are
-    computed, and exported, as 2-D convolutions alone.
+    Phones do not accelerate 3-D convolutions. Networks of `"frames"` and `"factorized"` stages are
+    computed, and exported, with 2-D convolutions only.
 
     Args:
         convolutions: `"full"`, 3×3×3; `"factorized"`, 1×3×3 and 3×1×1 one after the other, see
@@ -130,7 +130,7 @@ def VideoResNet(
             channels. Defaults to `(16, 112, 112, 3)`, without sizes if `include_top=False`.
         stem_width: Output channels of the stem. Defaults to `64`.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0 in the first.
-        zero_init_residual: Whether each block starts as its shortcut.
+        zero_init_residual: Whether residual functions start at zero.
         execution: `"auto"`, `"unrolled"` or `"scanned"`, see `layers.ResidualStage`.
         features: `True` for a dict of the outputs of all stages, `"C2"` to `"C5"`, in place of the
             top; or a tuple of some of these names and of `"C1"`, the stem's.
