@@ -14,7 +14,7 @@ from keras_residual.data.splits import Split
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Images in a batch where no gradients have to be kept.
+# Batch size in evaluation, where no gradients are stored.
 _EVALUATED = 500
 
 
@@ -43,7 +43,7 @@ class Dataset:
         groups: Sequence[Any] | None = None,
         held_out: Sequence[Any] | None = None,
     ) -> "Dataset":
-        """Returns a dataset whose `test` is held out from the training examples: to choose by it.
+        """Returns a dataset whose `test` is held out from the training examples, for validation.
 
         Examples of one group stay together, see `Split.hold_out`.
         """
@@ -113,7 +113,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class EpochBatches:
-    """Training batches from any epoch on, as `training.fit` takes them.
+    """Training batches that can start at any epoch, for `training.fit`.
 
     Attributes:
         split: The split to train on.
@@ -139,7 +139,7 @@ class EpochBatches:
         )
 
     def unaugmented(self) -> "EpochBatches":
-        """Returns batches of the same images as they are."""
+        """Returns batches of the same images without augmentation."""
         augmentation = self.options["augmentation"].without_changes()
         return replace(self, options={**self.options, "augmentation": augmentation})
 
@@ -163,11 +163,11 @@ def training_batches(
     Args:
         dataset: The dataset.
         batch_size: Positive integer.
-        augmentation: What to do to the training images: a kind or an `Augmentation`.
-        image_size: Integer or `(height, width)` to bring images to. Defaults to their own.
-        seed: Integer, decides order and augmentation.
-        test_image_size: As `image_size`, of the held-out images. Defaults to `image_size`.
-        test_crop: Share of the shorter side that evaluation keeps, see `pipeline`.
+        augmentation: Augmentation of the training images: a kind or an `Augmentation`.
+        image_size: Integer or `(height, width)` to resize images to. Defaults to their own size.
+        seed: Integer, determines order and augmentation.
+        test_image_size: As `image_size`, for the held-out images. Defaults to `image_size`.
+        test_crop: Fraction of the shorter side that evaluation keeps, see `pipeline`.
         **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `rand_augment`, `repeats`.
     """
     augmentation = augmentation_of(augmentation, {"classes": dataset.num_classes, **changes})

@@ -1,4 +1,4 @@
-"""Which examples are held out: in proportion to the classes, or whole groups of them."""
+"""Splits examples into training and held-out parts: stratified by class, or by whole groups."""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from keras_residual._words import counted
 from keras_residual.data import keyed
 from keras_residual.data.labels import strata
 
-# Beyond so many groups they are taken in random order, without a look at their classes.
+# With more groups than this they are drawn in random order, regardless of their classes.
 _COMPARED_GROUPS = 2000
 
 
 def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits `range(len(labels))` in two, every class in proportion; the same for ever.
+    """Splits `range(len(labels))` in two, stratified by class; the result never changes.
 
     Args:
         labels: `(n,)` integers.
-        fraction: Number in (0, 1), the second part's share, rounded up to a whole example.
+        fraction: Number in (0, 1), fraction of the second part, rounded up to a whole example.
         seed: Integer.
 
     Returns:
@@ -50,15 +50,15 @@ def divided(
     groups: np.ndarray | None = None,
     held_out: Sequence[Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the sorted indices of the examples that stay and of those held out, none empty.
+    """Returns the sorted indices of the kept and of the held-out examples; neither is empty.
 
     Args:
         y: Labels, in the form of `check_labels`.
         kind: Their kind.
-        fraction: Number in (0, 1), the share held out.
+        fraction: Number in (0, 1), the fraction to hold out.
         seed: Non-negative integer.
-        groups: `(n,)`, what must not be divided, such as the person in a picture.
-        held_out: Names of the groups to hold out, in place of a share.
+        groups: `(n,)`, groups that must stay together, such as the person in a picture.
+        held_out: Names of the groups to hold out, in place of a fraction.
 
     Raises:
         ValueError: If an argument is none of the accepted or a part would be empty.
@@ -117,7 +117,7 @@ def _named(names, held_out):
 
 
 def _drawn(members, classes, fraction, seed) -> np.ndarray:
-    """Groups, one after the other the one that brings each class nearest to its share."""
+    """Chooses groups greedily, each time the one that best approaches the class proportions."""
     classes = np.unique(classes, return_inverse=True)[1]
     counts = np.zeros((members.max() + 1, classes.max() + 1))
     np.add.at(counts, (members, classes), 1)

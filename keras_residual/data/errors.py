@@ -1,5 +1,5 @@
-"""What `data` raises."""
+"""The error that `data` raises."""
 
 
 class DatasetError(ValueError):
-    """A dataset that is missing, damaged or not of the accepted form; one line says which."""
+    """Raised in one line if a dataset is missing, damaged or not of an accepted form."""

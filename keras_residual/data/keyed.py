@@ -1,9 +1,9 @@
 """Random numbers as a hash of `(seed, epoch, index, draw)`, and the table of all draws.
 
-An example is treated alike whatever the batch size, the order, the backend or the process, and a
-resumed training sees what the uninterrupted one saw. The functions take NumPy arrays, TensorFlow
-tensors (also inside the `map` of a `tf.data` pipeline, under any backend) and the tensors of the
-active Keras backend (also inside a compiled step), and answer in kind.
+The augmentation of an example does not depend on batch size, order, backend or process, and a
+resumed training sees the same data as an uninterrupted one. The functions take NumPy arrays,
+TensorFlow tensors (also inside the `map` of a `tf.data` pipeline, under any backend) and the
+tensors of the active Keras backend (also inside a compiled step), and return the same kind.
 """
 
 import numbers
@@ -19,8 +19,8 @@ Tensor = Any
 _MIX_FACTORS = (0x7FEB352D, 0x846CA68B - 2**32)
 
 ATTEMPTS = 10
-# Every use of random numbers has draws of its own, or two of them would draw the same numbers.
-# Saved trainings continue with these: numbers in use never change, new ones are added.
+# Every use of random numbers has its own draws; two with the same draw would get the same numbers.
+# Saved trainings resume with these: numbers in use never change, new ones are added.
 DRAWS = {
     "order": range(-1, 0),
     "shift_top": range(1),
@@ -29,7 +29,7 @@ DRAWS = {
     "cutout_row": range(3, 4),
     "cutout_column": range(4, 5),
     "stream_buffer": range(32, 34),
-    # Area and aspect ratio of each attempt, the corner, the mirror image.
+    # Area and aspect ratio of each attempt, the corner, mirroring.
     "resized_crop": range(64, 64 + 2 * ATTEMPTS + 3),
     "mix_kind": range(256, 257),
     "mix_share": range(257, 258),
@@ -37,20 +37,20 @@ DRAWS = {
     "cutmix_column": range(259, 260),
     "rand_augment": range(512, 514),
     "light": range(640, 642),
-    # Two for each of the steps that users give.
+    # Two for each step given by the user.
     "functions": range(1024, 1088),
     "time_shift": range(1088, 1089),
-    # The key of a recording, and what is drawn from it for each sample.
+    # The key of a recording, and the number drawn from it for each sample.
     "noise": range(1089, 1091),
     "noise_strength": range(1091, 1092),
-    # Width and place of two stretches of time and of two bands of frequencies.
+    # Width and position of two time bands and of two frequency bands.
     "spec_augment": range(1092, 1100),
     "clip_start": range(1100, 1101),
 }
 
 
 def namespace(array: Tensor) -> ModuleType:
-    """The NumPy-like module that understands `array`, so that each function is written once."""
+    """Returns the NumPy-like module for `array`, so that each function is written once."""
     if isinstance(array, np.ndarray):
         return np
     tensorflow = sys.modules.get("tensorflow")
@@ -71,7 +71,7 @@ def _mix(bits: Tensor) -> Tensor:
 
 
 def _signed(value: int | Tensor) -> int | Tensor:
-    """Python integers folded into int32; scalar tensors as they are."""
+    """Returns Python integers wrapped to int32, and scalar tensors unchanged."""
     if isinstance(value, numbers.Integral):
         return (int(value) + 2**31) % 2**32 - 2**31
     return value
@@ -80,7 +80,7 @@ def _signed(value: int | Tensor) -> int | Tensor:
 def _random_bits(
     seed: int | Tensor, epoch: int | Tensor, index: Tensor, draw: int | Tensor
 ) -> Tensor:
-    """One int32 for each `index`; for fixed other arguments different indices differ."""
+    """Returns one int32 for each `index`, injective in the index."""
     xp = namespace(index)
     index = xp.array(index, dtype="int32")
     key = _mix(xp.zeros_like(index) + _signed(seed))
@@ -91,7 +91,7 @@ def _random_bits(
 def random_integers(
     high: int, seed: int | Tensor, epoch: int | Tensor, index: Tensor, draw: int | Tensor = 0
 ) -> Tensor:
-    """Integers in `[0, high)`, one for each element of `index`, uniform to within `high / 2**31`.
+    """Returns integers in `[0, high)` for each `index`, uniform up to `high / 2**31`.
 
     A pure function of its arguments, with the same result on every backend.
 
@@ -100,8 +100,8 @@ def random_integers(
         seed: Integer or int32 scalar tensor.
         epoch: Integer or int32 scalar tensor.
         index: `(n,)` integers, the numbers of the examples in their dataset.
-        draw: Integer or int32 tensor that broadcasts with `index`, which of several independent
-            numbers of the example.
+        draw: Integer or int32 tensor that broadcasts with `index`: selects one of several
+            independent numbers of the example.
 
     Returns:
         `(n,)` int32.
@@ -115,7 +115,7 @@ def random_integers(
 
 
 def shuffled(index: Tensor, seed: int | Tensor, epoch: int | Tensor) -> Tensor:
-    """`index`, whose elements must differ, in the order of `epoch`.
+    """Returns `index`, whose elements must be distinct, in the order of `epoch`.
 
     Args:
         index: `(n,)` integers, e.g. `arange(n)`.
@@ -131,14 +131,14 @@ def shuffled(index: Tensor, seed: int | Tensor, epoch: int | Tensor) -> Tensor:
 
 
 def repeated(order: Tensor, repeats: int) -> Tensor:
-    """The first of `order`, a permutation of `range(n)`, each `repeats` times in a row: n in all.
+    """Returns the first elements of a permutation of `range(n)`, each repeated, n in total.
 
     Args:
         order: `(n,)` integers.
         repeats: Positive integer.
 
     Returns:
-        `(n,)`. Repetition `k` of `i` is `i + k n`, so that each draws random numbers of its own.
+        `(n,)`. Repetition `k` of `i` is `i + k n`, so that each draws its own random numbers.
     """
     xp, count = namespace(order), int(order.shape[0])
     place = xp.arange(count, dtype="int32")

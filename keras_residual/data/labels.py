@@ -1,4 +1,4 @@
-"""What the labels of a dataset are: numbers of classes, several labels an example, measurements."""
+"""The kinds of labels: class numbers, several labels per example, measurements."""
 
 import numpy as np
 
@@ -21,14 +21,14 @@ def check_labels(
     | `"regression"` | floating point `(n,)` or `(n, numbers)` | `(n, numbers)` float32 |
 
     Args:
-        name: What errors call them.
+        name: Name of the labels in error messages.
         y: The labels.
         count: Number of examples.
-        where: What errors call the source.
-        kind: One of `KINDS`, or `"auto"` to tell it from the numbers.
+        where: Name of the source in error messages.
+        kind: One of `KINDS`, or `"auto"` to infer it from the values.
 
     Raises:
-        DatasetError: If they are no labels of that kind, or could be of two kinds.
+        DatasetError: If they are not labels of that kind, or the kind is ambiguous.
     """
     y = np.asarray(y)
     received = f"Received: shape {y.shape}, dtype {y.dtype}"
@@ -105,10 +105,10 @@ def _numbers(y, what, received):
 
 
 def strata(y: np.ndarray, kind: str) -> np.ndarray:
-    """Returns a class of each example, in proportion to which examples are divided.
+    """Returns a stratum for each example, by which splits are stratified.
 
-    Of several labels the rarest that an example has, of measurements the tenth in which the first
-    one lies.
+    With several labels it is the rarest one of an example, with measurements the decile of the
+    first one.
     """
     if kind == "classes":
         return y

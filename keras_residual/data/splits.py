@@ -1,4 +1,4 @@
-"""What a split of a dataset is: examples with labels, in memory or elsewhere."""
+"""Splits of datasets: examples with labels, in memory or elsewhere."""
 
 import abc
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from keras_residual.data.labels import check_labels
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Numbers, letters and clothes on grey ground; a mirrored digit is another sign.
+# Greyscale digits, letters and clothes; digits and letters must not be mirrored.
 _AUGMENTATIONS = {
     "digits": "shift",
     "mnist": "shift",
@@ -29,23 +29,23 @@ _SMALL = 64
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split(abc.ABC):
-    """One part of a dataset, of any storage.
+    """One part of a dataset, independent of its storage.
 
     Attributes:
         image_shape: Shape of an example, `(height, width, channels)` of an image; height and width
             are `None` where images differ.
         y: The labels, see `label_kind`.
         scale: The pixel value that becomes 1.0 in a pipeline.
-        augmentation: What `augmentation="auto"` means for these images.
+        augmentation: The augmentation that `"auto"` selects for these images.
         label_kind: `"classes"` with `(n,)` int32 labels, `"multi_label"` with `(n, labels)` 0 and
             1, or `"regression"` with `(n, numbers)`, both float32; `"text"` with `(n, longest)`
             int32 numbers of characters and -1 after the end.
-        groups: `(n,)` names of what must not be divided, such as the persons in the pictures, or
+        groups: `(n,)` names of groups that must stay together, such as the persons in pictures, or
             `None`.
         lengths: `(n,)` int32, the samples of each recording before its padding, or the frames of
             each clip; `None` for others.
-        rate: Samples a second of recordings, or `None`.
-        stride: Distance of the frames that are taken of a clip.
+        rate: Samples per second of recordings, or `None`.
+        stride: Distance between the frames that are taken of a clip.
     """
 
     image_shape: tuple[int | None, ...]
@@ -65,14 +65,14 @@ class Split(abc.ABC):
     def examples(
         self, seed: int, epoch: "tf.Tensor", shuffle: bool, count: int | None = None
     ) -> "tf.data.Dataset[Any]":
-        """One epoch of `(image, label, index)`, in the epoch's order when `shuffle` is true.
+        """Returns one epoch of `(image, label, index)`, in the epoch's order if `shuffle`.
 
-        With `count`, the first so many of `order`.
+        With `count`, only that many examples, the first of `order`.
         """
 
     @abc.abstractmethod
     def part(self, index: np.ndarray) -> "Split":
-        """Returns the split of the examples at `index` alone."""
+        """Returns the split with only the examples at `index`."""
 
     def hold_out(
         self,
@@ -81,22 +81,20 @@ class Split(abc.ABC):
         groups: Sequence[Any] | None = None,
         held_out: Sequence[Any] | None = None,
     ) -> "tuple[Split, Split]":
-        """Returns two splits, the second with `fraction` of the examples: e.g. to validate on.
+        """Returns two splits, the second with `fraction` of the examples, e.g. for validation.
 
-        Classes are held out in proportion; examples of one group stay together.
+        Examples are stratified by class; those of one group stay together.
 
         Args:
             fraction: Number in (0, 1).
             seed: Non-negative integer.
             groups: One value for each example, such as the person in a picture. Defaults to those
                 of the split, if it has any.
-            held_out: Names of the groups to hold out, in place of a share.
-
-        A stream has no random access: of it the end of the stored order is held out, whatever the
-        seed, and groups are refused.
+            held_out: Names of the groups to hold out, in place of a fraction.
 
         Raises:
-            ValueError: If an argument is none of the accepted or a part would be empty.
+            ValueError: If an argument is not accepted or a part would be empty. A stream, of which
+                the end is held out whatever the seed, does not accept groups.
         """
         return self._held_out(fraction, seed, groups, held_out)
 
@@ -107,12 +105,12 @@ class Split(abc.ABC):
         return tuple(whole.part(part) for part in parts)
 
     def _labels_of(self, index: np.ndarray) -> dict[str, Any]:
-        """The fields of a part that belong to its labels."""
+        """Returns the fields of a part that belong to its labels."""
         values = {"y": self.y, "groups": self.groups, "lengths": self.lengths}
         return {name: None if of is None else of[index] for name, of in values.items()}
 
     def order(self, seed: int, epoch: "tf.Tensor", shuffle: bool) -> "tf.Tensor":
-        """The indices of the examples in the order of `epoch`, or as stored."""
+        """Returns the indices of the examples in the order of `epoch`, or as stored."""
         import tensorflow as tf
 
         index = tf.range(len(self))
@@ -145,10 +143,10 @@ class ArraySplit(Split):
         return order.map(lambda index: (tf.gather(x, index), tf.gather(y, index), index))
 
     def tensors(self) -> "tuple[tf.Tensor, tf.Tensor]":
-        """`x` and `y` as tensors in the host's memory, where `tf.data` runs."""
+        """Returns `x` and `y` as tensors in host memory, where `tf.data` runs."""
         import tensorflow as tf
 
-        # Lifted out of the graph of one epoch, which would else hold the images as constants.
+        # Lifted out of the graph of an epoch, which would otherwise hold the images as constants.
         with tf.init_scope(), tf.device("CPU:0"):
             return tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y)
 
@@ -157,10 +155,11 @@ class ArraySplit(Split):
 
 
 def default_augmentation(name: str, image_shape: tuple[int | None, int | None, int]) -> str:
-    """What `augmentation="auto"` means: by name where it is known, else by shape.
+    """Returns the augmentation that `"auto"` selects, by name if known, else by shape.
 
-    Images up to 64 x 64 get `"cifar"`, or `"shift"` with one channel, which are mostly scans of
-    signs that must not be mirrored; larger ones and those of differing size get `"imagenet"`.
+    Images up to 64 x 64 get `"cifar"`, or with one channel `"shift"`, because most of these are
+    scans of characters, which must not be mirrored; larger ones and those of different sizes get
+    `"imagenet"`.
     """
     name = name.split("/")[0].split(":")[0]
     if name in _AUGMENTATIONS and len(image_shape) == 3:
@@ -174,7 +173,7 @@ def default_augmentation(name: str, image_shape: tuple[int | None, int | None, i
 
 
 def check_images(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
-    """`x` as `(n, height, width, channels)` and the pixel value that is white."""
+    """Returns `x` as `(n, height, width, channels)` and the pixel value of white."""
     x = np.asarray(x)
     received = f"Received: shape {x.shape}, dtype {x.dtype}"
     if x.ndim == 3:
@@ -204,7 +203,7 @@ def check_images(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
 
 
 def images_with_labels(x: object, y: object) -> ArraySplit:
-    """One split of images and labels in memory, after the checks of `from_arrays`."""
+    """Returns a split of images and labels in memory, after the checks of `from_arrays`."""
     x, scale = check_images("x", x, "arrays")
     y, kind = check_labels("y", y, len(x), "arrays")
     shape = x.shape[1:]

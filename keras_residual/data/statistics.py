@@ -19,9 +19,9 @@ def _blocks(split: Split) -> Iterator[np.ndarray]:
 
 
 def channel_statistics(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel, as `pipeline` takes them.
+    """Returns mean and standard deviation of each channel, as expected by `pipeline`.
 
-    Reads every image once, block by block.
+    Reads every image once, in blocks.
 
     Args:
         split: A split of a dataset, e.g. `dataset.train`.

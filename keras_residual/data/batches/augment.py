@@ -2,7 +2,7 @@
 
 Every random number is a hash of `(seed, epoch, index)`, see `keyed`. The functions take NumPy
 arrays, TensorFlow tensors (also inside the `map` of a `tf.data` pipeline, under any backend) and
-the tensors of the active Keras backend (also inside a compiled step), and answer in kind.
+the tensors of the active Keras backend (also inside a compiled step), and return the same kind.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from keras_residual.data.keyed import DRAWS, namespace, random_integers, repeate
 
 Tensor = Any
 
-# The greatest change of brightness and contrast.
+# Largest relative change of brightness and contrast.
 _LIGHT = 0.2
 
 __all__ = [
@@ -34,11 +34,11 @@ __all__ = [
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`images[b, rows[b, i], columns[b, j]]`, and 0 where that is outside the image."""
+    """Returns `images[b, rows[b, i], columns[b, j]]`, and 0 outside the image."""
     xp = namespace(images)
     height, width, channels = (int(size) for size in images.shape[1:])
     inside_rows, inside_columns = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
-    # The position in the batch; a tf.data batch does not know its size when it is traced.
+    # Index in the batch; the batch size of tf.data is unknown when it is traced.
     batch = xp.cumsum(xp.ones_like(rows[:, :1]), axis=0, dtype="int32") - 1
     rows = batch * height + xp.clip(rows, 0, height - 1)
     columns = xp.clip(columns, 0, width - 1)
@@ -80,7 +80,7 @@ def crop_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor
 
 
 def cutout(images: Tensor, row: Tensor, column: Tensor, size: int) -> Tensor:
-    """Sets a square of `size` pixels around `(row, column)` to 0; it may reach over the border.
+    """Sets a square of `size` pixels around `(row, column)` to 0; it is clipped at the border.
 
     Args:
         images: `(batch, height, width, channels)`.
@@ -116,14 +116,14 @@ def _shift(
 
 
 def shift(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
-    """Pads by an eighth of the side (4 pixels at 32) and crops at random; never mirrors.
+    """Pads by an eighth of the side (4 pixels at 32) and crops at random, without mirroring.
 
-    For digits and letters, whose mirror image is something else.
+    For digits and letters, which lose their meaning when mirrored.
 
     Args:
         images: `(batch, height, width, channels)`; padding is 0.
         seed: Integer or int32 scalar tensor.
-        epoch: Integer or int32 scalar tensor; a step number does as well.
+        epoch: Integer or int32 scalar tensor; a step number works too.
         index: `(batch,)` integers, the numbers of the images in their dataset.
 
     Returns:
@@ -135,7 +135,7 @@ def shift(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor
 
 @documented_like(shift)
 def cifar(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
-    """Pads by an eighth of the side (4 pixels at 32), crops at random and mirrors every second.
+    """Pads by an eighth of the side (4 pixels at 32), crops and mirrors at random.
 
     Reference:
         - [He et al., 2015](https://arxiv.org/abs/1512.03385), section 4.2.
@@ -165,7 +165,7 @@ def light(images: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor
         index: `(batch,)` integers, the numbers of the images in their dataset.
 
     Returns:
-        As `images`; values may leave the range that they had.
+        As `images`; values may leave their original range.
     """
     xp = namespace(images)
     brightness, contrast = (

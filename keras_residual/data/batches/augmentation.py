@@ -1,4 +1,4 @@
-"""How training images are changed, as one object that everything which makes batches takes."""
+"""The augmentation of training images, as one object for every way of making batches."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from keras_residual.data.splits import ArraySplit, Split
 
 _OF_SERIES = ("audio", "noise", "spec_augment")
 NAMES = ("auto", "none", "shift", "cifar", "cifar_cutout", "imagenet", "photo", *_OF_SERIES)
-# Those that crop a window of any size, and the least share of the area that it has.
+# The kinds that crop a random window, with the smallest fraction of the area that it has.
 _CROPS = {"imagenet": 0.08, "photo": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is done to the images of a training.
+    """The augmentation of the images of a training.
 
     Attributes:
         kind: One of
@@ -28,12 +28,12 @@ class Augmentation:
             `"imagenet"`, a crop of 8 to 100 % of the area and aspect ratio 3/4 to 4/3, resized, and
             a mirror image half of the time;
             `"photo"`, the same with at least half of the area, and brightness and contrast changed
-            by up to a fifth, for networks that know photographs already; digits and letters, whose
+            by up to a fifth, for networks pretrained on photographs; digits and letters, whose
             `"auto"` is `"shift"`, are not mirrored;
             `"audio"`, recordings shifted in time, with some noise;
             `"noise"`, recordings with some noise, for transcripts: a shift may cut off a word;
-            `"spec_augment"`, spectrograms with stretches of time and of frequencies masked;
-            `"auto"`, what suits the split: `"shift"` for digits and other small images of one
+            `"spec_augment"`, spectrograms with masked bands of time and of frequencies;
+            `"auto"`, depending on the split: `"shift"` for digits and other small images of one
             channel, `"cifar"` for small ones in colour, `"imagenet"` for those larger than 64;
             or a preprocessing layer of Keras, a function of `image`, of `image` and `seed` or of
             `image` and `rng`, or a sequence of these, see `functions.Steps`.
@@ -43,8 +43,8 @@ class Augmentation:
         classes: Number of classes, needed to mix.
         rand_augment: The magnitude of RandAugment, up to 10, see `rand_augment`; `0` for none. It
             follows the crop of `"imagenet"` and comes before the other augmentations.
-        repeats: How often an epoch has each of its images, one after the other and augmented anew;
-            the rest of the images waits for other epochs, which stay as long.
+        repeats: How often an epoch repeats each of its images, one after the other with different
+            augmentation; an epoch keeps its length, so other images are left to other epochs.
 
     Raises:
         ValueError: If a value is none of the accepted.
@@ -81,11 +81,11 @@ class Augmentation:
 
     @property
     def steps(self) -> Steps | None:
-        """The layers and functions that change single images, if that is the kind."""
+        """The layers and functions that are applied to single images, if that is the kind."""
         return self.kind if isinstance(self.kind, Steps) else None
 
     def without_changes(self) -> "Augmentation":
-        """Returns the augmentation that leaves images and labels as they are."""
+        """Returns the augmentation that leaves images and labels unchanged."""
         return Augmentation(kind="none", classes=self.classes)
 
     @property
@@ -94,13 +94,13 @@ class Augmentation:
         return self.kind not in _CROPS
 
     def crop_options(self, split: Split) -> dict[str, Any]:
-        """Returns how a window is cropped, as arguments of `random_resized_crop`."""
-        # Digits and letters are other signs when mirrored.
+        """Returns the arguments of `random_resized_crop`."""
+        # Digits and letters lose their meaning when mirrored.
         mirror = self.kind != "photo" or split.augmentation != "shift"
         return {"smallest": _CROPS.get(self.kind, 1.0), "mirror": mirror}
 
     def of_split(self, split: Split) -> "Augmentation":
-        """Returns the augmentation with `"auto"` resolved, once it is known to suit the images.
+        """Returns the augmentation with `"auto"` resolved, after checking that it suits the split.
 
         Raises:
             ValueError: If it does not.
@@ -128,7 +128,7 @@ class Augmentation:
 def augmentation_of(
     augmentation: str | Callable[..., Any] | Sequence[Any] | Augmentation, changes: dict[str, Any]
 ) -> Augmentation:
-    """Returns the augmentation that a name, or another one, and some changes make.
+    """Returns an augmentation from a name or another augmentation, with some fields changed.
 
     Raises:
         TypeError: If a change is no field of `Augmentation`.

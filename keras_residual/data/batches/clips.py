@@ -1,4 +1,4 @@
-"""Frames drawn from clips, and the augmentation of images applied to all frames of a clip alike."""
+"""Sampling frames of clips, and applying image augmentation equally to all frames of a clip."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ _FINE = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Which frames of stored clips are taken.
+    """The sampling of frames from stored clips.
 
     Attributes:
         count: Number of frames taken.
@@ -29,16 +29,16 @@ class Frames:
     def __call__(
         self, clips: Tensor, seed: int, epoch: Tensor, index: Tensor, training: bool
     ) -> Tensor:
-        """Takes a stretch of each clip: at random in training, else from its middle.
+        """Takes a segment of each clip: at random in training, else from its middle.
 
-        The last frame is repeated where a clip is shorter.
+        If a clip is shorter, its last frame is repeated.
 
         Args:
             clips: `(batch, stored, height, width, channels)`.
             seed: Integer.
             epoch: Integer or int32 scalar tensor.
             index: `(batch,)` integers, the numbers of the clips in their dataset.
-            training: Whether the place is drawn by `(seed, epoch, index)`.
+            training: Whether the position is drawn by `(seed, epoch, index)`.
 
         Returns:
             `(batch, count, height, width, channels)`.
@@ -55,14 +55,14 @@ class Frames:
         start = xp.array(start, dtype="int32")[:, None]
         place = start + self.stride * xp.arange(self.count, dtype="int32")[None]
         place = xp.where(place < lengths[:, None], place, lengths[:, None] - 1)
-        # The position in the batch; a tf.data batch does not know its size when it is traced.
+        # Index in the batch; the batch size of tf.data is unknown when it is traced.
         batch = xp.cumsum(xp.ones_like(place[:, :1]), axis=0, dtype="int32") - 1
         sides = tuple(int(size) for size in clips.shape[2:])
         return xp.take(xp.reshape(clips, (-1, *sides)), batch * stored + place, axis=0)
 
 
 def as_images(clips: Tensor) -> Tensor:
-    """Returns clips as images whose channels are those of all frames.
+    """Returns clips as images with the channels of all frames concatenated.
 
     Args:
         clips: `(batch, frames, height, width, channels)`.
@@ -77,7 +77,7 @@ def as_images(clips: Tensor) -> Tensor:
 
 
 def as_clips(images: Tensor, frames: int) -> Tensor:
-    """Returns what `as_images` came from."""
+    """Inverts `as_images`."""
     xp = namespace(images)
     height, width, channels = (int(size) for size in images.shape[1:])
     apart = xp.reshape(images, (-1, height, width, frames, channels // frames))

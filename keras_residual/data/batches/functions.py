@@ -20,7 +20,7 @@ _ACCEPTED = (
     "or a sequence of these"
 )
 _MIXING = ("MixUp", "CutMix")
-# Operations of TensorFlow that draw from a state of their own.
+# TensorFlow operations that draw from their own state.
 _UNKEYED = {
     "RandomUniform",
     "RandomUniformInt",
@@ -39,10 +39,10 @@ _UNKEYED = {
 
 @dataclass(frozen=True)
 class Steps:
-    """Changes of single images, one after the other.
+    """Layers and functions that are applied to single images, one after the other.
 
     Images are `(height, width, channels)` float32, integers as levels in 0..255; series are
-    `(steps, channels)` as they are. Every random number that a step draws follows from the seed,
+    `(steps, channels)` unchanged. Every random number that a step draws is determined by the seed,
     the epoch and the number of the image.
 
     Attributes:
@@ -68,7 +68,7 @@ class Steps:
 
 
 def steps_of(augmentation: object) -> Steps:
-    """Returns what a layer, a function or a sequence of them does.
+    """Returns the steps of a layer, a function or a sequence of them.
 
     Raises:
         ValueError: If it is none of these, or draws random numbers that cannot be keyed.
@@ -104,7 +104,7 @@ class _Step:
     def in_numpy(
         self, image: "tf.Tensor", key: "tf.Tensor", change: Callable[..., Any]
     ) -> "tf.Tensor":
-        """`change(image, key)` on NumPy arrays, as a part of a graph."""
+        """Calls `change(image, key)` on NumPy arrays inside a graph."""
         import tensorflow as tf
 
         changed = tf.numpy_function(
@@ -115,7 +115,7 @@ class _Step:
 
 
 class _LayerStep(_Step):
-    """A layer of Keras, run on one image at a time with its generators set to the key."""
+    """A Keras layer, called on one image at a time with its generators seeded by the key."""
 
     def __init__(self, layer: keras.Layer):
         if type(layer).__name__ in _MIXING:
@@ -124,7 +124,7 @@ class _LayerStep(_Step):
                 f"Received: {layer.name}"
             )
         self.name = layer.name
-        # A copy, whose generators nobody else uses.
+        # A copy, so that nothing else uses its generators.
         self._layer = type(layer).from_config(layer.get_config())
         self._generators: list[Any] | None = None
         self._shape: tuple[Any, ...] | None = None
@@ -158,7 +158,7 @@ class _LayerStep(_Step):
 
 
 def _generators(value: Any, seen: set[Any]) -> Iterator[keras.random.SeedGenerator]:
-    """The generators of random numbers in a layer and in the layers that it holds."""
+    """Yields the random generators of a layer and of its sublayers."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -178,7 +178,7 @@ def _generators(value: Any, seen: set[Any]) -> Iterator[keras.random.SeedGenerat
 
 
 class _FunctionStep(_Step):
-    """A function of an image and perhaps of what its random numbers follow from."""
+    """A function of an image and, optionally, of a seed or a random generator."""
 
     def __init__(self, function: Callable[..., Any]):
         self.name = getattr(function, "__name__", type(function).__name__)
@@ -216,7 +216,7 @@ class _FunctionStep(_Step):
 
 
 def _random_operations() -> set[str]:
-    """Names of the operations in the present graph that draw from TensorFlow's own state."""
+    """Returns the operations of the current graph that draw from TensorFlow's own state."""
     import tensorflow as tf
 
     graphs = [tf.compat.v1.get_default_graph().as_graph_def()]

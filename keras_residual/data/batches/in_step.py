@@ -1,4 +1,4 @@
-"""Batches made inside the compiled training step, of images that lie in the device's memory."""
+"""Batches assembled inside the compiled training step from images in device memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +15,19 @@ from keras_residual.data.splits import ArraySplit
 
 Tensor = Any
 
-# Beyond this size of the images they are read from the host's memory instead.
+# Images of more bytes than this stay in host memory instead.
 LARGEST_BYTES = 2**31
 
 
 @dataclass(frozen=True, eq=False)
 class BatchesInStep:
-    """Batches as `training.fit` takes them into its compiled step.
+    """Batches that `training.fit` assembles inside its compiled step.
 
     Attributes:
-        arrays: Images and labels, as they are put into the device's memory once.
+        arrays: Images and labels, which are copied to device memory once.
         batch_size: Number of images in a batch.
-        preparation: What is done to a batch.
-        drop_remainder: Whether an epoch ends with its last whole batch.
+        preparation: Scaling and augmentation of a batch.
+        drop_remainder: Whether an incomplete last batch is dropped.
     """
 
     arrays: tuple[np.ndarray, np.ndarray]
@@ -41,14 +41,14 @@ class BatchesInStep:
         return whole + (rest > 0 and not self.drop_remainder)
 
     def unaugmented(self) -> "BatchesInStep":
-        """Returns batches of the same images as they are."""
+        """Returns batches of the same images without augmentation."""
         augmentation = self.preparation.augmentation.without_changes()
         return replace(self, preparation=replace(self.preparation, augmentation=augmentation))
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """The numbers of the images of an epoch's batches, int32.
+        """Returns the indices of the images in an epoch's batches, int32.
 
-        A repetition of an image has a number of its own, see `augment.repeated`.
+        A repetition of an image has its own index, see `augment.repeated`.
 
         Returns:
             `(batches, batch_size)` and, if there is a smaller last batch, `(1, its size)`.
@@ -88,22 +88,23 @@ def in_step(
     drop_remainder: bool | None = None,
     **changes: Any,
 ) -> BatchesInStep:
-    """Batches for `training.fit` that cost next to nothing: made on the device, inside the step.
+    """Returns batches for `training.fit` that are assembled on the device, inside the step.
 
-    The images lie in the device's memory as they are stored, mostly one byte a value; gathering,
-    scaling and augmenting a batch is part of the compiled step, and one call runs many steps.
-    Images, labels and their order are those of `pipeline` with the same arguments.
+    The images are kept in device memory as they are stored, usually one byte per value; gathering,
+    scaling and augmenting a batch is part of the compiled step, and one call runs many steps. So
+    the input pipeline costs almost nothing. Images, labels and their order are those of `pipeline`
+    with the same arguments.
 
     Args:
         split: A split in memory whose images have one size, such as `load("cifar10").train`.
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
         augmentation: The kind of augmentation, or an `Augmentation`; not `"imagenet"` or `"photo"`.
-        mean: Number, or one a channel, in units of [0, 1].
-        std: Number, or one a channel, in units of [0, 1].
+        mean: Number, or one per channel, in units of [0, 1].
+        std: Number, or one per channel, in units of [0, 1].
         seed: Integer.
-        drop_remainder: Whether an epoch ends with its last whole batch. Defaults to `training`: the
-            images left out are others in each epoch, and every step has the same shape.
+        drop_remainder: Whether an incomplete last batch is dropped. Defaults to `training`: other
+            images are dropped in each epoch, and every step has the same shape.
         **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `classes`, `rand_augment`,
             `repeats`.
 
@@ -139,7 +140,7 @@ def in_step(
 
 
 def fits_in_step(split: object, augmentation: Augmentation, image_size: object) -> bool:
-    """Whether `in_step` takes the split: in memory, not too large, and of the size wanted."""
+    """Returns whether `in_step` supports the split: in memory, small enough, and not resized."""
     if not isinstance(split, ArraySplit) or split.x.nbytes > LARGEST_BYTES:
         return False
     if augmentation.steps:

@@ -22,11 +22,11 @@ def mix(
     cutmix: float = 0.0,
     apart: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Mixes each image with one before it in the batch, and their labels in the same shares.
+    """Mixes each image with an earlier one of the batch, and their labels in proportion.
 
-    Mixup adds both, λ·a + (1 - λ)·b; CutMix puts a rectangle of b, 1 - λ of the area or what of it
-    lies inside the image, into a. λ is drawn from Beta(α, α). With both, each image gets one of
-    them at random.
+    Mixup computes λ·a + (1 - λ)·b; CutMix pastes a rectangle of b with 1 - λ of the area, clipped
+    at the border, into a. λ is drawn from Beta(α, α). With both, one of them is chosen for each
+    image at random.
 
     Args:
         images: `(batch, height, width, channels)` floating point.
@@ -36,7 +36,7 @@ def mix(
         index: `(batch,)` integers, the numbers of the images in their dataset.
         mixup: The α of mixup; `0` for none.
         cutmix: The α of CutMix; `0` for none.
-        apart: How far before it: images that are repeated in a row are mixed with others.
+        apart: Distance to that earlier image, so that repeated images are mixed with others.
 
     Returns:
         The mixed images and labels.
@@ -68,7 +68,7 @@ def _column(values: Tensor) -> Tensor:
 
 
 def _kept_by_cutmix(images, alpha, seed, epoch, index):
-    """1 where the pixel of the image stays, else 0, in the shape of `images`."""
+    """Returns 1 where a pixel of the image is kept, else 0, in the shape of `images`."""
     xp = keyed.namespace(images)
     height, width = (int(side) for side in images.shape[1:3])
     side = xp.sqrt(1 - _shares(alpha, seed, epoch, index))
@@ -84,7 +84,7 @@ def _kept_by_cutmix(images, alpha, seed, epoch, index):
 
 
 def _shares(alpha, seed, epoch, index):
-    """One λ of Beta(alpha, alpha) for each image, float32."""
+    """Draws λ from Beta(alpha, alpha) for each image, float32."""
     xp = keyed.namespace(index)
     drawn = keyed.random_integers(_QUANTILES, seed, epoch, index, keyed.DRAWS["mix_share"][0])
     return xp.take(xp.array(_quantiles(alpha), dtype="float32"), drawn, axis=0)
@@ -92,7 +92,7 @@ def _shares(alpha, seed, epoch, index):
 
 @functools.cache
 def _quantiles(alpha: float) -> np.ndarray:
-    """Quantiles of Beta(alpha, alpha) in equal steps, from a frozen stream of NumPy's."""
+    """Returns evenly spaced quantiles of Beta(alpha, alpha), estimated from seeded samples."""
     sample = np.sort(np.random.RandomState(0).beta(alpha, alpha, 64 * _QUANTILES))
     sample = (sample + 1 - sample[::-1]) / 2
     return sample[32::64].astype(np.float32)

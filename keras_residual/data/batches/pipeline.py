@@ -1,4 +1,4 @@
-"""Input pipelines: batched, shuffled, augmented and prefetched, the same in every repetition."""
+"""Reproducible input pipelines: batched, shuffled, augmented and prefetched."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _IMAGENET_SIZE = (224, 224)
 _LAST_EPOCH = 2**31 - 1
-# No network takes images as large; a larger side would end in a message of TensorFlow.
+# Larger than any practical image; beyond it TensorFlow fails with an obscure message.
 _LARGEST_SIDE = 2**14
 
 
@@ -54,50 +54,50 @@ def pipeline(
     test_crop: float = 224 / 256,
     **changes: Any,
 ) -> "tf.data.Dataset[Any]":
-    """Batches of `(images, labels)` as a `tf.data.Dataset`, which feeds every Keras backend.
+    """Returns batches of `(images, labels)` as a `tf.data.Dataset`, for any Keras backend.
 
-    Images are `(batch, height, width, channels)` float32 in [0, 1]: integers divided by the value
-    of white (255, or the split's `scale`), floating point as it is. With `mean` and `std`,
-    `(images - mean) / std`. Both come before augmentation, whose padding is 0; but for RandAugment,
-    which works on 256 levels and pads with `mean`, or with grey where none is given. Labels are
-    int32.
+    Images are `(batch, height, width, channels)` float32 in [0, 1]: integers are divided by the
+    value of white (255, or the split's `scale`), floating point is unchanged. With `mean` and
+    `std`, images become `(images - mean) / std`. Both precede augmentation, whose padding is 0,
+    except for RandAugment, which works on 256 levels and pads with `mean`, or with grey by default.
+    Labels are int32.
 
-    Training shuffles and augments, keyed by `(seed, epoch, number of the image)`: the same
-    arguments give the same batches bit for bit, in any process and under any backend. Evaluation
-    keeps the stored order.
+    In training, images are shuffled and augmented, keyed by `(seed, epoch, number of the image)`:
+    the same arguments give the same batches bit for bit, in any process and on any backend.
+    Evaluation keeps the stored order.
 
     Each iteration over the training pipeline is one epoch: the first is number `epoch`, then
-    `epoch + 1` and so on. `repeat=True` joins them into one endless iteration, in which the numbers
-    do not depend on how often someone looked into the pipeline; use it to go on with a training
-    exactly where it stopped after `k` epochs:
+    `epoch + 1` and so on. `repeat=True` joins them into one endless iteration, which does not
+    depend on how often the pipeline was iterated before; use it to resume a training exactly where
+    it stopped after `k` epochs:
 
         steps = math.ceil(len(split) / batch_size)
         batches = pipeline(split, batch_size=batch_size, training=True, epoch=k, repeat=True)
         model.fit(batches, steps_per_epoch=steps, initial_epoch=k, epochs=90, shuffle=False)
 
-    (`shuffle=False` as Keras 3.15 else warns that the pipeline must shuffle, which it does.)
+    (`shuffle=False` because Keras 3.15 would warn that the pipeline must shuffle, which it does.)
 
     Args:
         x: A split of a dataset (`dataset.train`), or images `(n, height, width, channels)`.
         y: `(n,)` integer labels of images given as an array.
         batch_size: Positive integer.
         training: Whether to shuffle and augment.
-        augmentation: What to do to the images in training: the kind, `"none"`, `"shift"`,
-            `"cifar"`, `"cifar_cutout"`, `"imagenet"`, `"photo"` or `"auto"`, or an `Augmentation`.
+        augmentation: The augmentation in training: the kind, `"none"`, `"shift"`, `"cifar"`,
+            `"cifar_cutout"`, `"imagenet"`, `"photo"` or `"auto"`, or an `Augmentation`.
             With `"imagenet"` and `"photo"` images are evaluated with the shorter side resized to
-            `image_size / test_crop` (256 for 224) and the centre cropped. Or preprocessing layers
-            of Keras and functions of an image, which see levels of 0 to 255:
+            `image_size / test_crop` (256 for 224) and the centre cropped. Or Keras preprocessing
+            layers and functions of an image, which take levels of 0 to 255:
             `[keras.layers.RandomFlip(), lambda image, seed: ...]`.
         image_size: Integer or `(height, width)`, to which images of another size are resized with
             their aspect ratio kept, then cropped at the centre. Defaults to their own size, or 224
             if they differ in size.
-        mean: Number, or one a channel, in units of [0, 1].
-        std: Number, or one a channel, in units of [0, 1].
+        mean: Number, or one per channel, in units of [0, 1].
+        std: Number, or one per channel, in units of [0, 1].
         seed: Integer.
         epoch: Non-negative integer, number of the first epoch.
         repeat: Whether one iteration runs through all epochs without end. Training only.
-        drop_remainder: Whether to leave out the last batch if it is smaller than the others.
-        test_crop: Share of the shorter side that evaluation keeps with `"imagenet"` and
+        drop_remainder: Whether to drop the last batch if it is smaller than the others.
+        test_crop: Fraction of the shorter side that evaluation keeps with `"imagenet"` and
             `"photo"`.
         **changes: Other fields of `Augmentation`: `mixup`, `cutmix`, `classes`, `rand_augment`,
             `repeats`.
@@ -136,7 +136,7 @@ def pipeline(
             f"`drop_remainder` leaves no batch of {counted(len(split), 'image')}. "
             f"Received: batch_size={batch_size}"
         )
-    # Nothing here needs AutoGraph, which warns about what it meets in other packages.
+    # AutoGraph is not needed here, and it would warn about code of other packages.
     batches_of = tf.autograph.experimental.do_not_convert(batches_of)
     batches = _epochs(epoch, training, repeat).flat_map(batches_of)
     if not repeat:
@@ -176,7 +176,7 @@ def _image_size(image_size: object, split: Split) -> tuple[int, int] | None:
 
 
 def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset[Any]":
-    """The numbers of the epochs that one iteration runs through."""
+    """Returns the numbers of the epochs of one iteration."""
     import tensorflow as tf
 
     if repeat:
@@ -190,7 +190,7 @@ def _epochs(first: int, training: bool, repeat: bool) -> "tf.data.Dataset[Any]":
 
 
 def _in_memory(split: Split, options: _Options) -> Callable[..., Any] | None:
-    """The batches of an epoch by one gather each, if nothing is to be done image by image."""
+    """Returns an epoch's batches by one gather each, unless images are processed one by one."""
     import tensorflow as tf
 
     preparation = options.preparation
@@ -218,7 +218,7 @@ def _in_memory(split: Split, options: _Options) -> Callable[..., Any] | None:
 
 
 def _one_by_one(split: Split, options: _Options) -> Callable[..., Any]:
-    """The batches of an epoch whose images are each brought to `image_size` first."""
+    """Returns an epoch's batches of images that are each resized to `image_size` first."""
     import tensorflow as tf
 
     preparation, size = options.preparation, options.image_size
@@ -247,7 +247,7 @@ def _one_by_one(split: Split, options: _Options) -> Callable[..., Any]:
                 levels = tf.cast(image, tf.float32) * to_levels
                 image = steps(levels, preparation.seed, epoch, index)
             if rand_augments:
-                # One by one, as the batch may be too large for the steps between.
+                # One by one, because intermediate results of a whole batch may be too large.
                 image = preparation.rand_augmented(image[None], index[None], epoch)[0]
             return image, label, index
 
@@ -262,7 +262,7 @@ def _one_by_one(split: Split, options: _Options) -> Callable[..., Any]:
 
 
 def _examples(split: Split, preparation: Preparation, epoch: "tf.Tensor") -> "tf.data.Dataset[Any]":
-    """The examples of an epoch, each as often as it is repeated, in the order of `repeated`."""
+    """Returns the examples of an epoch, each repeated, in the order of `repeated`."""
     import tensorflow as tf
 
     count, repeats = len(split), preparation.repeats

@@ -1,8 +1,8 @@
-"""Changes of shape, tone and colour, each image of a batch by parameters of its own.
+"""Geometric, tonal and colour operations on batches, with parameters for each image.
 
-Pillow's operations on 8-bit images, to the level. Images are `(batch, height, width, channels)`
-int32 in 0..255; factors and coefficients are integers in units of `1 / ONE`: integers are the same
-under every backend and compiler, where sums of floating point are not.
+They match Pillow's operations on 8-bit images exactly. Images are `(batch, height, width,
+channels)` int32 in 0..255; factors and coefficients are integers in units of `1 / ONE`, because
+integer arithmetic gives the same results on every backend and compiler, unlike floating point.
 """
 
 from typing import Any
@@ -15,26 +15,26 @@ from keras_residual.data.keyed import namespace
 Tensor = Any
 
 ONE = 1024
-# Twice as fine, so that the centre of a pixel is a whole number too.
+# Twice as fine, so that the centres of pixels are integers too.
 PIXEL = 2 * ONE
 WHITE = 255
-# Of more pixels, sums of levels leave int32.
+# With more pixels, sums of levels overflow int32.
 LARGEST = 2**23
 
 
 def affine(images: Tensor, matrix: Tensor, fill: np.ndarray) -> Tensor:
-    """What lies at `(a x + b y + c, d x + e y + f)` in an image, at each `(x, y)` of the result.
+    """Samples each `(x, y)` of the result at `(a x + b y + c, d x + e y + f)` of an image.
 
-    Pillow's `transform` with `AFFINE` and `BILINEAR`.
+    Equals Pillow's `transform` with `AFFINE` and `BILINEAR`.
 
     Args:
         images: The images.
         matrix: `(batch, 6)` int32, `a` to `f`; `c` and `f` in units of `1 / PIXEL`.
-        fill: Levels, one or one a channel, of what lies outside the image.
+        fill: Level outside the image, one number or one per channel.
     """
     xp = namespace(images)
     height, width = (int(side) for side in images.shape[1:3])
-    # Twice the centres, which are whole numbers.
+    # Twice the centres, which are integers.
     y, x = (xp.array(2 * grid[None] + 1, dtype="int32") for grid in np.mgrid[:height, :width])
     a, b, c, d, e, f = (matrix[:, place, None, None] for place in range(6))
     x, y = a * x + b * y + c, d * x + e * y + f
@@ -47,7 +47,7 @@ def affine(images: Tensor, matrix: Tensor, fill: np.ndarray) -> Tensor:
 def _between_pixels(images, x, y):
     xp = namespace(images)
     height, width, channels = (int(size) for size in images.shape[1:])
-    # The position in the batch; a tf.data batch does not know its size when it is traced.
+    # Index in the batch; the batch size of tf.data is unknown when it is traced.
     batch = xp.cumsum(xp.ones_like(x[:, :1, :1]), axis=0, dtype="int32") - 1
     flat = xp.reshape(images, (-1, channels))
     left, top = x // PIXEL, y // PIXEL
@@ -66,12 +66,12 @@ def _between_pixels(images, x, y):
 
 
 def blend(base: Tensor, images: Tensor, factor: Tensor) -> Tensor:
-    """`base + factor (images - base)`, as Pillow's `Image.blend`, which cuts off what is left."""
+    """Returns `base + factor (images - base)`, truncated as in Pillow's `Image.blend`."""
     return namespace(images).clip((base * ONE + factor * (images - base)) // ONE, 0, WHITE)
 
 
 def grey(images: Tensor) -> Tensor:
-    """`(batch, height, width, 1)`, the brightness of each pixel as Pillow's `convert("L")`."""
+    """Returns `(batch, height, width, 1)`, brightness as in Pillow's `convert("L")`."""
     if images.shape[-1] == 1:
         return images
     red, green, blue = (images[..., channel : channel + 1] for channel in range(3))
@@ -79,7 +79,7 @@ def grey(images: Tensor) -> Tensor:
 
 
 def smooth(images: Tensor) -> Tensor:
-    """Pillow's `SMOOTH`: the mean of 3 x 3 pixels, the middle five times; borders as they are."""
+    """Pillow's `SMOOTH`: the mean of 3 x 3 pixels, the centre with weight 5; borders unchanged."""
     xp = namespace(images)
     total = images
     for axis in (1, 2):
@@ -90,7 +90,7 @@ def smooth(images: Tensor) -> Tensor:
 
 
 def mean_brightness(images: Tensor) -> Tensor:
-    """`(batch,)`, the mean of `grey` as a whole level."""
+    """Returns `(batch,)`, the mean of `grey` as an integer level."""
     xp = namespace(images)
     count = int(images.shape[1]) * int(images.shape[2])
     total = xp.array(xp.sum(grey(images), axis=(1, 2, 3)), dtype="int32")
@@ -98,12 +98,12 @@ def mean_brightness(images: Tensor) -> Tensor:
 
 
 def through(images: Tensor, table: Tensor) -> Tensor:
-    """Each level by what stands for it in the `(batch, channels, 256)` table of its image."""
+    """Maps each level by the `(batch, channels, 256)` lookup table of its image."""
     return namespace(images).take(namespace(images).reshape(table, (-1,)), _places(images), axis=0)
 
 
 def _places(images):
-    """Where the levels of the images stand in a flat `(batch, channels, 256)`."""
+    """Returns the indices of the images' levels in a flattened `(batch, channels, 256)`."""
     xp = namespace(images)
     channels = xp.arange(int(images.shape[3]), dtype="int32")
     batch = xp.cumsum(xp.ones_like(images[:, :1, :1]), axis=0, dtype="int32") - 1
@@ -111,7 +111,7 @@ def _places(images):
 
 
 def histogram(images: Tensor) -> Tensor:
-    """`(batch, channels, 256)`, how often each level occurs in a channel."""
+    """Returns `(batch, channels, 256)`, how often each level occurs in a channel."""
     places = namespace(images).reshape(_places(images), (-1,))
     channels = int(images.shape[3])
     size = channels * (WHITE + 1)
@@ -129,9 +129,9 @@ def histogram(images: Tensor) -> Tensor:
 
 
 def stretching(counts: Tensor) -> Tensor:
-    """The table of Pillow's `autocontrast`, from the darkest to the lightest level of a channel.
+    """Returns the table of Pillow's `autocontrast`, which stretches each channel to 0..255.
 
-    Some levels are one less in Pillow, whose floating point misses a whole number by a hair.
+    A few levels are one less in Pillow because of floating-point rounding.
 
     Args:
         counts: The `histogram` of the images.
@@ -148,7 +148,7 @@ def stretching(counts: Tensor) -> Tensor:
 
 
 def equalizing(counts: Tensor) -> Tensor:
-    """The table of Pillow's `equalize`, after which each channel has as much of every level.
+    """Returns the table of Pillow's `equalize`, which equalizes the histogram of each channel.
 
     Args:
         counts: The `histogram` of the images.

@@ -1,4 +1,4 @@
-"""What is done to a whole batch at once, in a `tf.data` pipeline or inside the training step."""
+"""The preparation of whole batches, in a `tf.data` pipeline or inside the training step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,8 +37,8 @@ class Preparation:
 
     Attributes:
         scale: The pixel value that becomes 1.0.
-        mean: Subtracted, a number or one a channel.
-        std: Divided by, a number or one a channel.
+        mean: Number that is subtracted, or one per channel.
+        std: Number to divide by, or one per channel.
         training: Whether to augment and mix.
         augmentation: How to augment and mix, `"auto"` resolved.
         seed: Integer.
@@ -58,7 +58,7 @@ class Preparation:
     def __call__(
         self, images: Tensor, labels: Tensor, index: Tensor, epoch: Tensor
     ) -> tuple[Any, ...]:
-        """Returns `(images, labels)`; the labels are shares of classes if images are mixed."""
+        """Returns `(images, labels)`; labels are proportions of classes if images are mixed."""
         if self.rand_augments:
             images = self.rand_augmented(images, index, epoch)
             return self.of_rand_augmented()(images, labels, index, epoch)
@@ -92,24 +92,24 @@ class Preparation:
     def rand_augmented(self, images: Tensor, index: Tensor, epoch: Tensor) -> Tensor:
         """Returns the images after RandAugment, as levels in 0..255."""
         levels = namespace(images).array(images, dtype="float32") * (WHITE / self.scale)
-        # What is 0 once it is standardized, as the padding of a crop.
+        # The level that is 0 after standardization, like the padding of a crop.
         fill = self.mean if self.mean.any() else _GREY
         fill = np.rint(np.clip(fill, 0, 1) * WHITE)
         magnitude = self.augmentation.rand_augment
         return rand_augment(levels, self.seed, epoch, index, magnitude, fill)
 
     def of_rand_augmented(self) -> "Preparation":
-        """Returns what is left to do after `rand_augmented`."""
+        """Returns the preparation that remains after `rand_augmented`."""
         rest = replace(self.augmentation, rand_augment=0.0)
         return replace(self.of_levels(), augmentation=rest)
 
     @property
     def steps(self) -> Steps | None:
-        """The layers and functions that change single images first, if there are any."""
+        """The layers and functions that are applied to single images first, if any."""
         return self.augmentation.steps if self.training else None
 
     def of_levels(self) -> "Preparation":
-        """Returns the same for images whose white is 255."""
+        """Returns the same preparation for images whose white is 255."""
         return replace(self, scale=float(WHITE))
 
     @property
@@ -119,7 +119,7 @@ class Preparation:
 
     @property
     def repeats(self) -> int:
-        """How often an epoch has each of its images, one after the other."""
+        """How often an epoch repeats each of its images."""
         return self.augmentation.repeats if self.training else 1
 
 
@@ -131,7 +131,7 @@ def make_preparation(
     std: float | Sequence[float] | None,
     seed: int,
 ) -> Preparation:
-    """Returns the preparation of a split's batches, once the arguments are checked."""
+    """Checks the arguments and returns the preparation of a split's batches."""
     channels = split.image_shape[-1]
     # Evaluation follows the kind alone, for its crop.
     unmixed = replace(augmentation, mixup=0.0, cutmix=0.0, rand_augment=0.0)

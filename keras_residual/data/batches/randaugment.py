@@ -1,4 +1,4 @@
-"""RandAugment: a few of fifteen changes to each image, drawn anew in each epoch."""
+"""RandAugment: random operations on each image, out of fifteen."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ Tensor = Any
 
 STRONGEST = 10
 _DEVIATION = 0.5
-# Magnitudes that are told apart.
+# Resolution of the magnitude.
 _QUANTILES = 128
 _GREY = 128
 
@@ -38,7 +38,7 @@ _UNCHANGED = {**_MATRIX, **_TONES, "color": ONE, "sharpness": ONE}
 
 
 def _operations(magnitude: float, sign: int, height: int, width: int) -> list[dict[str, int]]:
-    """What each of the fifteen changes, at a magnitude of 0 to 10 and with a sign."""
+    """Returns the parameters of the fifteen operations at a magnitude of 0 to 10 and a sign."""
     strength = magnitude / STRONGEST
     factor = round(ONE * max(0.1, 1 + sign * 0.9 * strength))
     shear = round(ONE * sign * 0.3 * strength)
@@ -63,7 +63,7 @@ def _operations(magnitude: float, sign: int, height: int, width: int) -> list[di
 
 
 def _rotation(angle: float, height: int, width: int) -> dict[str, int]:
-    """Counterclockwise around the centre."""
+    """Returns a counterclockwise rotation around the centre."""
     cos, sin = round(ONE * math.cos(angle)), round(ONE * math.sin(angle))
     x = (ONE - cos) * width + sin * height
     y = (ONE - cos) * height - sin * width
@@ -72,7 +72,7 @@ def _rotation(angle: float, height: int, width: int) -> dict[str, int]:
 
 @functools.cache
 def _drawn_from(magnitude: float, height: int, width: int) -> np.ndarray:
-    """All that may happen to an image, equally likely; the last row, nothing, half of the time."""
+    """Returns all operations, equally likely; the last row, the identity, has probability 1/2."""
     normal = statistics.NormalDist(magnitude, _DEVIATION)
     rows = [
         list({**_UNCHANGED, **changes}.values())
@@ -96,13 +96,14 @@ def rand_augment(
     magnitude: float = 7.0,
     fill: np.ndarray | int = _GREY,
 ) -> Tensor:
-    """Changes each image twice at random, each time with probability 1/2.
+    """Applies two random operations to each image, each with probability 1/2.
 
-    Each change is one of fifteen: AutoContrast, Equalize, Invert, Rotate, Posterize, Solarize,
-    SolarizeAdd, Color, Contrast, Brightness, Sharpness, ShearX, ShearY, TranslateX, TranslateY,
-    of a strength drawn from the normal distribution around `magnitude` with deviation 0.5. All but
-    the first three grow with it: at 10 rotations reach 30 degrees, shears 0.3, translations 0.45 of
-    the side, factors of colour, contrast, brightness and sharpness 0.1 or 1.9.
+    An operation is one of fifteen: AutoContrast, Equalize, Invert, Rotate, Posterize, Solarize,
+    SolarizeAdd, Color, Contrast, Brightness, Sharpness, ShearX, ShearY, TranslateX, TranslateY.
+    Its strength is drawn from a normal distribution around `magnitude` with standard deviation 0.5.
+    All but the first three grow with it: at 10, rotations reach 30 degrees, shears 0.3,
+    translations 0.45 of the side, and factors of colour, contrast, brightness and sharpness 0.1 or
+    1.9.
 
     Args:
         images: `(batch, height, width, 1 or 3)` in 0..255; fractions are rounded.
@@ -110,7 +111,7 @@ def rand_augment(
         epoch: Integer or int32 scalar tensor.
         index: `(batch,)` integers, the numbers of the images in their dataset.
         magnitude: Number in [0, 10].
-        fill: Level, or one a channel, of what comes from outside the image.
+        fill: Level outside the image, one number or one per channel.
 
     Returns:
         As `images`, int32 in 0..255.
@@ -118,13 +119,13 @@ def rand_augment(
     Reference:
         - [Cubuk et al., 2019](https://arxiv.org/abs/1909.13719), in the form of
           [Wightman et al., 2021](https://arxiv.org/abs/2110.00476): timm's `rand-m7-mstd0.5-inc1`.
-          timm interpolates bilinearly or bicubically at random, here it is always bilinear.
+          timm interpolates bilinearly or bicubically at random, this function always bilinearly.
     """
     xp = keyed.namespace(images)
     height, width, channels = _checked_shape(images.shape[1:])
     images = xp.floor(xp.array(images, dtype="float32") + 0.5)
     images = xp.array(xp.clip(images, 0, WHITE), dtype="int32")
-    # TensorFlow forgets sides of 1 where it does not know how large a batch is.
+    # TensorFlow loses static sizes of 1 if the batch size is unknown.
     images = xp.reshape(images, (-1, height, width, channels))
     rows = _drawn_from(float(magnitude), height, width)
     nothing = len(rows) - 1
@@ -136,7 +137,7 @@ def rand_augment(
 
 
 def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, int, int]:
-    """Returns the shape of an image as integers, or raises if RandAugment does not take it."""
+    """Returns the shape of an image as integers, or raises if RandAugment does not support it."""
     height, width, channels = (int(size) for size in shape)
     if channels not in (1, 3) or height * width > pixels.LARGEST:
         raise ValueError(
@@ -147,7 +148,7 @@ def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, int, int]:
 
 
 def _changed(images, drawn, fill):
-    """Applies what a row of `_drawn_from` says to each image."""
+    """Applies to each image the operation of its row of `_drawn_from`."""
     matrix = drawn[:, : len(_MATRIX)]
     drawn = {name: drawn[:, place, None] for place, name in enumerate(_UNCHANGED)}
 
@@ -166,9 +167,9 @@ def _changed(images, drawn, fill):
 
 
 def _if_any(chosen, change, images):
-    """`change(images)` if any of them is chosen; most single images are spared most of it.
+    """Returns `change(images)` if any image is chosen, which saves work for small batches.
 
-    XLA takes a condition for a border, behind which nothing is computed again for each use of it.
+    For XLA a condition is also a barrier: it does not recompute the result for each use.
     """
     xp = keyed.namespace(images)
     shape = (-1, *(int(size) for size in images.shape[1:]))
@@ -183,7 +184,7 @@ def _if_any(chosen, change, images):
 
 
 def _table(images, drawn):
-    """The new level of each of the 256, for each channel: `(batch, channels, 256)`."""
+    """Returns the lookup table of the tonal operations, `(batch, channels, 256)`."""
     xp = keyed.namespace(images)
     levels = xp.arange(WHITE + 1, dtype="int32")[None]
     table = xp.where(levels < drawn["threshold"], levels, WHITE - levels)

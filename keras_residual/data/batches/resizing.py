@@ -1,4 +1,4 @@
-"""Images of any size brought to one size, one by one inside `tf.data`."""
+"""Resizing images of any size to one size, one by one inside `tf.data`."""
 
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 def resize_and_crop(
     image: "tf.Tensor", size: tuple[int, int], fraction: float = 1.0
 ) -> "tf.Tensor":
-    """The central `fraction` of the largest window of the aspect ratio of `size`, resized to it.
+    """Crops the central `fraction` of the largest window with the aspect ratio of `size`.
 
-    For 256 and 224: resizing the shorter side to 256 and cropping 224 in the centre.
+    The crop is resized to `size`; a fraction of 224 / 256 is the same as resizing the shorter side
+    to 256 and cropping the central 224.
     """
     _needs.tensorflow("Bringing pictures to one size")
     import tensorflow as tf
@@ -39,7 +40,7 @@ def random_resized_crop(
     smallest: float = 0.08,
     mirror: bool = True,
 ) -> "tf.Tensor":
-    """A random window of at least `smallest` of the area, resized to `size` and maybe mirrored."""
+    """Returns a random window of at least `smallest` of the area, resized and maybe mirrored."""
     import tensorflow as tf
 
     drawn = keyed.random_integers(
@@ -56,12 +57,12 @@ def random_resized_crop(
 
 
 def _window(size: "tf.Tensor", uniform: "tf.Tensor", smallest: float) -> "tf.Tensor":
-    """The window of torchvision's `RandomResizedCrop`: top, left, height and width.
+    """Returns the window of torchvision's `RandomResizedCrop`: top, left, height and width.
 
-    The area is uniform between `smallest` (8 % there) and 1, the logarithm of the aspect ratio
-    between those of 3/4 and 4/3; of ten windows the first that fits, else the largest central one
-    of such a ratio.
-    TensorFlow's `sample_distorted_bounding_box` draws smaller areas on average.
+    The area is uniform between `smallest` (8 % in torchvision) and 1, the logarithm of the aspect
+    ratio between those of 3/4 and 4/3. The first of ten windows that fits is used, else the largest
+    central one with such a ratio. (TensorFlow's `sample_distorted_bounding_box` draws smaller areas
+    on average.)
     """
     import tensorflow as tf
 

@@ -7,11 +7,11 @@ from keras_residual.data.keyed import DRAWS, namespace, random_integers
 
 Tensor = Any
 
-# Shifts reach a tenth of a recording, as the 100 ms of a second that are usual with keywords.
+# Shifts of up to a tenth of a recording, like the usual 100 ms for keywords of one second.
 _REACH = 0.1
 _LOUDEST_NOISE = 0.1
 _FINE = 2**24
-# The deviation of the sum of four integers that are uniform in 0..255.
+# Standard deviation of the sum of four integers that are uniform in 0..255.
 _DEVIATION = (4 * (256**2 - 1) / 12) ** 0.5
 
 
@@ -22,7 +22,7 @@ def time_shift(
     index: Tensor,
     reach: float = _REACH,
 ) -> Tensor:
-    """Shifts each recording by up to `reach` of its length, earlier or later; the rest is 0.
+    """Shifts each recording by up to `reach` of its length in either direction, padding with 0.
 
     Args:
         waves: `(batch, steps, channels)`.
@@ -40,7 +40,7 @@ def time_shift(
     by = random_integers(2 * most + 1, seed, epoch, index, DRAWS["time_shift"][0]) - most
     place = xp.arange(steps, dtype="int32")[None] - xp.array(by, dtype="int32")[:, None]
     inside = (place >= 0) & (place < steps)
-    # The position in the batch; a tf.data batch does not know its size when it is traced.
+    # Index in the batch; the batch size of tf.data is unknown when it is traced.
     batch = xp.cumsum(xp.ones_like(place[:, :1]), axis=0, dtype="int32") - 1
     flat = xp.reshape(waves, (-1, channels))
     moved = xp.take(flat, batch * steps + xp.clip(place, 0, steps - 1), axis=0)
@@ -54,10 +54,10 @@ def add_noise(
     index: Tensor,
     loudest: float = _LOUDEST_NOISE,
 ) -> Tensor:
-    """Adds white noise, about normal, of up to `loudest` times the strength of the recording.
+    """Adds approximately Gaussian white noise of up to `loudest` times the recording's level.
 
-    Its strength, relative to the root mean square of the recording, is uniform in [0, `loudest`).
-    The zeros behind the last sample that is none are padding and stay.
+    Its level, relative to the root mean square of the recording, is uniform in [0, `loudest`).
+    Zeros at the end are padding and stay zero.
 
     Args:
         waves: `(batch, steps, channels)` floating point.
@@ -72,7 +72,7 @@ def add_noise(
     xp = namespace(waves)
     steps, channels = (int(size) for size in waves.shape[1:])
     _checks.real("loudest", loudest, 0, 1e6)
-    # A key for each recording, and with it a number for each of its samples.
+    # A key for each recording, from which a number for each sample is derived.
     key = random_integers(2**31 - 1, seed, epoch, index, DRAWS["noise"][0])
     place = xp.arange(steps * channels, dtype="int32")[None] + xp.zeros_like(key)[:, None]
     bits = random_integers(2**31 - 1, 0, key[:, None], place, DRAWS["noise"][1])
@@ -98,7 +98,7 @@ def _recorded(waves):
 
 
 def audio(waves: Tensor, seed: int | Tensor, epoch: int | Tensor, index: Tensor) -> Tensor:
-    """`time_shift` by up to a tenth, then `add_noise` of up to a tenth of the strength.
+    """`time_shift` by up to a tenth, then `add_noise` of up to a tenth of the level.
 
     Args:
         waves: `(batch, steps, channels)` floating point.
@@ -121,24 +121,24 @@ def spec_augment(
     times: float = 0.2,
     fill: float = 0.0,
 ) -> Tensor:
-    """Sets two bands of frequencies and two stretches of time of each spectrogram to `fill`.
+    """Masks two frequency bands and two time bands of each spectrogram with `fill`.
 
-    Their widths are uniform from 0 to the given shares, their places uniform.
+    Their widths are uniform from 0 to the given fractions, their positions uniform.
 
     Args:
         spectrograms: `(batch, steps, frequencies)` or `(batch, steps, frequencies, channels)`.
         seed: Integer or int32 scalar tensor.
         epoch: Integer or int32 scalar tensor.
         index: `(batch,)` integers, the numbers of the examples in their dataset.
-        frequencies: Number in [0, 1], the largest share of a band.
-        times: Number in [0, 1], the largest share of a stretch.
-        fill: What they are set to: 0 is the mean of standardized spectrograms.
+        frequencies: Number in [0, 1], the largest fraction of a frequency band.
+        times: Number in [0, 1], the largest fraction of a time band.
+        fill: Value of masked positions; 0 is the mean of standardized spectrograms.
 
     Returns:
         As `spectrograms`.
 
     Reference:
-        - [Park et al., 2019](https://arxiv.org/abs/1904.08779), without the warp of time.
+        - [Park et al., 2019](https://arxiv.org/abs/1904.08779), without time warping.
     """
     xp = namespace(spectrograms)
     _checks.real("frequencies", frequencies, 0, 1)
@@ -152,7 +152,7 @@ def spec_augment(
             widest = int(share * size)
             width = random_integers(widest + 1, seed, epoch, index, next(draws))
             start = random_integers(_FINE, seed, epoch, index, next(draws))
-            # Uniform in what the width leaves.
+            # Uniform over the positions that the width allows.
             room = xp.array(size - width + 1, dtype="float32")
             start = xp.floor(xp.array(start, dtype="float32") * (1 / _FINE) * room)
             start = xp.array(start, dtype="int32")[:, None]

@@ -1,4 +1,4 @@
-"""Photographs made smaller and larger by bicubic resampling, and their luminance."""
+"""Bicubic resampling of photographs, and their luminance."""
 
 import math
 
@@ -8,14 +8,14 @@ from keras_residual import _checks
 from keras_residual.data.pictures.files import pillow
 
 _LARGEST_SIDE = 2**16
-# ITU-R BT.601 as in MATLAB's rgb2ycbcr, in which papers measure; black is 16, white 235.
+# ITU-R BT.601 as in MATLAB's rgb2ycbcr, which papers use; black is 16, white 235.
 _LUMINANCE = np.array((65.481, 128.553, 24.966)) / 255
 
 
 def reduced(pixels: np.ndarray, scale: int) -> np.ndarray:
-    """Returns a picture whose sides are divided by `scale`, as by MATLAB's `imresize`.
+    """Returns a picture downscaled by the factor `scale`, as by MATLAB's `imresize`.
 
-    Papers on super-resolution measure on pictures that were reduced so.
+    This is how papers on super-resolution create their inputs.
 
     Args:
         pixels: `(height, width, 1 or 3)` uint8, both sizes multiples of `scale`.
@@ -35,9 +35,9 @@ def reduced(pixels: np.ndarray, scale: int) -> np.ndarray:
 def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Returns a picture of that size, by antialiased bicubic resampling as MATLAB's `imresize`.
 
-    Equal to it at every pixel: the side that shrinks more is resampled first, columns before rows
-    if both shrink alike, with 8 bits in between; what lies outside is the picture mirrored. Pillow,
-    which computes it, does by itself the rows first and leaves out what lies outside.
+    The result equals MATLAB's at every pixel: the side that shrinks more is resampled first,
+    columns before rows if both shrink equally, with 8 bits in between, and the border is mirrored.
+    (Pillow, which does the computation, would resample rows first and ignore the outside.)
 
     Args:
         pixels: `(height, width, 1 or 3)` uint8.
@@ -53,7 +53,7 @@ def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def _rows_first(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image_module, _ = pillow()
-    # The cubic reaches two pixels of the smaller of both pictures to each side.
+    # The kernel reaches two pixels of the smaller picture to each side.
     margins = [
         math.ceil(2 * max(1, old / new)) + 1
         for old, new in zip(pixels.shape[:2], size, strict=True)

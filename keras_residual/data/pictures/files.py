@@ -1,4 +1,4 @@
-"""Photographs in files: read upright with what belongs to them, and written again."""
+"""Reading picture files, turned upright and with their metadata, and writing them."""
 
 import os
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture and what belongs to it.
+    """A picture with its metadata.
 
     Attributes:
         pixels: `(height, width, 1 or 3)`, uint8, or uint16 for grey of 16 bits.
@@ -36,7 +36,7 @@ class Picture:
 
     @property
     def white(self) -> int:
-        """The value that is 1.0."""
+        """The pixel value of white."""
         return np.iinfo(self.pixels.dtype).max
 
 
@@ -50,9 +50,9 @@ def pillow():
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and its subfolders, linked ones too, in sorted order.
+    """Returns the files in a folder and its subfolders, including links, in sorted order.
 
-    What begins with a dot is left out; a link to a folder around it is not followed.
+    Names that begin with a dot are skipped; links to an enclosing folder are not followed.
     """
     found = []
 
@@ -73,15 +73,15 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def read_picture(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE) -> Picture:
-    """Reads a PNG, JPEG or WebP file, turned as its EXIF orientation says.
+    """Reads a PNG, JPEG or WebP file, turned upright by its EXIF orientation.
 
-    Palettes become colours. Grey of 16 bits is kept; colour of 16 bits, which Pillow would cut to
-    8, is refused.
+    Palettes become colours. 16-bit greyscale is kept; 16-bit colour, which Pillow would reduce to 8
+    bits, is refused.
 
     Args:
         path: The file.
-        max_pixels: Most pixels that it may have: a small file may say that it holds a huge picture,
-            which would fill the memory.
+        max_pixels: Maximal number of pixels: a small file can declare a huge picture, which would
+            exhaust the memory.
 
     Raises:
         DatasetError: If the file is missing, damaged, of another format or of a kind that would
@@ -147,7 +147,7 @@ def _pixels(image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture, quality: int = 95) -> None:
-    """Writes a picture whole, in the format of the file's suffix.
+    """Writes a picture atomically, in the format of the file's suffix.
 
     Args:
         path: A `.png`, `.jpg`, `.jpeg` or `.webp` file. WebP is lossless.

@@ -1,4 +1,4 @@
-"""What the headers of PNG and JPEG files say, read without a decoder and without their pixels."""
+"""Reads the headers of PNG and JPEG files without decoding their pixels."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from keras_residual.data.errors import DatasetError
 LARGEST_PICTURE = 2**25
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _ORIENTATION = 0x0112
-# A few hundred markers at most stand in files of cameras.
+# Files of cameras have a few hundred markers at most.
 _MOST_MARKERS = 10_000
 _TAIL = 2**16
-# In compressed data 0xFF is followed by 0 or a restart marker, or repeated to fill up.
+# In compressed data 0xFF is followed by 0 or a restart marker, or repeated as padding.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
@@ -44,8 +44,7 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE)
     """Returns the header of a PNG or JPEG file.
 
     Raises:
-        DatasetError: If it has none or a damaged one, or says that the picture has more pixels than
-            `max_pixels`.
+        DatasetError: If the header is missing or damaged, or declares more than `max_pixels`.
     """
     path = Path(path)
     try:
@@ -65,7 +64,7 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE)
 
 
 def is_whole(path: str | os.PathLike[str], format: str) -> bool:
-    """Whether the end of a PNG or JPEG file is there, whatever follows it.
+    """Returns whether a PNG or JPEG file has its end marker, whatever follows it.
 
     Phones append videos and gain maps of megabytes to their photographs.
     """
@@ -80,7 +79,7 @@ def is_whole(path: str | os.PathLike[str], format: str) -> bool:
 
 
 def _has_end(content: bytes) -> bool:
-    """Whether a JPEG's own end marker is there: that of a thumbnail lies inside a segment."""
+    """Returns whether a JPEG's own end marker is present; that of a thumbnail does not count."""
     place = 2
     for _ in range(_MOST_MARKERS):
         found = _NEXT_MARKER.search(content, place)
@@ -101,7 +100,7 @@ def _png(file: BinaryIO) -> Header:
     file.seek(length - 8 + 4, os.SEEK_CUR)
     orientation = 1
     for _ in range(_MOST_MARKERS):
-        # What is missing at the end is for `is_whole` to say.
+        # Truncated files are detected by `is_whole`.
         chunk = file.read(8)
         if len(chunk) < 8 or chunk[4:] == b"IEND":
             break
@@ -137,7 +136,7 @@ def _jpeg(file: BinaryIO) -> Header | None:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation in EXIF data; 1 if it is missing, or if the data is damaged."""
+    """Returns the orientation in EXIF data; 1 if it is missing or the data is damaged."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     try:
         if order is None:
@@ -156,7 +155,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def upright(pixels, orientation: int):
-    """Returns a stored picture turned and mirrored as an EXIF orientation says.
+    """Returns a stored picture rotated and mirrored by its EXIF orientation.
 
     Args:
         pixels: `(height, width, channels)` array.

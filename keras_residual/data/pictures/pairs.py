@@ -1,4 +1,4 @@
-"""Pairs for super-resolution: patches of photographs and the same patches reduced by a scale."""
+"""Pairs for super-resolution: patches of photographs and their downscaled versions."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,23 +22,23 @@ from keras_residual.data.pictures.files import (
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Bicubic reduction sees two reduced pixels to each side.
+# The kernel of bicubic downscaling reaches two reduced pixels to each side.
 _MARGIN = 3
 _IN_MEMORY_BYTES = 2**30
 _NAMED = 100
 
 
 class ImagePairs:
-    """Photographs, each with itself reduced by a scale, cut to patches when they are needed.
+    """Photographs paired with downscaled versions, cut into patches on demand.
 
-    They are reduced as by MATLAB's `imresize`, which papers use, 8 bits in and out, see `reduced`.
-    Pictures are read when they are needed and kept up to 1 GiB.
+    They are downscaled as by MATLAB's `imresize`, which papers use, 8 bits in and out, see
+    `reduced`. Pictures are read on demand; up to 1 GiB of them is cached.
 
     Args:
-        source: A folder, whose PNG, JPEG and WebP files are taken with those of its subfolders; or
-            a sequence of such files and of `(height, width, 1 or 3)` uint8 arrays.
+        source: A folder with PNG, JPEG and WebP files, also in subfolders; or a sequence of such
+            files and of `(height, width, 1 or 3)` uint8 arrays.
         scale: Integer of at least 2.
-        luminance: Whether the pictures become their luminance, one channel, as `VDSR` takes it.
+        luminance: Whether to convert pictures to their luminance, one channel, as for `VDSR`.
 
     Raises:
         DatasetError: If there is no picture, or one is damaged; the message names it.
@@ -102,7 +102,7 @@ class ImagePairs:
         return pixels
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a picture reduced and the picture, float32 in [0, 1]."""
+        """Returns a downscaled picture and the original, float32 in [0, 1]."""
         large = self.large(index)
         return _unit(reduced(large, self.scale)), _unit(large)
 
@@ -117,8 +117,8 @@ class ImagePairs:
     ) -> "tf.data.Dataset[Any]":
         """Returns endless batches of `(small, large)` patches, float32 in [0, 1].
 
-        Each patch is cut at random, and turned and mirrored into one of its eight positions. All
-        draws depend on the seed and the number of the step since epoch 0 alone.
+        Each patch is cropped at random, and rotated and mirrored into one of eight orientations.
+        All draws depend only on the seed and the number of steps since epoch 0.
 
         Args:
             batch_size: Positive integer.
@@ -164,7 +164,7 @@ class ImagePairs:
         return [_unit(part[:, ::-1] if mirrored else part) for part in parts]
 
     def _cut(self, large, top, left, side):
-        """Cuts a patch, reduced as in the whole picture: with its surroundings, then without."""
+        """Crops a patch and downscales it with its surroundings, as in the whole picture."""
         around, inside, exact = [], [], []
         for start in (top, left):
             begin = max(0, start - _MARGIN)
@@ -175,9 +175,9 @@ class ImagePairs:
         return small[tuple(inside)], large[tuple(exact)]
 
     def check_sizes(self, patch_size: int) -> None:
-        """Raises a DatasetError that names all pictures too small for a patch, or damaged ones.
+        """Raises a DatasetError that names all pictures that are damaged or too small for a patch.
 
-        Sizes are those of the files' headers.
+        Sizes are read from the files' headers.
         """
         wrong = []
         for index, item in enumerate(self._items):
@@ -219,7 +219,7 @@ def _is_picture(item) -> bool:
 
 
 def _size_in_file(path: Path) -> tuple[int, int]:
-    """The height and width in a file's header, of the picture turned upright."""
+    """Returns the height and width of the upright picture from a file's header."""
     image_module, _ = pillow()
     try:
         with image_module.open(path) as image:

@@ -1,4 +1,4 @@
-"""Large pictures through a network in overlapping windows of one size."""
+"""Upscaling large pictures in overlapping windows."""
 
 import itertools
 from collections.abc import Callable
@@ -20,29 +20,29 @@ def upscale(
     fixed: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Returns an image enlarged by a network that sees it in overlapping windows.
+    """Returns an image upscaled by a network in overlapping windows.
 
-    Of each window the inner part is kept, so that with an overlap as wide as what one output pixel
-    depends on there is no seam: the result is that of the whole image at once. What lies outside
-    the image is for the network to fill in, as it does for a whole image.
+    The inner part of each window is kept. If the overlap covers the receptive field, there are no
+    seams: the result is the same as for the whole image at once. At the border of the image, the
+    network pads as it does for a whole image.
 
     Args:
-        predict: From `(1, height, width, channels)` to `(1, scale * height, scale * width,
+        predict: Maps `(1, height, width, channels)` to `(1, scale * height, scale * width,
             channels)`.
         image: `(height, width, channels)` floating point.
-        scale: Positive integer, by which `predict` enlarges.
-        tile: Positive integer or `(height, width)` of a window, its overlap included.
-        overlap: Non-negative integer, less than half a tile: the border of a window that is not
-            kept where another window reaches.
-        fixed: Whether `predict` takes windows of the size `tile` only. A smaller image is then
-            mirrored at its end to that size. Otherwise windows are cut to the image's size.
-        progress: Called with the number of finished windows and of all.
+        scale: Positive integer, the upscaling factor of `predict`.
+        tile: Positive integer or `(height, width)` of a window, including its overlap.
+        overlap: Non-negative integer, less than half a tile: the border of a window that is
+            discarded where another window overlaps.
+        fixed: Whether `predict` takes only windows of the size `tile`. A smaller image is then
+            padded to that size by mirroring. Otherwise windows are cropped to the image.
+        progress: Called with the number of finished windows and the total.
 
     Returns:
-        `(scale * height, scale * width, channels)`, the numbers as `predict` gives them.
+        `(scale * height, scale * width, channels)`, with the values of `predict`.
 
     Raises:
-        ValueError: If an argument is out of range, or `predict` enlarges by another scale.
+        ValueError: If an argument is out of range, or `predict` has another scale.
     """
     scale = _checks.integer("scale", scale, maximum=_LARGEST_SCALE)
     overlap = _checks.integer("overlap", overlap, 0)
@@ -77,7 +77,7 @@ def upscale(
 
 
 class _Window:
-    """A stretch of one axis that a network sees, and the part of it that is kept."""
+    """An interval of one axis that a network takes, and the part of it that is kept."""
 
     def __init__(self, start, stop, first, last):
         self.start, self.stop, self._first, self._last = start, stop, first, last

@@ -1,1 +1,1 @@
-"""Where datasets come from."""
+"""The sources of datasets."""

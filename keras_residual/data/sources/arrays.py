@@ -1,4 +1,4 @@
-"""Datasets from arrays, checked before anything is built on them."""
+"""Datasets from arrays, with checks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ def _check_clips(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
             f"{where}: `{name}` must hold clips, (n, frames, height, width, channels), none of "
             f"them 0. Received: shape {x.shape}, dtype {x.dtype}"
         )
-    # As many images one below the other, for the check of their values.
+    # Reshaped to images for the check of their values.
     images, scale = check_images(name, x.reshape(len(x), -1, *x.shape[3:]), where)
     return images.reshape(x.shape), scale
 
@@ -50,7 +50,7 @@ def _check_clips(name: str, x: object, where: str) -> tuple[np.ndarray, float]:
 def check_examples(
     name: str, x: object, where: str, examples: str
 ) -> tuple[np.ndarray, float, str]:
-    """Returns examples in the form that splits have, their scale, and what they are."""
+    """Returns examples in the form of splits, their scale and their kind."""
     if examples == "auto":
         examples = {2: "series", 5: "clips"}.get(np.ndim(x), "images")
     if examples == "clips":
@@ -62,13 +62,13 @@ def check_examples(
 def label_names_of(
     given: object, labels: tuple[np.ndarray, np.ndarray], kind: str, where: str
 ) -> tuple[str, ...]:
-    """Returns a name for each class, label or number, once the labels agree with them.
+    """Returns a name for each class, label or number, after checking the labels against them.
 
     Args:
         given: The names, or `None` for the numbers 0, 1 and so on.
         labels: Those of the training and of the test examples.
         kind: Their kind.
-        where: What errors call the source.
+        where: Name of the source in error messages.
     """
     if kind != "classes":
         units = labels[0].shape[1]
@@ -82,7 +82,7 @@ def label_names_of(
     y_train, y_test = labels
     highest = int(max(y_train.max(), y_test.max()))
     if given is None:
-        # Without names only the labels tell the number of classes: a stray one must not set it.
+        # Without names the labels determine the number of classes: a stray label must not.
         if highest >= len(y_train) or y_test.max() > y_train.max():
             raise DatasetError(
                 f"{where}: labels must lie in 0..classes - 1, each class in the training examples. "
@@ -120,7 +120,7 @@ def _names(given, where) -> tuple[str, ...]:
 
 
 def _encoded(y_train, y_test, where) -> tuple[Any, ...]:
-    """Labels in words as numbers, in the order of the words, and the words."""
+    """Returns word labels as numbers, in sorted order of the words, and the words."""
     y_train, y_test = np.asarray(y_train), np.asarray(y_test)
     words = [y.dtype.kind in "US" or (y.dtype == object and y.ndim == 1) for y in (y_train, y_test)]
     if not any(words):
@@ -154,28 +154,28 @@ def from_arrays(
     called: Mapping[str, str] | None = None,
     groups: tuple[Any, ...] = (None, None),
 ) -> Dataset:
-    """A dataset of arrays in memory.
+    """Returns a dataset of arrays in memory.
 
     Args:
         x_train: Training images, `(n, height, width)` or `(n, height, width, channels)`. Integers
             (uint8, uint16, or others in 0..255) are scaled by their range in a pipeline; floating
-            point is taken as it is. Series are `(n, steps)` or `(n, steps, channels)`.
+            point is unchanged. Series are `(n, steps)` or `(n, steps, channels)`.
         y_train: Their labels: integers in 0..classes - 1, words or one-hot rows, 0 and 1 for each
             of several labels, or measurements.
         x_test: Held-out examples.
         y_test: Their labels.
-        label_names: One string a class, label or number. Defaults to their numbers.
-        name: Name of the dataset, which may decide its default augmentation.
-        where: What errors call the source, e.g. the file.
-        options: What the examples and the labels are.
-        called: What errors call an array, where that is not its name.
+        label_names: One string per class, label or number. Defaults to their numbers.
+        name: Name of the dataset, which may determine its default augmentation.
+        where: Name of the source in error messages, e.g. the file.
+        options: The kinds of examples and labels.
+        called: Names of arrays in error messages, if they differ.
         groups: Groups of the training and of the test examples, or `None`.
 
     Returns:
         A `Dataset` of `ArraySplit`s.
 
     Raises:
-        DatasetError: If the arrays do not make a dataset; the message says which and why.
+        DatasetError: If an array is not acceptable; the message says which and why.
     """
     options = options or Options()
     called = dict(zip(ARRAY_NAMES, ARRAY_NAMES, strict=True)) | dict(called or {})
@@ -241,7 +241,7 @@ def from_tuple(
     where: str = "arrays",
     groups: object = None,
 ) -> Dataset:
-    """A dataset of `((x_train, y_train), (x_test, y_test))`, of those four, or of `(x, y)`."""
+    """Returns a dataset of `((x_train, y_train), (x_test, y_test))`, these four, or `(x, y)`."""
     if len(source) == 2 and all(isinstance(part, tuple | list) for part in source):
         source = tuple(item for part in source for item in part)
     parted = (None, None)

@@ -23,18 +23,18 @@ def read_clip(
     """Returns the frames of a video file, or the pictures in a folder in the order of their names.
 
     Args:
-        path: A video that PyAV reads, or a folder of PNG or JPEG files.
-        max_bytes: Most bytes that the frames of a video may take; no more are decoded.
-        max_pixels: Most pixels that a picture may have.
-        size: Optional `(height, width)` to resize each frame to, with antialiasing. Without it they
-            must be of one size.
+        path: A video in a format of PyAV, or a folder of PNG or JPEG files.
+        max_bytes: Maximal number of bytes of a video's frames; no more are decoded.
+        max_pixels: Maximal number of pixels of a picture.
+        size: Optional `(height, width)` to which each frame is resized, with antialiasing. Without
+            it all frames must have one size.
 
     Returns:
         `(frames, height, width, 3)` uint8.
 
     Raises:
-        DatasetError: If there is none, it is damaged, holds no frames or frames of several sizes,
-            or more than `max_bytes`.
+        DatasetError: If the clip is missing or damaged, has no frames, frames of several sizes, or
+            more than `max_bytes`.
         ImportError: If PyAV is needed and not installed.
     """
     path = Path(path)

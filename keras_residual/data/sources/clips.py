@@ -24,7 +24,7 @@ _FRAMES = Files("frames", PICTURES, set())
 
 
 def from_clip_folder(folder: Path, options: Options) -> Dataset:
-    """A dataset of `CLASS/CLIP/*.jpg`, frames in the order of their names, or of `CLASS/*.mp4`."""
+    """Returns a dataset of `CLASS/CLIP/*.jpg`, frames sorted by name, or of `CLASS/*.mp4`."""
     videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in files_below(folder))
     parts, names = parts_of_folder(
         folder, options, _VIDEOS if videos else _FRAMES, by_parent=not videos
@@ -55,7 +55,7 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
 def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> ArraySplit:
     """Returns a split of clips `(frames, height, width, channels)` uint8 of several lengths."""
     longest = max(map(len, clips))
-    # The last frame fills up shorter clips; `lengths` keeps it from being taken for theirs.
+    # Shorter clips are padded with their last frame; `lengths` tells the padding apart.
     x = np.stack([clip[np.minimum(np.arange(longest), len(clip) - 1)] for clip in clips])
     return ArraySplit(
         x=x,

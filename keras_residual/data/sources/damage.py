@@ -1,4 +1,4 @@
-"""What is said of damaged files."""
+"""Reports damaged files."""
 
 import warnings
 
@@ -8,13 +8,13 @@ _NAMED = 100
 
 
 def tell_of_damaged(errors: dict[str, str], count: int, damaged: str, noun: str) -> None:
-    """Raises, or warns that damaged files are left out, and names them.
+    """Raises an error that names damaged files, or warns that they are left out.
 
     Args:
-        errors: What is wrong with each of them.
+        errors: The message for each of them.
         count: Number of all files.
         damaged: `"raise"` or `"leave_out"`.
-        noun: What the files are, such as `"pictures"`.
+        noun: The kind of files in the plural, such as `"pictures"`.
     """
     names = list(errors)
     several = f"{len(names)} of {count} {noun} cannot be used: {', '.join(names[:_NAMED])}"

@@ -26,11 +26,11 @@ _CITATION = """@misc{alpaydin1998optdigits,
 
 
 def write_asset(path: str | os.PathLike[str]) -> None:
-    """Makes `digits.npz`, the file in this package, from the digits of scikit-learn.
+    """Writes `digits.npz`, the file in this package, from the digits of scikit-learn.
 
-    A stratified 1,437 / 360 division of `sklearn.datasets.load_digits()` with seed 0 by
-    `keras_residual.data.dividing.stratified`, pixels 0..16 as uint8, in the original order. The
-    division mixes the writers, as the file does not tell them.
+    A stratified 1,437 / 360 split of `sklearn.datasets.load_digits()` with seed 0 by
+    `keras_residual.data.dividing.stratified`, pixels 0..16 as uint8, in the original order. Writers
+    may occur in both parts, because the data does not identify them.
 
     Args:
         path: The file to write.
@@ -52,14 +52,14 @@ def write_asset(path: str | os.PathLike[str]) -> None:
 
 
 def digits() -> Dataset:
-    """The embedded digits: 1,437 training and 360 held-out images, 8 x 8 x 1, pixels 0..16.
+    """Returns the embedded digits: 1,437 training and 360 held-out images, 8 x 8 x 1, 0..16.
 
     Returns:
         A `Dataset` of `ArraySplit`s.
 
     Reference:
         - Alpaydin and Kaynak, 1998, [UCI](https://doi.org/10.24432/C50P49), CC BY 4.0; the test
-          partition, as scikit-learn ships it.
+          partition, as included in scikit-learn.
     """
     with (
         resources.files("keras_residual.data").joinpath("assets/digits.npz").open("rb") as file,
@@ -123,14 +123,13 @@ def _builder_class() -> type[Any]:
 
 
 def digits_builder(data_dir: str | os.PathLike[str] | None = None) -> Any:
-    """The embedded digits as a builder of TensorFlow Datasets.
+    """Returns the embedded digits as a builder of TensorFlow Datasets.
 
-    Images are `(8, 8, 1)` uint8 with 255 for white, as is usual there; `digits()` has the original
-    0..16.
+    Images are `(8, 8, 1)` uint8 in 0..255, as usual in TFDS; `digits()` has the original 0..16.
 
     Args:
-        data_dir: Where `download_and_prepare()`, which downloads nothing, writes. Defaults to
-            TFDS's own place.
+        data_dir: Folder that `download_and_prepare()`, which downloads nothing, writes to. Defaults
+            to that of TFDS.
 
     Returns:
         A `tfds.core.GeneratorBasedBuilder` with the splits `train` and `test`.

@@ -1,4 +1,4 @@
-"""Datasets from folders of images, one folder a class."""
+"""Datasets from folders of images, one folder per class."""
 
 import warnings
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Files:
     """A kind of files in folders by class.
 
     Attributes:
-        noun: What they are.
-        suffixes: How their names end.
-        foreign: How names of files end that are of this kind but cannot be read.
+        noun: Name of the kind in the plural.
+        suffixes: Accepted suffixes.
+        foreign: Suffixes of files of this kind that are not supported.
     """
 
     noun: str
@@ -46,7 +46,7 @@ _PICTURES = Files(
 
 
 def _classes(folder: Path, kind: Files, by_parent: bool = False) -> dict[str, list[Path]]:
-    """The files of each class, in sorted order."""
+    """Returns the files of each class, in sorted order."""
     classes = {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         if place.name.startswith("."):
@@ -77,7 +77,7 @@ def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Pa
 def parts_of_folder(
     folder: Path, options: Options, kind: Files = _PICTURES, by_parent: bool = False
 ) -> tuple[list[Any], list[str]]:
-    """Training and held-out files with labels, and the class names."""
+    """Returns training and held-out files with labels, and the class names."""
     there = [folder / name for name in _HELD_OUT_FOLDERS if (folder / name).is_dir()]
     is_divided = (folder / "train").is_dir()
     place = folder / "train" if is_divided else folder
@@ -144,20 +144,20 @@ def _groups(files: list[Path], options: Options) -> np.ndarray | None:
 
 
 def from_folder(folder: Path, options: Options | None = None) -> Dataset:
-    """A dataset of PNG and JPEG files.
+    """Returns a dataset of PNG and JPEG files.
 
-    `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`, `valid`) if they
-    are there; else `folder/CLASS/...`, of which a stratified share is held out. Classes are
-    numbered in the order of their names. Images are grey if all files are, else RGB; transparency
-    is dropped, and EXIF orientation is followed. Images of one size that fit into memory become
+    `folder/train/CLASS/...` and `folder/test/CLASS/...` (or `val`, `validation`, `valid`) if these
+    exist; else `folder/CLASS/...`, of which a stratified fraction is held out. Classes are numbered
+    in the order of their names. Images are greyscale if all files are, else RGB; transparency is
+    dropped, and the EXIF orientation is applied. Images of one size that fit into memory become
     arrays, others are decoded on demand.
 
     Args:
         folder: The folder.
-        options: How to load.
+        options: The loading options.
 
     Raises:
-        DatasetError: If the folder has not that form or a file is damaged; the message names it.
+        DatasetError: If the folder has another form or a file is damaged; the message names it.
     """
     options = options or Options()
     try:
@@ -170,7 +170,7 @@ def from_folder(folder: Path, options: Options | None = None) -> Dataset:
 
 
 def check_classes_left(where: object, names: list[str], train: Split, test: Split) -> None:
-    """Raises if damaged files that were left out leave a class, or the held-out part, empty."""
+    """Raises if a class, or the held-out part, is empty without the damaged files."""
     gone = [name for label, name in enumerate(names) if label not in train.y]
     if train.label_kind == "classes" and gone:
         raise DatasetError(f"{where}: no training pictures of {', '.join(gone)} are left.")

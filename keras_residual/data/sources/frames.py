@@ -1,4 +1,4 @@
-"""How many frames of clips are taken."""
+"""The number of frames to take of each clip."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -10,12 +10,12 @@ _USUAL_FRAMES = 16
 
 
 def with_frames(options: Options, lengths: Collection[int], where: str) -> Options:
-    """Returns the options with the number of frames that are taken of each clip.
+    """Returns the options with the number of frames to take of each clip.
 
     Args:
-        options: How to load.
+        options: The loading options.
         lengths: Frames of each clip.
-        where: What an error calls the clips.
+        where: Name of the clips in error messages.
 
     Raises:
         DatasetError: If a clip has fewer frames than are taken.
@@ -29,7 +29,7 @@ def with_frames(options: Options, lengths: Collection[int], where: str) -> Optio
 
 
 def too_short(length: int, options: Options) -> str:
-    """Returns what is wrong with a clip of so many frames, `""` if it is long enough."""
+    """Returns an error message for a clip of that length, `""` if it is long enough."""
     frames, stride = options.frames or 2, options.stride
     needed = (frames - 1) * stride + 1
     if length >= needed:

@@ -17,13 +17,13 @@ from keras_residual.data.sources.picture_files import picture_splits
 
 
 def from_frame(frame: object, options: Options | None = None) -> Dataset:
-    """A dataset of a data frame that names pictures and their labels, see `load`."""
+    """Returns a dataset from a data frame with pictures and their labels, see `load`."""
     options = options or Options()
     return from_table(tables.table_of_frame(frame, options), "frame", options)
 
 
 def from_two_tables(train: Path, test: Path, options: Options) -> Dataset:
-    """A dataset of two CSV files with the same columns, the second held out."""
+    """Returns a dataset from two CSV files with the same columns, the second held out."""
     first, second = (tables.read_table(path, options) for path in (train, test))
     if set(first.columns) != set(second.columns):
         raise DatasetError(
@@ -39,14 +39,14 @@ def from_two_tables(train: Path, test: Path, options: Options) -> Dataset:
 def from_table(
     table: tables.Table, name: str, options: Options, parts: tuple[Any, ...] | None = None
 ) -> Dataset:
-    """A dataset of pictures by a table's rows.
+    """Returns a dataset of pictures from the rows of a table.
 
     Args:
         table: The table.
         name: Name of the dataset.
-        options: Which columns mean what, and how to load.
-        parts: The rows of the training and of the held-out part. Defaults to what a column named
-            split says, or to a division by classes and groups.
+        options: The columns to use, and other loading options.
+        parts: The rows of the training and of the held-out part. Defaults to a column named
+            `split`, or to a split by classes and groups.
     """
     files = tables.file_column(table, options, SUFFIXES)
     group, split = tables.group_and_split_columns(table, options)
@@ -101,7 +101,7 @@ def _check_classes(table, y, kind, names, parts):
 
 
 def _tell_of_others(table: tables.Table, paths: list[Path]) -> None:
-    """Warns of pictures beside those of the table that have no row, so no label."""
+    """Warns about pictures in the same folders that have no row in the table."""
     listed = {path.resolve() for path in paths}
     beside = {path for place in {path.parent for path in paths} for path in place.iterdir()}
     others = sorted(

@@ -1,4 +1,4 @@
-"""From the name of a dataset, a file, a folder or arrays to a `Dataset`."""
+"""Loads a `Dataset` from a name, a file, a folder or arrays."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ ACCEPTED = (
 
 
 def npz_places(name: str) -> list[Path]:
-    """The `.npz` files that stand for the dataset `name`, in the order in which they are tried.
+    """Returns the paths at which an `.npz` file of the dataset `name` is looked for, in order.
 
     `$KERAS_RESIDUAL_DATA/NAME.npz`, then `~/.keras/datasets/NAME.npz` (under `$KERAS_HOME` if that
     is set).
@@ -94,7 +94,7 @@ def _from_folder(folder: Path, options: Options) -> Dataset:
         if (folder / f"{name}.csv").is_file():
             return from_two_tables(train, folder / f"{name}.csv", options)
     found = sorted(folder.glob("*.csv"))
-    # A table beside folders by class may be about anything.
+    # A table beside class folders is not used as labels.
     if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
         return _from_csv(found[0], options)
     if options.examples == "clips" or _holds(folder, VIDEO_SUFFIXES):
@@ -111,7 +111,7 @@ def _from_csv(path: Path, options: Options) -> Dataset:
 
 
 def _holds(folder: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether the first class of a folder holds files of a kind and no pictures."""
+    """Returns whether the first class of a folder has files of a kind and no pictures."""
     places = [folder / "train" if (folder / "train").is_dir() else folder]
     for place in places:
         for inner in sorted(path for path in place.iterdir() if path.is_dir()):
@@ -143,27 +143,27 @@ def load(
     max_bytes: int = 2**31,
     max_pixels: int = LARGEST_PICTURE,
 ) -> Dataset:
-    """A dataset from its name, a file, a folder, a table, a TFDS builder or arrays.
+    """Loads a dataset by name, from a file, a folder, a table, a TFDS builder or arrays.
 
     Args:
         source: One of
-            - `"digits"`: the 1,797 scans that come with the package;
+            - `"digits"`: the 1,797 scans included in the package;
             - a name, e.g. `"cifar10"`, `"cifar100"`, `"mnist"`, `"fashion_mnist"`: the file
-              `$KERAS_RESIDUAL_DATA/NAME.npz` or `~/.keras/datasets/NAME.npz` if there is one, else
-              the TensorFlow dataset of that name, from its prepared data or by download. Without a
-              network the answer takes no longer than 5 seconds;
+              `$KERAS_RESIDUAL_DATA/NAME.npz` or `~/.keras/datasets/NAME.npz` if it exists, else the
+              TensorFlow dataset of that name, from its prepared data or by download. Without a
+              network it fails within 5 seconds;
             - the path of a folder of PNG or JPEG files, `train/CLASS/...` and `test/CLASS/...` (or
-              `val`) or only `CLASS/...`; a folder that is there goes before a dataset of that name,
-              except `"digits"`;
-            - the path of a CSV file that names pictures, one a row, with a column of labels in
+              `val`) or only `CLASS/...`; an existing folder has precedence over a dataset of that
+              name, except `"digits"`;
+            - the path of a CSV file that names pictures, one per row, with a column of labels as
               words or numbers, several columns of 0 and 1 (or words joined by `|` or `;`), or
-              measurements. A column `split` says train or test, a column `group` what stays
-              together. A folder with `train.csv` and `test.csv` does as well, a pandas data frame
+              measurements. A column `split` holds train or test, a column `group` the groups that
+              stay together. A folder with `train.csv` and `test.csv` or a pandas data frame work
               too;
             - the path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, or `x`, `y`,
               and optionally `label_names` and `groups`; pickled objects in it are refused;
-            - sound files in folders by class as pictures are, or named by a CSV file with a column
-              of classes, or of transcripts (`text`, `transcript`, or what `labels` names with
+            - sound files in class folders like pictures, or named by a CSV file with a column of
+              classes, or of transcripts (`text`, `transcript`, or the column `labels` with
               `label_kind="text"`); or an `.npz` file with `audio`, `offsets`, labels and `rate`;
             - the path of a `NAME_TRAIN.ts` file of the UCR and UEA archives, or its folder;
             - the path of a folder with the four files of MNIST or of a dataset in its format, such
@@ -171,38 +171,39 @@ def load(
             - a `tfds.core.DatasetBuilder`;
             - arrays: `(x_train, y_train, x_test, y_test)` with the class names as an optional
               fifth, `((x_train, y_train), (x_test, y_test))`, or `(x, y)`;
-            - a `Dataset`, returned as it is.
+            - a `Dataset`, which is returned unchanged.
 
-            A name or path may carry the other arguments after a comma, as for the command line:
+            A name or path may be followed by other arguments after commas, as on the command line:
             `"labels.csv,group=person,labels=age"`, several columns as `labels=red+green`.
-        data_dir: Where TensorFlow Datasets keeps prepared data. Defaults to its own place.
-        test_fraction: Number in (0, 1), the share held out from a source that has no test examples
-            of its own; every class in proportion, groups undivided.
-        seed: Integer, decides which examples these are.
-        examples: What arrays hold: `"images"`, `"series"`, `"clips"`, or `"auto"`, by which two
-            axes are series, three and four images, and five clips. `"clips"` says of a folder that
-            it holds `CLASS/CLIP/FRAME.jpg`; one of videos needs no word.
-        label_kind: `"classes"`, `"multi_label"`, `"regression"`, `"text"`, or `"auto"` to tell it
-            from the labels; an error says where they could be of two kinds.
+        data_dir: Folder of TensorFlow Datasets for prepared data. Defaults to that of TFDS.
+        test_fraction: Number in (0, 1), the fraction held out from a source without test examples;
+            stratified by class, groups stay together.
+        seed: Integer, determines which examples are held out.
+        examples: The kind of examples in arrays: `"images"`, `"series"`, `"clips"`, or `"auto"`:
+            series for two axes, images for three and four, clips for five. With `"clips"` a folder
+            holds `CLASS/CLIP/FRAME.jpg`; folders of videos are recognized.
+        label_kind: `"classes"`, `"multi_label"`, `"regression"`, `"text"`, or `"auto"` to infer it
+            from the labels; ambiguous labels are an error.
         files: Column of a table with the file names. Defaults to the one that looks like it.
         labels: Column or columns of a table with the labels. Defaults to all others.
-        group: Column of a table, or for folders a function of a file's path, that tells what must
-            not be divided, such as the person in a picture.
+        group: Column of a table, or for folders a function of a file's path, with the groups that
+            must stay together, such as the person in a picture.
         held_out: Names of the groups that become the test part, such as one person, in place of
             `test_fraction`.
-        folder: Where the files of a table are. Defaults to its own folder.
-        rate: Samples a second, of recordings that do not tell it; others must have it.
+        folder: Folder of the files of a table. Defaults to that of the table.
+        rate: Samples per second of recordings that do not store it; others must agree.
         seconds: Length to which recordings are cut, or padded with 0. Defaults to the longest.
-        frames: Number of frames taken of a clip, in training at a place drawn by (seed, epoch,
-            clip), else from its middle. Defaults to 16, or what the shortest clip has.
-        stride: Their distance.
+        frames: Number of frames taken of a clip, in training at a position drawn by (seed, epoch,
+            clip), else from its middle. Defaults to 16, or to the length of the shortest clip.
+        stride: Distance between these frames.
         frame_size: An integer or `(height, width)`, in a name `frame_size=64` or
-            `frame_size=48x64`: what frames of videos and folders are resized to while they are
-            read, whatever their sizes and proportions. Defaults to theirs, which must be one.
-        damaged: What to do about damaged pictures: `"raise"`, which names them all, or
-            `"leave_out"`, which warns and counts them in the dataset's `left_out`.
-        max_bytes: Most bytes that the arrays of a file may take; no more are read.
-        max_pixels: Most pixels that a picture may have.
+            `frame_size=48x64`: the size to which frames of videos and folders are resized while
+            they are read, without keeping the aspect ratio. Defaults to their own, which must be
+            one.
+        damaged: How to treat damaged pictures: `"raise"` an error that names them all, or
+            `"leave_out"` with a warning; the dataset's `left_out` lists them.
+        max_bytes: Maximal number of bytes of the arrays of a file; no more are read.
+        max_pixels: Maximal number of pixels of a picture.
 
     Returns:
         A `Dataset` with `train`, `test`, `class_names`, `num_classes`, `label_kind` and

@@ -1,4 +1,4 @@
-"""Datasets in the files of MNIST: four arrays in IDX format, mostly packed by gzip."""
+"""Datasets in MNIST's format: four arrays in IDX files, usually compressed by gzip."""
 
 import gzip
 from pathlib import Path
@@ -21,14 +21,14 @@ _UNSIGNED_BYTES = 8
 
 
 def has_mnist_files(folder: Path) -> bool:
-    """Whether a folder holds at least the training images in the format of MNIST."""
+    """Returns whether a folder has at least the training images in the format of MNIST."""
     return _find(folder, FILES["x_train"]) is not None
 
 
 def from_mnist_files(folder: Path, options: Options | None = None) -> Dataset:
-    """A dataset of MNIST's four files, as Fashion-MNIST, KMNIST and others have them, too.
+    """Returns a dataset of four files in the format of MNIST, Fashion-MNIST, KMNIST and others.
 
-    No more bytes are unpacked than a file's header says, and none if these are more than
+    No more bytes are decompressed than a file's header declares, and none if these exceed
     `options.max_bytes`.
 
     Raises:
@@ -53,7 +53,7 @@ def _find(folder, name):
 
 
 def _read(path, rank, room, max_bytes):
-    """The array in an IDX file: two zeros, the type, the rank, big-endian sizes, the values."""
+    """Reads the array of an IDX file: two zeros, type, rank, big-endian sizes, values."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             start = file.read(4)
@@ -75,7 +75,7 @@ def _read(path, rank, room, max_bytes):
                 raise ValueError("truncated, or longer than its header says")
     except DatasetError:
         raise
-    # Damaged bytes make gzip, zlib and NumPy raise several kinds of exception.
+    # For damaged data gzip, zlib and NumPy raise several kinds of exception.
     except Exception as error:
         raise DatasetError(
             f"{path} cannot be read ({error}). Accepted: {ACCEPTED_MNIST}."

@@ -1,4 +1,4 @@
-"""Datasets from `.npz` files, whose headers are looked at before their numbers are read."""
+"""Datasets from `.npz` files, whose headers are checked before their data is read."""
 
 import zipfile
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ ACCEPTED_NPZ = (
 )
 _NAMES = (*ARRAY_NAMES, "x", "y", "label_names", "groups", "groups_train", "groups_test")
 _LARGEST_HEADER = 2**16
-# What zipfile raises of damaged bytes: an unknown version or method is a RuntimeError, a name that
-# is no text a ValueError.
+# What zipfile raises for damaged data: RuntimeError for an unknown version or method, ValueError
+# for an undecodable name.
 _DAMAGED = (OSError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 
 def from_npz(path: Path, name: str | None = None, options: Options | None = None) -> Dataset:
-    """A dataset of an `.npz` file with x_train, y_train, x_test and y_test, or with x and y.
+    """Returns a dataset from an `.npz` file with x_train, y_train, x_test, y_test, or x and y.
 
-    Pickled (object) arrays are refused, as unpickling can run code. No more bytes are read than the
-    arrays' headers say, and none if these are more than `options.max_bytes`.
+    Pickled (object) arrays are refused, because unpickling can run code. No more bytes are read
+    than the arrays' headers declare, and none if these exceed `options.max_bytes`.
     """
     options = options or Options()
     if not path.is_file():
@@ -59,7 +59,7 @@ def from_npz(path: Path, name: str | None = None, options: Options | None = None
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of the arrays in a file; none if it cannot be read."""
+    """Returns the names of the arrays in a file; none if it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [item.removesuffix(".npy") for item in archive.namelist()]
@@ -70,7 +70,7 @@ def names_in(path: Path) -> list[str]:
 def read_npz(
     path: Path, names: Sequence[str], max_bytes: int, accepted: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns those of the named arrays that a file holds, and the names of all.
+    """Returns the named arrays as far as a file has them, and the names of all its arrays.
 
     Raises:
         DatasetError: If it is damaged, or its arrays need more than `max_bytes`.
@@ -92,7 +92,7 @@ def read_npz(
             return {name: _array(archive, f"{name}.npy") for name in wanted}, inside
     except (DatasetError, MemoryError):
         raise
-    # Damaged bytes make NumPy and zlib raise more kinds of exception than zipfile.
+    # For damaged data NumPy and zlib raise more kinds of exception than zipfile.
     except Exception as error:
         raise DatasetError(
             f"{path} cannot be read ({first_line(error)}). Accepted: {accepted}, without pickled "
@@ -101,7 +101,7 @@ def read_npz(
 
 
 def _checked_size(archive: zipfile.ZipFile, name: str) -> int:
-    """The bytes of an array, once its header and the archive agree on them."""
+    """Returns the size of an array in bytes, after checking its header against the archive."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(

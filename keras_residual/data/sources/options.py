@@ -1,4 +1,4 @@
-"""How a dataset is loaded, as one object that every kind of source takes."""
+"""The loading options of a dataset, as one object for every kind of source."""
 
 import numbers
 import re
@@ -19,23 +19,23 @@ class Options:
     """The checked arguments of `load`, which describes them.
 
     Attributes:
-        test_fraction: Share held out from a source without test examples.
-        seed: Decides which examples these are.
-        examples: What the examples are, one of `EXAMPLES`.
-        label_kind: What the labels are, one of `LABELS`.
+        test_fraction: Fraction held out from a source without test examples.
+        seed: Determines which examples are held out.
+        examples: Kind of the examples, one of `EXAMPLES`.
+        label_kind: Kind of the labels, one of `LABELS`.
         files: Column of a table with the files' names.
         labels: Columns of a table with the labels.
-        group: Column of a table, or a function of a file's path, that tells what stays together.
-        held_out: Names of the groups to hold out, in place of a share.
-        folder: Where the files of a table are.
-        rate: Samples a second of recordings that do not tell it.
+        group: Column of a table, or a function of a file's path, with groups that stay together.
+        held_out: Names of the groups to hold out, in place of a fraction.
+        folder: Folder of the files of a table.
+        rate: Samples per second of recordings that do not store it.
         seconds: Length of recordings.
-        frames: Frames that are taken of a clip; `None` to tell them from the clips.
-        stride: Their distance.
-        frame_size: What frames of files are resized to; `None` to leave them as they are.
+        frames: Number of frames taken of a clip; `None` to infer it from the clips.
+        stride: Distance between these frames.
+        frame_size: Size to which frames in files are resized; `None` to keep theirs.
         damaged: `"raise"` or `"leave_out"`.
-        max_bytes: Most bytes of the arrays in a file.
-        max_pixels: Most pixels of a picture.
+        max_bytes: Maximal number of bytes of the arrays in a file.
+        max_pixels: Maximal number of pixels of a picture.
     """
 
     test_fraction: float = 0.2
@@ -87,7 +87,7 @@ def _size_of_frames(size) -> tuple[int, int]:
 
 
 def with_options_of(source: str, options: Options) -> tuple[str, Options]:
-    """Returns what is left of `"NAME,option=value,..."`, and the options with those in it.
+    """Splits `"NAME,option=value,..."` into the name and the options with these changes.
 
     Raises:
         ValueError: If a value is none of the accepted.

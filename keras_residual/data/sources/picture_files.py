@@ -1,4 +1,4 @@
-"""Splits of picture files: decoded when they are needed, or at once where memory allows."""
+"""Splits of picture files, decoded on demand, or at once if they fit into memory."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from keras_residual.data.splits import ArraySplit, Split, default_augmentation
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# A few seconds of decoding: below this every image is read when the dataset is loaded.
+# A few seconds of decoding: up to this number every image is read when the dataset is loaded.
 _READ_AT_LOAD_BYTES = 2**28
 _IN_MEMORY_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class FileSplit(Split):
-    """Image files, decoded when they are needed.
+    """Image files, decoded on demand.
 
     Attributes:
         paths: `(n,)` strings.
-        max_pixels: Most pixels of a picture.
-        typical_side: Median of the pictures' shorter sides, in pixels; `None` if no one measured.
+        max_pixels: Maximal number of pixels of a picture.
+        typical_side: Median of the pictures' shorter sides, in pixels; `None` if unknown.
     """
 
     paths: np.ndarray
@@ -70,7 +70,7 @@ class FileSplit(Split):
         return order.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _decode_or_empty(self, path: bytes) -> np.ndarray:
-        """The image, or one without pixels: Python's errors in a graph bury the file's name."""
+        """Returns the image, or an empty one: an error inside a graph would hide the file name."""
         try:
             return decode(path.decode(), self.image_shape[2], self.max_pixels)
         except (DatasetError, OSError):
@@ -85,8 +85,8 @@ def decode(path: str, channels: int = 0, max_pixels: int = LARGEST_PICTURE) -> n
 
     Args:
         path: A PNG or JPEG file.
-        channels: 1 for grey, 3 for colour, 0 for what the file holds.
-        max_pixels: Most pixels of a picture.
+        channels: 1 for greyscale, 3 for colour, 0 for the number in the file.
+        max_pixels: Maximal number of pixels of a picture.
 
     Raises:
         DatasetError: If the file is damaged, of another format or too large.
@@ -106,7 +106,7 @@ def decode(path: str, channels: int = 0, max_pixels: int = LARGEST_PICTURE) -> n
 
 
 def check_ends(path: Path, max_pixels: int = LARGEST_PICTURE) -> None:
-    """Raises if a file is not a whole PNG or JPEG, without decoding it."""
+    """Raises if a file is not a complete PNG or JPEG, without decoding it."""
     header = read_header(path, max_pixels)
     if not is_whole(path, header.format):
         raise DatasetError(f"{path} is truncated or is not a PNG or JPEG image.")
@@ -119,14 +119,14 @@ def picture_splits(
 ) -> tuple[list[Split], tuple[str, ...]]:
     """Returns a split of each part's files, and the damaged files that were left out.
 
-    Collections small enough are decoded now, so that damaged files are found before training; of
-    larger ones each file's ends and one image in a thousand are looked at, or all images if damaged
-    ones are to be left out. Images of one size that fit into memory become arrays.
+    Small collections are decoded now, so that damaged files are found before training. Of larger
+    ones, the start and end of each file and one image in a thousand are checked, or all images if
+    damaged ones are to be left out. Images of one size that fit into memory become arrays.
 
     Args:
-        name: Name of the dataset, which may decide its default augmentation.
-        parts: For each part its files and the fields of its labels, `y` at least.
-        options: How to load.
+        name: Name of the dataset, which may determine its default augmentation.
+        parts: For each part its files and the fields of its labels, at least `y`.
+        options: The loading options.
 
     Raises:
         DatasetError: If files are damaged and are not to be left out; the message names them all.
@@ -169,7 +169,7 @@ def _typical_side(shapes: Counter[tuple[int, ...]]) -> int:
 def _look_at(
     paths: list[Path], options: Options
 ) -> tuple[Counter[tuple[int, ...]], dict[Any, Any] | None, dict[str, str]]:
-    """The images' shapes, counted, the images if all fit into memory, and what is wrong with files.
+    """Returns the counted shapes of images, the images if all fit into memory, and errors by file.
 
     `None` in place of images where not all were read, an empty dictionary where they do not fit.
     """

@@ -1,4 +1,4 @@
-"""Recordings of sound as a dataset: padded to one length, with classes or transcripts."""
+"""Datasets of sound recordings, padded to one length, with classes or transcripts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.options import Options
 from keras_residual.data.splits import ArraySplit
 
-# The value of an int16 sample that is full scale.
+# Full scale of int16 samples.
 FULL_SCALE = 2**15
-# Beyond the end of a transcript: no character has this number.
+# Padding of transcripts: no character has this number.
 PADDING = -1
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What recordings are labelled with.
+    """The labels of recordings.
 
     Attributes:
-        y: Labels in the form that splits have.
+        y: Labels in the form of splits.
         kind: Their kind.
         names: A name for each class or character.
-        groups: What must not be divided, such as the speaker, or `None`.
+        groups: Groups that must stay together, such as speakers, or `None`.
     """
 
     y: np.ndarray
@@ -39,7 +39,7 @@ def checked_samples(samples: object, where: str) -> np.ndarray:
     """Returns the samples of a recording, `(n,)` int16, or float32 in about [-1, 1].
 
     Raises:
-        DatasetError: If there are none, or several channels, or numbers that are no samples.
+        DatasetError: If there are no samples, several channels, or invalid values.
     """
     samples = np.asarray(samples)
     if samples.ndim == 2 and samples.shape[1] == 1:
@@ -64,10 +64,10 @@ def checked_samples(samples: object, where: str) -> np.ndarray:
 
 
 def check_rate(rate: object, options: Options, where: str) -> int:
-    """Returns the sampling rate, of the source or of the options, which must not differ.
+    """Returns the sampling rate of the source or of the options.
 
     Raises:
-        DatasetError: If it is not known or differs.
+        DatasetError: If it is unknown or the two differ.
     """
     if rate is None and options.rate is None:
         raise DatasetError(f"{where} does not tell its sampling rate: say it by `rate`.")
@@ -79,10 +79,10 @@ def check_rate(rate: object, options: Options, where: str) -> int:
 
 
 def transcripts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns transcripts as numbers of characters, padded with -1, and the characters.
+    """Returns transcripts as character numbers, padded with -1, and the characters.
 
     Args:
-        texts: The transcripts, none of them empty.
+        texts: Non-empty transcripts.
     """
     characters = sorted(set("".join(texts)))
     numbers = {character: number for number, character in enumerate(characters)}
@@ -102,21 +102,21 @@ def from_recordings(
     parts: tuple[np.ndarray, np.ndarray] | None = None,
     left_out: tuple[str, ...] = (),
 ) -> Dataset:
-    """A dataset of recordings, each padded with 0 at its end or cut to `options.seconds`.
+    """Returns a dataset of recordings, zero-padded at the end or cut to `options.seconds`.
 
     Args:
         name: Name of the dataset.
-        where: What errors call the source.
-        recordings: Samples, checked.
-        rate: Samples a second.
+        where: Name of the source in error messages.
+        recordings: Checked samples.
+        rate: Samples per second.
         labels: Their labels.
-        options: How to load.
-        parts: The numbers of the training and of the held-out recordings. Defaults to a division by
+        options: The loading options.
+        parts: The indices of the training and of the held-out recordings. Defaults to a split by
             classes and groups.
         left_out: Damaged files that were left out.
 
     Raises:
-        DatasetError: If they cannot be divided or take more memory than allowed.
+        DatasetError: If they cannot be split or take more memory than allowed.
     """
     if labels.kind == "classes" and len(labels.names) < 2:
         raise DatasetError(f"{where}: at least 2 classes are needed. Received: {labels.names}")

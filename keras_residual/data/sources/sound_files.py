@@ -61,7 +61,7 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
 def _read(
     paths: Sequence[Path], options: Options
 ) -> tuple[list[Any], int, np.ndarray, tuple[Any, ...]]:
-    """The recordings that are whole, their rate, their places, and the damaged files."""
+    """Returns the intact recordings, their rate, their indices, and the damaged files."""
 
     def read(path: Path) -> tuple[Any, ...]:
         try:
@@ -103,7 +103,7 @@ def _dataset(name, where, paths, labels: Labels, options, parts=None) -> Dataset
 
 
 def from_sound_folder(folder: Path, options: Options) -> Dataset:
-    """A dataset of sound files by class, divided as a folder of pictures is."""
+    """Returns a dataset of sound files by class, split like a folder of pictures."""
     parts, names = parts_of_folder(folder, options, SOUND_FILES)
     paths = [path for files, _ in parts for path in files]
     y, groups = (
@@ -117,12 +117,12 @@ def from_sound_folder(folder: Path, options: Options) -> Dataset:
 
 
 def names_sound_files(table: tables.Table) -> bool:
-    """Whether a table's first row names a sound file."""
+    """Returns whether a table's first row names a sound file."""
     return any(cells[0].lower().endswith(SUFFIXES) for cells in table.columns.values())
 
 
 def from_sound_table(table: tables.Table, name: str, options: Options) -> Dataset:
-    """A dataset of a table of sound files with classes, numbers or transcripts."""
+    """Returns a dataset from a table of sound files with classes, numbers or transcripts."""
     files = tables.file_column(table, options, SUFFIXES)
     group, split = tables.group_and_split_columns(table, options)
     text = options.labels or next(
@@ -155,11 +155,11 @@ def _transcripts_of(table, files, column):
 
 
 def from_sound_npz(path: Path, inside: Sequence[str], options: Options) -> Dataset:
-    """A dataset of an `.npz` file with the samples of all recordings one after the other.
+    """Returns a dataset from an `.npz` file with the concatenated samples of all recordings.
 
-    It holds `audio` (int16 or floating point), `offsets` (n + 1 integers, where each begins and the
-    last ends), labels (`y`, `label`, `digit`, `text` or what `options.labels` names), `rate` unless
-    `options.rate` says it, and whatever `options.group` names.
+    It holds `audio` (int16 or floating point), `offsets` (n + 1 integers, the start of each and the
+    end of the last), labels (`y`, `label`, `digit`, `text` or the array `options.labels`), `rate`
+    unless `options.rate` is given, and the array `options.group`.
     """
     label = options.labels or next((name for name in _LABEL_NAMES if name in inside), None)
     group = options.group if isinstance(options.group, str) else None

@@ -1,4 +1,4 @@
-"""Tables of files with labels: CSV files and data frames, as `flow_from_dataframe` takes them."""
+"""Tables of files with labels: CSV files and data frames, as for `flow_from_dataframe`."""
 
 import csv
 import io
@@ -31,12 +31,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text.
+    """A table with columns of text.
 
     Attributes:
         columns: The cells of each column, stripped.
-        where: What errors call the table.
-        folder: Where the files are looked for.
+        where: Name of the table in error messages.
+        folder: Folder of the files.
     """
 
     columns: dict[str, list[str]]
@@ -57,10 +57,10 @@ class Table:
 
 
 def read_table(path: Path, options: Options) -> Table:
-    """Returns the columns of a CSV file with a line of names.
+    """Returns the columns of a CSV file with a header line.
 
     Raises:
-        DatasetError: If it is no such file.
+        DatasetError: If it is not such a file.
     """
     if path.stat().st_size > _LARGEST_BYTES:
         raise DatasetError(f"{path} has more than {_LARGEST_BYTES:,} bytes: divide it.")
@@ -88,18 +88,18 @@ def read_table(path: Path, options: Options) -> Table:
                 f"{path}, line {line}, has {len(row)} cells where the first line has {len(names)}."
             )
     cells = {name: [row[i].strip() for _, row in rows[1:]] for i, name in enumerate(names)}
-    # The numbers that pandas writes in front have no name.
+    # The index column that pandas writes has no name.
     cells.pop("", None)
     folder = path.parent if options.folder is None else Path(options.folder).expanduser()
     return Table(cells, str(path), folder)
 
 
 def table_of_frame(frame: object, options: Options) -> Table:
-    """Returns the columns of a data frame of pandas or the like."""
+    """Returns the columns of a data frame of pandas or a similar library."""
     columns = {}
     for name in frame.columns:
         values = list(frame[name])
-        # Missing values are the only ones that differ from themselves.
+        # Only missing values (NaN) differ from themselves.
         columns[str(name)] = ["" if v is None or v != v else str(v).strip() for v in values]
     if not columns or not next(iter(columns.values())):
         raise DatasetError(f"The data frame holds no rows. Accepted: {ACCEPTED_TABLE}.")
@@ -125,7 +125,7 @@ def file_column(table: Table, options: Options, suffixes: Sequence[str]) -> str:
 
 
 def special_column(table: Table, asked: object, usual: Sequence[str]) -> str | None:
-    """Returns the name of the column asked for, or of one with a usual name, if there is one."""
+    """Returns the name of the requested column, or of one with a usual name, if there is one."""
     if isinstance(asked, str):
         table.column(asked, "group")
         return asked
@@ -133,13 +133,13 @@ def special_column(table: Table, asked: object, usual: Sequence[str]) -> str | N
 
 
 def group_and_split_columns(table: Table, options: Options) -> tuple[str | None, str | None]:
-    """Returns the names of the columns with groups and with train or test, if there are any."""
+    """Returns the names of the columns with groups and with train or test, or `None`."""
     split = special_column(table, None, _SPLIT_COLUMNS)
     return special_column(table, options.group, _GROUP_COLUMNS), split
 
 
 def find_files(table: Table, column: str, suffixes: Sequence[str]) -> list[Path]:
-    """Returns the file of each row, with a usual suffix where the table leaves it out.
+    """Returns the file of each row, adding a usual suffix if the table omits it.
 
     Raises:
         DatasetError: If files are missing; the message names them.
@@ -173,9 +173,9 @@ def labels_of(
 
     Args:
         table: The table.
-        used: Columns that are no labels.
-        files: The column whose cells name the rows in errors.
-        options: Which columns are the labels, and what they are.
+        used: Columns that are not labels.
+        files: The column whose cells name the rows in error messages.
+        options: The columns and the kind of the labels.
     """
     asked = [options.labels] if isinstance(options.labels, str) else options.labels
     columns = list(asked or [name for name in table.columns if name not in used])
@@ -208,7 +208,7 @@ def _numbers(cells: list[str]) -> np.ndarray | None:
         values = np.array([float(cell) for cell in cells])
     except ValueError:
         return None
-    # 7 and 7.0 are a whole number each, but only the first is how one writes a class.
+    # Class numbers are written as 7, measurements as 7.0.
     whole = all(cell.lstrip("+-").isdigit() for cell in cells)
     return values.astype(np.int64) if whole else values
 
@@ -231,7 +231,7 @@ def _of_numbers(table, columns, numbers, options):
 
 
 def _check_counted(table, name, values):
-    """Raises for whole numbers that may be measurements, such as ages or prices."""
+    """Raises for integers that may be measurements, such as ages or prices."""
     found = np.unique(values)
     if found.min() in (0, 1) and len(found) == found.max() - found.min() + 1 <= len(values) / 2:
         return
@@ -255,7 +255,7 @@ def _of_words(cells, options):
 
 
 def parts_by_column(table: Table, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of the training and of the held-out part, by the words in a column."""
+    """Returns the rows of the training and of the held-out part, by the values of a column."""
     words = np.array([cell.lower() for cell in table.columns[column]])
     unknown = sorted(set(words) - {"train", "training", *HELD_OUT})
     train = np.flatnonzero(np.isin(words, ("train", "training")))
@@ -269,7 +269,7 @@ def parts_by_column(table: Table, column: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_frame(source: object) -> bool:
-    """Whether something is a data frame."""
+    """Returns whether an object is a data frame."""
     return (
         hasattr(source, "columns")
         and hasattr(source, "__getitem__")

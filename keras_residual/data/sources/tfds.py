@@ -1,4 +1,4 @@
-"""Datasets of TensorFlow Datasets, prepared ones first, downloads only where a network answers."""
+"""Datasets of TensorFlow Datasets: prepared data first, downloads only if a network responds."""
 
 import http.client
 import re
@@ -31,7 +31,7 @@ _PROBE_SECONDS = 2.0
 
 
 def _reachable(url: str, seconds: float = _PROBE_SECONDS) -> bool:
-    """Whether the host of `url` answers anything at all, asked through the proxy if one is set."""
+    """Returns whether the host of `url` responds at all, through the proxy if one is set."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -44,7 +44,7 @@ def _reachable(url: str, seconds: float = _PROBE_SECONDS) -> bool:
             return
         answered.set()
 
-    # Name resolution knows no timeout: the thread is left behind if it takes longer.
+    # Name resolution has no timeout: the thread is abandoned if it takes longer.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds + 1)
@@ -52,12 +52,12 @@ def _reachable(url: str, seconds: float = _PROBE_SECONDS) -> bool:
 
 
 def _prepare(builder: Any, hint: str) -> None:
-    """Downloads and prepares what is not there yet, unless that cannot succeed."""
+    """Downloads and prepares missing data, unless that cannot succeed."""
     try:
         builder.as_dataset()
         return
-    # TFDS's answer to data that is not prepared. Opening also works under `tfds.testing.mock_data`,
-    # where `is_prepared` does not.
+    # Raised by TFDS for data that is not prepared. Opening also works under
+    # `tfds.testing.mock_data`, unlike `is_prepared`.
     except AssertionError:
         pass
     missing = f"TFDS dataset {builder.name!r} is not prepared in {builder.data_path}"
@@ -75,8 +75,8 @@ def _prepare(builder: Any, hint: str) -> None:
 
 
 def _splits(builder: Any, test_fraction: float) -> tuple[str, str]:
-    """TFDS's names of the training and the held-out split."""
-    # Under `mock_data` the splits are unknown, and every name is answered.
+    """Returns TFDS's names of the training and the held-out split."""
+    # Under `mock_data` the splits are unknown, and every name is accepted.
     names = list(builder.info.splits) or ["train", "test"]
     if "train" not in names:
         raise DatasetError(
@@ -101,7 +101,7 @@ def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _recordings(builder, splits, class_names, options: Options) -> Dataset:
-    """A dataset of recordings, as `spoken_digit` and `speech_commands` are."""
+    """Returns a dataset of recordings, such as `spoken_digit` and `speech_commands`."""
     where = f"TFDS dataset {builder.name!r}"
     audio = builder.info.features[keys_of(builder)[0]]
     recordings, labels, parts = [], [], []
@@ -120,15 +120,15 @@ def _recordings(builder, splits, class_names, options: Options) -> Dataset:
 
 
 def from_builder(builder: Any, options: Options, hint: str = "") -> Dataset:
-    """A dataset of a TFDS builder, downloaded and prepared if it is not yet.
+    """Returns a dataset from a TFDS builder, which is downloaded and prepared if needed.
 
     Images of one size up to 1 GiB are read into memory, others streamed.
 
     Args:
         builder: A `tfds.core.DatasetBuilder`.
-        options: How to load: the held-out share where there is neither a test nor a validation
-            split, and what belongs to recordings.
-        hint: What to do where it cannot be downloaded.
+        options: The loading options: the held-out fraction if there is neither a test nor a
+            validation split, and those of recordings.
+        hint: Advice for the case that it cannot be downloaded.
 
     Raises:
         DatasetError: If it cannot be prepared or holds no images with labels.
@@ -167,13 +167,13 @@ def from_builder(builder: Any, options: Options, hint: str = "") -> Dataset:
 
 
 def from_tfds(name: str, data_dir: Path | None, options: Options, places: list[Path]) -> Dataset:
-    """A dataset by its TFDS name, e.g. `"cifar10"` or `"svhn_cropped"`.
+    """Returns a dataset by its TFDS name, e.g. `"cifar10"` or `"svhn_cropped"`.
 
     Args:
-        name: TFDS's name, with configuration and version where wanted.
-        data_dir: Where TFDS keeps prepared data. Defaults to TFDS's own place.
+        name: TFDS's name, optionally with configuration and version.
+        data_dir: Folder of TFDS for prepared data. Defaults to that of TFDS.
         options: See `from_builder`.
-        places: The `.npz` files that would have been taken instead.
+        places: The `.npz` files that would have had precedence.
     """
     npz = " or ".join(str(place) for place in places)
     try:

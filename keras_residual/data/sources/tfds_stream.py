@@ -1,4 +1,4 @@
-"""Examples of TensorFlow Datasets, read in a stream."""
+"""Examples of TensorFlow Datasets, read as a stream."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ _ACCEPTED = "a dataset with an image or a recording and a class label (`supervis
 
 
 def import_tfds() -> Any:
-    """TensorFlow Datasets, or an ImportError that says how to install it."""
+    """Imports TensorFlow Datasets, or raises an ImportError that says how to install it."""
     _needs.tensorflow("TensorFlow Datasets")
     try:
         import tensorflow_datasets as tfds
@@ -31,7 +31,7 @@ def import_tfds() -> Any:
 
 
 def keys_of(builder: Any) -> tuple[str, str]:
-    """The names of the image and of the label among the features."""
+    """Returns the names of the input and of the label among the features."""
     tfds = import_tfds()
     features = dict(builder.info.features.items())
     keys = builder.info.supervised_keys or ()
@@ -47,10 +47,10 @@ def keys_of(builder: Any) -> tuple[str, str]:
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class StreamSplit(Split):
-    """A split of a TFDS builder too large or too varied for memory, read in a stream.
+    """A split of a TFDS builder that does not fit into memory, read as a stream.
 
-    The order of an epoch comes from a buffer of 16,384 encoded examples that runs over the stored
-    order, as examples cannot be read at random.
+    An epoch is shuffled by a buffer of 16,384 encoded examples over the stored order, because
+    examples cannot be accessed at random.
 
     Attributes:
         builder: The prepared `tfds.core.DatasetBuilder`.
@@ -116,9 +116,9 @@ class StreamSplit(Split):
 def _shuffled(
     stored: "tf.data.Dataset[Any]", seed: int, epoch: "tf.Tensor"
 ) -> "tf.data.Dataset[Any]":
-    """`stored.shuffle(...)` by the raw operation.
+    """Computes `stored.shuffle(...)` by the raw operation.
 
-    The method mixes TensorFlow's global seed in, and refuses a tensor as the seed where that is 0.
+    The method would mix in TensorFlow's global seed, and refuses a tensor as the seed if that is 0.
     """
     import tensorflow as tf
 

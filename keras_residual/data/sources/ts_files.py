@@ -1,4 +1,4 @@
-"""Series in the `.ts` files of the UCR and UEA archives."""
+"""Time series in the `.ts` files of the UCR and UEA archives."""
 
 import re
 import warnings
@@ -17,14 +17,14 @@ _TRAIN = re.compile(r"(.*)_TRAIN\.ts", re.IGNORECASE)
 
 
 def ts_files(folder: Path) -> list[Path]:
-    """The training series in a folder."""
+    """Returns the files with training series in a folder."""
     return sorted(path for path in folder.glob("*.ts") if _TRAIN.fullmatch(path.name))
 
 
 def from_ts(path: Path, options: Options | None = None) -> Dataset:
-    """A dataset of `NAME_TRAIN.ts` and the `NAME_TEST.ts` beside it, series of one length.
+    """Returns a dataset from `NAME_TRAIN.ts` and the `NAME_TEST.ts` beside it.
 
-    Series that are shorter than others are padded with 0 at their end, with a warning.
+    Shorter series are padded with 0 at the end, with a warning.
 
     Raises:
         DatasetError: If a file is missing, damaged or without labels.
@@ -66,7 +66,7 @@ def from_ts(path: Path, options: Options | None = None) -> Dataset:
 
 
 def _labels(labels: list[str], of_training: list[str]) -> np.ndarray:
-    """Words, or the numbers of a regression, of which some are no whole ones."""
+    """Returns labels as words, or as numbers for regression if some are not integers."""
     try:
         numbers = np.array([float(label) for label in of_training])
         if not (numbers == np.round(numbers)).all():
@@ -85,7 +85,7 @@ def _stacked(part: list[list[np.ndarray]], length: int) -> np.ndarray:
 
 
 def _read(path: Path) -> tuple[list[list[np.ndarray]], list[str]]:
-    """The channels of each series, and its label."""
+    """Returns the channels of each series, and its label."""
     examples, labels, in_data = [], [], False
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
