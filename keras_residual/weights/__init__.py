@@ -1,4 +1,4 @@
-"""Weights from elsewhere: where they come from, safe reading, what they expect and mean."""
+"""Published weights: sources, safe reading of files, preprocessing and class names."""
 
 from keras_residual.weights._readers.keras_archive import check_keras_archive
 from keras_residual.weights.arrays import Arrays, LayerEntry

@@ -1,4 +1,4 @@
-"""The layout of BasicSR's EDSR, whose network computes with pixels 255 times as large."""
+"""The layout of BasicSR's EDSR, which computes with pixels in 0…255."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from keras_residual.weights._slots import Slot
 
 _KINDS = {"kernel": "weight", "bias": "bias"}
 _PLACES = {"head": "conv_first", "trunk": "conv_after_body", "tail": "conv_last"}
-# BasicSR's `img_range`: pixels of 0…1 are multiplied by it behind the mean, outputs divided by it.
+# BasicSR's `img_range`: pixels in 0…1, less the mean, are multiplied by it, outputs divided by it.
 _RANGE = 255.0
 
 
@@ -17,12 +17,12 @@ _RANGE = 255.0
 class BasicSRLayout(Layout):
     """BasicSR's EDSR (X. Wang et al.).
 
-    Convolutions and ReLU commute with a positive factor, so that the network gives the same for
-    pixels of 0…1 if its biases are divided by the range; kernels stay as they are. PyTorch's
-    `PixelShuffle` has the channels of an enlargement in another order than ours.
+    Convolutions and ReLU commute with a positive factor, so the network computes the same function
+    of pixels in 0…1 if its biases are divided by the range; kernels are unchanged. PyTorch's
+    `PixelShuffle` has another channel order than ours.
 
     Attributes:
-        positions: Positions of a block of the enlargement.
+        positions: Number of positions in a block of a `PixelShuffle`.
     """
 
     positions: int = 4
@@ -46,7 +46,7 @@ class BasicSRLayout(Layout):
         if slot.section == "stage":
             place = f"body.{slot.block - 1}.{(role or slot.role).partition('.')[0]}"
         if slot.section == "upsample":
-            # Every other module is the shuffle.
+            # Convolutions and shuffles alternate.
             place = f"upsample.{2 * (slot.number - 1)}"
         return f"{place}.{kind}" if place and kind else None
 

@@ -1,8 +1,8 @@
-"""What other libraries call the convolutions of a block."""
+"""Other libraries' names of the convolutions of a block."""
 
 
 def convolutions(conv: str, norm: str) -> dict[str, str]:
-    """Names the convolutions of a block, and the normalizations behind them, by their number."""
+    """Names the convolutions of a block, and the normalizations after them, by number."""
     names = {}
     for n in range(1, 10):
         names[f"conv{n}.conv"] = conv.format(n=n, n0=n - 1)

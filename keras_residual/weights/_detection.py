@@ -1,4 +1,4 @@
-"""Which library's names a weight file has."""
+"""Detects which library's names a weight file uses."""
 
 import collections
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ _DEEPEST_PREFIX = 4
 def detect(
     slots: Collection[Slot], layouts: Collection[Layout], entries: Mapping[str, Entry], origin: str
 ) -> tuple[Layout, dict[str, Entry]]:
-    """Returns the layout whose names a file has the most of, and the entries by its names."""
+    """Returns the layout that matches most names of a file, and the entries by its names."""
     best = None
     for layout in layouts:
         keys = {layout.key(slot) for slot in slots}
@@ -35,7 +35,7 @@ def detect(
 
 
 def _common_prefixes(names) -> list[str]:
-    """Returns the prefixes of most names, such as `"model.backbone."`, and before them none."""
+    """Returns no prefix and the prefixes of most names, such as `"model.backbone."`."""
     counts = collections.Counter()
     for name in names:
         parts = name.split(".")
@@ -51,7 +51,7 @@ def _renamed(entries, prefix, layout) -> dict[str, Entry]:
 
 
 def layout_of_names(names: Collection[str]) -> Layout:
-    """Returns the layout that a file's names are most likely of, whatever network it is for."""
+    """Returns the most likely layout of a file's names, for an unknown network."""
     best = (0, OWN)
     for layout in all_layouts():
         keys = {layout.key(slot) for slot in _first_slots(layout)}

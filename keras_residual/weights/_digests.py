@@ -17,7 +17,7 @@ def digest_of(path: str | pathlib.Path, algorithm: str = "sha256") -> str:
 
 
 def check_form(digest: object) -> re.Match:
-    """Returns the parts of a digest, or raises a ValueError for what is none."""
+    """Returns the parts of a digest, or raises a ValueError if it is malformed."""
     match = _PATTERN.fullmatch(digest) if isinstance(digest, str) else None
     if match is None:
         raise ValueError(

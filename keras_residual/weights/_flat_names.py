@@ -1,15 +1,15 @@
-"""Names of weights in flat networks and in the networks they are views of."""
+"""Translates names of weights between flat networks and the original networks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from keras_residual.weights.arrays import Entries, Entry
 
-# The stem's pooling is a layer of its own; its weights keep the name they have inside a `Stem`.
+# The stem's pooling is a separate layer; its weights keep their name inside a `Stem`.
 _STEM_POOL, _POOL_CONV = "stem_pool.", "stem.pool_conv."
 
 
 def to_names_of(entries: Mapping[str, Entry], names: Iterable[str]) -> Entries:
-    """Returns entries under the names of a network, where a file has those of its other form.
+    """Renames entries to the names of a network if a file has the names of its other form.
 
     Args:
         entries: Entries by name, such as `"stage1_block2_conv1.kernel"`, as a flat network has
@@ -29,7 +29,7 @@ def to_names_of(entries: Mapping[str, Entry], names: Iterable[str]) -> Entries:
 def flat_names(name: str) -> Iterator[str]:
     """Yields the names that a weight can have in a flat network.
 
-    A convolution or normalization that is the first thing in its owner has the owner's name.
+    The first convolution or normalization of a layer has that layer's name.
     """
     *places, kind = name.replace(_POOL_CONV, _STEM_POOL, 1).split(".")
     if len(places) < 2:

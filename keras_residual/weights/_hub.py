@@ -16,7 +16,7 @@ from keras_residual.weights.errors import WeightsError, first_line
 _ADDRESS = re.compile(
     r"hf://(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<file>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?"
 )
-# What repositories of image models call their weights, the safe format first.
+# Common names of weight files in repositories of image models, the safe format first.
 _DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin", "model.weights.h5")
 CONFIGURATION = "config.json"
 
@@ -59,18 +59,18 @@ def fetch(
 ) -> pathlib.Path:
     """Returns the path of a repository's weight file in huggingface_hub's cache.
 
-    A file that is in the cache stays in use, also when the repository has a newer one.
+    A cached file stays in use even if the repository has a newer one.
 
     Args:
         location: `hf://owner/name[/file][@revision]`; without a file, `model.safetensors` or else
             `pytorch_model.bin` or `model.weights.h5`.
-        by_hand: Where a user without a network may put the file, for the error message; beside it
-            the hub's hash is noted.
-        timeout: Seconds to wait for the server's answer. Defaults to `10`.
-        announce: Is called before a download with the licence that the repository's card states.
+        by_hand: Path at which a user without a network may put the file, for the error message; the
+            hub's hash is stored beside it.
+        timeout: Seconds to wait for the server's response. Defaults to `10`.
+        announce: Called before a download with the licence that the repository's card states.
 
     Raises:
-        DownloadError: If the file cannot be had, in one line.
+        DownloadError: If the file cannot be downloaded, in one line.
         ImportError: If huggingface_hub is not installed.
     """
     try:
@@ -88,7 +88,7 @@ def fetch(
         with contextlib.suppress(errors.LocalEntryNotFoundError):
             return _checked(get(file, local_files_only=True), location, by_hand)
     try:
-        # hf_hub_download alone tries for half a minute before it gives up without a network.
+        # Without a network hf_hub_download alone retries for half a minute.
         requests.head(constants.ENDPOINT, timeout=timeout)
         announce(_licence(address, timeout))
         for file in address.files:
@@ -96,14 +96,14 @@ def fetch(
                 digest = _published_digest(address, file, timeout)
                 path = get(file)
                 _note(by_hand, digest)
-                # It tells what the weights expect of pixels; not every repository has one.
+                # It holds the preprocessing of the weights; not every repository has one.
                 with contextlib.suppress(errors.EntryNotFoundError):
                     get(CONFIGURATION)
                 return _checked(path, location, by_hand)
         raise FileNotFoundError(f"it has no {' or '.join(address.files)}")
     except WeightsError:
         raise
-    # Which HTTP library raises, and what, changes with huggingface_hub's versions.
+    # The HTTP library, and so the exceptions, depend on the version of huggingface_hub.
     except Exception as error:
         offline = isinstance(error, requests.RequestException | errors.LocalEntryNotFoundError)
         reason = "no connection" if offline else first_line(error)
@@ -115,13 +115,13 @@ def fetch(
 
 
 def _licence(address: Address, timeout: float) -> str | None:
-    """Returns the licence that a repository's card states, `None` if there is none or no card."""
+    """Returns the licence that a repository's card states, or `None`."""
     import huggingface_hub as hub
 
     try:
         api = hub.HfApi(endpoint=hub.constants.ENDPOINT)
         card = api.model_info(address.repository, timeout=timeout).card_data
-    # A card is a courtesy: whatever is wrong with it, the download goes on without its licence.
+    # The licence is optional: if the card cannot be read, the download continues without it.
     except Exception:
         return None
     return None if card is None else card.get("license")
@@ -137,7 +137,7 @@ def _published_digest(address: Address, file: str, timeout: float) -> str | None
 
 
 def _note(by_hand: pathlib.Path, digest: str | None) -> None:
-    """Notes the hub's hash, since not every file system lets its cache name files after it."""
+    """Stores the hub's hash, because its cache names files after it only on some file systems."""
     if digest is not None:
         by_hand.parent.mkdir(parents=True, exist_ok=True)
         text = f"{digest.partition(':')[2]}  {by_hand.name}\n"
@@ -149,7 +149,7 @@ def _note_of(by_hand: pathlib.Path) -> pathlib.Path:
 
 
 def _checked(path: str, location: str, by_hand: pathlib.Path) -> pathlib.Path:
-    """Compares a file with the hub's SHA-256, by which its cache names it or that was noted."""
+    """Compares a file with the hub's SHA-256, which is its name in the cache or was stored."""
     stored, note = pathlib.Path(path).resolve(), _note_of(by_hand)
     found = re.fullmatch(r"[0-9a-f]{64}", stored.name)
     if found is None and note.is_file():

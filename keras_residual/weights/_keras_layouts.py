@@ -1,4 +1,4 @@
-"""The layouts of Keras' own networks: tables by section and role."""
+"""The layouts of keras.applications: tables by section and role."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ _KERAS_TOP = {
     "final_norm": ("", {"norm": "post_bn"}),
     "classifier": ("", {"": "predictions"}),
 }
-# What the layers were called when the published files were written.
+# The names of the layers at the time when the files were published.
 _KERAS_ALIASES = (
     (r"^(probs|fc1000)\.", "predictions."),
     (r"^conv1[/.](conv|bn)\.", r"conv1_\1."),
@@ -37,9 +37,9 @@ KERAS_V1 = Layout(
 
 
 def _block_of_keras_2(name: re.Match) -> str:
-    """Returns what a layer such as `res3b_branch2a` or `bn4b22_branch1` is called today."""
+    """Returns the present name of a layer such as `res3b_branch2a` or `bn4b22_branch1`."""
     kind, stage, letter, count, branch = name.groups()
-    # Deep networks count on from the second block: 3a, 3b1, 3b2, …
+    # Deep networks number blocks from the second one: 3a, 3b1, 3b2, …
     block = 1 + int(count) if count else ord(letter) - ord("a") + 1
     number = "abc".index(branch[1]) + 1 if branch[1:] else 0
     return f"conv{stage}_block{block}_{number}_{'conv' if kind == 'res' else 'bn'}."

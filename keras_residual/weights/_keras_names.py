@@ -9,7 +9,7 @@ from keras_residual.weights.errors import WeightsError
 
 # A stage has at most as many equal blocks.
 _MOST_BLOCKS = 10_000
-# What Keras 1 called variables; its `running_std` holds the variance.
+# Names of variables in Keras 1, whose `running_std` holds the variance.
 _FIRST_KINDS = {
     "W": "kernel",
     "b": "bias",
@@ -21,9 +21,9 @@ _FIRST_KINDS = {
 def by_layer_names(entries: Entries) -> Entries:
     """Renames the entries of a Keras file by the names of their layers: `"stem.conv1.conv.kernel"`.
 
-    Keras stores the variables of a layer by number, and layers by class. Of this package's stages
-    the blocks are named by number, and the arrays stacked over equal blocks are split. Names such
-    as `"stem/conv1/conv/kernel"`, by which variables are often saved in other formats, get dots.
+    Keras stores the variables of a layer by number, and layers by class. For this package's stages
+    blocks are named by number, and arrays stacked over equal blocks are split. Slashes in names
+    such as `"stem/conv1/conv/kernel"`, which are common in other formats, become dots.
     """
     if not entries.layers:
         return _by_block_numbers({_of_stem(_dotted(n)): entry for n, entry in entries.items()})
@@ -39,12 +39,12 @@ def by_layer_names(entries: Entries) -> Entries:
 
 
 def _of_stem(name: str) -> str:
-    """Returns a weight's name; of a convolution that is the stem's pooling, the one in the stem."""
+    """Returns a weight's name; a convolution in place of the stem's pooling belongs to the stem."""
     return re.sub(r"^stem_pool\.(?=conv\.|norm\.)", "stem.pool_conv.", name)
 
 
 def _dotted(name: str) -> str:
-    """Returns a variable's path with dots for slashes: `"a/kernel:0"` is `"a.kernel"`."""
+    """Returns a variable's path with dots for slashes: `"a/kernel:0"` becomes `"a.kernel"`."""
     if "/" not in name:
         return name
     *layers, kind = re.sub(r":\d+$", "", name).split("/")
@@ -68,7 +68,7 @@ def _kinds(entry: LayerEntry) -> list[str]:
 
 
 def _kind(name: str, layer: str) -> str:
-    """Returns what Keras calls a variable today: `"bn_conv1_gamma_1"` is `"gamma"`."""
+    """Returns the present name of a variable in Keras: `"bn_conv1_gamma_1"` becomes `"gamma"`."""
     name = re.sub(r"_\d+$", "", name.removeprefix(f"{layer}_"))
     return _FIRST_KINDS.get(name, name)
 
@@ -102,7 +102,7 @@ def _by_block_numbers(entries: dict[str, Entry]) -> Entries:
 
 
 def _split(entry: Entry) -> list[Entry]:
-    """Returns the entries of an array stacked over blocks, which is read once for all of them."""
+    """Splits an array stacked over blocks into entries, which share one read."""
     if not entry.shape:
         return []
     whole = functools.cache(entry.read)

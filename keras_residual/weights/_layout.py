@@ -1,4 +1,4 @@
-"""What tells how a library names and orders the weights of its networks."""
+"""Layouts: how a library names and orders the weights of its networks."""
 
 import dataclasses
 import re
@@ -27,16 +27,16 @@ class Layout:
     """Names and array order of one library's networks.
 
     Attributes:
-        name: For messages, e.g. `"torchvision"`.
+        name: Name of the layout in messages, e.g. `"torchvision"`.
         sections: Prefix and names by section. Both are formats of `stage`, `block` (from 1) and
             `stage0`, `block0` (from 0), `stage2` (from 2), `strides` (of a stage).
         torch: Whether kernels are `(filters, channels, *size)` and variables have torch's names.
         pointwise: Sections and roles whose dense kernels are stored as 1×1 convolutions.
-        aliases: Regular expressions and replacements (as `re.sub` takes them) that turn other
-            spellings into these names.
+        aliases: Regular expressions and replacements (as for `re.sub`) that turn other spellings
+            into these names.
         options: Architecture options of all networks that use these names.
         epsilon: Epsilon of the normalizations, `None` if it varies.
-        exact: Whether values are the same in both forms, so that an export loses nothing.
+        exact: Whether values are the same in both forms, so that an export is lossless.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Layout:
     exact: bool = True
 
     def key(self, slot: Slot, role: str | None = None, kind: str | None = None) -> str | None:
-        """Returns the name of a slot, or of another role and kind beside it, or `None`."""
+        """Returns the name of a slot, or of another role and kind in its block, or `None`."""
         role, kind = role or slot.role, kind or slot.kind
         prefix, names = self.sections.get(slot.section, ("", {}))
         if role not in names:
@@ -58,7 +58,7 @@ class Layout:
         return f"{self._prefix(prefix + names[role], slot.number, slot.block)}.{kind}"
 
     def prefixes(self, section: str, number: int) -> tuple[str, ...]:
-        """Returns what all names of a section begin with, for every block of it."""
+        """Returns the prefixes of all names of a section, for every block of it."""
         if section not in self.sections:
             return ()
         prefix, names = self.sections[section]

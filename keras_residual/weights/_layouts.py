@@ -47,7 +47,7 @@ def all_layouts() -> tuple[Layout, ...]:
 
 
 def layouts_for(slots: list[Slot], options: Mapping[str, object]) -> tuple[Layout, ...]:
-    """Returns the layouts that a network's weights may come in."""
+    """Returns the layouts in which a network's weights may be stored."""
     if any(slot.section == "prelu" for slot in slots):
         return SRGANLayout.of(slots), OWN
     if any(slot.section == "trunk" for slot in slots):
@@ -74,8 +74,8 @@ def _family(slots, options):
 def torch_layout_for(slots: list[Slot], options: Mapping[str, object]) -> Layout:
     """Returns the torch layout in which a network is exported.
 
-    Networks that the first layout's library would compute otherwise take the next one, so that the
-    library refuses their weights.
+    If the library of the first layout would compute a network differently, the next layout is used,
+    so that the library refuses the weights.
     """
     for layout in layouts_for(slots, options):
         fits = all(options.get(name) == value for name, value in layout.options.items())

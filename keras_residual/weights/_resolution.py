@@ -1,4 +1,4 @@
-"""What the argument `weights` or `source` means: published weights, a file, or an address."""
+"""Resolves the argument `weights` or `source`: published weights, a file, or an address."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ Resolved = tuple[WeightSource | None, pathlib.Path | None]
 
 
 def resolve(model_name: str, source) -> Resolved:
-    """Returns what `source` means for a model of that name."""
+    """Resolves `source` for a model of that name."""
     if isinstance(source, WeightSource):
         return source, None
     if isinstance(source, str) and source.startswith(_ADDRESSES):
@@ -36,7 +36,7 @@ def resolve(model_name: str, source) -> Resolved:
 
 
 def resolve_for_factory(weights, variant) -> Resolved:
-    """Returns what a factory's argument `weights` means; a name is one of `variant`'s."""
+    """Resolves a factory's argument `weights`; names are those of `variant`'s weights."""
     if weights is None:
         return None, None
     empty = isinstance(weights, (str, Mapping)) and not weights

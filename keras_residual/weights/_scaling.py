@@ -1,4 +1,4 @@
-"""What scaling of pixels weights expect, as far as the file they come in tells it."""
+"""Infers the scaling of pixels that weights expect from the file they are stored in."""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ from keras_residual.weights._torch_layouts import TRANSFORMERS
 from keras_residual.weights.arrays import Entries
 from keras_residual.weights.preprocessing import Preprocessing
 
-# Libraries whose networks of one kind all expect the same.
+# Libraries in which all networks of a kind expect the same scaling.
 _MODES = {
     KERAS_V1.name: "caffe",
     KERAS_2.name: "caffe",
@@ -28,16 +28,16 @@ _MODES = {
     KERAS_DENSENET.name: "torch",
     TRANSFORMERS.name: "torch",
 }
-# Formats in which torchvision and timm publish; what else has their names was converted by hand.
+# Formats of torchvision and timm; files in other formats with their names were converted by users.
 _TORCH_FORMATS = ("", "torch", "safetensors")
 METADATA_KEY = "preprocessing"
 _MOST_BYTES = 1 << 20
 
 
 def for_factory(weights, variant) -> Preprocessing | None:
-    """Returns what the weights that a factory's arguments name expect, `None` if that is unknown.
+    """Returns the scaling that the weights of a factory expect, `None` if it is unknown.
 
-    Where no weights are named, ImageNet's mean and standard deviation: any scaling will do.
+    Without weights it is ImageNet's mean and standard deviation, as any scaling would do.
     """
     if weights is None:
         return Preprocessing()
@@ -57,13 +57,13 @@ def for_factory(weights, variant) -> Preprocessing | None:
 def expected(
     layout: Layout, entries: Entries, model_name: str | None, path: pathlib.Path | None = None
 ) -> Preprocessing | None:
-    """Returns the scaling that the weights of a file expect, `None` if nothing tells it.
+    """Returns the scaling that the weights of a file expect, `None` if it is unknown.
 
     Args:
-        layout: How the file names its arrays.
-        entries: What the file holds.
-        model_name: Name of the network as it is published, `None` if it has none.
-        path: Where the file lies; folders and names that timm and the hub give tell the weights.
+        layout: The layout of the file's names.
+        entries: The entries of the file.
+        model_name: Published name of the network, `None` if it has none.
+        path: Path of the file; names of files and folders of timm and the hub identify weights.
     """
     stated = _stated(entries, path) or _beside(path)
     if stated is not None:
@@ -79,7 +79,7 @@ def expected(
 
 
 def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None:
-    """Returns what a file of this package says about itself."""
+    """Returns the scaling stated in the metadata of a file of this package."""
     if METADATA_KEY in entries.metadata:
         return Preprocessing.from_dict(json.loads(entries.metadata[METADATA_KEY]))
     if entries.format != "keras" or path is None:
@@ -98,14 +98,14 @@ def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None
 
 
 def of_description(description: _description.Description) -> Preprocessing:
-    """Returns what a model's description says of its pixels."""
+    """Returns the scaling of pixels in a model's description."""
     if description.preprocessing is None:
         return Preprocessing.from_white(description.white)
     return Preprocessing.from_dict(description.preprocessing)
 
 
 def _beside(path: pathlib.Path | None) -> Preprocessing | None:
-    """Returns what the `config.json` beside a file states, as timm and `push` write it."""
+    """Returns the scaling in the `config.json` beside a file, as written by timm and `push`."""
     configuration = None if path is None else path.parent / _hub.CONFIGURATION
     if configuration is None or not configuration.is_file():
         return None
@@ -117,7 +117,7 @@ def _beside(path: pathlib.Path | None) -> Preprocessing | None:
             steps = content["preprocessing"]
             return None if steps is None else Preprocessing.from_dict(steps)
         return _from_timm(content["pretrained_cfg"])
-    # The file of another program: it says nothing that is known here.
+    # A file of another program, in an unknown format.
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
@@ -135,7 +135,7 @@ def _from_timm(published: dict[str, Any]) -> Preprocessing:
 
 
 def _tagged(path: pathlib.Path) -> sources.WeightSource | None:
-    """Returns the published weights whose tag a path has, as the hub's cache names its folders."""
+    """Returns the published weights whose tag is in a path, as in the hub's cache."""
     parts = {path.stem, *(part.removeprefix("models--timm--") for part in path.parts[:-1])}
     for source in sources.list_sources():
         if source.is_hub and source.location.rpartition("/")[2] in parts:
@@ -144,14 +144,14 @@ def _tagged(path: pathlib.Path) -> sources.WeightSource | None:
 
 
 def _published(layout: Layout, file_format: str, model_name: str) -> Preprocessing | None:
-    """Returns the scaling on which all published weights of a network in torch's names agree."""
+    """Returns the scaling that all published weights of a network with torch's names share."""
     known = [
         source
         for source in sources.list_sources()
         if source.model.lower() == model_name.lower() and source.layout in ("torchvision", "timm")
     ]
     by_torchvision = [source for source in known if source.layout == "torchvision"]
-    # timm publishes safetensors, torchvision does not.
+    # timm publishes safetensors files, torchvision does not.
     if file_format != "safetensors" and by_torchvision:
         known = by_torchvision
     scalings = {source.preprocessing.without_resizing() for source in known}

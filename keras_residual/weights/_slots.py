@@ -1,4 +1,4 @@
-"""The weights of a network, each with its place in the architecture: section, block, role."""
+"""The weights of a network with their position in the architecture: section, block, role."""
 
 import dataclasses
 import re
@@ -15,12 +15,12 @@ from keras_residual.layers.parametric_relu import ParametricReLU
 from keras_residual.layers.stem_pool import StemPool
 from keras_residual.weights.errors import WeightsError, listed
 
-# The stem's pooling where it is a convolution; its weights are named as part of the stem.
+# The stem's pooling if it is a convolution; its weights are named as part of the stem.
 STEM_POOL = "stem_pool"
 _FLAT_NAME = re.compile(
     r"(stage\d+_block|(dense|dual|highway)\d+_unit|fractal\d+_column)\d+_|highway\d+_conv"
 )
-# Layers of the super-resolution networks that are sections of their own, without number.
+# Layers of the super-resolution networks that are sections without a number.
 _SUPER_RESOLUTION = ("head", "trunk", "upsample", "prelu", "tail")
 
 
@@ -29,7 +29,7 @@ class Slot:
     """One weight of one block.
 
     Attributes:
-        name: The weight's name in this package, the same however a stage is executed, e.g.
+        name: The weight's name in this package, independent of the execution of a stage, e.g.
             `"stage2.block3.conv1.conv.kernel"`.
         section: `"stem"`, `"deep_stem"`, `"stage"`, `"dense"`, `"dual"`, `"fractal"`,
             `"highway"`, `"transition"`, `"level_shortcut"`, `"final_norm"`, `"final_conv"` or
@@ -37,8 +37,8 @@ class Slot:
             and `"tail"`.
         number: Number of the stage, dense block or transition, from 1; 1 for other sections.
         block: Number of the block in its stage or of the unit in its dense block, from 1.
-        role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; a pooled
-            shortcut is called `"pooled"`.
+        role: The sublayer inside the block, e.g. `"conv1.conv"` or `"conv1.norm"`; `"pooled"` for a
+            pooled shortcut.
         kind: `"kernel"`, `"bias"`, `"gamma"`, `"beta"`, `"moving_mean"`, `"moving_variance"` or
             `"alpha"`.
         shape: Shape of the weight.
@@ -62,7 +62,7 @@ class Slot:
 
     @property
     def is_first_kernel(self) -> bool:
-        """Whether it is the kernel that sees the image."""
+        """Whether it is the kernel of the first convolution."""
         return self.section.endswith("stem") and (self.role, self.kind) == ("conv1.conv", "kernel")
 
 
@@ -70,7 +70,7 @@ def slots_of(model: keras.Model) -> list[Slot]:
     """Returns every weight of a network of this package, in the network's order.
 
     Raises:
-        WeightsError: If the model has weights in layers that are no part of such a network.
+        WeightsError: If the model has weights in layers that do not belong to such a network.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -114,13 +114,13 @@ def slots_of(model: keras.Model) -> list[Slot]:
 
 
 def _is_flat(model) -> bool:
-    """Returns whether a model is a flat network of this package that came from a file."""
+    """Returns whether a model is a flat network of this package that was loaded from a file."""
     names = [layer.name for layer in model.layers if isinstance(layer, layers.Convolution)]
     return any(_FLAT_NAME.match(name) for name in names)
 
 
 def _flat_slots(model) -> list[Slot]:
-    """Returns the weights of a flat network: their names are all that is known of their places."""
+    """Returns the weights of a flat network, whose positions are known by their names only."""
     return [
         Slot(
             f"{layer.name}.{variable.name}",
@@ -215,7 +215,7 @@ def read(slots: Iterable[Slot]) -> Iterator[tuple[Slot, np.ndarray]]:
 
 
 def assign(values: Mapping[Slot, np.ndarray]) -> None:
-    """Sets slots to values of their shapes; a stack over equal blocks must come whole."""
+    """Sets slots to values of their shapes; a stack over equal blocks must be complete."""
     stacks: dict[int, list[Slot]] = {}
     for slot, value in values.items():
         if slot.index is None:
@@ -251,6 +251,6 @@ def options_of(model: keras.Model) -> dict[str, object]:
         if stages[0].get_config()["block"]["config"]["share_preactivation"]:
             options["share_preactivation"] = "all"
         elif block.shortcut.conv is not None:
-            # Sharing makes no difference to a block whose shortcut is a projection.
+            # Sharing has no effect on a block whose shortcut is a projection.
             options["share_preactivation"] = False
     return options

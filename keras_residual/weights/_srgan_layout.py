@@ -1,4 +1,4 @@
-"""The layout of a Keras network whose layers have no names but those that Keras counted out."""
+"""The layout of a Keras network with Keras' automatic layer names."""
 
 import dataclasses
 
@@ -12,11 +12,11 @@ _CLASSES = {"conv": "conv2d", "norm": "batch_normalization", "prelu": "p_re_lu"}
 
 @dataclasses.dataclass(frozen=True)
 class SRGANLayout(Layout):
-    """The generator of M. Krasser's SRGAN for Keras, an SRResNet: each class of layers is counted.
+    """The generator of M. Krasser's SRGAN for Keras, an SRResNet: layers are counted by class.
 
     Attributes:
         blocks: Number of residual blocks.
-        steps: Number of enlargements.
+        steps: Number of upsampling steps.
     """
 
     blocks: int = 16
@@ -44,9 +44,9 @@ class SRGANLayout(Layout):
         return f"{_CLASSES[part]}{f'_{number}' if number else ''}.{kind}"
 
     def _count_before(self, slot: Slot, place: str, part: str) -> int:
-        """Returns how many layers of the same class stand before one."""
+        """Returns the number of layers of the same class before a layer."""
         activations = part == "prelu"
-        # Neither an enlargement nor the first convolution is normalized.
+        # Neither upsampling nor the first convolution is normalized.
         first = 0 if part == "norm" else 1
         if slot.section == "stage" and activations:
             return slot.block

@@ -17,7 +17,7 @@ _DEEP_STEM = {
 }
 _STEM = {"conv1.conv": "conv1", "conv1.norm": "bn1"}
 _POOL = {"pool_conv.conv": "maxpool.0", "pool_conv.norm": "maxpool.1"}
-# The most branches of a convolution that any published network has.
+# Maximal number of branches of a convolution in any published network.
 _BRANCHES = range(8)
 _MULTI_SCALE = {
     f"conv2.branch{n + 1}.{part}": f"{name}.{n}"
@@ -69,7 +69,7 @@ TORCHVISION = Layout(
         "classifier": ("", {"": "fc"}),
     },
     pointwise=_SQUEEZE_EXCITE_ROLES,
-    # Widely copied CIFAR code says `linear` and `shortcut`; old timm said `se_module`.
+    # Widely copied CIFAR code uses `linear` and `shortcut`, old versions of timm `se_module`.
     aliases=(
         (r"^linear\.", "fc."),
         (r"^(layer\d+\.\d+)\.shortcut\.", r"\1.downsample."),
@@ -161,7 +161,7 @@ TORCHVISION_VIDEO = Layout(
         "classifier": ("", {"": "fc"}),
     },
 )
-# Two convolutions of a (2+1)D block stand for one of the others.
+# Two convolutions of a (2+1)D block take the place of one in other blocks.
 TORCHVISION_FACTORIZED = dataclasses.replace(
     TORCHVISION_VIDEO,
     name="torchvision's r2plus1d",
@@ -277,7 +277,7 @@ TORCHVISION_DENSENET = Layout(
         "final_norm": ("features.", {"norm": "norm5"}),
         "classifier": ("", {"": "classifier"}),
     },
-    # torchvision's files still have the names of its first version.
+    # torchvision's files still use the names of its first version.
     aliases=(
         (r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
         (r"^features\.norm_final\.", "features.norm5."),

@@ -1,4 +1,4 @@
-"""What a weight file holds: names, shapes and types first, values when they are asked for."""
+"""The entries of a weight file: names, shapes and types first, values on demand."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ class Entry:
     Attributes:
         shape: The shape that the file states.
         dtype: The type of the values as `read` returns them; float32 for bfloat16.
-        read: Returns the values; reading them again reads the file again.
+        read: Returns the values; each call reads the file.
     """
 
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def outline(self) -> np.ndarray:
-        """An array of this shape and type that takes no memory; its values are all zero."""
+        """An array of zeros with this shape and type that takes no memory."""
         return np.broadcast_to(np.zeros((), self.dtype), self.shape)
 
 
@@ -46,9 +46,9 @@ class Entries(dict[str, Entry]):
 
     Attributes:
         format: `"safetensors"`, `"hdf5"`, `"npz"`, `"torch"` or `"keras"`; empty in memory.
-        metadata: Text that the file says about itself, empty if none.
-        layers: The layers of a Keras HDF5 file in its order, also those without weights; empty in
-            other formats.
+        metadata: The text metadata of the file, empty if there is none.
+        layers: The layers of a Keras HDF5 file in its order, including those without weights; empty
+            in other formats.
     """
 
     def __init__(self, *args, metadata: Mapping[str, str] | None = None, layers=()):
@@ -59,7 +59,7 @@ class Entries(dict[str, Entry]):
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> "Entries":
-        """Returns the entries of arrays that are in memory already."""
+        """Returns the entries of arrays in memory."""
         return cls(
             (name, Entry(array.shape, array.dtype, lambda array=array: array))
             for name, array in arrays.items()
@@ -84,5 +84,5 @@ class Arrays(dict[str, np.ndarray]):
 
 def bfloat16_to_float32(raw: np.ndarray) -> np.ndarray:
     """Returns the float32 array equal to bfloat16 values stored as 16-bit integers."""
-    # A bfloat16 is the upper half of a float32, so the conversion is a shift and loses nothing.
+    # A bfloat16 is the upper half of a float32, so the conversion is a shift and lossless.
     return np.left_shift(raw.astype(np.uint32), 16).view(np.float32)

@@ -1,4 +1,4 @@
-"""The folder where downloaded weights are kept, and how a file gets into it."""
+"""The cache of downloaded weights."""
 
 import contextlib
 import errno
@@ -22,17 +22,17 @@ _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_directory() -> pathlib.Path:
-    """Returns `$KERAS_RESIDUAL_HOME`, or `~/.cache/keras_residual` where that is not set."""
+    """Returns `$KERAS_RESIDUAL_HOME`, or `~/.cache/keras_residual` if that is not set."""
     home = os.environ.get("KERAS_RESIDUAL_HOME")
     return pathlib.Path(home or "~/.cache/keras_residual").expanduser()
 
 
 def cached_path(source: WeightSource | str) -> pathlib.Path:
-    """Returns where the cache keeps a file, whether it is there or not.
+    """Returns the path of a file in the cache, whether it exists or not.
 
-    A published file lies under its own name; put it there by hand on a machine without a network.
-    What comes with the package stays there.
-    Files of other URLs lie in a folder named after the URL's hash, as their names may coincide.
+    A published file keeps its name; put it there by hand on a machine without a network. Files
+    included in the package stay there. Files of other URLs are in a folder named after the URL's
+    hash, because their names may coincide.
     """
     if isinstance(source, WeightSource) and source.is_shipped:
         return pathlib.Path(str(asset(source.file_name)))
@@ -53,15 +53,15 @@ def fetch(
 ) -> pathlib.Path:
     """Returns the path of a weight file on this machine, downloading it the first time.
 
-    The file's hash is compared at every call: with the published one, or else with the one noted
-    beside the file (`….sha256`) when it came; of a file of the hub with the hub's own. Concurrent
-    processes wait for one download. A licence that forbids commercial use is shown on standard
-    error before a download.
+    The file's hash is compared at every call: with the published one, or else with the one stored
+    beside the file (`….sha256`) after its download; for a file of the hub with the hub's own.
+    Concurrent processes wait for one download. A licence that forbids commercial use is shown on
+    standard error before a download.
 
     Args:
         source: An entry of the table of sources, a URL, or `hf://owner/name[/file][@revision]`.
         timeout: Seconds to wait for a connection and for each piece of data. Defaults to `10`.
-        progress: Whether to show a progress bar. Defaults to `None`, where standard error is a
+        progress: Whether to show a progress bar. Defaults to `None`: if standard error is a
             terminal.
 
     Returns:
@@ -70,7 +70,7 @@ def fetch(
     Raises:
         DownloadError: If the file cannot be downloaded; one line that names the URL, the reason and
             where to put the file by hand.
-        WeightsError: If the file in the cache, or in the package, is not the one that came first.
+        WeightsError: If the file in the cache, or in the package, has changed.
         ValueError: If `source` is not an address.
 
     Example:
@@ -100,7 +100,7 @@ def fetch(
         with filelock.FileLock(f"{target}.lock"):
             if not _usable(target, digest):
                 _announcement(source, progress)(None)
-                # What a digest proves needs no other check.
+                # A digest makes other checks unnecessary.
                 check = None if digest else functools.partial(_check_content, target.name)
                 download(location, target, digest, timeout, progress, check)
                 _note_digest(target)
@@ -113,9 +113,9 @@ def fetch(
 
 
 def _announcement(source: WeightSource | str, progress: bool | None):
-    """Returns a function that says where a download comes from and what its licence allows.
+    """Returns a function that prints the source and the licence of a download.
 
-    A licence that forbids commercial use is always shown, other lines where progress is.
+    A licence that forbids commercial use is always shown, other lines only with the progress bar.
     """
 
     def announce(licence: str | None) -> None:
@@ -137,10 +137,10 @@ def _announcement(source: WeightSource | str, progress: bool | None):
 
 
 def _check_content(name: str, path: pathlib.Path, measured: bool) -> None:
-    """Raises unless a download is a weight file, and whole where the server stated no length."""
+    """Raises unless a download is a weight file, and complete if the server stated no length."""
     files.detect(path, name)
     if not measured:
-        # Reading a format may need a package that is not here.
+        # Reading a format may need a package that is not installed.
         with contextlib.suppress(ImportError), files.opened(path):
             pass
 
@@ -188,6 +188,6 @@ def _note_digest(target: pathlib.Path) -> None:
         temporary.write_text(f"{hexadecimal}  {target.name}\n", encoding="utf-8")
         os.replace(temporary, _note(target))
     except OSError as error:
-        # A cache that others prepared may be read-only; it is used without a note.
+        # A shared cache may be read-only; it is used without a stored hash.
         if error.errno not in _READ_ONLY:
             raise

@@ -1,4 +1,4 @@
-"""What a model's inputs and outputs mean, from its training or from where its weights came."""
+"""Descriptions of a model's inputs and outputs, from its training or its published weights."""
 
 import dataclasses
 
@@ -13,10 +13,10 @@ from keras_residual.weights.sources import WeightSource, scaling_of, source_of
 
 
 def description_of(model: keras.Model) -> Description | None:
-    """Returns what a model's inputs and outputs mean, `None` if nobody said.
+    """Returns the description of a model's inputs and outputs, `None` if there is none.
 
-    A model trained by this package says so itself; one with published weights has the classes, the
-    scaling and the size of those.
+    A model trained by this package contains it; a model with published weights has their classes,
+    scaling and size.
 
     Args:
         model: A Keras model.
@@ -49,7 +49,7 @@ def described_by(source: WeightSource, model: keras.Model) -> Description:
 
 
 def _pixels(steps: Preprocessing, model: keras.Model) -> dict[str, object]:
-    """Returns the parts of a description that say what becomes of a picture."""
+    """Returns the parts of a description about the preprocessing of pictures."""
     inside = any(isinstance(layer, ImageNormalization) for layer in model.layers)
     cropped = steps.resize is not None and steps.crop is not None
     return {
@@ -62,7 +62,7 @@ def _pixels(steps: Preprocessing, model: keras.Model) -> dict[str, object]:
 
 
 def _names(source, model):
-    """Returns the names of the source's classes where the model still has a classifier for them."""
+    """Returns the names of the source's classes if the model still has a classifier for them."""
     outputs = model.outputs
     count = CLASS_COUNTS.get(source.classes)
     if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[-1] != count:

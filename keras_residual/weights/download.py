@@ -1,4 +1,4 @@
-"""Downloading one file over HTTP: resumed where it broke off, hashed, renamed into place."""
+"""Downloading one file over HTTP: resumed after interruptions, hashed, renamed atomically."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ from rich.console import Console
 from keras_residual.weights import _digests
 from keras_residual.weights.errors import WeightsError, first_line
 
-# pooch and keras.utils.get_file neither resume a download nor keep two processes apart, and
-# huggingface_hub, which does both, is optional and reads only its own servers.
+# pooch and keras.utils.get_file neither resume a download nor lock out other processes;
+# huggingface_hub does both, but is optional and supports only its own servers.
 _ATTEMPTS_WITHOUT_PROGRESS = 3
 _PAUSE = 1.0
 _CHUNK = 1 << 16
@@ -28,7 +28,7 @@ class DownloadError(WeightsError):
 
 
 class _Interrupted(Exception):
-    """The transfer broke off; what has arrived may be continued."""
+    """The transfer was interrupted and may be resumed."""
 
 
 class _Failed(Exception):
@@ -45,23 +45,23 @@ def download(
 ) -> None:
     """Downloads `url` to `target`, which appears complete or not at all.
 
-    Data is collected in `target` + `.part`. A broken transfer continues there, in this call or the
-    next, if the server says that its file is the same (ETag or Last-Modified, and the length) or
-    `digest` is given to prove it; otherwise it starts anew.
+    Data is collected in `target` + `.part`. An interrupted transfer is resumed, in this call or the
+    next, if the server confirms that its file is the same (ETag or Last-Modified, and the length)
+    or if `digest` is given to verify it; otherwise it restarts.
 
     Args:
         url: The address, `http` or `https`.
         target: The file to write.
         digest: Expected hash or its prefix, e.g. `"sha256:f37072fd"`. Defaults to `None`.
         timeout: Seconds to wait for a connection and for each piece of data. Defaults to `10`.
-        progress: Whether to show a progress bar. Defaults to `None`, where standard error is a
+        progress: Whether to show a progress bar. Defaults to `None`: if standard error is a
             terminal.
-        check: Is called with the collected file, and whether the server stated its length, before
-            it takes its name; raises a WeightsError for what must not be kept.
+        check: Called with the complete file, and whether the server stated its length, before it is
+            renamed; raises a WeightsError if the file must not be kept.
 
     Raises:
-        DownloadError: If the file cannot be had; one line that names the URL, the reason and where
-            to put the file by hand.
+        DownloadError: If the file cannot be downloaded; one line that names the URL, the reason and
+            where to put the file by hand.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -69,7 +69,7 @@ def download(
         resumed = _resumable(part, digest) > 0
         measured = _collect(url, part, digest, timeout, progress)
         if digest is not None and resumed and not _digests.matches(part, digest):
-            # The older part belonged to something else; only a whole transfer can tell.
+            # The earlier part may belong to another file; only a complete transfer can tell.
             _discard(part)
             measured = _collect(url, part, digest, timeout, progress)
         if digest is not None and not _digests.matches(part, digest):
@@ -96,9 +96,9 @@ def _check_content(check, part, measured) -> None:
 
 
 def _collect(url, part, digest, timeout, progress) -> bool:
-    """Fills `part`, going on after interruptions for as long as new data arrives.
+    """Fills `part`, resuming after interruptions as long as new data arrives.
 
-    Returns whether the server said how long the file is.
+    Returns whether the server stated the length of the file.
     """
     largest, idle = _size(part), 0
     with requests.Session() as session, _bar(part.stem, progress) as advance:
@@ -123,7 +123,7 @@ def _transfer(session, url, part, digest, timeout, advance) -> bool:
             headers["If-Range"] = known
     try:
         response = session.get(url, headers=headers, stream=True, timeout=timeout)
-    # A redirect to no address raises what the parser of addresses raises.
+    # An invalid redirect raises the exceptions of the URL parser.
     except (requests.RequestException, ValueError) as error:
         raise _Failed(_reason(error, timeout)) from error
     with response:
@@ -147,7 +147,7 @@ def _check_status(response, part) -> None:
         raise _Interrupted(status)
     if response.status_code not in (200, 206):
         raise _Failed(status)
-    # Login pages of networks answer every address so, and would be kept as the file.
+    # Captive portals answer every address like this; the page must not be kept as the file.
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise _Failed("the server sent a web page")
     encoding = response.headers.get("Content-Encoding", "identity")
@@ -156,7 +156,7 @@ def _check_status(response, part) -> None:
 
 
 def _length(response) -> int | None:
-    """Returns the length that an answer states, `None` if it states none."""
+    """Returns the length that a response states, or `None`."""
     text = response.headers.get("Content-Length")
     if text is None:
         return None
@@ -166,7 +166,7 @@ def _length(response) -> int | None:
 
 
 def _range(response, offset: int, known: str) -> tuple[int, int]:
-    """Returns where a partial answer ends and the length of the file, if it continues ours."""
+    """Returns the end of a partial response and the length of the file, if it continues ours."""
     text = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", text.strip())
     if not offset or match is None:
@@ -182,7 +182,7 @@ def _range(response, offset: int, known: str) -> tuple[int, int]:
 
 
 def _write(response, part, offset, end, total, timeout, advance) -> bool:
-    """Appends an answer to `part`, which holds `offset` bytes; `end` is where its range ends."""
+    """Appends a response to `part`, which has `offset` bytes; `end` is the end of its range."""
     if not offset:
         _discard(part)
         if validator := _strong_validator(response):
@@ -208,14 +208,14 @@ def _write(response, part, offset, end, total, timeout, advance) -> bool:
 
 
 def _strong_validator(response) -> str:
-    """Returns what tells this version of the file from others, byte for byte; or nothing."""
+    """Returns a validator that identifies this version of the file exactly, or `""`."""
     etag = response.headers.get("ETag", "")
     # If-Range needs a strong validator; a weak one promises only similar content.
     return response.headers.get("Last-Modified", "") if etag[:2] in ("", "W/") else etag
 
 
 def _reason(error: requests.RequestException | ValueError, timeout: float) -> str:
-    """Returns one short phrase; the messages of requests quote whole object representations."""
+    """Returns a short phrase, because messages of requests contain object representations."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"no answer within {timeout:g} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
@@ -236,7 +236,7 @@ def _validator_file(part: pathlib.Path) -> pathlib.Path:
 
 
 def _validator(part: pathlib.Path) -> str:
-    """Returns the validator noted beside `part`; empty if there is none, or it is damaged."""
+    """Returns the validator stored beside `part`; empty if it is missing or damaged."""
     try:
         text = _validator_file(part).read_text(encoding="ascii")
     except (OSError, ValueError):

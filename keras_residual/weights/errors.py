@@ -1,10 +1,10 @@
-"""The error that all weight files share, and how long texts become one line."""
+"""The error of weight files, and shortening of long texts to one line."""
 
 from collections.abc import Collection, Mapping
 
 from keras_residual import _words
 
-# Names of a list that a message shows; the rest are counted.
+# Number of names that a message shows; the rest are counted.
 _SHOWN = 8
 
 
@@ -15,7 +15,7 @@ class WeightsError(ValueError):
 
     Args:
         message: The message.
-        options: The options of a network that would fit, as far as another network is the reason.
+        options: The options of a network that would fit, if the weights are for another network.
     """
 
     def __init__(self, message: str = "", options: Mapping[str, object] | None = None):
@@ -24,7 +24,7 @@ class WeightsError(ValueError):
 
 
 def first_line(error: BaseException, limit: int = 160) -> str:
-    """Returns the first line of an error's message, or its type's name where it has none."""
+    """Returns the first line of an error's message, or its type's name if it is empty."""
     return _words.first_line(error, limit)
 
 

@@ -47,10 +47,10 @@ _OTHER_CONTENTS = (
     (b"<", "an HTML or XML page, perhaps a server's error message"),
 )
 
-# Weights hardly compress; a file whose arrays need many times its size was made to fill memory.
+# Weights hardly compress; a file whose arrays are many times its size is a decompression bomb.
 _LARGEST_RATIO = 16
 _SMALL = 1 << 26
-# No machine has as much memory, and NumPy cannot even describe much more.
+# More than the memory of any machine; NumPy itself cannot describe much more.
 _ABSURD = 1 << 48
 
 
@@ -59,23 +59,23 @@ def read(
 ) -> Arrays:
     """Reads a weight file into NumPy arrays by name, in the file's order.
 
-    The content decides the format: safetensors, HDF5 (keras.applications' and Keras 3's layouts),
-    `.npz` without objects, PyTorch checkpoints through the restricted unpickler, and `.keras`
-    archives that carry no code. Nothing in the file is ever executed. A known suffix that
+    The format is detected from the content: safetensors, HDF5 (keras.applications' and Keras 3's
+    layouts), `.npz` without objects, PyTorch checkpoints through the restricted unpickler, and
+    `.keras` archives without code. Nothing in the file is ever executed. A known suffix that
     contradicts the content is an error.
 
-    Zip-based formats (`.pth`, `.npz`, `.keras`) carry checksums, which are compared. Safetensors,
-    HDF5 and PyTorch's old format have none: their structure is validated, but a changed value shows
-    only against `digest`. Arrays of Safetensors and PyTorch files are mapped from the file, which
-    must not be overwritten in place while they are in use. bfloat16 becomes float32; other types
-    stay.
+    Zip-based formats (`.pth`, `.npz`, `.keras`) have checksums, which are compared. Safetensors,
+    HDF5 and PyTorch's old format have none: their structure is validated, but a changed value is
+    detected only with `digest`. Arrays of Safetensors and PyTorch files are memory-mapped, so the
+    file must not be overwritten in place while they are in use. bfloat16 becomes float32; other
+    types are kept.
 
     Args:
         path: The file.
         digest: `"sha256:…"` or `"md5:…"`, at least the first 8 hexadecimal digits of the file's
             hash. Defaults to `None`, no comparison.
-        max_bytes: How much memory the arrays may take together. Defaults to `None`, 16 times the
-            size of the file, and at least 64 MiB: weights hardly compress.
+        max_bytes: Maximal total size of the arrays in bytes. Defaults to `None`: 16 times the size
+            of the file, and at least 64 MiB, because weights hardly compress.
 
     Returns:
         `Arrays`, a dict with the attributes `format`, `metadata` and `layers`.
@@ -115,7 +115,7 @@ def read(
 def opened(path: str | os.PathLike[str], digest: str | None = None) -> Iterator[Entries]:
     """Yields the entries of a weight file: names, shapes and types, and values on demand.
 
-    Values can be read until the block ends. See `read` for arguments, errors and what is checked.
+    Values can be read until the block ends. See `read` for arguments, errors and checks.
     """
     path = pathlib.Path(path).expanduser()
     kind = detect(path)
@@ -135,7 +135,7 @@ def opened(path: str | os.PathLike[str], digest: str | None = None) -> Iterator[
 
 
 def _checked(path: pathlib.Path, kind: str, name: str, entry: Entry) -> np.ndarray:
-    """Returns an entry's values, which must be those that the file's directory promised."""
+    """Returns an entry's values, after checking shape and type against the file's directory."""
     values = _guarded(path, kind, entry.read)
     if values.shape != entry.shape or values.dtype != entry.dtype:
         raise WeightsError(f"{path}: damaged: {name!r} is not of the shape and type it states")
@@ -147,7 +147,7 @@ def _guarded(path: pathlib.Path, kind: str, function, *arguments):
         return function(*arguments)
     except (WeightsError, ImportError):
         raise
-    # The parsers of five libraries meet hostile bytes here and raise whatever they meet first.
+    # The parsers of five libraries raise all kinds of exceptions for malicious files.
     except Exception as error:
         raise WeightsError(f"{path}: damaged {kind} file: {first_line(error)}") from error
 
@@ -157,7 +157,7 @@ def detect(path: str | os.PathLike[str], name: str | None = None) -> str:
 
     Args:
         path: The file.
-        name: The name whose suffix the content must agree with. Defaults to `None`, that of `path`.
+        name: The name whose suffix must agree with the content. Defaults to that of `path`.
 
     Returns:
         `"safetensors"`, `"hdf5"`, `"npz"`, `"torch"` or `"keras"`.

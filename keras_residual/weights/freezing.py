@@ -1,4 +1,4 @@
-"""Keeping layers of a model as they are while the rest trains."""
+"""Freezing layers of a model."""
 
 from collections.abc import Iterator
 
@@ -17,19 +17,18 @@ def freeze(
     """Freezes a layer and all layers that its output depends on, or all normalizations.
 
     Frozen weights do not train, and frozen batch normalizations stay in inference mode: they
-    normalize by the moving statistics and leave them unchanged, also with `training=True`. The
-    other layers are left as they are. A compiled model takes notice at once, except on JAX once it
-    has trained: its optimizer is bound to the weights it began with, so compile it again.
+    normalize by the moving statistics and leave them unchanged, even with `training=True`. Other
+    layers are unchanged. The change applies to a compiled model immediately, except on JAX after
+    training has begun: the optimizer is bound to its original weights, so compile the model again.
 
     Args:
         model: A functional model.
         until: Name of the last layer to freeze, e.g. `"stage3"` of a residual network or
             `"transition2"` of a DenseNet; `None` to make all layers trainable again. Without it
             only the normalizations change.
-        normalization: `True` freezes every normalization of the model, wherever it stands: in
-            blocks, in scanned stages and in models inside the model; `False` makes them trainable
-            again, except those of layers that are frozen as a whole. Defaults to `None`, which
-            leaves them as they are.
+        normalization: `True` freezes every normalization of the model, including those in blocks,
+            scanned stages and nested models; `False` makes them trainable again, except those of
+            layers that are frozen as a whole. Defaults to `None`: no change.
 
     Raises:
         ValueError: If the model has no layer of that name, or there is nothing to do.
@@ -52,7 +51,7 @@ def freeze(
             "Received neither"
         )
     if until is None:
-        # On TensorFlow, setting what a model already says does not reach its layers.
+        # On TensorFlow, setting a model's `trainable` to its present value does not reach layers.
         model.trainable = False
         model.trainable = True
     elif until != _UNSET:
@@ -75,7 +74,7 @@ def _set_normalization(layer: keras.layers.Layer, trainable: bool) -> None:
 
 
 def _trainable_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yields a layer and those inside it, without what a layer that is frozen as a whole holds."""
+    """Yields a layer and its sublayers, except those of layers that are frozen as a whole."""
     seen, pending = set(), [layer]
     while pending:
         item = pending.pop()

@@ -1,4 +1,4 @@
-"""Both ends of a prediction: images to network inputs, network outputs to class names."""
+"""Preprocessing of images for a network, and decoding of its outputs to class names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,31 +21,31 @@ _WHITE = 255.0
 def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = True) -> np.ndarray:
     """Turns RGB images with values 0…255 into the inputs that a model's weights expect.
 
-    The shorter side is resized with antialiasing and the centre square cut out, as when the
-    published accuracy was measured; then the values are scaled. A model that normalizes inside
-    (`include_preprocessing=True`) gets values 0…255, or what its input's range is (0…1 for
-    `pretrained_classifier`).
+    The shorter side is resized with antialiasing and the centre square is cropped, as in the
+    evaluation of the published accuracy; then the values are scaled. For a model that normalizes
+    inside (`include_preprocessing=True`), values stay 0…255, or are scaled to its input range (0…1
+    for `pretrained_classifier`).
 
     Args:
         images: A batch `(count, height, width, 3)`, or a list of images `(height, width, 3)` of any
             sizes; for networks for video clips, `(count, frames, height, width, 3)`, or a list of
             such. Integers or floats with values 0…255.
-        model_or_tag: What tells the weights:
+        model_or_tag: What determines the preprocessing:
             a model whose weights were loaded by this package, from published weights or from a
-            file whose layout tells what they expect (keras.applications, torchvision);
+            file whose layout implies it (keras.applications, torchvision);
             the name of published weights: `"ResNet50"` (the ones that `weights="imagenet"` means),
             `"ResNet50.IMAGENET1K_V2"`, or their URL or `hf://` address;
             a mode of `keras.applications`: `"caffe"`, `"tf"` or `"torch"` (256 pixels, crop 224);
             or a `Preprocessing`.
-        resize: Whether to resize and crop. Without, all images must have one size, which is kept.
+        resize: Whether to resize and crop. If not, all images must have one size, which is kept.
             Defaults to `True`.
 
     Returns:
         A float32 NumPy array `(count, size, size, 3)`, of clips `(count, frames, size, size, 3)`.
 
     Raises:
-        ValueError: If the images are not RGB with values 0…255, or it is not known what
-            `model_or_tag` expects.
+        ValueError: If the images are not RGB with values 0…255, or the preprocessing of
+            `model_or_tag` is unknown.
 
     Example:
 
@@ -65,7 +65,7 @@ def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = T
 
 
 def preprocessing_of(model_or_tag: keras.Model | str) -> Preprocessing:
-    """Returns what a model, published weights or a mode expect; see `preprocess`."""
+    """Returns the preprocessing of a model, of published weights or of a mode; see `preprocess`."""
     if isinstance(model_or_tag, keras.Model):
         return _preprocessing_of_model(model_or_tag)
     found = _named(model_or_tag)
@@ -90,7 +90,7 @@ def _named(what) -> Preprocessing | None:
 
 
 def checked_inclusion(include_preprocessing: object) -> bool | Preprocessing:
-    """Returns a factory's argument `include_preprocessing` as a bool or as what it names."""
+    """Returns a factory's argument `include_preprocessing` as a bool or a `Preprocessing`."""
     if isinstance(include_preprocessing, bool):
         return include_preprocessing
     found = _named(include_preprocessing)
@@ -104,12 +104,12 @@ def checked_inclusion(include_preprocessing: object) -> bool | Preprocessing:
 
 
 def preprocessing_for_factory(weights: object, variant: Any) -> Preprocessing:
-    """Returns what the weights that a factory's arguments name expect.
+    """Returns the preprocessing of the weights of a factory.
 
     Without weights it is ImageNet's mean and standard deviation.
 
     Raises:
-        ValueError: If the weights do not tell what they expect.
+        ValueError: If the preprocessing of the weights is unknown.
     """
     found = _scaling.for_factory(weights, variant)
     if found is None:
@@ -132,8 +132,8 @@ def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
         return _inside(model)
     if description is not None:
         return _scaling.of_description(description)
-    # A model read from a file does not say where its weights came from, and its name does not
-    # tell either: a guess would quietly cost accuracy.
+    # A model loaded from a file does not record the source of its weights, and its name does not
+    # imply it: a wrong guess would silently cost accuracy.
     rows = [item for item in sources.list_sources() if item.model.lower() == model.name.lower()]
     hint = f"preprocess(images, {rows[0].name!r})" if rows else "preprocess(images, 'torch')"
     raise ValueError(
@@ -144,7 +144,7 @@ def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
 
 
 def _inside(model: keras.Model) -> Preprocessing:
-    """Returns the scaling that a model has inside, for the size of its input."""
+    """Returns the scaling inside a model, with the size of its input."""
     layer = next(layer for layer in model.layers if isinstance(layer, ImageNormalization))
     sizes = [size for size in model.inputs[0].shape[1:] if size not in (None, 1, 3)]
     crop = min(sizes, default=224)
@@ -164,7 +164,7 @@ def _normalizes(model_or_tag) -> bool:
 def _white(model: keras.Model) -> float:
     """Returns the value of a white pixel in the input of a model that scales pixels itself."""
     for layer in model.layers:
-        # Pixels of another range are brought to 0…255 first.
+        # Pixels of another range are rescaled to 0…255 first.
         if isinstance(layer, keras.layers.Rescaling) and np.ndim(layer.scale) == 0:
             return _WHITE / layer.scale
         if isinstance(layer, ImageNormalization):
@@ -173,11 +173,11 @@ def _white(model: keras.Model) -> float:
 
 
 def decode_predictions(probs: Tensor, top: int = 5) -> list[list[tuple[str, str, float]]]:
-    """Names the best ImageNet classes of each prediction, as `keras.applications` does.
+    """Names the best ImageNet classes of each prediction, like `keras.applications`.
 
     Args:
         probs: `(count, 1000)`, probabilities or any other scores.
-        top: Integer of 1…1000, how many classes to name. Defaults to `5`.
+        top: Integer in 1…1000, number of classes to name. Defaults to `5`.
 
     Returns:
         For each row a list of `top` tuples (WordNet id, name, score), best first.
@@ -203,7 +203,7 @@ def decode_predictions(probs: Tensor, top: int = 5) -> list[list[tuple[str, str,
     results = []
     for row in probs:
         best = row.argsort()[-top:][::-1]
-        # Sorted again, stably, so that equal scores come in keras.applications' order.
+        # Sorted again, stably, so that equal scores are in keras.applications' order.
         best = sorted(best, key=lambda index: row[index], reverse=True)
         results.append([(*names[index], row[index]) for index in best])
     return results

@@ -1,4 +1,4 @@
-"""The names of the classes that published weights tell apart."""
+"""The class names of published weights."""
 
 import functools
 
@@ -14,8 +14,8 @@ def class_names(classes: str = "imagenet") -> tuple[tuple[str, str], ...]:
     """Returns (identifier, name) of every class in the order of the network's outputs.
 
     The order and names of `"imagenet"` are those of `keras.applications` (and of torchvision and
-    timm, which write them with spaces); its identifiers are WordNet's. Those of the others are the
-    names themselves.
+    timm, which write them with spaces); its identifiers are WordNet's. For the other lists the
+    identifiers are the names.
 
     Args:
         classes: `"imagenet"` (the 1000 classes of ILSVRC 2012), `"cifar10"` or `"kinetics400"` (the

@@ -1,4 +1,4 @@
-"""Loading weights into a network, whatever file, library or address they come from."""
+"""Loading weights into a network from files of many libraries."""
 
 import math
 import pathlib
@@ -29,21 +29,21 @@ _MOST_COUNTERS = 10_000
 
 
 def load(model: keras.Model, source: object, skip_mismatched_top: bool = False) -> None:
-    """Loads weights into a network of this package: all of them, or none and an error.
+    """Loads weights into a network of this package: all of them, or none with an error.
 
-    The names in the file tell its layout: torchvision or timm (ResNet, -D, SE, ResNeXt, Wide,
-    `resnetv2_*`, DenseNet), transformers' ResNet, PyTorch networks for CIFAR (option A or B,
+    The layout of the file is detected from its names: torchvision or timm (ResNet, -D, SE, ResNeXt,
+    Wide, `resnetv2_*`, DenseNet), transformers' ResNet, PyTorch networks for CIFAR (option A or B,
     WideResNet), keras.applications (ResNet v1 and v2, DenseNet), or this package. Outputs are equal
-    to float rounding: biases before a normalization and another epsilon are absorbed by the moving
+    up to rounding: biases before a normalization and a different epsilon are absorbed by the moving
     statistics.
 
-    What is adapted without asking:
+    Automatic adaptations:
 
     - Another number of input channels: one channel gets the sum of the first convolution's three
       kernels, more channels repeat them in turn, scaled by 3 / channels (as timm does).
     - Another input size: convolutions have none.
-    - A model without classifier, or one that ends at an earlier stage: what the file has beyond it
-      is not read.
+    - A model without classifier, or one that ends at an earlier stage: the rest of the file is
+      ignored.
 
     Args:
         model: A network of this package. For other models only files that Keras wrote for the same
@@ -51,13 +51,13 @@ def load(model: keras.Model, source: object, skip_mismatched_top: bool = False) 
         source: A path (`.safetensors`, `.pth`, `.h5`, `.weights.h5`, `.keras`, `.npz`), a URL,
             `"hf://owner/name"`, the name of published weights such as `"imagenet"` or
             `"ResNet50.IMAGENET1K_V2"`, or a torch state dict.
-        skip_mismatched_top: Whether a classifier with another number of classes, or none, in the
-            file is left as it is in the model. Defaults to `False`.
+        skip_mismatched_top: Whether the model keeps its classifier if that of the file is missing
+            or has another number of classes. Defaults to `False`.
 
     Raises:
-        MismatchError: If entries are missing, left over, misshapen or not finite; the message lists
-            them all. The model is unchanged.
-        WeightsError: If the file cannot be read, or is made for a network that computes otherwise.
+        MismatchError: If entries are missing, unused, of another shape or not finite; the message
+            lists them all. The model is unchanged.
+        WeightsError: If the file cannot be read, or is for a different network.
         ValueError: If `source` is none of the above.
 
     Example:
@@ -78,9 +78,9 @@ def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
         model: The network.
         source: What to load.
         skip_top: See `load`.
-        published_name: The name under which weights of the network are published.
-        scaling_given: Whether the user named the scaling inside the model, which then wins over
-            what a file's layout tells.
+        published_name: The name of the network in the table of published weights.
+        scaling_given: Whether the user specified the scaling inside the model, which then takes
+            precedence over that implied by a file's layout.
     """
     if isinstance(source, Mapping):
         entries = from_state_dict(source)
@@ -146,10 +146,10 @@ def to_torch(model: keras.Model) -> dict[str, np.ndarray]:
 
     Post-activation networks and DenseNets get the names of torchvision and timm, pre-activation
     networks those of timm's `resnetv2_*`. A pre-activation network that timm would compute
-    otherwise (a shared first pre-activation, strides in the last block, a CIFAR stem) gets the
-    names of the widely copied PyTorch WideResNet. Numbers alone do not say everything: build the
-    torch network with the same epsilon and stride placement. `from_torch` restores them bit for
-    bit.
+    differently (a shared first pre-activation, strides in the last block, a CIFAR stem) gets the
+    names of the widely copied PyTorch WideResNet. The epsilon and the placement of strides are not
+    part of a state dict: build the torch network with the same ones. `from_torch` restores the
+    weights bit for bit.
 
     Args:
         model: A network of this package.
@@ -181,14 +181,14 @@ def to_torch(model: keras.Model) -> dict[str, np.ndarray]:
 def load_for_factory(
     model: keras.Model, weights: object, variant: Any, scaling_given: bool = False
 ) -> None:
-    """Loads what a factory's argument `weights` names.
+    """Loads the argument `weights` of a factory.
 
     Args:
         model: The model that the factory has built.
         weights: See `load`; a name means weights published for `variant`.
         variant: The named network that the factory builds, or `None`.
-        scaling_given: Whether the user named the scaling of pixels inside the model. Defaults to
-            `False`.
+        scaling_given: Whether the user specified the scaling of pixels inside the model. Defaults
+            to `False`.
     """
     known, path = resolve_for_factory(weights, variant)
     source = known if known is not None and path is None else weights
@@ -197,7 +197,7 @@ def load_for_factory(
 
 
 def options_for_factory(weights: object, variant: Any) -> dict[str, object]:
-    """Returns the architecture options that the weights a factory's argument names ask for."""
+    """Returns the architecture options required by the weights of a factory."""
     known, _ = resolve_for_factory(weights, variant)
     if known is None or variant is None or known.model != variant.name:
         return {}
@@ -205,7 +205,7 @@ def options_for_factory(weights: object, variant: Any) -> dict[str, object]:
 
 
 def _check_source(model: keras.Model, source: WeightSource, skip_top: bool) -> None:
-    """Raises unless the model computes what the source's weights were trained for."""
+    """Raises unless the model matches the network that the source's weights were trained for."""
     required = dict(source.options)
     if source.layout == "keras.applications":
         required.pop("norm_epsilon", None)
@@ -226,7 +226,7 @@ def _check_classes(classes: int, source: WeightSource) -> None:
 
 
 def _check_scaling(model, expected: Preprocessing, what: str, name: str) -> None:
-    """Raises if the model scales pixels inside, and otherwise than its weights expect."""
+    """Raises if the model scales pixels inside differently from what its weights expect."""
     for layer in model.layers:
         if not isinstance(layer, ImageNormalization) or layer.name != "preprocessing":
             continue
@@ -248,7 +248,7 @@ def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
 def _load_entries(
     model, entries: Entries, origin, skip_top, published_name, path=None, scaling_given=False
 ) -> Preprocessing | None:
-    """Loads a file's entries and returns what they expect of pixels, if that is known."""
+    """Loads a file's entries and returns the scaling of pixels that they expect, if known."""
     try:
         slots_of(model)
     except WeightsError:
@@ -266,7 +266,7 @@ def _load_entries(
 
 
 def _described(scaling: Preprocessing) -> str:
-    """Returns the shortest text that names a scaling."""
+    """Returns the shortest description of a scaling."""
     for mode in ("caffe", "tf", "torch"):
         if Preprocessing.from_mode(mode).scales_like(scaling):
             return repr(mode)
@@ -274,7 +274,7 @@ def _described(scaling: Preprocessing) -> str:
 
 
 def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
-    """Loads a file that Keras wrote for the same model, or leaves the model as it was."""
+    """Loads a file that Keras wrote for the same model, or leaves the model unchanged."""
     _check_entries(model, entries, path)
     before = [np.array(value) for value in model.get_weights()]
     try:
@@ -291,7 +291,7 @@ def _check_entries(model: keras.Model, entries: Entries, path: pathlib.Path) -> 
     if len(entries.layers) > 2 * len(model.variables) + _MOST_COUNTERS:
         raise WeightsError(f"{path}: it does not fit {model.name!r}: {len(entries.layers)} layers")
     found = sum(math.prod(entry.shape) for entry in entries.values())
-    # Beside the weights, files have counters and the state of random generators and metrics.
+    # Besides weights, files hold counters and the states of random generators and metrics.
     most = 2 * sum(math.prod(variable.shape) for variable in model.variables) + _MOST_COUNTERS
     if found > most:
         raise WeightsError(
@@ -299,7 +299,7 @@ def _check_entries(model: keras.Model, entries: Entries, path: pathlib.Path) -> 
             f"{model.count_params():,}"
         )
     for name, entry in entries.items():
-        # Keras unpacks whatever it finds; reading checks that it is what the file states.
+        # Keras decompresses anything; reading checks the data against the declared sizes.
         values = entry.read()
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise WeightsError(f"{path}: {name!r} holds numbers that are not finite")

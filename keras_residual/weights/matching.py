@@ -1,4 +1,4 @@
-"""Fitting the arrays of a file to the weights of a network: all of them, or an error."""
+"""Matches the arrays of a file to the weights of a network: all of them, or an error."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ from keras_residual.weights.arrays import Entry
 from keras_residual.weights.errors import WeightsError, listed
 
 _COUNTERS = ("num_batches_tracked",)
-# Of a first kernel that is summed to one channel.
+# Number of input channels of a first kernel that is summed to one channel.
 _MOST_CHANNELS = 64
 
 
 class MismatchError(WeightsError):
-    """The entries of a file are not those of a network.
+    """Raised when weights do not fit the network.
 
     Attributes:
         missing: Names of entries that the network needs and the file lacks.
-        unused: Names of entries that the network has no place for.
+        unused: Names of entries that the network does not have.
         misshapen: Names of entries whose shape differs.
-        invalid: Names of entries that hold no finite floating-point numbers.
+        invalid: Names of entries with values that are not finite floating-point numbers.
     """
 
     def __init__(self, message: str, **entries: list[str]):
@@ -41,7 +41,7 @@ class MismatchError(WeightsError):
 
 @dataclasses.dataclass
 class _Fit:
-    """What is known of a file while its entries are assigned to slots."""
+    """The state of assigning a file's entries to slots."""
 
     layout: Layout
     entries: dict[str, Entry]
@@ -65,7 +65,7 @@ class Match:
 
     Attributes:
         values: The value of every weight.
-        layout: How the file names them.
+        layout: The layout of the file.
     """
 
     values: dict[Slot, np.ndarray]
@@ -78,18 +78,18 @@ def match(
     """Returns the value of every weight of a network, in the network's shapes and types.
 
     The layout is the one that shares the most names with the file. Names and shapes are compared
-    first; then the values that fit are read one by one, and nothing else.
+    first; then only the values that fit are read, one by one.
 
     Args:
         model: A network of this package.
         entries: The file's entries by name.
-        origin: What to call the file in messages.
-        skip_mismatched_top: Whether a classifier that is missing or of another shape is left out.
+        origin: Name of the file in messages.
+        skip_mismatched_top: Whether a classifier that is missing or of another shape is skipped.
 
     Raises:
-        MismatchError: If entries are missing, left over, of another shape or not finite; the
-            message says which.
-        WeightsError: If the layout is unknown, or its networks compute otherwise than the model.
+        MismatchError: If entries are missing, unused, of another shape or not finite; the message
+            says which.
+        WeightsError: If the layout is unknown, or its networks differ from the model.
     """
     slots, options = slots_of(model), options_of(model)
     entries = to_names_of(entries, [slot.name for slot in slots])
@@ -99,13 +99,13 @@ def match(
     for slot in slots:
         if not (slot.is_top and skip_mismatched_top and not _fits(fit, slot)):
             _place(fit, slot)
-    # A bias that the model has too is read as such.
+    # A bias that the model has as well is read as a bias.
     own = set(fit.keys.values())
     fit.biases = {slot: bias for slot, bias in fit.biases.items() if bias not in own}
     unused = _unused(fit, slots, skip_mismatched_top)
     for slot, key in fit.keys.items():
         if key not in fit.misshapen:
-            # What overflows is not finite, and refused as such.
+            # Overflows are not finite, and refused for that.
             with np.errstate(over="ignore", invalid="ignore"):
                 _fill(fit, slot, key)
     if unused or fit.missing or fit.misshapen or fit.invalid:
@@ -114,7 +114,7 @@ def match(
 
 
 def check_options(options: Mapping[str, Any], required: Mapping[str, object], what: str) -> None:
-    """Raises unless a network has the options that weights were made for."""
+    """Raises unless a network has the options that weights require."""
     wrong = {name: value for name, value in required.items() if options.get(name) != value}
     if wrong:
         raise WeightsError(
@@ -132,7 +132,7 @@ def _fits(fit: _Fit, slot: Slot) -> bool:
 
 
 def _place(fit: _Fit, slot: Slot) -> None:
-    """Notes which entry holds a slot, by name and shape alone."""
+    """Records the entry of a slot, by name and shape only."""
     key = fit.layout.key(slot)
     if key not in fit.entries:
         fit.missing.append(key or slot.name)
@@ -156,7 +156,7 @@ def _place(fit: _Fit, slot: Slot) -> None:
 
 
 def _fill(fit: _Fit, slot: Slot, key: str) -> None:
-    """Reads the values of a slot, in its own type: what is finite in another may not be here."""
+    """Reads the values of a slot in its own type: a value may be finite in another type only."""
     array = _finite(fit, key)
     if array is None:
         return
@@ -174,7 +174,7 @@ def _fill(fit: _Fit, slot: Slot, key: str) -> None:
 
 
 def _finite(fit: _Fit, key: str) -> np.ndarray | None:
-    """Returns an entry's values, or `None` if they are no finite floating-point numbers."""
+    """Returns an entry's values, or `None` if they are not finite floating-point numbers."""
     entry = fit.entries[key]
     array = entry.read() if entry.dtype.kind == "f" else None
     if array is None or not np.isfinite(array).all():
@@ -190,16 +190,16 @@ def _numpy_dtype(slot: Slot) -> str:
             f"the weight {slot.name} of the model is quantized to {dtype}: load the weights into "
             "the model first, then quantize it"
         )
-    # NumPy has no bfloat16 of its own; its range is that of float32.
+    # NumPy has no bfloat16; its range is that of float32.
     return dtype if dtype in ("float16", "float64") else "float32"
 
 
 def adapt_input_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     """Returns a first kernel `(*size, 3, filters)` for images with another number of channels.
 
-    One channel gets the sum of the three kernels, so that a grey image gives what the same image
-    in three equal channels gave. More channels repeat the three in turn, scaled by 3 / channels,
-    so that the output keeps its magnitude. timm adapts in the same way.
+    One channel gets the sum of the three kernels, so that a greyscale image gives the same output
+    as with three equal channels. More channels repeat the three in turn, scaled by 3 / channels, so
+    that the output keeps its magnitude. timm does the same.
     """
     if _adapted_shape(kernel.shape, channels) == kernel.shape:
         return kernel
@@ -219,10 +219,10 @@ def _adapted_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
 
 
 def _with_epsilon(fit: _Fit, slot: Slot, value: np.ndarray) -> np.ndarray:
-    """Returns moving variances that make up for another epsilon in the file's network.
+    """Returns moving variances that compensate for a different epsilon in the file's network.
 
-    variance + e = (variance + e - epsilon) + epsilon. A bias b before a normalization has gone into
-    the moving mean: (x + b) - mean = x - (mean - b).
+    variance + e = (variance + e - epsilon) + epsilon. A bias b before a normalization is absorbed
+    by the moving mean: (x + b) - mean = x - (mean - b).
     """
     epsilon = fit.options.get("norm_epsilon")
     if slot.kind == "moving_variance" and fit.layout.epsilon not in (None, epsilon):
@@ -243,7 +243,7 @@ def _hint(fit: _Fit, slot: Slot, value: np.ndarray) -> None:
 
 
 def _unused(fit: _Fit, slots: list[Slot], skip_top: bool) -> list[str]:
-    """Returns the names left over, without those that the model was asked not to have."""
+    """Returns the unused names, without those of parts that the model deliberately lacks."""
     allowed, used = [], fit.used
     has_top = any(slot.is_top for slot in slots)
     if not has_top or skip_top:

@@ -1,4 +1,4 @@
-"""What a network's weights expect of an image: size, crop, channel order, scale."""
+"""The preprocessing that weights expect: size, crop, channel order, scaling."""
 
 import dataclasses
 from typing import Any
@@ -26,9 +26,9 @@ class Preprocessing:
     """The steps from an RGB image with values 0…255 to the input of a network.
 
     The shorter side is resized to `resize` with antialiasing, the centre square of `crop` pixels is
-    cut out, and the values become `(x / divisor - mean) / std` in the given channel order: the
-    operations of torchvision, and of `keras.applications`' `preprocess_input`, in their order. All
-    frames of clips are treated alike.
+    cropped, and the values become `(x / divisor - mean) / std` in the given channel order: the same
+    operations as in torchvision and in `preprocess_input` of `keras.applications`. All frames of a
+    clip are processed equally.
 
     Args:
         mean: Three numbers, subtracted after the division by `divisor`, in the order of `channels`.
@@ -37,11 +37,11 @@ class Preprocessing:
         channels: `"rgb"` or `"bgr"`. Defaults to `"rgb"`.
         resize: Size of the shorter side, height and width, or `None` to keep the size. Defaults to
             `256`.
-        crop: Size of the square, or `None` to keep all. Defaults to `224`.
+        crop: Size of the square, or `None` for no crop. Defaults to `224`.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`. Defaults to
             `"bilinear"`.
-        antialias: Whether shrinking averages over all pixels, as Pillow does; without, which is for
-            `"bilinear"` alone, each pixel is one of four. Defaults to `True`.
+        antialias: Whether downscaling averages over all pixels, as Pillow does; without it, only
+            for `"bilinear"`, each pixel is interpolated from four. Defaults to `True`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -81,7 +81,7 @@ class Preprocessing:
 
     @classmethod
     def from_mode(cls, mode: str, **geometry: Any) -> "Preprocessing":
-        """Returns what `keras.applications`' mode `"caffe"`, `"tf"` or `"torch"` does."""
+        """Returns the preprocessing of a mode of `keras.applications`, such as `"caffe"`."""
         divisor, mean, std, channels = _MODES[_checks.choice("mode", mode, tuple(_MODES))]
         return cls(mean, std, divisor, channels, **geometry)
 
@@ -92,7 +92,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, steps: dict[str, Any]) -> "Preprocessing":
-        """Returns the steps that `dataclasses.asdict` turned into a dict, perhaps through JSON."""
+        """Returns the preprocessing from the result of `dataclasses.asdict`, also through JSON."""
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(steps, dict) or not set(steps) <= names:
             raise ValueError(
@@ -101,7 +101,7 @@ class Preprocessing:
         return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in steps.items()})
 
     def scales_like(self, other: Any) -> bool:
-        """Returns whether another object with these four attributes scales pixels alike."""
+        """Returns whether another object with these four attributes scales pixels equally."""
         names = ("mean", "std", "divisor", "channels")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
@@ -110,7 +110,7 @@ class Preprocessing:
         return dataclasses.replace(self, resize=None, crop=None)
 
     def with_channels(self, channels: int) -> "Preprocessing":
-        """Returns the same scaling for another number of channels, which share the average."""
+        """Returns the same scaling for another number of channels, using the average."""
         if channels == len(self.mean):
             return self
         mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
@@ -192,7 +192,7 @@ def _listed(images) -> list[np.ndarray]:
 
 
 def _checked_image(image: np.ndarray, index: int) -> np.ndarray:
-    """Returns an RGB image as uint8 or float32, or raises naming what is wrong with it."""
+    """Returns an RGB image as uint8 or float32, or raises naming the fault."""
     if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
         raise ValueError(
             "`images` must be RGB images of shape (height, width, 3). "
@@ -206,8 +206,8 @@ def _checked_image(image: np.ndarray, index: int) -> np.ndarray:
         )
     low, high = image.min(), image.max()
     whole = image.dtype.kind in "iu" or np.array_equal(image, np.floor(image))
-    # Resizing with bicubic kernels overshoots 0…255 a little; scaled or normalized images stay
-    # within a few units of zero and have fractions.
+    # Bicubic resizing overshoots 0…255 slightly; scaled or normalized images are within a few units
+    # of zero and have fractions.
     margin = 0 if whole else 32
     if not (-margin <= low and high <= 255 + margin) or (not whole and high <= 5):
         raise ValueError(
@@ -218,7 +218,7 @@ def _checked_image(image: np.ndarray, index: int) -> np.ndarray:
 
 
 def _target(image: np.ndarray, resize: int | tuple[int, int]) -> tuple[int, int]:
-    """Returns height and width after resizing, the longer side rounded as torchvision rounds."""
+    """Returns height and width after resizing, the longer side rounded as in torchvision."""
     if not isinstance(resize, int):
         return tuple(resize)
     height, width = image.shape[:2]
@@ -255,7 +255,7 @@ def _resized(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np
         raise ImportError(
             "Resizing images needs Pillow: pip install 'keras-residual[data]'"
         ) from error
-    # Pillow antialiases when it shrinks; it is what the published accuracies were measured with.
+    # Pillow antialiases when downscaling; the published accuracies were measured with it.
     resample = Image.Resampling[interpolation.upper()]
     if image.dtype == np.uint8:
         return np.asarray(Image.fromarray(image).resize((new_width, new_height), resample))
@@ -275,6 +275,6 @@ def _cropped(image: np.ndarray, size: int) -> np.ndarray:
             f"`images` must be at least {size} pixels high and wide. "
             f"Received: an image of {height}x{width}"
         )
-    # Half-way cases round to even, as in torchvision.
+    # Halves round to even, as in torchvision.
     top, left = round((height - size) / 2), round((width - size) / 2)
     return image[top : top + size, left : left + size]

@@ -42,26 +42,26 @@ def push(
 ) -> str:
     """Publishes a model's weights on the Hugging Face hub, with a card.
 
-    One commit holds the weights (`model.safetensors`, or `model.weights.h5` of models that are no
-    image network of this package), `config.json` with what the model's inputs and outputs mean, and
-    `README.md` whose front matter the hub reads. The repository is made if there is none.
-    `weights.load(model, location)` and `weights=location` bring the weights back bit for bit, and
-    know what scaling of pixels they expect.
+    One commit holds the weights (`model.safetensors`, or `model.weights.h5` for models that are not
+    image networks of this package), `config.json` with the description of the model's inputs and
+    outputs, and `README.md` with front matter for the hub. The repository is created if needed.
+    `weights.load(model, location)` and `weights=location` restore the weights bit for bit, and the
+    scaling of pixels that they expect.
 
     Args:
         model: A built model.
-        location: `"hf://owner/name"`, with `"@branch"` for a branch that exists.
-        license: SPDX identifier of the licence. Defaults to `None`, that of the published weights
-            that were loaded into the model; without any it must be given.
-        datasets: Names of the data sets on the hub that the model was trained on. Defaults to the
-            one that the training noted, if any.
+        location: `"hf://owner/name"`, with `"@branch"` for an existing branch.
+        license: SPDX identifier of the licence. Defaults to that of the published weights that were
+            loaded into the model; required if there are none.
+        datasets: Names of the datasets on the hub that the model was trained on. Defaults to the
+            one recorded by the training, if any.
         metrics: Results by name, e.g. `{"accuracy": 0.921}`. Defaults to `None`.
-        base_model: Repository of the weights that the training began with. Defaults to `None`,
-            that of the published weights in the model where these come from the hub.
+        base_model: Repository of the weights that the training started from. Defaults to that of
+            the published weights in the model, if these come from the hub.
         tags: Further tags. Defaults to none.
         private: Whether a new repository is private. Defaults to `False`.
         message: Message of the commit.
-        token: Access token. Defaults to `None`, the one that `hf auth login` stored or `$HF_TOKEN`.
+        token: Access token. Defaults to the one stored by `hf auth login` or `$HF_TOKEN`.
 
     Returns:
         The location with the commit, `"hf://owner/name@…"`.
@@ -97,7 +97,7 @@ def push(
                 commit_message=message,
                 revision=address.revision,
             )
-        # Which HTTP library raises, and what, changes with huggingface_hub's versions.
+        # The HTTP library, and so the exceptions, depend on the version of huggingface_hub.
         except Exception as error:
             raise WeightsError(f"cannot push to {location}: {first_line(error)}") from error
     return f"hf://{address.repository}@{commit.oid}"
@@ -115,7 +115,7 @@ def _checked_address(location) -> _hub.Address:
 
 @dataclasses.dataclass(frozen=True)
 class _Card:
-    """What the front matter of a card says."""
+    """The front matter of a card."""
 
     license: str
     datasets: tuple[str, ...]
@@ -187,7 +187,7 @@ def _scaling_of(model) -> Preprocessing | None:
     try:
         return preprocessing_of(model)
     except ValueError:
-        # Not every model takes images, and not of every one it is known what it expects.
+        # Not every model takes images, and the preprocessing may be unknown.
         return None
 
 
@@ -210,7 +210,7 @@ def _write_weights(folder: pathlib.Path, model, scaling: Preprocessing | None) -
 
 
 def _plain(value: np.ndarray) -> np.ndarray:
-    """Returns an array that NumPy alone can write; float32 holds every bfloat16."""
+    """Returns an array that NumPy can write; float32 can represent every bfloat16."""
     value = value.astype("float32") if value.dtype.kind not in "fiub" else value
     return np.array(value, order="C")
 

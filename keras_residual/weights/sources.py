@@ -1,4 +1,4 @@
-"""Where published weights come from, and all that is needed to use them, as data."""
+"""The table of published weights: addresses, hashes, preprocessing, licences."""
 
 import collections.abc
 import csv
@@ -26,19 +26,19 @@ class WeightSource:
 
     Attributes:
         model: Name of the model that it fits, as in `keras_residual.list_models()`.
-        tag: What tells it from the model's other weights.
+        tag: Name that distinguishes it from the model's other weights.
         location: The URL, `hf://owner/name` for a Hugging Face repository, or `package:NAME` for
-            a file that comes with this package.
-        layout: How the file names and orders its arrays: `"torchvision"`, `"timm"`,
-            `"keras.applications"`, `"keras_residual"` or `"basicsr"`.
-        preprocessing: From an image to the input that the weights expect.
-        digest: `"sha256:…"` or `"md5:…"`, perhaps shortened; `None` where none is published.
-        classes: Name of the class list, e.g. `"imagenet"`; of super-resolution the data set.
+            a file included in this package.
+        layout: Layout of the file: `"torchvision"`, `"timm"`, `"keras.applications"`,
+            `"keras_residual"` or `"basicsr"`.
+        preprocessing: The preprocessing that the weights expect.
+        digest: `"sha256:…"` or `"md5:…"`, possibly shortened; `None` if none is published.
+        classes: Name of the class list, e.g. `"imagenet"`; for super-resolution the dataset.
         top1: Published top-1 accuracy in percent with this preprocessing, `None` if unknown; for
-            Kinetics-400 that of videos, from five clips of each.
+            Kinetics-400 that of videos, with five clips per video.
         licence: SPDX identifier, `None` if the publisher states none.
         options: Architecture options that differ from the model's defaults.
-        note: What else a user should know.
+        note: Further information for users.
     """
 
     model: str
@@ -81,7 +81,7 @@ class WeightSource:
 
     @property
     def file_name(self) -> str:
-        """The name under which the file is kept."""
+        """The name of the file in the cache."""
         return "model.safetensors" if self.is_hub else re.split("[/:]", self.location)[-1]
 
     @property
@@ -90,12 +90,12 @@ class WeightSource:
 
     @property
     def is_shipped(self) -> bool:
-        """Whether the file comes with this package."""
+        """Whether the file is included in this package."""
         return self.location.startswith("package:")
 
     @property
     def task(self) -> str:
-        """What the network does: `"classification"` or `"super_resolution"`."""
+        """The task of the network: `"classification"` or `"super_resolution"`."""
         return "super_resolution" if self.layout == "basicsr" else "classification"
 
     @property
@@ -105,11 +105,11 @@ class WeightSource:
 
     @property
     def input_size(self) -> int | None:
-        """The side of the square image that the accuracy was measured on."""
+        """The side of the square images with which the accuracy was measured."""
         return self.preprocessing.crop
 
 
-# Licences of published weights without NonCommercial in their name that allow research alone.
+# Licences of published weights that allow only research, without NonCommercial in their name.
 _RESEARCH_ONLY = ("seer", "research", "non-commercial", "noncommercial")
 
 
@@ -124,7 +124,7 @@ def forbids_commerce(licence: str | None) -> bool:
 
 
 _NORMALIZATIONS = {
-    # Pixels of 0…1, as super-resolution takes them.
+    # Pixels in 0…1, as in super-resolution.
     "unit": Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "torch": Preprocessing(),
     "caffe": Preprocessing.from_mode("caffe"),
@@ -132,7 +132,7 @@ _NORMALIZATIONS = {
     "dpn": Preprocessing((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
     "kinetics": Preprocessing((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
     "half": Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    # The deviations over all pixels; those below are means over the images, as others use them.
+    # Standard deviations over all pixels; those below are averages over images, as commonly used.
     "cifar10_pixels": Preprocessing((0.4915, 0.4823, 0.4467), (0.2471, 0.2435, 0.2617)),
     "cifar10": Preprocessing((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
     "cifar100": Preprocessing((0.507, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
@@ -140,12 +140,12 @@ _NORMALIZATIONS = {
 
 
 def _parsed(row: dict[str, str]) -> WeightSource:
-    """Returns the source that one row of the table describes."""
+    """Returns the source of one row of the table."""
     resize = tuple(int(size) for size in row.pop("resize").split("x") if size)
     preprocessing = dataclasses.replace(
         _NORMALIZATIONS[row.pop("normalization")],
         resize=resize if len(resize) == 2 else next(iter(resize), None),
-        # Where height and width are given, as for clips, torchvision does not antialias.
+        # If height and width are given, as for clips, torchvision does not antialias.
         antialias=len(resize) != 2,
         crop=int(row.pop("crop") or 0) or None,
         interpolation=row.pop("interpolation"),
@@ -158,13 +158,13 @@ def _parsed(row: dict[str, str]) -> WeightSource:
 
 
 def asset(name: str) -> importlib.resources.abc.Traversable:
-    """Returns a file that comes with the package."""
+    """Returns a file included in the package."""
     return importlib.resources.files("keras_residual.weights") / "assets" / name
 
 
 @functools.cache
 def _table() -> dict[str, tuple[WeightSource, ...]]:
-    """Returns the sources by lowercase model name, the one that "imagenet" means first."""
+    """Returns the sources by lowercase model name, starting with the one for "imagenet"."""
     file = asset("sources.csv")
     table: dict[str, list[WeightSource]] = {}
     for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
@@ -195,8 +195,8 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
         model: Name of a model, in any case, e.g. `"ResNet50"`.
         tag: Name of the weights, in any case, e.g. `"IMAGENET1K_V2"`, `"a1_in1k"` or `"keras"`; or
             the name of a class list, `"imagenet"`, `"cifar10"`, `"cifar100"` or `"kinetics400"`,
-            for the best-known weights of these classes: those that come with the package, or
-            torchvision's first ones, where there are any. Defaults to `"imagenet"`.
+            for the best-known weights of these classes: those included in the package, or
+            torchvision's first ones, if there are any. Defaults to `"imagenet"`.
 
     Raises:
         ValueError: If there is none; the message names the nearest models, or the model's tags.
@@ -218,7 +218,7 @@ def find(model: str, tag: str = "imagenet") -> WeightSource:
 
 
 def find_named(name: str) -> WeightSource | None:
-    """Returns the source called `name`: `"Model"`, `"Model.tag"`, its URL or `hf://` address."""
+    """Returns the source by `name`: `"Model"`, `"Model.tag"`, its URL or `hf://` address."""
     for source in list_sources():
         if name in (source.location, source.location + "/" + source.file_name):
             return source
@@ -235,12 +235,12 @@ _SCALINGS: weakref.WeakKeyDictionary[keras.Model, Preprocessing] = weakref.WeakK
 def remember(
     model: keras.Model, source: WeightSource | None, preprocessing: Preprocessing | None = None
 ) -> None:
-    """Notes where a model's weights came from, as far as that is known, and what they expect.
+    """Records the source of a model's weights, if known, and their preprocessing.
 
     Args:
         model: The model.
         source: The published weights, `None` for others.
-        preprocessing: What the weights expect. Defaults to `None`: as `source` says, or unknown.
+        preprocessing: What the weights expect. Defaults to that of `source`, or unknown.
     """
     if source is not None and preprocessing is None:
         preprocessing = source.preprocessing
@@ -252,10 +252,10 @@ def remember(
 
 
 def source_of(model: keras.Model) -> WeightSource | None:
-    """Returns the source whose weights were loaded into `model`, `None` if that is not known."""
+    """Returns the source whose weights were loaded into `model`, `None` if it is unknown."""
     return _SOURCES.get(model)
 
 
 def scaling_of(model: keras.Model) -> Preprocessing | None:
-    """Returns what the weights loaded into `model` expect, `None` if that is not known."""
+    """Returns the preprocessing of the weights loaded into `model`, `None` if it is unknown."""
     return _SCALINGS.get(model)

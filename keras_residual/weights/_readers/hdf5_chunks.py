@@ -1,4 +1,4 @@
-"""Chunks of HDF5 datasets: no more is unpacked than the dataset has."""
+"""Checks the chunks of HDF5 datasets, so that no more is decompressed than the dataset holds."""
 
 import math
 import zlib
@@ -14,17 +14,17 @@ _FLETCHER32 = 4
 
 
 def check(dataset: h5py.Dataset, what: str) -> None:
-    """Raises unless reading a dataset takes no more memory than its values.
+    """Raises if reading a dataset would take more memory than its values.
 
-    HDF5 unpacks whole chunks, each into as many bytes as its compressed data asks for.
+    HDF5 decompresses whole chunks, each to the size that its compressed data dictates.
 
     Args:
         dataset: The dataset.
-        what: What to call it in messages.
+        what: Name of the dataset in messages.
 
     Raises:
-        WeightsError: If chunks are far larger than the dataset, unpack to another size than theirs,
-            or are compressed in a way that cannot be checked.
+        WeightsError: If chunks are far larger than the dataset, decompress to another size than
+            declared, or are compressed in a way that cannot be checked.
     """
     if not dataset.chunks:
         return

@@ -1,4 +1,4 @@
-"""HDF5 weight files: keras.applications' layout by layer names, and Keras 3's by variable paths."""
+"""HDF5 weight files: keras.applications' layout by layer, and Keras 3's by variable path."""
 
 import contextlib
 import functools
@@ -14,21 +14,21 @@ from keras_residual.weights.errors import WeightsError
 
 # Optimizer state is not part of a model and can be twice its size.
 _NOT_WEIGHTS = ("optimizer", "optimizer_weights")
-# Groups inside one another; models inside models take three each.
+# Nesting of groups; each nested model takes three levels.
 _DEEPEST = 60
-# Text of variable length may point at one long text many times.
+# Variable-length strings may refer to one long string many times.
 _LARGEST_TEXT = 1 << 30
 
 
 def entries(
     path: pathlib.Path, stack: contextlib.ExitStack, origin: pathlib.Path | None = None
 ) -> Entries:
-    """Returns every array of the file under its full path, seen from the root of the weights.
+    """Returns every array of the file by its path below the root of the weights.
 
-    That root is the group `model_weights` in files written by `model.save("x.h5")`, otherwise the
-    file itself. Arrays come in the order of `layer_names` and `weight_names`, or of `vars/0, 1, …`.
-    The file stays open until `stack` is closed. Errors name `origin`, the archive that the file was
-    taken from, if there is one.
+    The root is the group `model_weights` in files written by `model.save("x.h5")`, otherwise the
+    file itself. Arrays are in the order of `layer_names` and `weight_names`, or of `vars/0, 1, …`.
+    The file stays open until `stack` is closed. Errors name `origin`, the archive that contained
+    the file, if there is one.
     """
     file = stack.enter_context(h5py.File(path, "r"))
     path = origin or path
@@ -56,7 +56,7 @@ def _legacy(root: h5py.Group, path: pathlib.Path) -> Entries:
 
 
 def _layers(root: h5py.Group, path: pathlib.Path) -> list[str]:
-    """Returns the names of the groups that list weights; some layers' names have a slash."""
+    """Returns the names of the groups that list weights; layer names may contain slashes."""
     found = []
 
     def visit(group, prefix):
@@ -75,7 +75,7 @@ def _layers(root: h5py.Group, path: pathlib.Path) -> list[str]:
 
 
 def _address(group: h5py.Group) -> int:
-    """Returns what tells a group from all others of its file."""
+    """Returns the unique address of a group in its file."""
     return h5py.h5o.get_info(group.id).addr
 
 
@@ -83,7 +83,7 @@ def _by_path(root: h5py.Group, path: pathlib.Path) -> Entries:
     found, layers, visited = Entries(), [], set()
 
     def visit(group: h5py.Group, prefix: str) -> None:
-        # Links can make a graph of few groups that has a path for every number.
+        # Links can form a graph of few groups with a huge number of paths.
         address = _address(group)
         if address in visited or prefix.count("/") > _DEEPEST:
             raise WeightsError(f"{path}: refused: its groups are linked in circles or too deep")
@@ -118,10 +118,10 @@ def _listed(group: h5py.Group, name: str) -> bool:
 
 
 def _names(group: h5py.Group, attribute: str, path: pathlib.Path, members) -> list[str]:
-    """Returns a list of names, which Keras splits into `name0`, `name1`, … when it is long.
+    """Returns a list of names, which Keras splits into `name0`, `name1`, … if it is long.
 
-    A file may point at one long text many times. Where that could fill the memory, the names are
-    those of the `members` that there are, in their order.
+    A file may refer to one long string many times. If that could exhaust the memory, the names are
+    those of the existing `members`, in their order.
     """
     parts = [attribute] if attribute in group.attrs else []
     while parts != [attribute] and f"{attribute}{len(parts)}" in group.attrs:
@@ -139,7 +139,7 @@ def _names(group: h5py.Group, attribute: str, path: pathlib.Path, members) -> li
 
 
 def _single(owner: h5py.Group | h5py.Dataset, name: str) -> str:
-    """Returns an attribute of one text, empty if there is none."""
+    """Returns a string attribute, empty if there is none."""
     if name not in owner.attrs or owner.attrs.get_id(name).shape:
         return ""
     return _text(owner.attrs[name])
@@ -156,7 +156,7 @@ def _descend(group: h5py.Group, names: str, path: pathlib.Path) -> h5py.Group | 
 
 
 def _linked(group: h5py.Group, name: str, path: pathlib.Path) -> h5py.Group | h5py.Dataset:
-    """Returns a member that lies in this file; a link could name any file of this machine."""
+    """Returns a member of this file; external links, which could name any file, are refused."""
     if not isinstance(group, h5py.Group) or name not in group:
         raise WeightsError(f"{path}: damaged: it lists {name!r}, which it does not hold")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -172,7 +172,7 @@ def _entry(dataset: h5py.Dataset, key: str, path: pathlib.Path) -> Entry:
     bfloat16 = _single(dataset, "dtype") == "bfloat16" and dataset.dtype.itemsize == 2
     if dataset.shape is None or (dataset.dtype.kind not in "fiub" and not bfloat16):
         raise WeightsError(f"{path}: {key!r} has the unsupported element type {dataset.dtype}")
-    # A few bytes of header can claim terabytes that the file does not store.
+    # A few bytes of header can declare terabytes that the file does not store.
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if dataset.id.get_storage_size() < (1 if dataset.chunks else size) <= size:
         raise WeightsError(f"{path}: damaged: {key!r} claims {size} bytes it lacks")

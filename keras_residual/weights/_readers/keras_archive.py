@@ -1,4 +1,4 @@
-"""`.keras` archives: refused before loading where their configuration could run code."""
+"""`.keras` archives, which are refused before loading if their configuration could run code."""
 
 import collections.abc
 import contextlib
@@ -14,7 +14,7 @@ from keras_residual.weights.arrays import Entries
 from keras_residual.weights.errors import WeightsError, first_line
 
 _WEIGHTS = "model.weights.h5"
-# Keras stores its archives without compression; others may have packed them again.
+# Keras stores its archives uncompressed; others may have compressed them again.
 _LARGEST_RATIO = 16
 _SMALL = 1 << 26
 _LARGEST_CONFIG = 1 << 25
@@ -31,9 +31,9 @@ _KERAS_MODULES = (
 def check_keras_archive(
     path: str | pathlib.Path, trusted: collections.abc.Collection[str] = ()
 ) -> None:
-    """Raises unless a `.keras` archive is whole and its configuration names only known model parts.
+    """Raises unless a `.keras` archive is intact and its configuration names only known classes.
 
-    Every member's checksum is compared, then the configuration is searched for layers that carry
+    Every member's checksum is compared, then the configuration is searched for layers that contain
     code (`Lambda`, `TFSMLayer`, `TorchModuleWrapper`, …) and for modules other than Keras' model
     parts and this package. Nothing is loaded.
 
@@ -58,7 +58,7 @@ def check_keras_archive(
 
 
 def configuration(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the configuration of the model in an archive, without making anything of it."""
+    """Returns the configuration of the model in an archive, without instantiating anything."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = archive.getinfo("config.json").file_size
@@ -101,9 +101,9 @@ def _check_node(node: dict[str, Any], trusted: tuple[str, ...], path: pathlib.Pa
 
 
 def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
-    """Returns the entries of the weights in an archive, which lie on disk until `stack` closes."""
+    """Returns the entries of the weights in an archive, copied to disk until `stack` closes."""
     check_keras_archive(path)
-    # HDF5 seeks back and forth, which a zip member cannot do without rereading; a copy on disk can.
+    # HDF5 seeks back and forth, which in a zip member means reading it again each time.
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     copy = pathlib.Path(folder, _WEIGHTS)
     with (

@@ -42,7 +42,7 @@ def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
 
 
 def _header(path, archive, info) -> tuple[int, tuple[int, ...], bool, np.dtype]:
-    """Returns where the values of a member begin, their shape, order and type."""
+    """Returns the offset of a member's values, their shape, order and type."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         if version not in _HEADERS:
@@ -64,6 +64,6 @@ def _values(archive, info, start, shape, fortran, dtype) -> np.ndarray:
             if not count:
                 raise EOFError(f"{info.filename!r} ends too early")
             done += count
-        # At the end of the member zipfile compares its checksum.
+        # zipfile compares the checksum at the end of the member.
         member.read(1)
     return buffer.view(dtype).reshape(shape, order="F" if fortran else "C")

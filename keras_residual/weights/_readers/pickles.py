@@ -1,4 +1,4 @@
-"""What a PyTorch checkpoint's pickle would make, found out without making any of it."""
+"""Checks which objects the pickle of a PyTorch checkpoint would create, without unpickling."""
 
 import pathlib
 import pickletools
@@ -8,8 +8,8 @@ from typing import Any
 
 from keras_residual.weights.errors import WeightsError
 
-# What the pickle of a state dict names. PyTorch's own list also has `bytearray`, `torch.Tensor` and
-# others, which allocate whatever size they are called with.
+# Names in the pickle of a state dict. PyTorch's own list also allows `bytearray`, `torch.Tensor`
+# and others, which allocate any size that they are called with.
 _GLOBALS = re.compile(
     r"collections OrderedDict|builtins set|__builtin__ set|_codecs encode|torch Size|torch device"
     r"|torch\._utils _rebuild_(tensor(_v2|_v3)?|parameter(_with_state)?)"
@@ -17,17 +17,17 @@ _GLOBALS = re.compile(
     r"|torch(\.storage|\.cuda)? \w+Storage"
     r"|torch (b?float|u?int|bool|complex|half|double|long|short)\w*"
 )
-# Tuples inside tuples; a tensor takes three. Hashing a deep one that shares parts never ends.
+# Nesting of tuples; a tensor takes three. Hashing a deep one with shared parts never ends.
 _DEEPEST = 16
 _MARK = object()
 
 
 def check(path: pathlib.Path, pickle: Iterable[tuple[Any, ...]]) -> None:
-    """Raises for every Python object that a state dict has no use for.
+    """Raises for every Python object that does not belong to a state dict.
 
     Args:
         path: The file, for messages.
-        pickle: The operations of a pickle, as `pickletools.genops` gives them.
+        pickle: The operations of a pickle, as from `pickletools.genops`.
     """
     machine = _Tuples()
     for operation, argument, _ in pickle:
@@ -45,13 +45,13 @@ def holds(name: str) -> str:
 
 
 class _Tuples:
-    """A pickle's stack and memo, with the depth of each object in place of the object."""
+    """A pickle's stack and memo, which hold the depth of each object instead of the object."""
 
     def __init__(self):
         self.stack, self.memo = [], {}
 
     def run(self, operation: pickletools.OpcodeInfo, argument) -> int:
-        """Runs one operation and returns the depth of what it made."""
+        """Runs one operation and returns the depth of its result."""
         name = operation.name
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             self.memo[len(self.memo) if name == "MEMOIZE" else argument] = self.stack[-1]

@@ -1,4 +1,4 @@
-"""`.safetensors` files, mapped into memory."""
+"""`.safetensors` files, memory-mapped."""
 
 import contextlib
 import functools
@@ -18,13 +18,13 @@ _DTYPES = {
 
 
 def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
-    """Returns the entries of a file, whose values are views of a mapping of it."""
+    """Returns the entries of a file, whose values are views of its memory map."""
     try:
         from safetensors import safe_open
     except ImportError as error:
         raise ImportError(f"Reading {path} needs safetensors: pip install safetensors") from error
-    # The library validates the header; the format leaves no gaps between tensors, so their order
-    # gives the offsets. Views of a mapping, because `get_tensor` holds the file and a copy at once.
+    # The library validates the header; the format has no gaps between tensors, so their order gives
+    # the offsets. Views of a memory map, because `get_tensor` needs memory for the file and a copy.
     with safe_open(path, framework="numpy") as file:
         keys = list(file.offset_keys())
         specs = [(file.get_slice(key).get_dtype(), file.get_slice(key).get_shape()) for key in keys]

@@ -20,12 +20,12 @@ _CONTAINERS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "params_ema", "params",
 )  # fmt: skip
 _WRAPPERS = ("module.", "_orig_mod.")
-# The old format is a row of pickles: a magic number, a version, the machine, the content, keys.
+# The old format is a sequence of pickles: magic number, version, machine, content, keys.
 _LEGACY_PICKLES = 5
 
 
 def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
-    """Returns the entries of a checkpoint, whose values PyTorch maps from the file."""
+    """Returns the entries of a checkpoint, whose values PyTorch memory-maps."""
     try:
         import torch
     except ImportError as error:
@@ -35,7 +35,7 @@ def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
     zipped = zipfile.is_zipfile(path)
     _check_zipped(path) if zipped else _check_legacy(path)
     try:
-        # Only the zip format can be mapped into memory; the older one is read tensor by tensor.
+        # Only the zip format can be memory-mapped; the older one is read tensor by tensor.
         content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: refused: {_forbidden(error)}") from error
@@ -44,7 +44,7 @@ def entries(path: pathlib.Path, stack: contextlib.ExitStack) -> Entries:
 
 def _check_zipped(path: pathlib.Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        # PyTorch stores its members as they are; their sizes then add up to the file's at most.
+        # PyTorch stores members uncompressed, so their sizes add up to at most the file's.
         for info in archive.infolist():
             if info.compress_type != zipfile.ZIP_STORED:
                 raise WeightsError(
@@ -61,14 +61,14 @@ def _check_zipped(path: pathlib.Path) -> None:
 
 
 def _check_legacy(path: pathlib.Path) -> None:
-    # A mapping reads what is there, where a file would first allocate what a pickle claims.
+    # Without a memory map PyTorch would first allocate what the pickle declares.
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         for _ in range(_LEGACY_PICKLES):
             pickles.check(path, pickletools.genops(mapped))
 
 
 def _forbidden(error: pickle.UnpicklingError) -> str:
-    """Returns what PyTorch's restricted unpickler met, in one line."""
+    """Returns in one line why PyTorch's restricted unpickler refused a file."""
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
     if found is None:
         return f"not a checkpoint of tensors only: {first_line(error)}"
@@ -76,12 +76,12 @@ def _forbidden(error: pickle.UnpicklingError) -> str:
 
 
 def from_state_dict(content: object, origin: str = "the state dict") -> Entries:
-    """Returns the entries of a torch state dict, taken out of the usual containers.
+    """Returns the entries of a torch state dict, also from the usual containers.
 
     Containers are dicts with the tensors under `state_dict`, `model_state_dict`, `model_state`,
     `model`, `net`, or BasicSR's `params_ema` or `params`. The prefixes `module.` (data parallel)
-    and `_orig_mod.` (compiled) go. The
-    values share memory with CPU tensors, except for bfloat16, which becomes float32.
+    and `_orig_mod.` (compiled) are removed. The values share memory with CPU tensors, except for
+    bfloat16, which becomes float32.
     """
     seen = set()
     while isinstance(content, dict) and not any(map(_is_array, content.values())):
@@ -125,7 +125,7 @@ def _to_numpy(value) -> np.ndarray:
 
 
 def _unwrapped(state: dict[Any, Any]) -> dict[Any, Any]:
-    """Returns `state` without the prefixes that training wrappers put before every name."""
+    """Returns `state` without the prefixes that training wrappers add to every name."""
     for prefix in _WRAPPERS * 2:
         if state and all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}

@@ -1,4 +1,4 @@
-"""What the zip-based formats share: finding damage and bombs before anything is decoded."""
+"""Checks zip-based files for damage and zip bombs before anything is decoded."""
 
 import pathlib
 import struct
@@ -8,7 +8,7 @@ from keras_residual.weights.errors import WeightsError, first_line
 
 # The record at the end of an archive: signature, three numbers skipped here, members in total.
 _END = struct.Struct("<4s6xH10x")
-# zipfile decompresses these two piece by piece, and others without a limit.
+# zipfile decompresses these two in pieces, others without a limit.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -37,11 +37,11 @@ def check_directory(path: pathlib.Path, archive: zipfile.ZipFile) -> None:
 
 
 def check(path: pathlib.Path, limit: int) -> None:
-    """Raises a WeightsError unless every member has the checksum that it was stored with.
+    """Raises a WeightsError unless every member matches its stored checksum.
 
     Args:
         path: The archive.
-        limit: Bytes that all members may have together when they are unpacked.
+        limit: Maximal total size of all members in bytes after decompression.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,11 +66,11 @@ def check(path: pathlib.Path, limit: int) -> None:
 
 
 def _check_count(path: pathlib.Path, found: int) -> None:
-    """Compares the number of members with what the archive states, as `zipfile` does not."""
+    """Compares the number of members with the archive's own count, which `zipfile` does not."""
     with open(path, "rb") as file:
         file.seek(-min(_END.size, path.stat().st_size), 2)
         end = file.read()
     signature, count = _END.unpack(end)
-    # A larger archive keeps the number elsewhere, and a comment would come after this record.
+    # A larger archive stores the number elsewhere, and a comment would follow this record.
     if signature == b"PK\5\6" and count not in (found, 0xFFFF):
         raise WeightsError(f"{path}: damaged zip archive: it has {found} of {count} members")
