@@ -1,4 +1,4 @@
-"""Looking at networks: what they cost, how they work inside, how good what they put out is."""
+"""Analysis of networks: costs, inner workings, explanations, quality of results."""
 
 from keras_residual.analysis.architecture import plot_architecture
 from keras_residual.analysis.blocks import Block, blocks_of

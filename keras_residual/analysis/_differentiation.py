@@ -1,4 +1,4 @@
-"""Gradients on every backend, reduced where they are computed: only numbers reach the host."""
+"""Gradients on every backend, reduced on the device: only a few numbers reach the host."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def reduced_gradients(loss_of, reduce):
-    """Returns a compiled function from values to `reduce` of the loss's gradient by each.
+    """Returns a compiled function from values to `reduce` of the gradient with respect to each.
 
     Args:
-        loss_of: From a list of tensors to a scalar.
-        reduce: From the position of a value and its gradient to a small tensor.
+        loss_of: Maps a list of tensors to a scalar.
+        reduce: Maps the index of a value and its gradient to a small tensor.
     """
     backend = keras.backend.backend()
     compute = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend](loss_of, reduce)
@@ -19,10 +19,10 @@ def reduced_gradients(loss_of, reduce):
 
 
 def gradient_of(score_of):
-    """Returns a compiled function from a tensor and constants to the score's gradient by it.
+    """Returns a compiled function from a tensor and constants to the gradient of the score.
 
     Args:
-        score_of: From the tensor and the constants to a scalar.
+        score_of: Maps the tensor and the constants to a scalar.
     """
     backend = keras.backend.backend()
     form = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]

@@ -57,9 +57,10 @@ def _check_shape(model, input_shape):
 
 
 class Runner:
-    """Computes a functional model of one input layer by layer.
+    """Runs a functional model with one input layer by layer.
 
-    The model is read once, here: reading it makes layers, which a traced function may not.
+    The model's graph is read once in the constructor, because reading creates layers, which is not
+    possible inside a traced function.
 
     Args:
         model: A functional or sequential model.
@@ -85,8 +86,8 @@ class Runner:
 
         Args:
             inputs: A batch.
-            call: From a layer, its arguments and keyword arguments to its outputs. Layers of a
-                model inside the model are called one by one too.
+            call: Maps a layer, its arguments and keyword arguments to its outputs. Layers of nested
+                models are called one by one too.
         """
         tensors = {}
         for entry in self._config["layers"]:
@@ -108,7 +109,7 @@ class Runner:
 
 
 def output_keys(value) -> list[tuple[Any, ...]]:
-    """The references in a config's nest of outputs, which Keras flattens for a single one."""
+    """Returns the references to outputs in a config, which Keras flattens if there is one."""
     if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
         return [tuple(value)]
     items = value.values() if isinstance(value, dict) else value

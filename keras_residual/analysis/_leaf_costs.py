@@ -1,4 +1,4 @@
-"""What single layers cost: weights and multiply–accumulates as formulas of the input's shape."""
+"""Costs of single layers: weights and multiply–accumulates as formulas of the input shape."""
 
 import math
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class LeafCost:
 
 
 def leaf_cost(layer, input_shape: Shape, output_shape: Shape) -> LeafCost:
-    """Returns the cost of a layer that has no sublayers.
+    """Returns the cost of a layer without sublayers.
 
-    Convolutions and dense layers count multiply–accumulates; everything else counts none.
+    Multiply–accumulates are counted for convolutions and dense layers only.
     """
     for layer_type, rule in _RULES:
         if isinstance(layer, layer_type):

@@ -13,7 +13,7 @@ from keras_residual.analysis.drawing import (
 
 
 def draw_stack(model, stack, steps: int):
-    """Returns a figure of a `ResidualLSTM`, the steps side by side and the layers on each other."""
+    """Returns a figure of a `ResidualLSTM` with steps from left to right and layers stacked."""
     figure = new_figure(1.9 * steps + 1.6, 1.05 * stack.num_layers + 2.2)
     axes = figure.subplots()
     across, up = 2.2, 1.5

@@ -1,4 +1,4 @@
-"""The score of a class that explanations differentiate, and the models they can be asked of."""
+"""The class score that explanations differentiate, and checks of models and inputs."""
 
 import contextlib
 
@@ -40,10 +40,9 @@ def checked_inputs(model: keras.Model, x) -> np.ndarray:
 
 @contextlib.contextmanager
 def logits_of(model: keras.Model):
-    """Makes the model put out logits for as long as the block runs.
+    """Makes the model output logits while the block runs.
 
-    The gradient of a probability near 0 or 1 vanishes, whatever the input; that of its logit does
-    not.
+    The gradient of a probability near 0 or 1 vanishes, unlike that of its logit.
     """
     layer = _last_layer(model)
     activation = getattr(layer, "activation", None)
@@ -58,14 +57,14 @@ def logits_of(model: keras.Model):
 
 
 def _last_layer(model):
-    """Returns the layer that computes the model's output, inside models at its end too."""
+    """Returns the layer that computes the model's output, also inside a nested model."""
     config, operations = functional(model)
     layer = operations[output_keys(config["output_layers"])[0][0]]
     return _last_layer(layer) if isinstance(layer, keras.Model) else layer
 
 
 def chosen_classes(model: keras.Model, x: np.ndarray, classes, batch_size: int) -> np.ndarray:
-    """Returns the class to explain for each input: those given, or those predicted."""
+    """Returns the class to explain for each input: the given or the predicted one."""
     count = model.outputs[0].shape[-1]
     if classes is None:
         outputs = np.concatenate(

@@ -45,7 +45,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class _Box:
-    """A box of the picture, and the shortcut around it, if any."""
+    """A box of the picture with the shortcut around it, if any."""
 
     title: str
     detail: str
@@ -60,15 +60,14 @@ def plot_architecture(
 ) -> Figure:
     """Draws a network: its layers and blocks, their output shapes, and every shortcut as an arc.
 
-    Blue arcs are identities, orange ones shortcuts that change the shape. Of a network on a
-    `ResidualLSTM` the stack is unrolled in time: green arrows carry a layer's own state to its next
-    step, blue arcs skip a layer within one step. Rows of equal blocks longer than six are drawn as
-    the first, the last and their number.
+    Blue arcs are identities, orange ones shortcuts that change the shape. The stack of a
+    `ResidualLSTM` is unrolled in time: green arrows carry a layer's state to its next step, blue
+    arcs skip a layer within one step. Sequences of more than six equal blocks are abbreviated.
 
     Args:
         model: A built functional model.
         path: Optional `.png`, `.svg` or `.pdf` file to write.
-        steps: Positive integer, the time steps drawn of an LSTM stack. Defaults to `4`.
+        steps: Positive integer, number of time steps of an LSTM stack to draw. Defaults to `4`.
 
     Returns:
         The matplotlib figure.
@@ -174,7 +173,7 @@ def _convolutions(block) -> str:
 
 
 def _shortened(boxes: list[_Box]) -> list[_Box]:
-    """The first and the last two of a long row, and how many lie between."""
+    """Abbreviates a long sequence of boxes to the first and the last, with the number between."""
     if len(boxes) <= _MOST_BLOCKS:
         return boxes
     middle = _Box(f"… {len(boxes) - 2} blocks …", "", boxes[-2].shape, "many", boxes[1].shortcut)
@@ -192,7 +191,7 @@ def _detail(layer) -> str:
 
 
 def _last_title(model, tensor) -> str | None:
-    """The title of the box whose output a tensor is."""
+    """Returns the title of the box that computes a tensor."""
     for layer in model.layers:
         if not isinstance(layer.output, (list, tuple)) and layer.output is tensor:
             return layer.name
@@ -200,7 +199,7 @@ def _last_title(model, tensor) -> str | None:
 
 
 def _lines(boxes: list[_Box]) -> list[list[_Box]]:
-    """Each stage on a line of its own, what follows behind it while there is room."""
+    """Places each stage on its own line, followed by other boxes while there is room."""
     lines, started = [[]], False
     for box in boxes:
         stage = box.title.split(" ")[0] if box.kind in ("block", "dense") else None
@@ -238,7 +237,7 @@ def _draw_box(axes, x, y, box):
 
 
 def _arc(axes, start, end, color, rise=0.94):
-    """A shortcut: up, over the box and down again."""
+    """Draws a shortcut as an arc over a box."""
     top = start[1] + rise
     curve(axes, [start, (start[0], top), (end[0], top), end], color)
 
@@ -249,7 +248,7 @@ def _long_skip(axes, source, target):
 
 
 def _turn(axes, x, above, below):
-    """From the end of a line down and back to the beginning of the next."""
+    """Draws the connection from the end of a line to the beginning of the next."""
     right, left, middle = x + _GAP * 0.5, -_GAP * 0.7, above - _HEIGHT / 2 - 0.16
     corners = [(x, above), (right, above), (right, middle), (left, middle), (left, below)]
     axes.plot(*zip(*corners, strict=True), color="#444444", lw=1.0)

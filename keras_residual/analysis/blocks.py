@@ -1,4 +1,4 @@
-"""The blocks of a network: found, listed, run one by one, and taken out."""
+"""The blocks of a network: listing them, running them one by one, deleting them."""
 
 import contextlib
 import re
@@ -15,11 +15,11 @@ from keras_residual.layers.equal_blocks import named_weights
 from keras_residual.layers.residual_unit import SECOND
 from keras_residual.layers.strides import downsamples
 
-# A sigmoid of it is zero in every dtype that can hold it.
+# Its sigmoid is zero in every dtype that can represent it.
 _CLOSED = -1e4
-# What the units of a layer are, by the layer's class.
+# Kind of the units of a layer, by the layer's class.
 _KINDS = {DenseBlock: "dense", DualPathBlock: "dual", HighwayStage: "highway"}
-# What the convolutions of a residual function are called, and those of a second one.
+# Name prefixes of the convolutions of a residual function, and of a second one.
 _PATHS = ("conv", f"{SECOND}conv")
 
 
@@ -60,11 +60,11 @@ class Block:
         return {name: value.shape for name, value in self.get_weights().items()}
 
     def deleted_weights(self) -> dict[str, np.ndarray] | None:
-        """Returns weights with which the block passes its input on; `None` where it cannot.
+        """Returns weights that disable the block, or `None` if that is not possible.
 
-        A residual block is left with its shortcut, a unit of a dense block or of two paths
-        appends zeros, the gate of a highway layer closes, and a plain block becomes the identity,
-        provided that it keeps the number of channels and the size.
+        A residual block is reduced to its shortcut, a unit of a dense or dual path block appends
+        zeros, the gate of a highway layer is closed, and a plain block becomes the identity,
+        provided that it keeps the shape.
         """
         weights = self.get_weights()
         if self.kind == "highway":
@@ -97,7 +97,7 @@ class Block:
 
 
 def _without_residual(weights):
-    """F ends with its last convolution, or with the scale and shift behind it."""
+    """Zeroes the last convolution of F, or the scale and shift after it."""
     parts = [name.split(".")[0] for name in weights]
     if "f" in parts:
         halves = ({k: v for k, v in weights.items() if k.startswith(f"{p}.")} for p in "fg")
@@ -158,7 +158,7 @@ def _blocks(model) -> Iterator[Block]:
 
 @contextlib.contextmanager
 def replaced(weights: dict[Block, dict[str, np.ndarray]]) -> Iterator[None]:
-    """Gives blocks other weights for as long as the block of code runs."""
+    """Replaces the weights of blocks while the body of the `with` statement runs."""
     before = {block: block.get_weights() for block in weights}
     try:
         for block, values in weights.items():
@@ -203,14 +203,14 @@ def _copy_weights(model, copy):
 
 
 def run_layer_by_blocks(layer, args, kwargs, after: Callable[..., Any]):
-    """Returns a layer's output; of a stage or dense block, its blocks are called one by one.
+    """Returns a layer's output; the blocks of a stage or dense block are called one by one.
 
     Args:
         layer: A layer of an unrolled model.
         args: Its arguments.
         kwargs: Its keyword arguments.
-        after: From the name of a block, such as `"stage1/block2"`, and its output to what the next
-            block takes in place of it.
+        after: Maps the name of a block, such as `"stage1/block2"`, and its output to the input of
+            the next block.
     """
     if isinstance(layer, ResidualStage):
         x = args[0]
@@ -245,10 +245,10 @@ def block_shapes(layer, shape) -> dict[str, tuple[Any, ...]]:
 
 
 class BlockRunner:
-    """Computes an unrolled model with its residual blocks called one by one.
+    """Runs an unrolled model with its residual blocks called one by one.
 
     Args:
-        model: What `unrolled` returned.
+        model: A result of `unrolled`.
     """
 
     def __init__(self, model: keras.Model):
@@ -259,7 +259,7 @@ class BlockRunner:
 
         Args:
             inputs: A batch.
-            call: From a block's name, the block and its input to its output.
+            call: Maps a block's name, the block and its input to its output.
         """
 
         def call_layer(layer, args, kwargs):

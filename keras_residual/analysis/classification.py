@@ -1,4 +1,4 @@
-"""How well a classifier does, class by class."""
+"""Evaluation of classifiers, class by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ _EXAMPLES_SHOWN = 3
 
 @dataclass(frozen=True, eq=False)
 class ClassificationReport:
-    """What came out on labelled examples; as text, a table of the classes.
+    """The results on labelled examples; as text, a table of the classes.
 
     Attributes:
         class_names: One name for each class.
-        confusion: `(classes, classes)` integers: how often each class (row) was taken for which
-            (column).
-        precision: `(classes,)`, of the examples given a class the share that has it; 0 for a class
-            that was never given.
-        recall: `(classes,)`, of the examples of a class the share that was given it; NaN for a
-            class without examples.
+        confusion: `(classes, classes)` integers, the confusion matrix: true classes as rows,
+            predicted ones as columns.
+        precision: `(classes,)`, the fraction of correct predictions of a class; 0 for a class that
+            was never predicted.
+        recall: `(classes,)`, the fraction of the examples of a class that were predicted correctly;
+            NaN for a class without examples.
         f1: `(classes,)`, the harmonic mean of both; NaN for a class without examples.
     """
 
@@ -37,7 +37,7 @@ class ClassificationReport:
 
     @property
     def accuracy(self) -> float:
-        """Share of the examples that were given their class."""
+        """Fraction of the examples that were predicted correctly."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
@@ -46,7 +46,7 @@ class ClassificationReport:
         return float(np.nanmean(self.f1))
 
     def confusions(self, count: int = _EXAMPLES_SHOWN) -> list[tuple[str, str, int]]:
-        """Returns the most frequent mistakes: the class, what it was taken for, how often."""
+        """Returns the most frequent mistakes: true class, predicted class, count."""
         wrong = self.confusion - np.diag(np.diag(self.confusion))
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
         pairs = [np.unravel_index(place, wrong.shape) for place in order]
@@ -55,7 +55,7 @@ class ClassificationReport:
                 if wrong[row, column]]  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the report as JSON knows it; `None` where a number does not exist."""
+        """Returns the report as JSON values, with `None` for undefined numbers."""
         rows = zip(self.class_names, self.precision, self.recall, self.f1, self.support,
                    strict=True)  # fmt: skip
         return {
@@ -88,11 +88,11 @@ class ClassificationReport:
 def classification_report(
     labels: Sequence[int], predicted: Sequence[int], class_names: Sequence[str]
 ) -> ClassificationReport:
-    """Counts how often each class was taken for which.
+    """Compares predictions with labels.
 
     Args:
-        labels: `(n,)` integers, the classes of some examples.
-        predicted: `(n,)` integers, what a model took them for; or `(n, classes)` scores.
+        labels: `(n,)` integers, the true classes of examples.
+        predicted: `(n,)` integers, the predicted classes; or `(n, classes)` scores.
         class_names: One name for each class.
 
     Raises:

@@ -20,14 +20,14 @@ from keras_residual.models.registry import find_variant
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs.
+    """The cost of a model.
 
     Attributes:
-        parameters: All weights, normalization statistics included.
-        trainable_parameters: Weights that training changes.
+        parameters: Number of all weights, including normalization statistics.
+        trainable_parameters: Number of trainable weights.
         macs: Multiply–accumulates of convolutions and dense layers for one sample.
         activation_bytes: Bytes of all layers' outputs (each convolution, normalization, pooling and
-            dense layer) for one sample: what a training step keeps when nothing is recomputed.
+            dense layer) for one sample, which a training step stores without rematerialization.
     """
 
     parameters: int = 0
@@ -57,7 +57,7 @@ def cost(
     input_shape: Sequence[int | None] | None = None,
     **options: Any,
 ) -> Cost:
-    """Returns what a model costs, without running it.
+    """Returns the cost of a model, without running it.
 
     A name is counted from its architecture: no weight is allocated, so that every network answers
     in a fraction of a second.
@@ -93,7 +93,7 @@ def _name_cost(name, input_shape, options):
     top_names = ("include_top", "pooling", "classes", "classifier_activation", "features")
     top = {key: options.pop(key) for key in top_names if key in options}
     chosen, common = split_options(type(variant.architecture), options)
-    # Scaling pixels has no weight and no multiply–accumulate of a convolution or dense layer.
+    # Scaling of pixels has no weights, and no multiply–accumulates that are counted.
     checked_scaling(common.pop("include_preprocessing", False))
     data_format = common.get("data_format") or keras.config.image_data_format()
     architecture = replace(variant.architecture, **chosen)

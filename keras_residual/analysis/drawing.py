@@ -1,4 +1,4 @@
-"""What the pictures share: figures without a display, colours, a plain style."""
+"""Shared parts of the pictures: figures without a display, colours, a plain style."""
 
 import os
 from pathlib import Path
@@ -20,13 +20,13 @@ def new_figure(width: float, height: float):
 
 
 def plain(axes) -> None:
-    """Takes away what says nothing."""
+    """Removes the top and right spines and other decoration."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
-    """Writes a figure whole, as PNG, SVG or PDF by the suffix."""
+    """Writes a figure atomically, as PNG, SVG or PDF by the suffix."""
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"`path` must end in .png, .svg or .pdf. Received: path={str(path)!r}")
@@ -35,7 +35,7 @@ def save(figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
 
 
 def curve(axes, points, color):
-    """Draws a cubic with an arrow at its end."""
+    """Draws a cubic curve with an arrowhead."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Outline
 

@@ -1,4 +1,4 @@
-"""Where a network looks: class activation maps from the gradients at one block."""
+"""Grad-CAM: class activation maps from the gradients at one block."""
 
 from collections.abc import Sequence
 
@@ -29,20 +29,19 @@ def grad_cam(
     resize: bool = True,
     batch_size: int = 16,
 ) -> np.ndarray:
-    """Returns for each input a map of where the evidence for a class lies (Grad-CAM).
+    """Returns for each input a map of the positions that are evidence for a class (Grad-CAM).
 
     The channels of a block's output are weighted by the gradient of the class's logit, averaged
-    over all positions, and added; what is negative becomes 0, and the largest value 1. Works for
-    series, images and volumes, in nested models and in scanned stages (of which an unrolled copy is
-    computed).
+    over all positions, and summed; negative values become 0, and the maximum is scaled to 1. Works
+    for series, images and volumes, in nested models and in scanned stages (by an unrolled copy).
 
     Args:
         model: A built functional model with one input and one output.
         x: `(n, *spatial, channels)`, inputs as the model takes them.
         classes: The class to explain: an integer, or one for each input. Defaults to the predicted.
         layer: Name of a layer, such as `"stage4"`, or of a block, such as `"stage4/block3"` or
-            `"block4/unit16"`, whose output is looked at. Defaults to the last with positions.
-        resize: Whether the maps are enlarged, linearly, to the size of the input. Defaults to
+            `"block4/unit16"`, whose output is explained. Defaults to the last with positions.
+        resize: Whether the maps are interpolated linearly to the size of the input. Defaults to
             `True`.
         batch_size: Positive integer, number of inputs at a time.
 
@@ -51,7 +50,7 @@ def grad_cam(
 
     Raises:
         ValueError: If an argument does not fit the model; for an unknown `layer` the message lists
-            those there are.
+            the known ones.
 
     Example:
 
@@ -80,7 +79,7 @@ def grad_cam(
 
 
 class _Network:
-    """A network that can be read, and fed, at the output of one of its blocks."""
+    """A network in which the output of one block can be read and replaced."""
 
     def __init__(self, model, target, input_shape):
         self.model = model

@@ -1,4 +1,4 @@
-"""How large the gradient is at every depth."""
+"""The size of the gradient at every depth."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class LayerGradient:
 
     Attributes:
         name: The kernel's path; of a stage with its block, as in `"stage1/block2/conv1"`.
-        depth: How many kernels stand before it on the way from the input.
+        depth: Number of kernels before it on the main path from the input.
         norm: Euclidean norm of the gradient of the mean loss.
         relative: The norm divided by that of the kernel.
     """
@@ -30,18 +30,18 @@ class LayerGradient:
 def gradient_flow(
     model: keras.Model, x: Tensor, y: Tensor, loss: Identifier | None = None
 ) -> list[LayerGradient]:
-    """Returns the size of the loss's gradient by each kernel, from the input to the output.
+    """Returns the norm of the loss's gradient for each kernel, from the input to the output.
 
-    Batch normalization uses the batch, as in training, but nothing of the model changes. The
-    gradients are reduced to their norms in the compiled step that computes them; of a scanned stage
-    each block is measured on its own. Kernels of shortcuts do not lie on the way and are left out.
+    Batch normalization uses batch statistics, as in training, but the model is not changed. The
+    gradients are reduced to their norms in the compiled step that computes them; in a scanned stage
+    each block is measured separately. Kernels of shortcuts are not on the main path and left out.
 
     Args:
-        model: A built model; `loss` decides what `y` must be.
+        model: A built model.
         x: A batch of inputs.
         y: Its labels or targets.
-        loss: A Keras loss or its name. Defaults to cross-entropy where `y` are integers, else to
-            the mean squared error.
+        loss: A Keras loss or its name. Defaults to cross-entropy if `y` are integers, else to the
+            mean squared error.
 
     Returns:
         A `LayerGradient` for each kernel.
@@ -80,7 +80,7 @@ def gradient_flow(
 
 
 def default_loss(model: keras.Model, y) -> keras.losses.Loss:
-    """Returns cross-entropy for integers, from logits where the model has no softmax."""
+    """Returns cross-entropy for integers, from logits if the model has no softmax."""
     if not keras.backend.is_int_dtype(keras.backend.standardize_dtype(y.dtype)):
         return keras.losses.MeanSquaredError()
     activation = getattr(model.layers[-1], "activation", None)
@@ -109,7 +109,7 @@ def _is_on_the_way(weight) -> bool:
 
 
 def _is_stacked(weight) -> bool:
-    """Whether a scanned stage owns it: named by its path inside a block, with the blocks first."""
+    """Returns whether a weight belongs to a scanned stage, stacked over its blocks."""
     return weight.path.split("/")[-2] == "equal"
 
 
@@ -125,7 +125,7 @@ def _rows(model, weights, norms, sizes):
         if not _is_stacked(weight):
             rows.append(((position, 0, 0), stages[position], float(norm), float(size)))
             continue
-        # The kernels of one block lie beside each other on the way, not in the file.
+        # Sorted block by block: a stacked kernel holds those of all blocks.
         first = stages.index(stages[position])
         role = weight.name.removesuffix("_conv_kernel")
         for block, (n, s) in enumerate(zip(norm, size, strict=True), start=2):
@@ -139,5 +139,5 @@ def _rows(model, weights, norms, sizes):
 
 
 def _shortened(path: str, model: str) -> str:
-    """Leaves out the model's name and what says nothing: `stage1/block2/conv1`."""
+    """Shortens a path to its informative parts, as in `stage1/block2/conv1`."""
     return "/".join(part for part in path.split("/") if part not in (model, "equal", "conv"))

@@ -1,4 +1,4 @@
-"""How close an enlarged picture is to the true one, measured as papers on super-resolution do."""
+"""Quality of upscaled pictures, measured as in papers on super-resolution."""
 
 import keras
 import numpy as np
@@ -15,9 +15,9 @@ def psnr(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
 
     Args:
         expected: The true picture, `(height, width, 1 or 3)`, uint8 or floating point in [0, 1].
-        found: The picture to judge, of the same shape; both are cut to [0, 1].
-        shave: Non-negative integer, the border left out; papers leave out `scale` pixels.
-        luminance: Whether colours are compared by their luminance Y of BT.601, as papers do.
+        found: The picture to evaluate, of the same shape; both are clipped to [0, 1].
+        shave: Non-negative integer, width of the border to ignore; papers ignore `scale` pixels.
+        luminance: Whether colours are compared by their luminance Y of BT.601, as in papers.
 
     Returns:
         Decibels; infinity for equal pictures.
@@ -37,10 +37,11 @@ def psnr(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
 def ssim(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: bool = True) -> float:
     """Returns the structural similarity, scikit-image's with the window of Wang et al. 2004.
 
-    A Gaussian window of 11 pixels with a standard deviation of 1.5, where it lies inside.
+    With a Gaussian window of 11 pixels and a standard deviation of 1.5, at positions inside the
+    picture.
 
     Returns:
-        At most 1, which equal pictures have.
+        At most 1, the value for equal pictures.
 
     Raises:
         ValueError: If the shapes differ or less than 11 pixels are left.
@@ -70,11 +71,11 @@ def ssim(expected: np.ndarray, found: np.ndarray, shave: int = 0, luminance: boo
 def batch_psnr(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Returns the peak signal-to-noise ratio of each picture of a batch: a metric for training.
 
-    Over all channels and without shaving, so a little below what papers give.
+    Over all channels and with the border, so slightly lower than in papers.
 
     Args:
         y_true: `(batch, height, width, channels)` in [0, 1].
-        y_pred: The same shape; it is cut to [0, 1].
+        y_pred: The same shape; it is clipped to [0, 1].
 
     Returns:
         `(batch,)` decibels, at most 100.
@@ -94,7 +95,7 @@ def _scikit_image():
 
 
 def _prepared(expected, found, shave, luminance):
-    """Both pictures as float64 of 0…255, shaved, of one channel if asked."""
+    """Returns both pictures as float64 in 0…255, without the border, optionally as luminance."""
     _checks.integer("shave", shave, 0)
     _checks.boolean("luminance", luminance)
     expected, found = np.asarray(expected), np.asarray(found)

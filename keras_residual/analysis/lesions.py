@@ -1,4 +1,4 @@
-"""What a trained network loses without some of its blocks, or with blocks exchanged."""
+"""Lesion studies: the accuracy of a trained network with blocks deleted or exchanged."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Lesion:
 
     Attributes:
         blocks: Names of the blocks that were deleted or exchanged.
-        accuracy: The accuracy of what was left.
+        accuracy: The accuracy of the damaged network.
     """
 
     blocks: tuple[str, ...]
@@ -25,15 +25,15 @@ class Lesion:
 
 @dataclass(frozen=True)
 class LesionStudy:
-    """How a network's accuracy depends on single blocks and on their number and order.
+    """The dependence of a network's accuracy on its blocks, their number and order.
 
     Attributes:
         intact: Accuracy of the whole network.
         single: One lesion for each block that can be deleted alone.
         deleted: Lesions by the number of blocks deleted at random.
-        exchanged: Lesions by the number of random exchanges of two equal-shaped blocks' weights.
-        undeletable: Names of blocks that nothing can stand for: of a plain network those that
-            change the shape.
+        exchanged: Lesions by the number of random swaps of the weights of two equal-shaped blocks.
+        undeletable: Names of blocks that cannot be deleted: in a plain network those that change
+            the shape.
     """
 
     intact: float
@@ -55,17 +55,17 @@ def lesion_study(
 ) -> LesionStudy:
     """Deletes and exchanges blocks of a trained classifier and measures its accuracy each time.
 
-    A deleted residual block leaves its shortcut, a deleted unit of a dense block adds zeros, and a
-    deleted block of a plain network passes its input on. All is done by weights, which are those
-    they were afterwards; scanned stages work as unrolled ones.
+    A deleted residual block is reduced to its shortcut, a deleted unit of a dense block appends
+    zeros, and a deleted block of a plain network becomes the identity. Only weights are changed,
+    and restored afterwards; scanned stages are supported.
 
     Args:
         model: A trained classifier with residual stages or dense blocks of this package.
         x: Inputs.
         y: Integer labels.
-        counts: How many blocks to delete, or different pairs to exchange, at random. Greater
-            numbers than there are blocks or pairs are left out.
-        draws: Positive integer, how often each number is drawn.
+        counts: Numbers of blocks to delete, or of different pairs to exchange, at random. Numbers
+            larger than that of blocks or pairs are ignored.
+        draws: Positive integer, number of random draws for each of them.
         batch_size: Positive integer.
         seed: Integer.
 
@@ -138,7 +138,7 @@ def _checked(model, x, y):
 
 
 def _exchangeable(blocks: list[Block]) -> list[tuple[Block, Block]]:
-    """Pairs of different blocks of one stage whose weights have the same shapes."""
+    """Returns pairs of different blocks of one stage whose weights have the same shapes."""
     shapes = {block: block.shapes for block in blocks}
     return [
         (first, second)

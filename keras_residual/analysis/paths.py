@@ -1,4 +1,4 @@
-"""A residual network as an ensemble of paths: how long they are, and which carry gradient."""
+"""A residual network as an ensemble of paths: their lengths and their gradients."""
 
 import math
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from keras_residual.analysis.gradient_flow import checked_batch, default_loss
 
 @dataclass(frozen=True)
 class PathStudy:
-    """The paths through n residual blocks, by their length: the blocks whose F they pass.
+    """The paths through n residual blocks by length: the number of blocks whose F they pass.
 
     Attributes:
-        share: Share of all 2ⁿ paths of each length from 0 to n, binomial.
-        gradient: Norm of the gradient by the input that one path of each length carries, the mean
+        share: Fraction of the 2ⁿ paths that have each length from 0 to n, binomial.
+        gradient: Norm of the gradient that a path of each length carries to the input, averaged
             over random paths.
-        contribution: Share of each length in the gradients' norms of all paths together.
+        contribution: Fraction of each length in the sum of the gradient norms of all paths.
         effective_length: The mean length weighted by `contribution`.
     """
 
@@ -33,7 +33,7 @@ class PathStudy:
 
 
 def path_shares(blocks: int) -> np.ndarray:
-    """Returns the share of paths of each length 0…n through n residual blocks."""
+    """Returns the fraction of paths of each length 0…n through n residual blocks."""
     n = _checks.integer("blocks", blocks)
     return np.array([math.comb(n, length) for length in range(n + 1)]) / 2.0**n
 
@@ -43,8 +43,8 @@ def path_study(
 ) -> PathStudy:
     """Measures how much gradient paths of each length carry to the input.
 
-    The forward pass is that of the whole network. In the backward pass the gradient goes through F
-    of the blocks on a random path and through the shortcut of all others, and nowhere else.
+    The forward pass is that of the whole network. In the backward pass the gradient passes only
+    through F of the blocks on a random path and through the shortcuts of all others.
 
     Args:
         model: A network with residual blocks of this package.
@@ -95,11 +95,11 @@ def _random_path(draw, blocks, length):
 
 
 def _gated(block, inputs, gate):
-    """The block's output, whose gradient goes through F or through the shortcut alone."""
+    """Returns the block's output, with a gradient through F or through the shortcut only."""
     residual, shortcut = block.branches(inputs, training=False)
     return block.merged(_passing(residual, gate), _passing(shortcut, 1 - gate))
 
 
 def _passing(x, share):
-    """x, with that share of its gradient."""
+    """Returns x with its gradient scaled by `share`."""
     return ops.add(ops.multiply(x, share), ops.stop_gradient(ops.multiply(x, 1 - share)))

@@ -1,4 +1,4 @@
-"""The pictures of what `analysis` measures; each function returns a matplotlib figure."""
+"""Plots of the measurements of `analysis`; each function returns a matplotlib figure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def plot_gradient_flow(
     """Draws the norm of each kernel's gradient against its depth, one line for each network.
 
     Args:
-        flows: What `gradient_flow` returned, by the name to show.
+        flows: Results of `gradient_flow` by name.
         title: Title of the picture.
         axes: Axes to draw into instead of a new figure.
     """
@@ -41,10 +41,10 @@ def plot_gradient_flow(
 
 
 def plot_lesions(studies: Mapping[str, LesionStudy]) -> Figure:
-    """Draws accuracy without each single block, and without or with exchanged random blocks.
+    """Draws accuracy with single blocks deleted, and with random blocks deleted or exchanged.
 
     Args:
-        studies: What `lesion_study` returned, by the name to show.
+        studies: Results of `lesion_study` by name.
     """
     figure = new_figure(11, 3.8)
     single, several, exchanged = figure.subplots(1, 3, sharey=True)
@@ -78,10 +78,10 @@ def _draw_counts(axes, intact, lesions, color):
 
 
 def plot_paths(study: PathStudy) -> Figure:
-    """Draws how many paths there are of each length, what one carries, and what all carry.
+    """Draws the number of paths of each length, the gradient of one, and that of all together.
 
     Args:
-        study: What `path_study` returned.
+        study: A result of `path_study`.
     """
     figure = new_figure(11, 3.4)
     lengths = np.arange(len(study.share))
@@ -110,7 +110,7 @@ def plot_strength(rows: list[BlockStrength]) -> Figure:
     """Draws ‖F(x)‖ / ‖shortcut(x)‖ of each block and the responses of its layers.
 
     Args:
-        rows: What `residual_strength` returned.
+        rows: A result of `residual_strength`.
     """
     figure = new_figure(10, 3.8)
     left, right = figure.subplots(1, 2)

@@ -1,4 +1,4 @@
-"""Which values of an input a network's answer depends on."""
+"""Saliency: the contribution of each input value to a network's output."""
 
 from collections.abc import Sequence
 
@@ -32,11 +32,11 @@ def saliency(
     seed: int = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Returns how much each value of an input adds to the logit of a class.
+    """Returns the contribution of each input value to the logit of a class.
 
-    - `"integrated_gradients"`: the gradient averaged on the straight line from `baseline` to the
-      input, times their difference. The values of an input sum to the difference of the two logits,
-      up to the error of `steps`.
+    - `"integrated_gradients"`: the gradient averaged along the straight line from `baseline` to the
+      input, times their difference. The contributions sum to the difference of the two logits, up
+      to the error of the numerical integration.
     - `"smooth_grad"`: the gradient averaged over `steps` inputs with Gaussian noise.
     - `"gradient"`: the gradient at the input.
 
@@ -48,8 +48,8 @@ def saliency(
         baseline: An input without information, `(...)` or a number. Defaults to 0, which is black.
             Only for integrated gradients.
         steps: Positive integer, number of gradients for each input.
-        noise: Standard deviation of the noise as a share of the range of each input's values. Only
-            for `"smooth_grad"`.
+        noise: Standard deviation of the noise as a fraction of the range of each input's values.
+            Only for `"smooth_grad"`.
         seed: Non-negative integer, of the noise.
         batch_size: Positive integer, number of gradients at a time.
 
@@ -57,7 +57,7 @@ def saliency(
         A float32 array of the shape of `x`, with signs.
 
     Raises:
-        ValueError: If an argument does not fit the model, or has no effect on the method.
+        ValueError: If an argument does not fit the model, or has no effect with the method.
 
     Example:
 
@@ -121,7 +121,7 @@ def _parts(array, size):
 
 
 def _line(start, end, steps):
-    """Returns the middles of `steps` equal pieces of the line between two inputs."""
+    """Returns the midpoints of `steps` equal segments of the line between two inputs."""
     share = (np.arange(steps, dtype="float32") + 0.5) / steps
     return start + share.reshape(-1, *[1] * end.ndim) * (end - start)
 

@@ -1,4 +1,4 @@
-"""How much each block adds to what passes it by, and how strongly its layers respond."""
+"""The size of each block's residual relative to its shortcut, and its layers' responses."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from keras_residual.layers import ResidualLSTM
 
 @dataclass(frozen=True)
 class BlockStrength:
-    """The size of what one block adds.
+    """The size of one block's residual.
 
     Attributes:
         name: The block's name.
         ratio: ‖F(x)‖ / ‖shortcut(x)‖, the mean over the samples; infinite without a shortcut.
-        responses: Standard deviation of the output of each convolution of F, behind its
+        responses: Standard deviation of the output of each convolution of F, after its
             normalization and before its activation, as in figure 7 of He et al. 2015.
     """
 
@@ -28,10 +28,10 @@ class BlockStrength:
 
 
 def residual_strength(model: keras.Model, x: Tensor) -> list[BlockStrength]:
-    """Returns how much each block adds to its shortcut, and how strongly its layers respond.
+    """Returns the size of each block's residual relative to its shortcut, and layer responses.
 
-    Of a network with residual blocks that is each block; of a network on a `ResidualLSTM` each LSTM
-    layer, with ‖h‖ / ‖x‖ over all steps.
+    In a network with a `ResidualLSTM`, LSTM layers take the place of blocks, with ‖h‖ / ‖x‖ over
+    all steps.
 
     Args:
         model: A built network of this package.
