@@ -1,4 +1,4 @@
-"""Training: recipes as data and a fit that survives a crash."""
+"""Training: recipes as data, and `fit`, which resumes after a crash."""
 
 from keras_residual.training.checkpoint import CheckpointError
 from keras_residual.training.ctc import CTC

@@ -11,15 +11,15 @@ from keras_residual import _checks
 
 @dataclass(frozen=True, eq=False)
 class ArrayBatches:
-    """Arrays of examples and labels as `training.fit` takes them into its step, see `InStep`.
+    """Batches of arrays that are gathered inside the step of `training.fit`, see `InStep`.
 
-    The order of an epoch follows from the seed and its number alone.
+    The order of an epoch depends only on the seed and the number of the epoch.
 
     Attributes:
-        arrays: Inputs and labels, the examples along the first axis.
+        arrays: Inputs and labels, with examples along the first axis.
         batch_size: Number of examples in a batch.
-        seed: Decides the order.
-        training: Whether to shuffle, and to leave out a last batch that is smaller than the others.
+        seed: Determines the order.
+        training: Whether to shuffle, and to drop a last batch that is smaller than the others.
     """
 
     arrays: tuple[np.ndarray, np.ndarray]
@@ -32,7 +32,7 @@ class ArrayBatches:
         return whole + (rest > 0 and not self.training)
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """The numbers of the examples of each batch, and of a smaller last one."""
+        """Returns the indices of the examples of each batch, and of a smaller last one."""
         count = len(self.arrays[0])
         index = np.arange(count, dtype=np.int32)
         if self.training:
@@ -49,7 +49,7 @@ class ArrayBatches:
 
 
 def is_array(value: object) -> bool:
-    """Whether something is an array or a tensor, and no collection of others."""
+    """Returns whether an object is an array or a tensor, and not a collection of them."""
     return hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "__getitem__")
 
 

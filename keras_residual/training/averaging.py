@@ -1,4 +1,4 @@
-"""Averaged weights in evaluation, with statistics of normalizations that belong to them."""
+"""Averaged weights in evaluation, with matching normalization statistics."""
 
 import itertools
 import math
@@ -14,23 +14,23 @@ from keras_residual.training.steps import compile_steps, makes_batches_in_step
 # A forward pass takes a third of a step: a quarter of the batches is a twelfth of an epoch.
 _SHARE = 4
 _FEWEST_EXAMPLES, _MOST_BATCHES = 256, 20
-# Where normalizations differ in momentum: with 0.9, half a percent is left of older statistics.
+# Used if normalizations differ in momentum: with 0.9, older statistics have decayed to 0.5 %.
 _BATCHES_WITHOUT_CORRECTION = 50
 _STATISTICS = ("moving_mean", "moving_variance")
-# Batches up to this size together are kept, so that they are read and prepared once.
+# Batches up to this total size are cached, so that they are read and prepared once.
 _KEPT_BYTES = 2**28
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Puts the optimizer's moving average of the weights in their place during evaluation.
+    """Swaps in the optimizer's moving average of the weights during evaluation.
 
-    The moving statistics of batch normalization follow the weights of the last steps, not the
-    average of many. So some training batches are run through the averaged model first, as in
-    stochastic weight averaging: the statistics start at 0 and are corrected for that start, as Adam
-    corrects its averages. Afterwards everything is as it was, bit for bit.
+    The moving statistics of batch normalization belong to the weights of the last steps, not to
+    their average. So some training batches are run through the averaged model first, as in
+    stochastic weight averaging: the statistics start at 0 and are bias-corrected, as in Adam.
+    Afterwards everything is restored bit for bit.
 
     Args:
-        train: The training batches given to `fit`.
+        train: The training batches of `fit`.
         steps: Number of batches in an epoch.
 
     Reference:
@@ -43,9 +43,9 @@ class AveragedWeights(keras.callbacks.Callback):
         self._forward = None
 
     def put_in_place(self) -> None:
-        """Gives the model the averaged weights and their statistics."""
+        """Sets the averaged weights and their statistics in the model."""
         variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
-        # Copied, as an array of JAX's may be a view of memory that is used again.
+        # Copied, because a JAX array may be a view of memory that will be reused.
         self._before = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in variables]
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self._forward is None:
@@ -61,7 +61,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
 
 def _estimate_statistics(model, forward: Callable[[int | None], int]) -> None:
-    """Runs batches through the model and leaves it with their statistics."""
+    """Runs batches through the model and sets their statistics in it."""
     momenta = {norm.momentum for norm in batch_normalizations(model)}
     if not momenta:
         return
@@ -76,20 +76,20 @@ def _estimate_statistics(model, forward: Callable[[int | None], int]) -> None:
     weight = 1 - momenta.pop() ** count
     for variable, value in zip(moving, before, strict=True):
         moved = np.array(keras.ops.convert_to_numpy(variable))
-        # What is frozen has not moved, and neither has anything without a batch.
+        # Frozen statistics have not changed, and none have without a batch.
         variable.assign(moved / weight if count and moved.any() else value)
 
 
 def _number_of_batches(size: int, steps: int) -> int:
-    """How many batches of a size matter, of an epoch of so many steps."""
+    """Returns the number of batches that are sufficient, for an epoch of `steps` steps."""
     enough = max(math.ceil(_FEWEST_EXAMPLES / size), steps // _SHARE)
     return min(enough, _MOST_BATCHES, steps)
 
 
 def _forward(model, train, steps) -> Callable[[int | None], int]:
-    """Returns what runs training batches through the model, as training does.
+    """Returns a function that runs training batches through the model, as in training.
 
-    It takes how many, `None` for as many as matter, and returns how many there were.
+    It takes their number, `None` for a sufficient one, and returns how many there were.
     """
     if makes_batches_in_step(train):
         run, order = compile_steps(model, train, "forward"), train.order(0)[0]
@@ -118,7 +118,7 @@ def _forward(model, train, steps) -> Callable[[int | None], int]:
 
 
 def _inputs(train, first):
-    """The inputs of the batches from number `first` on; none of what can be read only once."""
+    """Yields the inputs of batches from number `first` on; none of iterators, read only once."""
     batches = train(0) if callable(train) else train
     if iter(batches) is batches and not callable(train):
         return
@@ -135,7 +135,7 @@ def _bytes(inputs) -> int:
 
 
 def _compiled(model) -> Callable[..., Any]:
-    """Returns a function of inputs that moves the statistics, compiled where that is possible."""
+    """Returns a function of inputs that updates the statistics, compiled if possible."""
     backend = keras.backend.backend()
     if backend == "tensorflow" and replicas_of(model) == 1:
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The best epoch of a training, kept and put back at its end."""
+"""Restoring the weights of the best epoch at the end of a training."""
 
 import math
 from pathlib import Path
@@ -14,16 +14,16 @@ MONITOR = "val_loss"
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the lowest loss on the held-out examples.
+    """Saves the weights of the epoch with the lowest loss on the held-out examples.
 
-    The loss and not the accuracy decides: of a few hundred examples many epochs have the same
-    number right. Stands before the journal, so that a checkpoint never knows of an epoch whose
-    weights were not kept.
+    The loss is used instead of the accuracy, because with a few hundred examples many epochs have
+    the same accuracy. The callback precedes the journal, so that a checkpoint never refers to an
+    epoch whose weights were not saved.
 
     Args:
-        whole: The model whose weights are kept; the one that trains may be a part of it.
+        whole: The model whose weights are saved; the one that trains may be a part of it.
         output: The folder of the training.
-        progress: What has been done.
+        progress: The progress of the training.
         writes: Whether this process writes files.
     """
 
@@ -40,12 +40,12 @@ class BestEpoch(keras.callbacks.Callback):
             self._without_optimizer().save_weights(partial)
 
     def put_in_place(self) -> None:
-        """Gives the model the weights of the best epoch, or leaves the last where none is kept."""
+        """Restores the weights of the best epoch, or keeps the last ones if none are saved."""
         if best_epoch(self.progress.rows) is not None and self.path.exists():
             self._without_optimizer().load_weights(self.path)
 
     def _without_optimizer(self) -> keras.Model:
-        """The same layers as a model that has not been compiled; each phase has its optimizer."""
+        """Returns an uncompiled model of the same layers; each phase has its own optimizer."""
         return keras.Model(self.whole.input, self.whole.output, name=self.whole.name)
 
 

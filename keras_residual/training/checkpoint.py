@@ -15,14 +15,14 @@ from keras_residual.training.progress import Progress, checked_progress, read_me
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged or belongs to another training; one line says which."""
+    """Raised in one line if a checkpoint is damaged or belongs to another training."""
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Writes the checkpoint whole, and keeps the one before it beside it.
+    """Writes the checkpoint atomically, and keeps the previous one beside it.
 
-    A process killed at any moment leaves this one or the one before. Keras leaves the states of
-    random number generators out of its files.
+    A process killed at any moment leaves this one or the previous one. Keras does not save the
+    states of random number generators.
     """
     progress.random_states = [_numbers(state).tolist() for state in _random_states(model)]
     progress.torch_state = _torch_state()
@@ -39,7 +39,7 @@ def save(path: Path, model: keras.Model, progress: Progress) -> None:
 
 
 def before(path: Path) -> Path:
-    """Returns where the checkpoint before that at `path` is kept."""
+    """Returns the path of the previous checkpoint."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
@@ -47,11 +47,11 @@ def find(path: Path, model: keras.Model | None = None) -> tuple[Path, Progress] 
     """Returns the last readable checkpoint with its progress, or `None` if there is no file.
 
     Args:
-        path: Where the newest is.
-        model: The model that is to go on, for what only it can tell.
+        path: Path of the newest checkpoint.
+        model: The model to resume, for checks that need it.
 
     Raises:
-        CheckpointError: If none is readable; it speaks of the newest.
+        CheckpointError: If none is readable; the message is about the newest.
     """
     failed = None
     for candidate in (path, before(path)):
@@ -77,7 +77,7 @@ def find(path: Path, model: keras.Model | None = None) -> tuple[Path, Progress] 
 
 
 def read_progress(path: Path) -> Progress:
-    """Returns what a checkpoint says of its training, without loading the model."""
+    """Returns the progress stored in a checkpoint, without loading the model."""
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
@@ -89,15 +89,15 @@ def read_progress(path: Path) -> Progress:
 
 
 def restore(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Brings a compiled model and its optimizer to the state of the checkpoint.
+    """Restores the state of the checkpoint in a compiled model and its optimizer.
 
     Raises:
-        CheckpointError: If that belongs to another model; then the model is as it was.
+        CheckpointError: If the checkpoint belongs to another model, which is left unchanged.
     """
     model.optimizer.build(model.trainable_variables)
     earlier = [(variable, np.array(_numbers(variable))) for variable in model.variables]
     try:
-        # Keras only warns of layers that the file does not have.
+        # Keras only warns about layers that the file does not have.
         with warnings.catch_warnings(action="error", category=UserWarning):
             model.load_weights(path)
     except (ValueError, OSError, KeyError, UserWarning) as error:
@@ -113,7 +113,7 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
 
 
 def _check_random_states(path, model, progress):
-    """Raises if the states do not belong to the generators of the model."""
+    """Raises if the saved states do not match the generators of the model."""
     expected = [tuple(state.shape) for state in _random_states(model)]
     found = [np.shape(state) for state in progress.random_states]
     if found != expected:

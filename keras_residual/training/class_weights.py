@@ -1,4 +1,4 @@
-"""What each class weighs in the loss, where some have fewer examples than others."""
+"""Weights of classes in the loss, for imbalanced datasets."""
 
 import itertools
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ def weights_of_classes(
 
     Args:
         class_weights: `"balanced"`, for weights inversely proportional to the number of a class'
-            training examples, of mean 1 over all examples (scikit-learn's); or a mapping from
-            numbers or names of classes to weights, where a missing class weighs 1.
-        train: Training batches, of which the labels are counted.
+            training examples, with mean 1 over all examples (as in scikit-learn); or a mapping from
+            numbers or names of classes to weights, 1 for missing classes.
+        train: Training batches, whose labels are counted.
         steps: Number of batches in an epoch.
         classes: Number of classes.
         names: Names of the classes, if they have some.

@@ -1,4 +1,4 @@
-"""The loss of labels whose places in the sequence are unknown."""
+"""The CTC loss, for labels without alignment."""
 
 from typing import Any
 
@@ -23,31 +23,31 @@ _ACCURATE = ("float32", "float64")
 
 @registered
 class CTC(keras.losses.Loss):
-    """Connectionist temporal classification: labels in order, at unknown steps.
+    """Connectionist temporal classification: a sequence of labels without alignment.
 
-    loss = -log Σ P(path), over all paths that give the labels once repeated units are merged and
-    blanks removed. Only steps that the mask of the outputs leaves count, wherever they stand
+    loss = -log Σ P(path), over all paths that yield the labels after merging repeated units and
+    removing blanks. Only unmasked steps of the outputs count, wherever they are
     (`keras.losses.CTC` counts all); labels end where the padding begins.
 
-    Labels need a step each, and one more between equal neighbours. Where a sequence has fewer, no
-    path gives them: the loss is infinite and has no gradient, zero with `zero_infinity`. Outside
-    compiled functions, where values are known, that is an error, as labels that do not exist are;
-    inside, the loss of an example with such labels is NaN.
+    Labels need a step each, and one more between equal neighbours. If a sequence has fewer steps,
+    no path yields them: the loss is infinite without a gradient, or zero with `zero_infinity`.
+    Outside compiled functions, where values are known, this raises an error, and so do invalid
+    labels; inside, the loss of an example with invalid labels is NaN.
 
     Args:
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
-        padding: Negative integer after the last label. Defaults to `-1`.
-        zero_infinity: Whether sequences too short for their labels count as zero.
+        blank: Index of the blank's unit; `-1`, the default, is the last.
+        padding: Negative integer that fills the labels after the last one. Defaults to `-1`.
+        zero_infinity: Whether the loss of sequences too short for their labels is zero.
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Call arguments:
-        y_true: `(batch, length)`, integers: numbers of units other than the blank's, then padding.
+        y_true: `(batch, length)`, integers: indices of units other than the blank's, then padding.
         y_pred: `(batch, steps, units)`, logits.
         sample_weight: Optional `(batch,)`.
 
     Raises:
-        ValueError: If an argument is out of range, the shapes do not fit, a label is the blank or
-            no unit, padding stands before a label, or labels are too long for their sequence.
+        ValueError: If an argument is out of range, the shapes do not match, a label is the blank or
+            out of range, padding precedes a label, or labels are too long for their sequence.
 
     Example:
 
@@ -89,14 +89,14 @@ class CTC(keras.losses.Loss):
         units = y_pred.shape[-1]
         blank = unit_of_blank(self.blank, units)
         if getattr(y_pred, "is_meta", False):
-            # Keras on PyTorch asks for the shape only; the operation below has none.
+            # Keras on PyTorch needs only the shape, which the operation below cannot infer.
             return ops.zeros_like(y_pred[:, 0, 0])
         self._check_values(labels, steps, units, blank)
         lengths, wrong = label_lengths(labels, self.padding, units, blank)
         labels, steps = ops.cast(labels, "int32"), ops.cast(steps, "int32")
         impossible = steps_needed(labels, lengths) > steps
-        # What no path gives is computed as no labels at one step, finite on every backend, and
-        # replaced afterwards.
+        # Labels without a path are replaced by an empty sequence of one step, which is finite on
+        # every backend; its loss is replaced afterwards.
         skipped = ops.logical_or(wrong, ops.logical_or(impossible, steps == 0))
         some_unit = 0 if blank else min(1, units - 1)
         labels = ops.where(

@@ -1,4 +1,4 @@
-"""The layers of a network from the input to the output, as fine-tuning sees them."""
+"""The layers of a network from input to output, in the units of fine-tuning."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from keras_residual.layers import ResidualStage
 # A unit in a flat network: the layers of a block are named `stage2_block3_conv1` and so on.
 _BLOCK = re.compile(r"(.*block_?\d+)")
 
-# A variable with its position on the first axis, where several blocks share a stacked variable.
+# A variable with an index on its first axis, if it is stacked over several blocks.
 Part = tuple[keras.Variable, int | None]
 
 
@@ -23,7 +23,7 @@ def units(model: keras.Model, until: str | None = None) -> list[list[Part]]:
 
     Args:
         model: The model.
-        until: Name of the last layer to look at, `None` for all.
+        until: Name of the last layer to include, `None` for all.
     """
     found, last = [], None
     for name, parts in _units(model, until):
@@ -65,12 +65,12 @@ def _blocks(stage: ResidualStage) -> Iterator[list[Part]]:
 
 
 def rate_factors(model: keras.Model, decay: float) -> list[float | list[float]]:
-    """Returns by what the learning rate of each trainable variable is multiplied.
+    """Returns the factor of the learning rate of each trainable variable.
 
-    The topmost unit has 1, the one below `decay`, the next `decay²` and so on.
+    It is 1 for the topmost unit, `decay` for the one below, then `decay²` and so on.
 
     Args:
-        model: A model; layers that are frozen count in depth, and have no entry.
+        model: A model; frozen layers count in depth, but have no entry.
         decay: Number in (0, 1].
 
     Reference:
@@ -92,13 +92,13 @@ def rate_factors(model: keras.Model, decay: float) -> list[float | list[float]]:
 
 
 def freezable(model: keras.Model) -> list[str]:
-    """Returns the layers behind which a model can be cut in two, from the input to the output.
+    """Returns the layers after which a model can be cut, from the input to the output.
 
-    All that comes later depends on the output of such a layer alone.
+    All later layers depend only on the output of such a layer.
     """
     config = {layer["name"]: layer["inbound_nodes"] for layer in model.get_config()["layers"]}
     order = {layer.name: place for place, layer in enumerate(model.layers)}
-    # How far the outputs of the layers so far are needed.
+    # The last layer that uses the outputs of the layers so far.
     reach = dict(order)
     for name, nodes in config.items():
         for source in _sources(nodes):
@@ -114,7 +114,7 @@ def freezable(model: keras.Model) -> list[str]:
 
 
 def _sources(nodes) -> Iterator[str]:
-    """The names of the layers whose outputs stand in the serialized calls of a layer."""
+    """Yields the names of the layers whose outputs are arguments of a layer's serialized calls."""
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
             yield nodes["keras_history"][0]
@@ -127,10 +127,10 @@ def _sources(nodes) -> Iterator[str]:
 
 
 def above(model: keras.Model, until: str) -> keras.Model:
-    """Returns the part of a model behind a layer, of the same layers.
+    """Returns the part of a model after a layer, made of the same layers.
 
     Raises:
-        ValueError: If there is no such layer, or what comes later needs more than its output.
+        ValueError: If there is no such layer, or later layers need more than its output.
     """
     layer = _layer(model, until)
     try:
@@ -143,7 +143,7 @@ def above(model: keras.Model, until: str) -> keras.Model:
 
 
 def below(model: keras.Model, until: str) -> keras.Model:
-    """Returns the part of a model up to the output of a layer, of the same layers."""
+    """Returns the part of a model up to the output of a layer, made of the same layers."""
     return keras.Model(model.input, _layer(model, until).output, name=f"{model.name}_frozen")
 
 

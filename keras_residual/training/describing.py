@@ -1,4 +1,4 @@
-"""What a model takes and tells apart, as it follows from what it is trained on."""
+"""Describes a model's inputs and outputs by the dataset that it is trained on."""
 
 from dataclasses import replace
 
@@ -14,15 +14,15 @@ _TASKS = {
     "regression": "regression",
     "text": "transcription",
 }
-# Evaluation keeps a part of the shorter side with these, and all of it with others.
+# With these kinds evaluation crops the shorter side, with others it does not.
 _CROPPED = ("imagenet", "photo")
 
 
 def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
-    """Notes what a model's inputs and outputs mean; `fit` saves the note with the model.
+    """Attaches a description of its inputs and outputs to a model; `fit` saves it with the model.
 
-    `fit` itself does it where it is given a dataset. Series have none, but for recordings of
-    sound.
+    `fit` calls this function if it is given a dataset. Series have no description, except for
+    sound recordings.
 
     Args:
         model: A model for pictures, or clips, between 0 and 1, as `data.pipeline` makes them.

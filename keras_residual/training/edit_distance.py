@@ -1,24 +1,24 @@
-"""How many insertions, deletions and substitutions lie between two sequences of tokens."""
+"""The Levenshtein distance of token sequences: insertions, deletions and substitutions."""
 
 from keras import ops
 
-# Words are compared by four remainders. Products of two stay within int32, as do their sums over
-# as many steps as there may be.
+# Words are compared by four remainders, small enough that products of two, and their sums over all
+# steps, stay within int32.
 _PRIMES = (32719, 32713, 32707, 32693)
 _BASES = (263, 1087, 4099, 9973)
 _BITS_OF_PLACES = 16
 
 
 def best_labels(scores, steps, blank: int):
-    """Returns the labels on the most probable path, and how many there are.
+    """Returns the labels of the most probable path, and their number.
 
     Args:
         scores: `(batch, steps, units)`, logits or probabilities.
-        steps: `(batch,)`, number of steps that count, the first ones.
-        blank: Number of the blank's unit.
+        steps: `(batch,)`, number of valid steps at the beginning.
+        blank: Index of the blank's unit.
 
     Returns:
-        `(batch, steps)` int32, labels in front, and `(batch,)` int32.
+        `(batch, steps)` int32, labels first, and `(batch,)` int32.
     """
     path = ops.cast(ops.argmax(scores, axis=-1), "int32")
     before = ops.concatenate([ops.full_like(path[:, :1], -1), path[:, :-1]], axis=1)
@@ -27,7 +27,7 @@ def best_labels(scores, steps, blank: int):
 
 
 def in_front(tokens, kept):
-    """Returns tokens with those that are kept in front, and how many those are.
+    """Moves the kept tokens to the front, and returns them with their number.
 
     Args:
         tokens: `(batch, length, ...)`.
@@ -41,17 +41,17 @@ def in_front(tokens, kept):
 
 
 def words(labels, lengths, separator: int):
-    """Returns the words between separators as tokens that are equal where the words are.
+    """Returns the words between separators as tokens that are equal for equal words.
 
-    A word is told by four remainders, which two different words share by a chance of 1e-18.
+    A word is hashed to four remainders, which collide with a probability of 1e-18.
 
     Args:
         labels: `(batch, length)` int32.
         lengths: `(batch,)`.
-        separator: The label between words; several in a row, or at an end, are as one or none.
+        separator: The label between words; repeated ones count once, those at an end are ignored.
 
     Returns:
-        `(batch, length, 4)` int32, words in front, and how many there are.
+        `(batch, length, 4)` int32, words first, and their number.
     """
     places = _places(labels)
     inside = (places < ops.expand_dims(lengths, -1)) & (labels != separator)
@@ -63,7 +63,7 @@ def words(labels, lengths, separator: int):
     ends, count = in_front(sums, last)
     words_before = ops.concatenate([ops.zeros_like(ends[:, :1]), ends[:, :-1]], axis=1)
     places, _ = in_front(places, last)
-    # Moved to the same last place.
+    # Aligned to the same last position.
     moved = ops.mod(ends - words_before, primes) * _powers(2**_BITS_OF_PLACES - 1 - places)
     return ops.mod(moved, primes), count
 
@@ -83,12 +83,11 @@ def _powers(exponents):
 def edit_distance(tokens, lengths, other, other_lengths):
     """Returns the Levenshtein distance of each pair, `(batch,)` int32.
 
-    The table of distances is filled along its anti-diagonals, of which each follows from the two
-    before it.
+    The table of distances is filled along its anti-diagonals; each depends on the two before it.
 
     Args:
         tokens: `(batch, length, parts)` or `(batch, length)` integers.
-        lengths: `(batch,)`, number of tokens that count.
+        lengths: `(batch,)`, number of valid tokens.
         other: The same with another length.
         other_lengths: `(batch,)`.
     """
@@ -118,12 +117,12 @@ def edit_distance(tokens, lengths, other, other_lengths):
 
 
 def _places(tokens):
-    """Returns the number of each place, `(batch, length)` int32."""
+    """Returns the position of each token, `(batch, length)` int32."""
     return ops.cumsum(ops.ones_like(tokens, dtype="int32"), axis=1) - 1
 
 
 def _padded_front(other):
-    """Returns ones for the places before, between and behind the tokens."""
+    """Returns ones for the positions before, between and after the tokens."""
     other = ops.reshape(other, (*ops.shape(other)[:2], -1))[..., 0]
     ones = ops.ones_like(other, dtype="int32")
     return ops.pad(ones, [(0, 0), (1, 0)])
@@ -134,7 +133,7 @@ def _shifted(row, filler):
 
 
 def _differs(tokens, place, other):
-    """Returns 1 where the token at `place` is not that of the column, 0 where it is."""
+    """Returns 1 where the token at `place` differs from that of the column, else 0."""
     if len(tokens.shape) == 2:
         tokens, other = ops.expand_dims(tokens, -1), ops.expand_dims(other, -1)
     own = ops.take_along_axis(tokens, ops.expand_dims(place[:, 1:], -1), axis=1)

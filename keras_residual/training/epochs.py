@@ -1,4 +1,4 @@
-"""The epochs of a training, by the fastest way that its batches allow."""
+"""Runs the epochs of a training in the fastest way that its batches allow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,16 +20,16 @@ def run_epochs(
     verbose: str | int,
     steps_per_call: int | None = None,
 ) -> None:
-    """Runs the epochs from the first to before the last of `span`, of so many steps each.
+    """Runs the epochs of `span`.
 
     Args:
         model: A compiled model.
         data: Training batches, or a function from the number of an epoch to them, and batches for
             validation or `None`.
-        span: Number of the first epoch, number behind the last, steps in an epoch.
+        span: Number of the first epoch, number after the last, steps per epoch.
         callbacks: Callbacks of Keras.
         verbose: As in `model.fit`.
-        steps_per_call: Steps in one call where batches are made in the step.
+        steps_per_call: Steps per call if batches are made in the step.
     """
     (train, validation), (done, epochs, steps) = data, span
     train = _make_variables(model, train)
@@ -51,9 +51,9 @@ def run_epochs(
 
 
 def _make_variables(model, train):
-    """Makes the variables of optimizer and metrics, and returns the batches to go on with."""
+    """Creates the variables of optimizer and metrics, and returns the batches to continue with."""
     if keras.backend.backend() != "tensorflow" and not makes_batches_in_step(train):
-        # Keras makes them beforehand, or has no use for that.
+        # Keras creates them beforehand, or it would not help.
         return train
     batch, train = example_batch(train)
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):

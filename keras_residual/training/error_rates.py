@@ -19,7 +19,7 @@ from keras_residual.training.unmasked_steps import UnmaskedSteps
 
 
 class _ErrorRate(keras.metrics.Metric):
-    """Mistakes in the most probable transcripts, as a share of what the right ones hold."""
+    """Errors in the most probable transcripts, relative to the length of the true ones."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class _ErrorRate(keras.metrics.Metric):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
-        """Counts the mistakes of a batch.
+        """Counts the errors of a batch.
 
         Args:
-            y_true: `(batch, length)`, integers with padding behind.
-            y_pred: `(batch, steps, units)`, logits or probabilities; masked steps are left out.
+            y_true: `(batch, length)`, integers, padded at the end.
+            y_pred: `(batch, steps, units)`, logits or probabilities; masked steps are ignored.
             sample_weight: Optional `(batch,)`.
         """
         y_pred, steps = self._unmasked_steps(y_pred)
@@ -78,8 +78,8 @@ class _ErrorRate(keras.metrics.Metric):
 class CharacterErrorRate(_ErrorRate):
     """Character error rate of the most probable transcripts of CTC outputs.
 
-    (insertions + deletions + substitutions) / characters of the right transcripts, over all
-    batches; 0 where these have none. It may exceed 1.
+    (insertions + deletions + substitutions) / characters of the true transcripts, over all batches;
+    0 if these have none. It may exceed 1.
 
     Args:
         blank: Number of the unit of the blank; `-1`, the default, is the last.
@@ -112,8 +112,8 @@ class WordErrorRate(_ErrorRate):
     The same as `CharacterErrorRate` for the words between two separators.
 
     Args:
-        separator: Number of the label between words, as that of `" "` among the characters; `None`
-            where each label is a word. Defaults to `None`.
+        separator: Index of the label between words, such as that of `" "` among the characters;
+            `None` if each label is a word. Defaults to `None`.
         blank: Number of the unit of the blank; `-1`, the default, is the last.
         padding: Negative integer after the last label. Defaults to `-1`.
         name: Name of the metric.

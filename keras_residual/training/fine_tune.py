@@ -1,4 +1,4 @@
-"""Fine-tuning: a training in phases, each of which freezes other layers."""
+"""Fine-tuning: a training in phases that freeze different layers."""
 
 import shutil
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from keras_residual.training.progress import Progress
 from keras_residual.training.replicas import is_chief
 from keras_residual.training.run import Run
 
-# Where outputs of the frozen part are kept while it is frozen.
+# File for the outputs of the frozen part while it is frozen.
 KEPT = ".frozen"
-# Images in a batch of an evaluation.
+# Batch size of evaluations.
 _EVALUATED = 100
 
 
 def run_in_phases(run: Run) -> list[dict[str, Any]]:
-    """Trains other layers in each phase, and returns the log.
+    """Trains different layers in each phase, and returns the log.
 
     Raises:
         CheckpointError: If the folder holds a damaged checkpoint or that of another training.
-        ValueError: If the recipe freezes a layer behind which the model cannot be cut.
+        ValueError: If the recipe freezes a layer after which the model cannot be cut.
     """
     try:
         with freezing.as_before(run.model):
@@ -45,7 +45,7 @@ class _FineTuning:
         self.phases = phases.plan(run.model, run.recipe, run.epochs)
 
     def train(self) -> list[dict[str, Any]]:
-        """Runs the phases that are left, and returns the log of all epochs."""
+        """Runs the remaining phases, and returns the log of all epochs."""
         run, progress = self.run, self._begin()
         writes = is_chief(self.model)
         journal = Journal(run.output, progress, run.checkpoint_seconds, writes, whole=self.model)
@@ -64,7 +64,7 @@ class _FineTuning:
         return progress.rows
 
     def _begin(self) -> Progress:
-        """Compiles for the phase that a checkpoint was written in, and reads the checkpoint."""
+        """Compiles the model for the phase of the checkpoint, and restores the checkpoint."""
         run = self.run
         done = resuming.finished_epochs(run.output) if run.resume else 0
         begun = [phase for phase in self.phases if phase.start < done]
@@ -72,7 +72,7 @@ class _FineTuning:
         return resuming.start(self.model, run.output, run.identity, run.resume)
 
     def _compile(self, phase: phases.Phase) -> None:
-        """Freezes what a phase freezes, and compiles the model with the optimizer of the phase."""
+        """Freezes the layers of a phase, and compiles the model with the optimizer of the phase."""
         freezing.freeze(self.model, phase.until, self.recipe.freeze_normalization)
         variables = self._part(phase).trainable_variables
         factors = depth.rate_factors(self.model, self.recipe.layer_decay)
@@ -86,11 +86,11 @@ class _FineTuning:
         self.model.compile(optimizer, self.run.loss, metrics=_copies(self.run.metrics))
 
     def _part(self, phase) -> keras.Model:
-        """The part of the model that a phase trains by itself, or the model."""
+        """Returns the part of the model that a phase trains separately, or the model."""
         return depth.above(self.model, phase.until) if self._keeps(phase) else self.model
 
     def _keeps(self, phase) -> bool:
-        """Whether the outputs of what a phase freezes are kept."""
+        """Returns whether the outputs of the layers frozen in a phase are cached."""
         if not phase.versions:
             return False
         below = depth.below(self.model, phase.until)
@@ -100,7 +100,7 @@ class _FineTuning:
         return self.run.steps * self.recipe.batch_size * phase.versions
 
     def _run(self, phase, done, callbacks) -> None:
-        """Runs the epochs of a phase that are left."""
+        """Runs the remaining epochs of a phase."""
         part = self._part(phase)
         # Anew, as the part is another object than the one that the optimizer was made with.
         part.compile(
@@ -116,7 +116,7 @@ class _FineTuning:
         self.model.stop_training = part.stop_training
 
     def _kept(self, phase) -> tuple[Any, ...]:
-        """Returns batches of what the frozen part makes of the images."""
+        """Returns batches of the frozen part's outputs."""
         forward = frozen.make_forward(depth.below(self.model, phase.until))
         folder, report = self.run.output / KEPT, self._report(phase)
         train, validation = self.run.data
@@ -140,8 +140,8 @@ class _FineTuning:
     def _versions(self, train) -> Callable[..., Any]:
         """Returns a function from the number of a version to its batches.
 
-        The first has the images as they are, since a classifier on frozen features does best on
-        what it has seen: with one more augmented version in its place, 85.6 in place of 89.0 % on
+        The first version is not augmented, because a classifier on frozen features does best on
+        images that it has seen: with another augmented version instead, 85.6 instead of 89.0 % on
         photographs of hands.
         """
         augmented = frozen.source(train, self.run.steps)
@@ -151,7 +151,7 @@ class _FineTuning:
         return lambda version: (augmented if version else plain)(version)
 
     def _report(self, phase) -> Callable[[int], None]:
-        """Returns what tells callbacks of the images that the frozen part has seen."""
+        """Returns a function that informs callbacks about images processed by the frozen part."""
         total, done = self._images(phase), 0
         listening = [c for c in self.run.callbacks if hasattr(c, "on_frozen_images")]
 
@@ -167,7 +167,7 @@ class _FineTuning:
 
 
 def _copies(metrics):
-    """Metrics of the same kinds: one object belongs to one model."""
+    """Returns new metrics of the same kinds, because a metric belongs to one model."""
     return [
         metric if isinstance(metric, str) else type(metric).from_config(metric.get_config())
         for metric in metrics or ()

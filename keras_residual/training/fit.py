@@ -1,4 +1,4 @@
-"""Training that goes on where it was interrupted."""
+"""Training that resumes where it was interrupted."""
 
 import contextlib
 import math
@@ -55,64 +55,64 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> dict[str, list[float]]:
-    """Trains a model by a recipe, so that it can be interrupted at any moment.
+    """Trains a model by a recipe; the training can be interrupted at any moment.
 
-    `output` gets `checkpoint.keras`, which is the model and its optimizer for Keras and also says
-    how far the training is, `checkpoint.previous.keras`, the one before, and `log.csv`. Each is
-    replaced as a whole: killed at any moment, the same call goes on after the last saved epoch, as
-    if nothing had happened provided that `data` repeats itself. After the last epoch it also holds
-    `model.keras`, the model without its optimizer and with averaged weights if the recipe averages.
+    `output` receives `checkpoint.keras`, which Keras can load as the model with its optimizer, and
+    which also holds the progress of the training; `checkpoint.previous.keras`, the one before it;
+    and `log.csv`. Files are replaced atomically: if the process is killed at any moment, the same
+    call resumes after the last saved epoch, with the same results as an uninterrupted training
+    provided that `data` is reproducible. After the last epoch `output` also has `model.keras`, the
+    model without its optimizer, with averaged weights if the recipe averages.
 
-    Batches of `data.in_step` are made inside the compiled step, many steps a call; under
+    Batches of `data.in_step` are made inside the compiled step, many steps per call; under
     `keras.distribution.DataParallel` or in a model made under `tf.distribute`, each device takes
-    its share of a batch. Other batches go through `model.fit`.
+    its part of a batch. Other batches are trained by `model.fit`.
 
     Args:
-        model: The model. It is compiled here and holds the last weights afterwards.
+        model: The model. It is compiled here and has the last weights afterwards.
         data: A dataset of `data.load`, arrays `(x, y)`, or `(train, validation)`: each arrays
-            `(x, y)`, as `data.in_step` returns it, or batches as `model.fit` takes them; validation
-            may be `None`. `train` may be a function from the number of an epoch, from 0, to the
-            batches of that epoch and all that follow: then a resumed training sees what the
-            uninterrupted would. Images of a dataset are brought to the size that the model takes.
-            What a recipe says of images acts on a dataset only.
+            `(x, y)`, a result of `data.in_step`, or batches as for `model.fit`; validation may be
+            `None`. `train` may be a function from the number of an epoch, from 0, to the batches of
+            that epoch and all later ones: then a resumed training sees the same batches as an
+            uninterrupted one. Images of a dataset are resized to the input size of the model. The
+            image options of a recipe apply to datasets only.
         recipe: A `Recipe` or the name of one of `recipes`.
         output: The folder to write to. With `None` nothing is written, and an interrupted training
-            begins anew.
-        resume: Whether to go on with what `output` holds. Otherwise it is removed.
-        epochs: Positive integer. Defaults to the recipe's. A finished training goes on if it is
-            raised.
-        steps_per_epoch: Positive integer, needed if `train` has no length.
-        loss: Loss of the model. Defaults to the one that follows from its output, the labels and
-            the recipe, see `objective`.
-        metrics: Metrics of the model. Default to those that go with the loss.
-        freeze: Name of the last layer that does not train, such as `"stage3"`: it and all below
-            stay as they are, and what they make of the images is computed once. Defaults to the
-            recipe's.
-        layer_decay: By what the learning rate falls from each block to the one below, such as
-            `0.75`. Defaults to the recipe's.
+            starts over.
+        resume: Whether to resume the training in `output`. Otherwise its files are removed.
+        epochs: Positive integer. Defaults to the recipe's. A finished training continues if it is
+            increased.
+        steps_per_epoch: Positive integer, required if `train` has no length.
+        loss: Loss of the model. Defaults to the one implied by its output, the labels and the
+            recipe, see `objective`.
+        metrics: Metrics of the model. Default to those that belong to the loss.
+        freeze: Name of the last frozen layer, such as `"stage3"`: it and all layers below do not
+            train, and their outputs are computed once. Defaults to the recipe's.
+        layer_decay: Factor of the learning rate from each block to the one below, such as `0.75`.
+            Defaults to the recipe's.
         class_weights: `"balanced"`, which gives rare classes more weight in the loss, or a mapping
             from numbers or names of classes to weights.
-        class_weight: The same under the name that `keras.Model.fit` gives it.
-        seed: Non-negative integer, decides order and augmentation of a dataset.
-        settings: What else identifies the training, such as its seed and the name of its data, as
-            JSON knows it. A training is resumed only with the same.
-        checkpoint_seconds: Least time between two checkpoints. Defaults to what lets them take 3 %
-            of the time, at most a minute; `0` for one after each epoch.
-        steps_per_call: Steps in one call where batches are made in the step. Defaults to an eighth
-            of an epoch.
+        class_weight: The same under its name in `keras.Model.fit`.
+        seed: Non-negative integer, determines order and augmentation of a dataset.
+        settings: JSON values that identify the training, such as its seed and the name of its data.
+            A training is resumed only with the same settings.
+        checkpoint_seconds: Least time between two checkpoints. By default they take 3 % of the
+            time, and at most a minute passes between them; `0` for one after each epoch.
+        steps_per_call: Steps per call if batches are made in the step. Defaults to an eighth of an
+            epoch.
         jit_compile: Whether the step is compiled by XLA, as in `model.compile`.
         tensorboard: Whether to write a log for TensorBoard to `output/tensorboard`.
         callbacks: More callbacks.
         verbose: As in `model.fit`.
 
     Returns:
-        The value of each metric after each epoch, the epochs before an interruption included.
+        The value of each metric after each epoch, including those before an interruption.
 
     Raises:
         CheckpointError: If `output` holds a damaged checkpoint or that of another training.
         FolderInUseError: If another process writes to `output`.
         FloatingPointError: If the loss becomes NaN or infinite; the last good checkpoint is kept.
-        ValueError: If an argument is none of the accepted, or no loss follows from the labels.
+        ValueError: If an argument is not accepted, or the labels do not imply a loss.
 
     Example:
 
@@ -180,7 +180,7 @@ def _run_without_files(run: Run) -> list[dict[str, Any]]:
 
 
 def _run_whole(run: Run) -> list[dict[str, Any]]:
-    """Trains all layers from the first epoch to the last, and returns the log."""
+    """Trains all layers in all epochs, and returns the log."""
     model, recipe = run.model, run.recipe
     with scope_of(model):
         optimizer = recipe.make_optimizer(run.steps * run.epochs)
@@ -200,7 +200,7 @@ def _run_whole(run: Run) -> list[dict[str, Any]]:
 
 
 def _changed(recipe: Recipe, **changes) -> Recipe:
-    """Returns the recipe with what the arguments say instead."""
+    """Returns the recipe with the arguments that are given."""
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
@@ -218,7 +218,7 @@ def _class_weights(class_weights, model, inputs: Inputs, steps, loss) -> list[fl
 def _loss_and_metrics(
     model, inputs: Inputs, recipe, loss, metrics, class_weights
 ) -> tuple[Any, ...]:
-    """Returns what was asked for, and what follows from the labels where nothing was."""
+    """Returns the given loss and metrics, or those implied by the labels."""
     if loss is None:
         chosen = objective(model, inputs.kind_of_labels(model), recipe, class_weights)
         if metrics is None:
@@ -228,13 +228,13 @@ def _loss_and_metrics(
         try:
             metrics = objective(model, inputs.kind_of_labels(model), recipe).metrics
         except ValueError:
-            # A loss of the user's own may go with labels of which nothing is known here.
+            # A custom loss may be for labels of an unknown kind.
             metrics = ()
     return loss, _with_accuracy(metrics, Accuracy) if mixes(recipe) else metrics
 
 
 def _with_accuracy(metrics, make: Callable[..., Any]):
-    """Puts a metric in the place of the word, which Keras reads by shapes alone."""
+    """Replaces the word "accuracy", which Keras would resolve by shapes only, by a metric."""
     if not isinstance(metrics, (list, tuple)):
         return metrics
     return [make() if isinstance(m, str) and m in ("accuracy", "acc") else m for m in metrics]
@@ -252,7 +252,7 @@ def _tensorboard(output):
 
 def _save_without_optimizer(model, path):
     with replacing(path) as partial:
-        # A model of the same layers that has not been compiled has no optimizer to save.
+        # An uncompiled model of the same layers has no optimizer to save.
         keras.Model(model.input, model.output, name=model.name).save(partial)
         if description := described(model):
             write_into(partial, description)

@@ -1,4 +1,4 @@
-"""Which layers of a model train, for a while."""
+"""Freezing layers of a model temporarily."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from keras_residual.training import depth
 
 
 def freeze(model: keras.Model, until: str | None, normalization: bool) -> None:
-    """Freezes a model up to a layer, and all normalizations if asked; the rest trains."""
-    # On TensorFlow, setting what a model already says does not reach its layers.
+    """Freezes a model up to a layer, and optionally all normalizations; the rest trains."""
+    # On TensorFlow, setting a model's `trainable` to its present value does not reach layers.
     model.trainable = False
     model.trainable = True
     if until is not None:
@@ -27,7 +27,7 @@ def freeze(model: keras.Model, until: str | None, normalization: bool) -> None:
 
 @contextlib.contextmanager
 def as_before(model: keras.Model) -> Iterator[None]:
-    """Lets every layer train afterwards as it did before."""
+    """Restores the `trainable` flags of all layers afterwards."""
     layers = all_layers(model)
     flags = [(layer, layer.trainable) for layer in layers]
     stages = [layer for layer in layers if isinstance(layer, EqualBlocks) and layer.scanned]
@@ -36,13 +36,13 @@ def as_before(model: keras.Model) -> Iterator[None]:
     try:
         yield
     finally:
-        # A layer passes its flag on to those inside, which come after it.
+        # A layer passes its flag on to its sublayers, which come after it.
         for item, trainable in flags:
             item.trainable = trainable
 
 
 def all_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Returns a layer and those inside it, each after the one that holds it."""
+    """Returns a layer and its sublayers, each after its owner."""
     found, pending = {}, [layer]
     while pending:
         item = pending.pop()

@@ -1,4 +1,4 @@
-"""The outputs of the frozen part of a network, computed once and kept."""
+"""The outputs of the frozen part of a network, computed once and cached."""
 
 import itertools
 import math
@@ -12,22 +12,22 @@ import numpy as np
 
 from keras_residual.training.steps import makes_batches_in_step
 
-# Outputs of more bytes are kept in a file.
+# Outputs of more bytes are cached in a file.
 IN_MEMORY = 2**29
-# Outputs of more bytes are not kept at all.
+# Outputs of more bytes are not cached.
 LARGEST = 2**34
-# Half precision holds numbers up to 65504.
+# Largest number in half precision.
 _LARGEST_HALF = 6e4
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a frozen part makes of some images, several times with other augmentation.
+    """The outputs of a frozen part for images, in several versions with different augmentation.
 
     Attributes:
         values: `(versions · count, *shape)`, float32 for vectors, float16 for maps.
-        targets: `(versions · count, ...)`, what belongs to each.
-        versions: How often each image is there.
+        targets: `(versions · count, ...)`, the targets of each.
+        versions: Number of versions of each image.
     """
 
     values: np.ndarray
@@ -41,12 +41,12 @@ class Outputs:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the values lie in memory and not in a file."""
+        """Whether the values are in memory and not in a file."""
         return not isinstance(self.values, np.memmap)
 
 
 def bytes_needed(frozen: keras.Model, count: int) -> float:
-    """Returns how many bytes the outputs for `count` images take, infinity if no one can say."""
+    """Returns the size in bytes of the outputs for `count` images, infinity if it is unknown."""
     shape = frozen.output_shape[1:]
     return math.inf if None in shape else count * math.prod(shape) * _dtype(shape).itemsize
 
@@ -62,10 +62,10 @@ def compute(
 
     Args:
         forward: The part as a function, see `make_forward`.
-        batches_of: Returns the batches `(inputs, targets)` of a version, a function of its number.
+        batches_of: Maps the number of a version to its batches `(inputs, targets)`.
         versions: Number of versions.
-        file: Where to keep outputs that are too large for memory.
-        report: Called with the number of images in each batch when it is done.
+        file: File for outputs that are too large for memory.
+        report: Called with the number of images in each finished batch.
     """
     store, targets = _Store(file), []
     for version in range(versions):
@@ -77,7 +77,7 @@ def compute(
 
 
 class _Store:
-    """Keeps arrays one after the other, in memory and beyond a certain size in a file."""
+    """Stores arrays one after the other, in memory or, beyond a certain size, in a file."""
 
     def __init__(self, file: Path):
         self.file, self.stream = file, None
@@ -119,11 +119,11 @@ def _dtype(shape) -> np.dtype:
 
 
 def make_forward(frozen: keras.Model) -> Callable[[Any], np.ndarray]:
-    """Returns the fastest function from inputs to outputs that is correct to a percent.
+    """Returns the fastest function from inputs to outputs that is accurate to a percent.
 
-    Where TensorFlow runs on a processor with instructions for bfloat16, a copy of the part computes
-    in that: ResNet-50 up to `stage3` takes half of the time, and the outputs differ by 1.3 % on
-    average. The choice depends on the processor alone, so that an interrupted training goes on with
+    If TensorFlow runs on a processor with bfloat16 instructions, a copy of the part computes in
+    bfloat16: ResNet-50 up to `stage3` takes half of the time, and the outputs differ by 1.3 % on
+    average. The choice depends only on the processor, so that an interrupted training resumes with
     the same numbers.
     """
     if computes_in_bfloat16() and _is_float32(frozen):
@@ -137,7 +137,7 @@ def _predict(frozen, inputs) -> np.ndarray:
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether TensorFlow runs on a processor with instructions for bfloat16."""
+    """Returns whether TensorFlow runs on a processor with bfloat16 instructions."""
     if keras.backend.backend() != "tensorflow":
         return False
     if any("cpu" not in device for device in keras.distribution.list_devices()):
@@ -169,8 +169,8 @@ def source(data: Any, steps: int | None = None) -> Callable[[int], Iterator[Any]
     """Returns a function from the number of an epoch to that epoch's batches.
 
     Args:
-        data: Training batches as `training.fit` takes them.
-        steps: Number of batches in an epoch, `None` where the data ends by itself.
+        data: Training batches, as for `training.fit`.
+        steps: Number of batches in an epoch, `None` if the data is finite.
     """
     if makes_batches_in_step(data):
         return lambda epoch: _made(data, epoch)
@@ -180,7 +180,7 @@ def source(data: Any, steps: int | None = None) -> Callable[[int], Iterator[Any]
 
 
 def _made(data, epoch) -> Iterator[tuple[Any, ...]]:
-    """The batches of an epoch that are else made inside the step."""
+    """Yields the batches of an epoch that are otherwise made inside the step."""
     arrays = tuple(keras.ops.convert_to_tensor(array) for array in data.arrays)
     number = keras.ops.convert_to_tensor(epoch, dtype="int32")
     for order in data.order(epoch):

@@ -1,4 +1,4 @@
-"""What a model puts out: the shape of its output and what its last activation makes of it."""
+"""The head of a model: the shape of its output and its last activation."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import keras
 from keras_residual._words import counted
 from keras_residual.layers.lstm.step_masks import CertainBlank
 
-# Operations after which probabilities are still probabilities and scores still scores.
+# Operations that preserve probabilities and scores.
 _NEUTRAL = (
     "Reshape",
     "Flatten",
@@ -26,9 +26,9 @@ _NEUTRAL = (
     "UpSampling3D",
     "Resizing",
 )
-# Activations that are operations of their own, by the name of their class.
+# Activations that are operations, by the name of their class.
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "linear"}
-# The softmax of what a log-softmax puts out is the softmax that it came from.
+# The softmax of log-softmax outputs equals the softmax of the original scores.
 _SAME_AS_LINEAR = ("linear", "log_softmax")
 
 
@@ -37,10 +37,10 @@ class Head:
     """The output of a model.
 
     Attributes:
-        shape: Its shape, the batch as `None` at the front and the units at the end.
+        shape: Its shape, starting with `None` for the batch and ending with the units.
         activation: `"softmax"`, `"sigmoid"`, `"linear"` for scores without one, the name of another
-            activation, or `None` where that cannot be told.
-        blank: Whether the last unit is the blank of a transcriber, certain at masked steps.
+            activation, or `None` if it is unknown.
+        blank: Whether the last unit is the blank of a transcriber, set to 1 at masked steps.
     """
 
     shape: tuple[int | None, ...]
@@ -54,7 +54,7 @@ class Head:
 
     @property
     def is_logits(self) -> bool:
-        """Whether it puts out scores of any size."""
+        """Whether the outputs are unbounded scores."""
         return self.activation == "linear"
 
     def __str__(self) -> str:
@@ -63,10 +63,10 @@ class Head:
 
 
 def head_of(model: keras.Model) -> Head:
-    """Returns what a model with one output puts out.
+    """Returns the head of a model with one output.
 
     Raises:
-        ValueError: If it has several outputs, or is not built of layers whose outputs are known.
+        ValueError: If it has several outputs, or its outputs are not known beforehand.
     """
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1:
@@ -82,7 +82,7 @@ def head_of(model: keras.Model) -> Head:
 
 
 def _ends_with_blank(model: keras.Model) -> bool:
-    """Whether a model, or the one nested at its end, puts out logits with a certain blank."""
+    """Returns whether a model, or the one nested at its end, ends with a `CertainBlank`."""
     last = model.layers[-1] if model.layers else None
     if isinstance(last, keras.Model):
         return _ends_with_blank(last)
@@ -104,7 +104,7 @@ def _last_activation(model: keras.Model) -> str | None:
 
 
 def _feeds(operation, later) -> bool:
-    """Whether one operation is the only input of a later one, as far as shapes tell."""
+    """Returns whether an operation is the only input of a later one, judging by shapes."""
     inputs = later.input
     if isinstance(inputs, (list, tuple, dict)):
         return False
@@ -114,7 +114,7 @@ def _feeds(operation, later) -> bool:
 
 
 def _activation(operation) -> str | None:
-    """The activation at the end of an operation; `""` for that of the operation before it."""
+    """Returns the activation at the end of an operation, `""` if it preserves that before it."""
     kind = type(operation).__name__
     if isinstance(operation, keras.Model):
         return _last_activation(operation) if len(operation.outputs) == 1 else None

@@ -1,4 +1,4 @@
-"""The batches of a training, from whatever `training.fit` is given as data."""
+"""The batches of a training, from the data given to `training.fit`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ from keras_residual.training.targets import first_targets, kind_of_targets
 
 @dataclass
 class Inputs:
-    """What a training reads.
+    """The data of a training.
 
     Attributes:
         train: Batches made in the step, others, or a function from the number of an epoch.
         validation: Batches, or `None`.
-        settings: What identifies the data, for a training that goes on.
-        kind: The kind of the labels, `None` as long as nobody has asked.
-        classes: Number of classes, where that is known.
-        class_names: Their names, where they have some.
+        settings: Values that identify the data, for resuming a training.
+        kind: The kind of the labels, `None` until it is determined.
+        classes: Number of classes, if known.
+        class_names: Their names, if any.
     """
 
     train: Any
@@ -37,10 +37,10 @@ class Inputs:
     class_names: tuple[str, ...] = ()
 
     def kind_of_labels(self, model: keras.Model) -> str:
-        """Returns the kind of the labels, told from the first batches if from nothing else.
+        """Returns the kind of the labels, inferred from the first batches if necessary.
 
         Raises:
-            ValueError: If it cannot be told, or the model has fewer units than there are classes.
+            ValueError: If it is ambiguous, or the model has fewer units than there are classes.
         """
         head = head_of(model)
         if self.kind is None:
@@ -51,7 +51,7 @@ class Inputs:
 
 
 def _check_units(head, kind, classes):
-    """Raises for an output that does not have the units that a dataset needs."""
+    """Raises if an output does not have the number of units that a dataset requires."""
     if classes is None or head.units == classes + (kind == "text"):
         return
     if kind == "text":
@@ -65,7 +65,7 @@ def _check_units(head, kind, classes):
 
 
 def read(model: keras.Model, data: object, recipe: Recipe, seed: int) -> Inputs:
-    """Returns the batches of a dataset, of arrays or as they are given."""
+    """Returns the batches of a dataset or of arrays, or the given batches."""
     if hasattr(data, "batches"):
         return _of_dataset(model, data, recipe, seed)
     if not isinstance(data, (tuple, list)) or len(data) != 2:
@@ -88,7 +88,7 @@ def read(model: keras.Model, data: object, recipe: Recipe, seed: int) -> Inputs:
 
 
 def _check_batch_size(model, batches):
-    """Raises for batches of which the last is smaller than a model of one batch size takes."""
+    """Raises if the last batch is smaller than the fixed batch size of a model."""
     shape = getattr(model, "input_shape", ())
     size = shape[0] if isinstance(shape, tuple) and shape else None
     if not isinstance(size, int):
@@ -139,7 +139,7 @@ def _of_dataset(model, dataset, recipe, seed):
 
 
 def _check_recordings(model, dataset):
-    """Raises for recordings of another length or rate than a model takes."""
+    """Raises if recordings have another length or rate than the model's input."""
     shape, length = getattr(model, "input_shape", ()), dataset.image_shape[0]
     if isinstance(shape, tuple) and len(shape) == 2 and shape[1] not in (None, length):
         raise ValueError(
@@ -157,10 +157,10 @@ def _check_recordings(model, dataset):
 
 
 def _size_of(model, dataset, recipe) -> tuple[int, int] | None:
-    """The size of the only images that a model takes, which those of the dataset are brought to.
+    """Returns the fixed image size of a model, to which those of the dataset are resized.
 
     Raises:
-        ValueError: If the model cannot take the images at the sizes that the recipe names.
+        ValueError: If the model does not accept images at the sizes of the recipe.
     """
     shape = getattr(model, "input_shape", ())
     if not isinstance(shape, tuple) or len(shape) != 4:

@@ -1,4 +1,4 @@
-"""What a training writes: a log after each epoch, a checkpoint as often as that costs little."""
+"""Writes the log of a training after each epoch, and checkpoints at low cost."""
 
 import csv
 import io
@@ -17,9 +17,9 @@ from keras_residual.training import checkpoint
 from keras_residual.training.progress import Progress
 
 CHECKPOINT, LOG, MODEL = "checkpoint.keras", "log.csv", "model.keras"
-# Share of the time that may go into writing checkpoints.
+# Fraction of the time that may be spent on writing checkpoints.
 _SHARE = 0.03
-# What a crash may cost, in seconds, on a machine so busy that writing takes long.
+# Maximal time in seconds that a crash may cost, even if writing is slow.
 _LONGEST = 60.0
 ADVICE = (
     "A lower learning rate, a longer warmup or clipped gradients may help; with mixed_float16, "
@@ -28,14 +28,14 @@ ADVICE = (
 
 
 class Journal(keras.callbacks.Callback):
-    """Writes the log and the checkpoint, and stops a training that came to no number.
+    """Writes the log and the checkpoint, and stops a training whose loss is NaN or infinite.
 
     Args:
         output: The folder; `None` to write nothing.
-        progress: What has been done; each epoch adds a row.
-        seconds: Least time between two checkpoints; `None` for 33 times what the last one took, at
-            most a minute.
-        writes: Whether this process writes, which one of several does.
+        progress: The progress of the training; each epoch adds a row.
+        seconds: Least time between two checkpoints; `None` for 33 times the duration of the last
+            one, at most a minute.
+        writes: Whether this process writes files; only one of several does.
         whole: The model that is saved; the one that trains may be a part of it. Defaults to the
             one that trains.
     """
@@ -69,7 +69,7 @@ class Journal(keras.callbacks.Callback):
             {"epoch": epoch + 1, **values, "learning_rate": rate, "seconds": seconds}
         )
         if self.writes:
-            # The checkpoint holds the log too: a log that is ahead is cut when resumed.
+            # The checkpoint also holds the log: rows of later epochs are removed when resumed.
             self._try(lambda: write_text(self.output / LOG, as_csv(self.progress.rows)), "log")
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         if last or time.perf_counter() >= self._next:
@@ -81,7 +81,7 @@ class Journal(keras.callbacks.Callback):
         return self.model if self._whole is None else self._whole
 
     def save(self) -> None:
-        """Writes the checkpoint; if that fails, the one before stays and the training goes on."""
+        """Writes the checkpoint; if that fails, the previous one is kept and training continues."""
         epoch = len(self.progress.rows)
         if not all(_is_finite(variable) for variable in self.whole.weights):
             self._stop(f"Weights became infinite or no number in epoch {epoch}.")
@@ -97,7 +97,7 @@ class Journal(keras.callbacks.Callback):
         checkpoint.save(self.output / CHECKPOINT, self.whole, self.progress)
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
-        """Returns whether a file could be written; a full disk must not end a training."""
+        """Returns whether a file could be written; a full disk must not stop a training."""
         try:
             write()
         except (OSError, RuntimeError) as error:
@@ -128,7 +128,7 @@ def _is_finite(variable) -> bool:
 
 
 def columns(rows: list[dict[str, Any]]) -> list[str]:
-    """Returns the names in all rows: a resumed training may have got validation data."""
+    """Returns the names in all rows; validation data may have been added when resuming."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 

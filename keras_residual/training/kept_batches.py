@@ -1,4 +1,4 @@
-"""Batches of the kept outputs of a frozen part, as the layers above it train on them."""
+"""Batches of the cached outputs of a frozen part, on which the layers above it train."""
 
 import math
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ def kept_batches(
     seed: int = 0,
     in_step: bool | None = None,
 ):
-    """Returns batches for a training or an evaluation, made in the step where memory allows.
+    """Returns batches for a training or an evaluation, made in the step if they fit into memory.
 
-    An epoch has one version of each image, the next epoch the next.
+    Each epoch uses one version of each image, in turn.
 
     Args:
         outputs: The outputs.
         batch_size: Number of images in a batch.
-        training: Whether each epoch has an order of its own.
-        seed: Non-negative integer, decides the order.
+        training: Whether to shuffle each epoch.
+        seed: Non-negative integer, determines the order.
         in_step: Whether batches are made in the step. Defaults to whether the outputs are in
             memory.
     """
@@ -52,7 +52,7 @@ class _Order:
         return whole + (rest > 0 and not self.training)
 
     def rows(self, epoch: int) -> np.ndarray:
-        """The rows of the outputs in the order of an epoch."""
+        """Returns the rows of the outputs in the order of an epoch."""
         if not self.training:
             return np.arange(self.count, dtype=np.int32)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
@@ -82,7 +82,7 @@ class KeptInMemory:
         return len(self.rows)
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """The rows of each batch: `(batches, size)`, and the smaller last one of an evaluation."""
+        """Returns the rows of each batch, `(batches, size)`, and of a smaller last one."""
         batches = self.rows.batches(epoch)
         whole = [batch for batch in batches if len(batch) == self.rows.batch_size]
         rest = [batch[None] for batch in batches[len(whole) :]]
@@ -105,7 +105,7 @@ class KeptInFile:
         return len(self.rows)
 
     def __call__(self, epoch: int) -> Iterator[tuple[Any, ...]]:
-        """Yields the batches of that epoch and of all that follow."""
+        """Yields the batches of that epoch and of all later ones."""
         while True:
             for batch in self.rows.batches(epoch):
                 yield _read(self.outputs, batch)
@@ -127,7 +127,7 @@ class FileSequence(keras.utils.PyDataset):
 
 
 def _read(outputs, rows) -> tuple[Any, ...]:
-    # Read in the order of the file, then put in the order asked for.
+    # Read in the order of the file, then permuted.
     ascending = np.argsort(rows)
     values = np.empty((len(rows), *outputs.values.shape[1:]), np.float32)
     values[ascending] = outputs.values[rows[ascending]]

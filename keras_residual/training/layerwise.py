@@ -1,4 +1,4 @@
-"""Optimizers that give every variable a learning rate of its own, as a factor of the common one."""
+"""Optimizers with a learning rate factor for every variable."""
 
 import re
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.registration import registered
 
-# TensorFlow's variables have a number behind the name.
+# Names of TensorFlow variables end with a number.
 WITHOUT_DECAY = r"(gamma|beta|bias)(_\d+)?(:\d+)?$"
 
 
 class _Layerwise:
-    """Multiplies the learning rate of each variable, and with it the decay of its weights.
+    """Multiplies the learning rate of each variable, and with it the weight decay.
 
-    Keras' optimizers know one rate for all variables. Scaling gradients would be undone by Adam,
-    which normalizes them; here the rate itself is scaled where a variable is updated, which holds
-    for every optimizer and backend.
+    Keras' optimizers have one rate for all variables. Adam, which normalizes gradients, would undo
+    scaling them; so the rate itself is scaled in the update of a variable, which works for every
+    optimizer and backend.
     """
 
     def __init__(self, *args: Any, factors: Sequence[Any] = (), decay: float = 0.0, **kwargs: Any):
@@ -50,7 +50,7 @@ class _Layerwise:
         super().update_step(gradient, variable, rate)
 
     def _factor(self, index, variable):
-        """The factor of a variable, or one for each entry of its first axis."""
+        """Returns the factor of a variable, or one for each entry of its first axis."""
         factor = np.asarray(self.factors[index], "float32")
         if factor.ndim:
             factor = factor.reshape(-1, *[1] * (len(variable.shape) - 1))
@@ -66,9 +66,9 @@ class LayerwiseSGD(_Layerwise, keras.optimizers.SGD):
 
     Args:
         *args: Those of `keras.optimizers.SGD`, and its keyword arguments.
-        factors: For each trainable variable, in their order, what its learning rate is multiplied
-            by: a number, or one for each entry of its first axis (of stacked blocks).
-        decay: Decoupled weight decay, of all variables but biases and the scales and shifts of
+        factors: The factor of the learning rate for each trainable variable, in order: a number, or
+            one for each entry of its first axis (for stacked blocks).
+        decay: Decoupled weight decay of all variables except biases and the scales and shifts of
             normalizations; multiplied by the variable's learning rate.
 
     Example:

@@ -10,9 +10,9 @@ import numpy as np
 from keras_residual.layers.devices import on_accelerator
 from keras_residual.training.steps import InStep, compile_steps, makes_batches_in_step
 
-# Often enough for a progress bar, where a call costs nothing to start.
+# Calls per epoch, enough for a progress bar, if starting a call is cheap.
 _CALLS_AN_EPOCH = 8
-# Where it does.
+# The same if it is expensive.
 _STEPS_ON_ACCELERATOR = 500
 
 
@@ -26,9 +26,9 @@ def fit_in_step(
     verbose: str | int,
     steps_per_call: int | None = None,
 ) -> None:
-    """Does what `model.fit` does, many steps a call.
+    """Works like `model.fit`, with many steps per call.
 
-    Callbacks hear of batches once a call, of the last batch in it.
+    Callbacks are notified of the last batch of each call.
     """
     calls = keras.callbacks.CallbackList(
         list(callbacks),
@@ -59,7 +59,7 @@ def fit_in_step(
 def _default_steps_per_call(steps):
     one_loop = keras.backend.backend() == "jax" and on_accelerator()
     fewest = math.ceil(steps / _STEPS_ON_ACCELERATOR) if one_loop else _CALLS_AN_EPOCH
-    # XLA compiles every other length of a call anew.
+    # XLA compiles again for every different length of a call.
     equal = [calls for calls in range(fewest, 2 * fewest + 1) if steps % calls == 0]
     return math.ceil(steps / (equal or [fewest])[0])
 

@@ -1,4 +1,4 @@
-"""Cross-entropy of class scores against class numbers or mixed classes."""
+"""Cross-entropy for class numbers or mixed labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ KINDS = ("cross_entropy", "binary_cross_entropy")
 
 @registered
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy against class numbers, or against shares of classes as mixed images have them.
+    """Cross-entropy for class numbers, or for proportions of classes as of mixed images.
 
     With `label_smoothing` s, the target of K classes is (1 - s) · target + s / K.
 
     Args:
-        kind: `"cross_entropy"`, over the classes, or `"binary_cross_entropy"`, of each class for
-            itself and averaged over the classes.
+        kind: `"cross_entropy"`, over the classes, or `"binary_cross_entropy"`, separately for each
+            class and averaged over the classes.
         label_smoothing: Number in [0, 1).
-        from_logits: Whether the model puts out logits, not the probabilities of softmax or, with
-            `"binary_cross_entropy"`, of sigmoid.
-        class_weights: Optional sequence of what each class weighs. An example counts as much as
-            its class, or as the mean over the classes it has shares of.
+        from_logits: Whether the model outputs logits instead of the probabilities of softmax or,
+            with `"binary_cross_entropy"`, of sigmoid.
+        class_weights: Optional sequence with a weight for each class. The weight of an example is
+            that of its class, or the mean of its classes by proportion.
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Reference:
@@ -79,7 +79,7 @@ class CrossEntropy(keras.losses.Loss):
 
 @registered
 class Accuracy(keras.metrics.MeanMetricWrapper):
-    """Share of examples whose highest score is that of their class, or of its greatest share."""
+    """Fraction of examples whose highest score is that of their class, or of the largest one."""
 
     def __init__(self, name: str = "accuracy", dtype: str | keras.DTypePolicy | None = None):
         super().__init__(hits, name=name, dtype=dtype)
@@ -94,7 +94,7 @@ def hits(y_true, y_pred):
 
 
 def as_shares(y_true, y_pred):
-    """Returns `(batch, ..., classes)`: class numbers as one-hot rows, shares as they are."""
+    """Returns `(batch, ..., classes)`: class numbers as one-hot rows, proportions unchanged."""
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == y_pred.shape[-1]:
         return ops.cast(y_true, y_pred.dtype)
     if len(y_true.shape) == len(y_pred.shape):

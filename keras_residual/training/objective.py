@@ -1,4 +1,4 @@
-"""The loss and the metrics that follow from a model's output and the kind of its labels."""
+"""The loss and the metrics implied by a model's output and the kind of its labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from keras_residual.training.targets import KINDS
 
 @dataclass(frozen=True)
 class Objective:
-    """What a training minimizes and shows.
+    """The loss and the metrics of a training.
 
     Attributes:
         kind: The kind of the labels, one of `"classes"`, `"one_hot"`, `"multi_label"`,
             `"regression"` and `"text"`.
-        loss: A loss of Keras.
-        metrics: Metrics, the one that matters most first.
+        loss: A Keras loss.
+        metrics: Metrics, the most important one first.
     """
 
     kind: str
@@ -43,25 +43,25 @@ def objective(
     | kind | label of an example | last activation | loss | metrics |
     |---|---|---|---|---|
     | `"classes"` | number of its class | softmax or none | cross-entropy | accuracy |
-    | `"one_hot"` | share for each class | softmax or none | cross-entropy | accuracy |
-    | `"multi_label"` | 0 or 1 a unit | sigmoid or none | binary cross-entropy | accuracy, AUC |
-    | `"regression"` | number a unit | any but softmax | squared error | absolute error |
-    | `"text"` | classes in order, without places | none | CTC | character error rate |
+    | `"one_hot"` | proportion of each class | softmax or none | cross-entropy | accuracy |
+    | `"multi_label"` | 0 or 1 per unit | sigmoid or none | binary cross-entropy | accuracy, AUC |
+    | `"regression"` | number per unit | any but softmax | squared error | absolute error |
+    | `"text"` | sequence of classes, unaligned | none | CTC | character error rate |
 
     Maps, such as those of segmentation, have a label for each position. A recipe with
-    `loss="binary_cross_entropy"` treats each class for itself, which takes sigmoid or none.
+    `loss="binary_cross_entropy"` treats classes independently, which requires sigmoid or none.
 
     Args:
         model: A model with one output.
         kind: The kind of the labels.
-        recipe: A `Recipe` or the name of one, which decides on smoothed and mixed labels.
-        class_weights: Optional, what each class weighs in the loss.
+        recipe: A `Recipe` or the name of one, for smoothed and mixed labels.
+        class_weights: Optional weight of each class in the loss.
 
     Returns:
         An `Objective`.
 
     Raises:
-        ValueError: If the kind does not go with the output or with the recipe.
+        ValueError: If the kind does not match the output or the recipe.
 
     Example:
 
@@ -84,10 +84,10 @@ def objective(
 
 
 def accuracy_of(chosen: Objective):
-    """Returns what `"accuracy"` means for an objective.
+    """Returns the metric for `"accuracy"`.
 
     Raises:
-        ValueError: If it means nothing.
+        ValueError: If there is none for the kind of labels.
     """
     others = {"regression": "numbers, such as 'mean_absolute_error'"}
     others["text"] = "transcripts, such as `training.CharacterErrorRate()`"
@@ -100,7 +100,7 @@ def accuracy_of(chosen: Objective):
 
 
 def mixes(recipe: Recipe) -> bool:
-    """Whether the labels of a recipe's training images are shares of classes."""
+    """Returns whether the labels of a recipe's training images are proportions of classes."""
     return bool(recipe.mixup or recipe.cutmix)
 
 
@@ -140,7 +140,7 @@ def _of_several(head: Head, recipe: Recipe) -> Objective:
         "accuracy" if head.units == 1 else "binary_accuracy",
         threshold=0.0 if head.is_logits else 0.5,
     )
-    # Averaged over the labels, where an example has no more than them.
+    # Averaged over the labels, if an example has no other axes.
     several = {"multi_label": True, "num_labels": head.units} if len(head.shape) == 2 else {}
     area = keras.metrics.AUC(name="auc", from_logits=head.is_logits, **several)
     return Objective("multi_label", loss, (right, area))
@@ -158,7 +158,7 @@ def _of_text(head: Head, recipe: Recipe) -> Objective:
     if head.activation != "linear" or len(head.shape) != 3:
         raise _refusal(head, "text", "logits at each step suit them, (batch, steps, classes + 1)")
     _refuse_shares_of_classes(recipe, "transcripts")
-    # What an augmentation left too short for its labels counts for nothing.
+    # Examples that augmentation made too short for their labels do not count.
     return Objective("text", CTC(zero_infinity=True), (CharacterErrorRate(),))
 
 

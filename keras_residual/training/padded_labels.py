@@ -1,4 +1,4 @@
-"""Labels of sequences, padded to one length: how many there are, and whether they exist."""
+"""Padded label sequences: their lengths and their validity."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import ops
 
 
 def checked_padding(padding) -> int:
-    """Returns the number that stands for no label."""
+    """Returns the padding value, or raises if it is not a negative integer."""
     valid = isinstance(padding, int) and not isinstance(padding, bool) and padding < 0
     if not valid:
         raise ValueError(
@@ -17,10 +17,10 @@ def checked_padding(padding) -> int:
 
 
 def unit_of_blank(blank: int, units: int) -> int:
-    """Returns which of the units is the blank, `-1` being the last.
+    """Returns the index of the blank's unit, `-1` being the last.
 
     Raises:
-        ValueError: If there is no such unit, or none beside it.
+        ValueError: If there is no such unit, or no other one.
     """
     if units is None or units < 2:
         raise ValueError(
@@ -36,7 +36,7 @@ def unit_of_blank(blank: int, units: int) -> int:
 
 
 def label_lengths(labels, padding: int, units: int, blank: int):
-    """Returns how many labels each example has, and whether some are no labels."""
+    """Returns the number of labels of each example, and whether any is invalid."""
     labels = ops.cast(labels, "float32")
     present = labels != padding
     number = ops.cast(present, "int32")
@@ -49,7 +49,7 @@ def label_lengths(labels, padding: int, units: int, blank: int):
 
 
 def steps_needed(labels, lengths):
-    """Returns how many steps labels need: one each, and a blank between equal neighbours."""
+    """Returns the number of steps labels need: one each, and a blank between equal neighbours."""
     labels = ops.convert_to_tensor(labels)
     places = ops.cumsum(ops.ones_like(labels[:, 1:]), axis=1)
     repeated = (labels[:, 1:] == labels[:, :-1]) & (places < ops.expand_dims(lengths, -1))
@@ -57,11 +57,11 @@ def steps_needed(labels, lengths):
 
 
 def check_labels(labels, padding: int, units: int, blank: int) -> None:
-    """Raises where the labels of a batch are known and some do not exist.
+    """Raises if the labels of a batch are known and some are invalid.
 
     Raises:
-        ValueError: If they are no matrix, one is the blank or no unit, or padding is not at the
-            end.
+        ValueError: If they are not a matrix, one is the blank or out of range, or padding is not at
+            the end.
     """
     if len(labels.shape) != 2:
         raise ValueError(
@@ -86,7 +86,7 @@ def check_labels(labels, padding: int, units: int, blank: int) -> None:
 
 
 def known_values(x) -> np.ndarray | None:
-    """Returns the numbers in a tensor, `None` inside a function that is being compiled."""
+    """Returns the values of a tensor, `None` inside a function that is being compiled."""
     if isinstance(x, np.ndarray):
         return x
     backend = keras.backend.backend()

@@ -1,4 +1,4 @@
-"""The phases of fine-tuning: which layers train in which epochs, at which rates."""
+"""The phases of fine-tuning: trainable layers, epochs and learning rates."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from keras_residual.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in which the same layers train.
+    """Consecutive epochs in which the same layers train.
 
     Attributes:
         until: Name of the last frozen layer, `None` if all layers train.
         start: Number of the first epoch.
-        stop: That behind the last.
+        stop: Number after the last epoch.
         learning_rate: The highest rate.
-        versions: How many augmented versions of each image's frozen outputs are kept; `0` if they
-            are computed in each step.
+        versions: Number of augmented versions of each image whose frozen outputs are cached; `0` if
+            they are computed in each step.
     """
 
     until: str | None
@@ -34,11 +34,11 @@ class Phase:
 
 
 def plan(model: keras.Model, recipe: Recipe, epochs: int) -> list[Phase]:
-    """Returns the phases of a training: first the head alone, then all that is not frozen.
+    """Returns the phases of a training: first only the head, then all layers that are not frozen.
 
     Raises:
-        ValueError: If `recipe.freeze` names no layer behind which the model can be cut, or the
-            recipe averages weights, of which each phase would begin anew.
+        ValueError: If `recipe.freeze` is not a layer after which the model can be cut, or the
+            recipe averages weights, which would restart in each phase.
     """
     if recipe.ema:
         raise ValueError(
@@ -61,7 +61,7 @@ def plan(model: keras.Model, recipe: Recipe, epochs: int) -> list[Phase]:
 
 
 def _lowest_frozen(model, recipe, cuts) -> str | None:
-    """The layer up to which the model stays frozen in all phases."""
+    """Returns the layer up to which the model stays frozen in all phases."""
     if recipe.freeze is not None:
         _checks.known("layer to freeze", recipe.freeze, cuts)
         return recipe.freeze
@@ -77,7 +77,7 @@ def _lowest_frozen(model, recipe, cuts) -> str | None:
 
 
 def _below_head(model, cuts) -> str | None:
-    """The last layer before the topmost one with weights, `None` if it is not alone."""
+    """Returns the last layer before the head, `None` if the model cannot be cut there."""
     weighted = [layer.name for layer in model.layers if layer.weights]
     names = [layer.name for layer in model.layers]
     before = [name for name in cuts if names.index(name) < names.index(weighted[-1])]
@@ -85,8 +85,8 @@ def _below_head(model, cuts) -> str | None:
 
 
 def _pays(model, until) -> bool:
-    """Whether more than half of a model's depth is frozen, so that keeping its outputs saves time.
+    """Returns whether more than half of a model's depth is frozen, so that caching saves time.
 
-    Keeping costs variety: there are only a few augmented versions of each image.
+    Caching reduces variety: there are only a few augmented versions of each image.
     """
     return 2 * len(depth.units(model, until)) > len(depth.units(model))

@@ -1,4 +1,4 @@
-"""What has been done of a training, and its form in a checkpoint's `training.json`."""
+"""The progress of a training, stored as `training.json` in a checkpoint."""
 
 import json
 import zipfile
@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 _MEMBER = "training.json"
-# A million epochs of ten numbers; a larger one was not written here.
+# A million epochs of ten numbers; a larger entry was not written by this package.
 _MOST_BYTES = 2**28
-# The largest word of a random state, and the largest number that is a float.
+# The largest word of a random state, and the largest float.
 _LARGEST_WORD, _LARGEST = 2**64 - 1, 1e308
 
 
 @dataclass
 class Progress:
-    """What has been done of a training.
+    """The progress of a training.
 
     Attributes:
-        settings: What identifies the training; a resumed one must have the same.
+        settings: Values that identify the training; a resumed one must have the same.
         rows: The log of each finished epoch.
         random_states: The states of the model's random number generators.
-        torch_state: The state of PyTorch's, from which Keras draws dropout there.
+        torch_state: The state of PyTorch's generator, which Keras uses for dropout on PyTorch.
     """
 
     settings: dict[str, Any]
@@ -35,11 +35,11 @@ def write_member(archive: zipfile.ZipFile, progress: Progress) -> None:
 
 
 def read_member(archive: zipfile.ZipFile) -> object:
-    """Returns the progress in a `.keras` file as JSON has it.
+    """Returns the progress in a `.keras` file as JSON values.
 
     Raises:
         KeyError: If there is none.
-        ValueError: If it is no JSON.
+        ValueError: If it is not JSON.
     """
     if archive.getinfo(_MEMBER).file_size > _MOST_BYTES:
         raise ValueError(f"{_MEMBER} is larger than {_MOST_BYTES} bytes")
@@ -50,10 +50,10 @@ def read_member(archive: zipfile.ZipFile) -> object:
 
 
 def checked_progress(content: object) -> Progress:
-    """Returns the progress that JSON holds.
+    """Returns the progress from JSON values.
 
     Raises:
-        ValueError: If it has another form; the message says where.
+        ValueError: If they are malformed; the message says where.
     """
     names = [item.name for item in fields(Progress)]
     if not isinstance(content, dict) or not {"settings", "rows"} <= content.keys() <= {*names}:

@@ -1,4 +1,4 @@
-"""A recipe: optimizer, schedule and regularization of a training, as data."""
+"""Recipes: optimizer, schedule and regularization of a training, as data."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from keras_residual.training.updates import fuse_updates
 
 _OPTIMIZERS = ("sgd", "adamw", "lamb")
 _SCHEDULES = ("cosine", "steps", "one_cycle")
-# An average over a greater part of a training would remember its beginning.
+# An average over a larger part of a training would include its beginning.
 _WINDOWS = 10
-# What a training may change when it goes on, and what leads to other settings of a training.
+# Fields that may change when a training is resumed, and fields that are part of its batches.
 _FREE = ("epochs", "batch_size", "model")
 _OF_BATCHES = (
     "batch_size",
@@ -37,53 +37,52 @@ class Recipe:
 
     Attributes:
         optimizer: `"sgd"`, `"adamw"` or `"lamb"`.
-        learning_rate: The highest one.
-        schedule: `"cosine"`, falling to 0 along half a cosine; `"steps"`, multiplied by
-            `drop_factor` at each of `drops`; or `"one_cycle"`, falling to 0 in a straight line.
-        epochs: Number of epochs, unless a training asks for another.
-        batch_size: Number of examples in a batch, unless a training asks for another.
+        learning_rate: The maximal learning rate.
+        schedule: `"cosine"`, half a cosine down to 0; `"steps"`, multiplied by `drop_factor` at
+            each of `drops`; or `"one_cycle"`, linear down to 0.
+        epochs: Default number of epochs.
+        batch_size: Default number of examples in a batch.
         weight_decay: Decay of kernels; biases and the scales and shifts of normalizations have
-            none. With `"sgd"` it is the factor of the L2 penalty's gradient, as papers give it;
-            with the others it is decoupled.
+            none. With `"sgd"` it is the factor of the L2 penalty's gradient, as in papers; with the
+            others it is decoupled.
         momentum: Momentum of `"sgd"`.
-        nesterov: Whether it is Nesterov's.
-        warmup: Fraction of all steps in which the rate rises in a straight line, from a tenth with
+        nesterov: Whether to use Nesterov momentum.
+        warmup: Fraction of all steps in which the rate rises linearly, from a tenth with
             `"cosine"` and `"steps"`.
-        constant_warmup: Whether `"steps"` keeps the tenth until the warmup is over.
+        constant_warmup: Whether `"steps"` keeps a tenth of the rate throughout the warmup.
         drops: Fractions of all steps after which the rate of `"steps"` is multiplied.
-        drop_factor: By what.
-        loss: `"cross_entropy"`, or `"binary_cross_entropy"` of each class for itself.
-        label_smoothing: Share of the target spread over all classes, in [0, 1).
-        ema: Momentum of a moving average of the weights, which takes their place in evaluation
-            and after the last epoch; `0` for none. In a short training it is lowered, so that the
-            average reaches back over a tenth of the steps at most.
-        augmentation: What is done to the training images, see `data.pipeline`.
+        drop_factor: The factor of these drops.
+        loss: `"cross_entropy"`, or `"binary_cross_entropy"`, which treats classes independently.
+        label_smoothing: Fraction of the target spread over all classes, in [0, 1).
+        ema: Momentum of a moving average of the weights, which replaces them in evaluation and
+            after the last epoch; `0` for none. In a short training it is reduced, so that the
+            average covers at most a tenth of the steps.
+        augmentation: Augmentation of the training images, see `data.pipeline`.
         mixup: Exponent α of mixup; `0` for none.
         cutmix: Exponent α of CutMix; `0` for none. With both, each image gets one of them.
         rand_augment: Magnitude of RandAugment, up to 10, see `data.rand_augment`; `0` for none.
-        repeats: How often an epoch has each of its images, augmented anew; it is no longer for it,
-            but has other images than the epochs around it.
-        image_size: Side to which images are brought; `None` for their own, or 224.
-        test_image_size: That of the held-out images; `None` for the same. The network must take
+        repeats: How often an epoch repeats each of its images with different augmentation; epochs
+            keep their length, so that neighbouring epochs have different images.
+        image_size: Side to which images are resized; `None` for their own, or 224.
+        test_image_size: That of the held-out images; `None` for the same. The network must accept
             both.
-        test_crop: Share of the shorter side that is kept of held-out images with `"imagenet"`.
-        head_epochs: Number of epochs, of all, in which the head alone trains first.
-        head_learning_rate: The highest learning rate in these.
-        layer_decay: By what the learning rate falls from each block or other layer to the one
-            below it; `1` for none.
-        least_factor: Layers whose learning rate would be multiplied by less are frozen.
-        freeze: Name of the last layer that stays frozen, such as `"stage3"`; `None` to leave it to
-            `least_factor`.
-        freeze_normalization: Whether batch normalizations stay as they are, and normalize by their
-            moving statistics in training too.
-        versions: For how many versions of each image the outputs of frozen layers are computed and
-            kept, the first as it is and the others augmented; `0` to compute them in each step.
+        test_crop: Fraction of the shorter side of held-out images that is kept with `"imagenet"`.
+        head_epochs: Number of epochs at the beginning in which only the head trains.
+        head_learning_rate: The maximal learning rate in these.
+        layer_decay: Factor of the learning rate from each block or other layer to the one below;
+            `1` for none.
+        least_factor: Layers with a smaller factor of the learning rate are frozen.
+        freeze: Name of the last frozen layer, such as `"stage3"`; `None` to use `least_factor`.
+        freeze_normalization: Whether batch normalizations are frozen, and use their moving
+            statistics in training too.
+        versions: Number of versions of each image for which outputs of frozen layers are cached,
+            the first unchanged and the others augmented; `0` to compute them in each step.
         restore_best: Whether the weights of the epoch with the lowest loss on the held-out examples
-            are put back at the end.
-        least_steps: Epochs are added until a training has so many steps after those of the head,
-            unless it asks for a number of epochs.
-        model: Options of the network that belong to the recipe, such as a dropout rate. They act
-            where a recipe's name leads to a network, as in `keras-residual train`.
+            are restored at the end.
+        least_steps: Least number of steps after those of the head; epochs are added for it, unless
+            the number of epochs is given.
+        model: Options of the network that belong to the recipe, such as a dropout rate. They apply
+            where the network is created by the recipe, as in `keras-residual train`.
     """
 
     optimizer: str = "sgd"
@@ -174,12 +173,12 @@ class Recipe:
 
     @property
     def in_phases(self) -> bool:
-        """Whether parts of the network train at different times or rates, as in fine-tuning."""
+        """Whether parts of the network train at different times or rates, for fine-tuning."""
         special = (self.head_epochs, self.freeze, self.freeze_normalization, self.restore_best)
         return any(special) or self.layer_decay < 1
 
     def epochs_of(self, steps: int) -> int:
-        """Returns the number of epochs of a training with so many steps in each."""
+        """Returns the number of epochs of a training with `steps` steps in each."""
         enough = self.head_epochs + math.ceil(self.least_steps / steps)
         return max(self.epochs, enough if self.least_steps else 0)
 
@@ -190,7 +189,7 @@ class Recipe:
 
         Args:
             steps: Number of steps.
-            learning_rate: The highest rate, in place of the recipe's.
+            learning_rate: The maximal rate, in place of the recipe's.
             factors: See `LayerwiseSGD`.
         """
         rates = replace(self, learning_rate=learning_rate).learning_rates(steps)
@@ -206,7 +205,7 @@ class Recipe:
         momentum = min(self.ema, max(0.0, 1 - _WINDOWS / steps))
         average = {"use_ema": True, "ema_momentum": momentum} if self.ema else {}
         if self.optimizer == "sgd":
-            # Keras subtracts the decay beside the momentum, which would multiply it in time.
+            # Keras applies the decay outside the momentum, which would accumulate it.
             decay = self.weight_decay / (1 - self.momentum) or None
             made = keras.optimizers.SGD(
                 rates, self.momentum, self.nesterov, weight_decay=decay, **average
@@ -219,17 +218,17 @@ class Recipe:
         return made
 
     def batch_options(self) -> dict[str, Any]:
-        """Returns what the recipe says of its batches, as arguments of `Dataset.batches`."""
+        """Returns the recipe's fields about batches, as arguments of `Dataset.batches`."""
         return {name: getattr(self, name) for name in _OF_BATCHES}
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must stay the same for a training to go on, as JSON reads it back."""
+        """Returns the fields that must not change when a training is resumed, as JSON values."""
         settings = {key: value for key, value in asdict(self).items() if key not in _FREE}
         return {**settings, "drops": list(self.drops)}
 
 
 def _fractions(name: str, value: object) -> tuple[float, ...]:
-    """Returns `value` as a tuple of ascending numbers in [0, 1], or raises if it is none."""
+    """Returns `value` as a tuple of ascending numbers in [0, 1], or raises."""
     ascending = isinstance(value, (list, tuple)) and all(
         isinstance(item, (int, float)) and not isinstance(item, bool) and 0 <= item <= 1
         for item in value

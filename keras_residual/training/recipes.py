@@ -1,4 +1,4 @@
-"""The recipes of the papers, and some of our own."""
+"""The recipes of papers, and some of this package."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ recipes: dict[str, Recipe] = {
         schedule="steps", epochs=164, warmup=400 / 64_000, constant_warmup=True
     ),
     # Zagoruyko and Komodakis, 2016, section 3, with the dropout of their best networks. Their
-    # code pads by reflection, ours with zeros.
+    # code uses reflection padding, this package zeros.
     "wide_resnet": Recipe(
         schedule="steps",
         epochs=200,
@@ -41,9 +41,9 @@ recipes: dict[str, Recipe] = {
     ),
     # Xie et al., 2017, section 5.3.
     "resnext": Recipe(schedule="steps", epochs=300, weight_decay=5e-4, nesterov=True),
-    # Huang et al., 2017, section 4.2; dropout of 0.2 only where images are not augmented.
+    # Huang et al., 2017, section 4.2; they use dropout of 0.2 only without augmentation.
     "densenet": Recipe(schedule="steps", epochs=300, batch_size=64, nesterov=True),
-    # For small images, after what proved itself since.
+    # For small images, with techniques that have proved useful since.
     "modern": Recipe(
         schedule="one_cycle",
         learning_rate=0.2,
@@ -55,7 +55,7 @@ recipes: dict[str, Recipe] = {
         cutmix=1.0,
         ema=0.999,
     ),
-    # Small networks on small images in few epochs: they need no more regularization than this.
+    # Small networks on small images in few epochs, which need no more regularization.
     "one_cycle": Recipe(
         schedule="one_cycle",
         learning_rate=0.2,
@@ -65,7 +65,7 @@ recipes: dict[str, Recipe] = {
         warmup=0.2,
         ema=0.998,
     ),
-    # torchvision's first weights: references/classification, 8 × 32 images a step.
+    # torchvision's first weights: references/classification, 8 × 32 images per step.
     "imagenet": Recipe(
         schedule="steps",
         epochs=90,
@@ -101,7 +101,7 @@ recipes: dict[str, Recipe] = {
         test_image_size=224,
     ),
     # Fawaz et al., 2019, trained with Adam at 1e-3 and batches of 16 and halved the rate on
-    # plateaus; half a cosine needs fewer epochs and no memory of what was seen.
+    # plateaus; half a cosine needs fewer epochs and no state.
     "time_series": Recipe(
         optimizer="adamw",
         learning_rate=1e-3,
@@ -112,7 +112,7 @@ recipes: dict[str, Recipe] = {
         augmentation="none",
     ),
     # Published weights on one's own photographs: ResNet-50 with 1,500 of them takes minutes on a
-    # processor. Six epochs after those of the head, more where they have few steps.
+    # CPU. Six epochs after those of the head, more if these have few steps.
     "fine_tune": Recipe(
         optimizer="adamw",
         learning_rate=5e-4,

@@ -1,4 +1,4 @@
-"""Training under `tf.distribute`: one model on several devices or machines."""
+"""Training under `tf.distribute`, on several devices or machines."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,30 +7,30 @@ import keras
 
 
 def strategy_of(model: keras.Model):
-    """Returns the strategy under which the model was made, or `None` on other backends."""
+    """Returns the strategy under which the model was created, or `None` on other backends."""
     return getattr(model, "distribute_strategy", None)
 
 
 def scope_of(model: keras.Model):
-    """Returns the context in which what belongs to the model is made."""
+    """Returns the strategy scope in which variables of the model must be created."""
     strategy = strategy_of(model)
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def replicas_of(model: keras.Model) -> int:
-    """Returns how many devices each have a share of a batch under `tf.distribute`."""
+    """Returns the number of replicas that split a batch under `tf.distribute`."""
     return getattr(strategy_of(model), "num_replicas_in_sync", 1)
 
 
 def is_chief(model: keras.Model) -> bool:
-    """Whether this process is the one of several that writes files."""
+    """Returns whether this process is the one of several that writes files."""
     cluster = getattr(strategy_of(model), "cluster_resolver", None)
     return cluster is None or cluster.task_id in (None, 0)
 
 
 @contextlib.contextmanager
 def statistics_over_all(model: keras.Model, batch_size: int | None) -> Iterator[None]:
-    """Lets batch normalization see the whole batch, of which each replica has a share.
+    """Lets batch normalization use the statistics of the whole batch over all replicas.
 
     Raises:
         ValueError: If `batch_size` is not divisible by the number of replicas.
@@ -53,7 +53,7 @@ def statistics_over_all(model: keras.Model, batch_size: int | None) -> Iterator[
 
 
 def batch_normalizations(layer: keras.Layer) -> list[keras.layers.BatchNormalization]:
-    """Returns the batch normalizations in a layer, however deep inside."""
+    """Returns the batch normalizations in a layer, at any depth."""
     found, seen, waiting = [], set(), [layer]
     while waiting:
         item = waiting.pop()

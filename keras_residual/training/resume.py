@@ -1,4 +1,4 @@
-"""Where a training begins: anew, or after what a folder holds of it."""
+"""The start of a training: from scratch, or resumed from a folder."""
 
 import os
 from pathlib import Path
@@ -16,13 +16,13 @@ from keras_residual.training.recipe import Recipe
 def start(
     model: keras.Model, output: Path | None, settings: dict[str, Any], resume: bool
 ) -> Progress:
-    """Returns the progress of the training in `output`, with the model brought to its state.
+    """Returns the progress of the training in `output`, and restores its state in the model.
 
     Args:
         model: A compiled model.
-        output: The folder; `None` if there is none.
-        settings: What identifies the training.
-        resume: Whether to go on with what the folder holds. Otherwise it is removed.
+        output: The folder; `None` without one.
+        settings: Values that identify the training.
+        resume: Whether to resume the training in the folder. Otherwise its files are removed.
 
     Raises:
         CheckpointError: If the folder holds a damaged checkpoint or that of another training.
@@ -52,7 +52,7 @@ def start(
 
 
 def finished_epochs(output: str | os.PathLike[str]) -> int:
-    """Returns how many epochs the checkpoint of a training in `output` has behind it.
+    """Returns the number of finished epochs in the checkpoint of a training in `output`.
 
     Args:
         output: The folder given to `fit`.

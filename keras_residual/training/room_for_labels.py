@@ -1,16 +1,16 @@
-"""Whether a model leaves enough steps for the transcripts of a dataset."""
+"""Checks that a model leaves enough steps for the transcripts of a dataset."""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-# Lengths for which a model is asked, those that leave the least room.
+# Number of recordings to check, those with the least room.
 _ASKED = 4
 
 
 def check_transcripts_fit(model: keras.Model, dataset: Any) -> None:
-    """Raises where a recording becomes fewer steps than its transcript has characters.
+    """Raises if the model reduces a recording to fewer steps than its transcript needs.
 
     CTC needs a step for each character, and one more between equal neighbours.
 

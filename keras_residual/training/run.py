@@ -1,4 +1,4 @@
-"""A training as it is about to begin."""
+"""The checked arguments of a training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from keras_residual.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Run:
-    """What a training is made of, once the arguments of `fit` are checked.
+    """The arguments of a training, checked by `fit`.
 
     Attributes:
         model: The model.
-        inputs: What it trains on.
+        inputs: The data that it trains on.
         recipe: The recipe.
         epochs: Number of all epochs.
         steps: Number of steps in an epoch.
-        output: Folder of the training; `None` if nothing is written.
-        identity: What must stay the same for a training to go on.
-        resume: Whether to go on with what the folder holds.
+        output: Folder of the training; `None` to write nothing.
+        identity: Values that must not change when the training is resumed.
+        resume: Whether to resume the training in the folder.
         loss: The loss.
         metrics: The metrics.
         callbacks: Callbacks, without those of `fit`.
-        seed: Decides the order of kept outputs.
+        seed: Determines the order of cached outputs.
         jit_compile: As in `model.compile`.
         verbose: As in `model.fit`.
-        steps_per_call: Steps in one call where batches are made in the step.
+        steps_per_call: Steps per call if batches are made in the step.
         checkpoint_seconds: Least time between two checkpoints.
     """
 
@@ -53,5 +53,5 @@ class Run:
 
     @property
     def data(self) -> tuple[Any, ...]:
-        """Batches to train on, and to validate on or `None`."""
+        """Batches for training, and for validation or `None`."""
         return self.inputs.train, self.inputs.validation

@@ -1,4 +1,4 @@
-"""Learning rates that Keras has no schedule for."""
+"""Learning rate schedules that Keras does not have."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from keras_residual.layers.registration import registered
 
 @registered
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that rises in a straight line to its peak and falls in another to 0.
+    """A rate that rises linearly to its peak and falls linearly to 0.
 
     Args:
-        peak: The highest rate.
-        steps: Number of all steps.
-        rising: Number of steps in which it rises.
+        peak: The maximal rate.
+        steps: Total number of steps.
+        rising: Number of steps in which the rate rises.
 
     Reference:
         - [Smith and Topin, 2018](https://arxiv.org/abs/1708.07120)
@@ -65,14 +65,14 @@ class Later(keras.optimizers.schedules.LearningRateSchedule):
 
 @registered
 class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
-    """Keras' piecewise constant rate after a warmup at a lower constant rate or along a line.
+    """Keras' piecewise constant rate after a constant or linear warmup.
 
     Args:
         boundaries: The steps after which the next value holds.
         values: The rates, one more than boundaries.
         warmup_steps: Number of steps of the warmup.
         warmup_rate: The rate of the first step.
-        constant: Whether it keeps that rate through the warmup, as He et al. do.
+        constant: Whether that rate is kept throughout the warmup, as by He et al.
         name: Name of the operation.
     """
 

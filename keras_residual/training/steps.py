@@ -1,4 +1,4 @@
-"""Many training steps in one call, the batches made inside the compiled step."""
+"""Many training steps in one call, with batches made inside the compiled step."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ Tensor = Any
 
 
 class InStep(Protocol):
-    """Batches that are made inside the step, as `data.in_step` returns them.
+    """The protocol of batches that are made inside the step, such as those of `data.in_step`.
 
     Attributes:
-        arrays: What is put into the device's memory once.
+        arrays: Arrays that are copied to device memory once.
     """
 
     arrays: tuple[np.ndarray, ...]
@@ -22,14 +22,14 @@ class InStep(Protocol):
         """Number of batches in an epoch."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """The examples of each batch: integers `(batches, size)`, maybe more of other sizes."""
+        """Returns the examples of each batch: integers `(batches, size)`, grouped by batch size."""
 
     def make(self, arrays: tuple[Tensor, ...], index: Tensor, epoch: Tensor) -> tuple[Any, ...]:
         """Returns `(inputs, targets)` of one row of `order(epoch)`."""
 
 
 def makes_batches_in_step(data: object) -> bool:
-    """Whether `data` follows the protocol `InStep`."""
+    """Returns whether `data` follows the protocol `InStep`."""
     return all(hasattr(data, name) for name in ("arrays", "order", "make"))
 
 
@@ -38,16 +38,16 @@ def compile_steps(model: keras.Model, batches: InStep, kind: str) -> Callable[..
 
     Args:
         model: A compiled model; its variables and metrics are changed.
-        batches: Where the batches come from.
-        kind: `"train"` for `model.train_step`, `"test"` for `model.test_step`, `"forward"` for
-            nothing but a call of the model as in training.
+        batches: The batches.
+        kind: `"train"` for `model.train_step`, `"test"` for `model.test_step`, `"forward"` for only
+            calling the model with `training=True`.
     """
     compile_for = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     return compile_for[keras.backend.backend()](model, batches, kind)
 
 
 def _step(model, kind):
-    """The step on backends whose variables it changes itself."""
+    """Returns the step for backends whose steps update variables in place."""
     forward = lambda data: model(data[0], training=True)  # noqa: E731
     return {"train": model.train_step, "test": model.test_step, "forward": forward}[kind]
 
@@ -63,14 +63,14 @@ def _tensorflow(model, batches, kind):
     def of_replica(index, epoch):
         data = batches.make(arrays, index, epoch)
         if replicas > 1:
-            # Made whole and then cut, so that images mix with the same others on any number.
+            # Made as a whole and then split, so that mixing is independent of the replicas.
             number = tf.distribute.get_replica_context().replica_id_in_sync_group
             size = tf.shape(index)[0]
             start, stop = (size * (number + end) // replicas for end in (0, 1))
             data = tuple(part[start:stop] for part in data)
         step(data)
 
-    # XLA knows no shares of different size, as the last batch of an evaluation may have.
+    # XLA supports no shards of different size, which the last batch of an evaluation may have.
     jit = bool(model.jit_compile) and replicas == 1
 
     @tf.function(jit_compile=jit, autograph=False)
@@ -109,7 +109,7 @@ def _jax(model, batches, kind):
 
         return jax.lax.scan(body, state, order)[0]
 
-    # Averaged weights in place of the others share their memory, which must not be given away.
+    # Swapped-in averaged weights share memory with others, which must not be donated.
     given = (0,) if kind == "train" else ()
     compiled = jax.jit(many, donate_argnums=given, out_shardings=state_sharding)
 
@@ -124,7 +124,7 @@ def _jax(model, batches, kind):
 
 
 def _jax_placement(arrays):
-    """How to lay data out under `keras.distribution.DataParallel`: whole everywhere, in shares."""
+    """Returns the placement of data under `keras.distribution.DataParallel`."""
     import jax
 
     distribution = keras.distribution.distribution()
@@ -137,7 +137,7 @@ def _jax_placement(arrays):
 
 
 def _jax_step(model, kind):
-    """The step of a state and a batch to a new state, and the variables that are the state."""
+    """Returns a step from a state and a batch to a new state, and the variables of the state."""
     weights = [model.trainable_variables, model.non_trainable_variables]
     if kind == "train":
         return model.train_step, [*weights, model.optimizer.variables, model.metrics_variables]

@@ -1,4 +1,4 @@
-"""What kind of labels a training has, told from its first batches and the model's output."""
+"""Infers the kind of labels of a training from its first batches and the model's output."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -11,25 +11,25 @@ from keras_residual.training.heads import Head
 from keras_residual.training.steps import makes_batches_in_step
 
 KINDS = ("classes", "one_hot", "multi_label", "regression", "text")
-# Whole numbers may be rare among measurements, so one batch of them proves little.
+# Measurements may happen to be integers, so several batches of integers are needed.
 _BATCHES = 8
 _TOLERANCE = 1e-3
 
 
 def kind_of_targets(targets: np.ndarray, head: Head) -> str:
-    """Returns which kind of labels `targets` are for a model with that output.
+    """Returns the kind of the labels `targets` for a model with that output.
 
     Args:
         targets: Labels of some examples, the batch first.
         head: The model's output.
 
     Returns:
-        `"classes"`, the number of the class of each output position; `"one_hot"`, a share for each
-        class, in sum 1; `"multi_label"`, 0 or 1 for each unit, also for the only one;
-        `"regression"`, a number for each unit; or `"text"`, what a transcriber is to hear.
+        `"classes"`, the class number of each output position; `"one_hot"`, proportions of the
+        classes that sum to 1; `"multi_label"`, 0 or 1 for each unit, also for a single one;
+        `"regression"`, a number for each unit; or `"text"`, the labels of a transcriber.
 
     Raises:
-        ValueError: If they do not fit the output, or fit in more than one way.
+        ValueError: If they do not match the output, or the kind is ambiguous.
     """
     targets = np.asarray(targets)
     if targets.dtype.kind not in "biuf" and targets.dtype.name != "bfloat16":
@@ -149,15 +149,15 @@ def _refusal(targets, head, reason) -> ValueError:
 
 
 def first_targets(train: Iterable[Any] | Callable[..., Any]) -> tuple[np.ndarray, Any]:
-    """Returns the labels of the first batches, and the training data to go on with.
+    """Returns the labels of the first batches, and the training data to continue with.
 
-    Data that can be read only once comes back with what was read put in front again.
+    For an iterator, the batches that were read are put back in front.
     """
     batches, train = first_batches(train)
     found = []
     for batch in itertools.islice(batches, _BATCHES):
         found.append(_labels(batch))
-        # Whole numbers say enough.
+        # A fractional number settles the kind.
         if found[-1].dtype.kind in "iu":
             break
     if not found:
@@ -166,7 +166,7 @@ def first_targets(train: Iterable[Any] | Callable[..., Any]) -> tuple[np.ndarray
 
 
 def first_batches(train: Iterable[Any] | Callable[..., Any]) -> tuple[Iterable[Any], Any]:
-    """Returns batches to look at, and the training data to go on with afterwards."""
+    """Returns batches for inspection, and the training data to continue with."""
     if makes_batches_in_step(train):
         return _made_in_step(train), train
     batches = train(0) if callable(train) else train
@@ -179,7 +179,7 @@ def first_batches(train: Iterable[Any] | Callable[..., Any]) -> tuple[Iterable[A
 
 
 def example_batch(train: Iterable[Any] | Callable[..., Any]) -> tuple[Any, Any]:
-    """Returns a batch of the right shapes, or `None`, and the training data to go on with."""
+    """Returns a batch of the right shapes, or `None`, and the training data to continue with."""
     batches, train = first_batches(train)
     specs = keras.tree.flatten(getattr(batches, "element_spec", None))
     shapes = [getattr(spec, "shape", None) for spec in specs]
@@ -200,7 +200,7 @@ def _remembered(batches, read: list[Any]):
 
 
 def _chained(read, rest):
-    """A generator, which Keras tells from other iterators."""
+    """Returns a generator, because Keras does not accept other iterators."""
     yield from read
     yield from rest
 

@@ -1,22 +1,22 @@
-"""Steps of a sequence without those that its mask leaves out."""
+"""The unmasked steps of a sequence."""
 
 import keras
 from keras import ops
 
 
 class UnmaskedSteps(keras.layers.Layer):
-    """Moves the steps that are not masked to the front and counts them.
+    """Moves unmasked steps to the front and counts them.
 
-    Keras gives layers the mask that comes with their inputs, on every backend. Losses and metrics
-    that ask a layer need not know where Keras keeps it.
+    Keras passes the mask of inputs to layers on every backend. Losses and metrics that use this
+    layer need not know where Keras stores it.
 
     Call arguments:
         inputs: `(batch, steps, units)`.
         mask: `(batch, steps)` or `None`.
 
     Returns:
-        The same, in which masked steps follow after all others, without a mask; and the numbers of
-        steps that are not masked, `(batch,)` int32.
+        The same with masked steps moved to the end, without a mask; and the numbers of unmasked
+        steps, `(batch,)` int32.
     """
 
     def __init__(self):
@@ -32,10 +32,10 @@ class UnmaskedSteps(keras.layers.Layer):
         if mask is None:
             return inputs * 1, ops.sum(ops.ones_like(inputs[..., 0], dtype="int32"), axis=1)
         mask = ops.cast(mask, "int32")
-        # Sorted by places that all differ: no backend need sort stably.
+        # Sorted by distinct keys, so that the sort need not be stable.
         places = ops.cumsum(ops.ones_like(mask), axis=1) + (1 - mask) * ops.shape(mask)[1]
         order = ops.expand_dims(ops.argsort(places, axis=1), -1)
         return ops.take_along_axis(inputs, order, axis=1), ops.sum(mask, axis=1)
 
     def compute_mask(self, inputs, previous_mask=None):
-        """Returns no mask: what is counted needs none."""
+        """Returns `None`: the outputs need no mask."""

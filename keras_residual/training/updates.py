@@ -1,9 +1,9 @@
-"""The optimizer's update as a few operations a variable, which TensorFlow traces in a moment.
+"""The optimizer's update as a few operations per variable, which TensorFlow traces quickly.
 
-Keras writes Adam's update as some thirty operations a variable, with the learning rate and the
-powers of the momenta computed anew for each: for the 329 variables of a ResNet-110 tracing that
-takes most of the time before the first step. Other backends have no such trace, or update all
-variables together.
+Keras writes Adam's update as some thirty operations per variable, and recomputes the learning rate
+and the powers of the momenta for each: for the 329 variables of a ResNet-110, tracing them takes
+most of the time before the first step. Other backends do not trace, or update all variables
+together.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 _SLOTS = ("momentum", "velocity", "average")
-# Attributes of an optimizer with which an update is more than its formula.
+# Attributes of an optimizer that add further operations to the update.
 _PLAIN = (
     "clipnorm",
     "global_clipnorm",
@@ -25,17 +25,17 @@ _PLAIN = (
 
 
 def fuse_updates(optimizer: keras.optimizers.Optimizer, without_decay: Sequence[str] = ()) -> None:
-    """Lets an optimizer update each variable in a few operations, where that is possible.
+    """Makes an optimizer update each variable in a few operations, if possible.
 
-    That is on TensorFlow, on one device, for SGD with momentum, Adam and AdamW without clipped or
-    accumulated gradients. The values are those of Keras' own update, operation by operation and to
-    the last bit, but for the decay of weights, whose factors TensorFlow's graphs may multiply in
-    another order. What is saved stays as it is, configuration included.
+    Supported on TensorFlow, on one device, for SGD with momentum, Adam and AdamW without clipped or
+    accumulated gradients. The values equal those of Keras' own update bit for bit, except for
+    weight decay, whose factors TensorFlow's graphs may multiply in another order. Saved files and
+    the configuration are unchanged.
 
     Args:
         optimizer: The optimizer. Its `apply` is replaced.
-        without_decay: Patterns of the names of variables that have no weight decay, as
-            `exclude_from_weight_decay` was given.
+        without_decay: Patterns of the names of variables without weight decay, as given to
+            `exclude_from_weight_decay`.
     """
     kind = _kind(optimizer)
     if keras.backend.backend() != "tensorflow" or kind is None:
@@ -76,7 +76,7 @@ def slots_of(
 
 
 def _kind(optimizer):
-    """The operation of an optimizer, `None` if there is none or it does more than that."""
+    """Returns the update operation of an optimizer, `None` if it is not supported."""
     if any(getattr(optimizer, name) for name in _PLAIN):
         return None
     if type(optimizer) is keras.optimizers.SGD and optimizer.momentum:
@@ -94,7 +94,7 @@ class _Fused:
         self._slots = None
 
     def takes(self, grads, variables) -> bool:
-        """Whether all variables can be updated so."""
+        """Returns whether all variables can be updated this way."""
         import tensorflow as tf
 
         if not self.optimizer.built or tf.distribute.has_strategy():
@@ -111,7 +111,7 @@ class _Fused:
         )
 
     def _found_slots(self, variables) -> dict[int, list[Any]]:
-        """The optimizer's variables that belong to each of the model's, by their names."""
+        """Returns the optimizer's variables for each variable of the model, by their names."""
         wanted = ["momentum", "velocity"] if self.kind == "adam" else ["momentum"]
         wanted += ["average"] if self.optimizer.use_ema else []
         return {
@@ -167,7 +167,7 @@ class _Fused:
         corrected = rate * tf.sqrt(1 - powers[1]) / (1 - powers[0])
         new = [tf.constant(1 - beta, tf.float32) for beta in betas]
         epsilon = tf.constant(optimizer.epsilon, tf.float32)
-        # The functions that operators lead to take three times as long to trace.
+        # Python operators take three times as long to trace.
         ops = tf.raw_ops
 
         def moved(slot, towards, share):

@@ -1,4 +1,4 @@
-"""The variables of a training, made before its first step."""
+"""Creates the variables of a training before its first step."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from keras_residual.training.replicas import replicas_of, scope_of, strategy_of
 
 
 def build(model: keras.Model, x: Any, y: Any, sample_weight: Any = None) -> None:
-    """Makes the variables of a compiled model's optimizer and metrics before its first step.
+    """Creates the variables of a compiled model's optimizer and metrics before its first step.
 
-    Keras makes them inside the first training step. On TensorFlow that step is then traced a second
-    time, which takes half of the time before a deep network begins to train. `training.fit` does
-    without; before `model.fit` call this once. The metrics are reset.
+    Keras creates them inside the first training step. On TensorFlow that step is then traced a
+    second time, which takes half of the time before a deep network begins to train. `training.fit`
+    calls it automatically; before `model.fit` call it once. The metrics are reset.
 
     Args:
         model: A compiled model.
-        x: Inputs of a batch, of which only the shape counts.
+        x: Inputs of a batch, of which only the shape matters.
         y: Their labels.
         sample_weight: Their weights, if the batches have them.
 
@@ -42,7 +42,7 @@ def build(model: keras.Model, x: Any, y: Any, sample_weight: Any = None) -> None
 
 
 def _zeros_like_outputs(model, x):
-    """Outputs of the shapes that the model has for a batch."""
+    """Returns zeros with the shapes of the model's outputs for a batch."""
     known = getattr(model, "outputs", None)
     if known and len(known) == 1 and None not in known[0].shape[1:]:
         batch = keras.tree.flatten(x)[0].shape[0]
