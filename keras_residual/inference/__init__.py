@@ -1,4 +1,4 @@
-"""Asking a model about pictures: from files to class names, whatever the model is stored as."""
+"""Inference from files: predictions, explanations and transcripts of a model in any format."""
 
 from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions

@@ -1,4 +1,4 @@
-"""Where labels lie in a sequence: the most probable path that gives them."""
+"""Forced alignment: the most probable CTC path through a sequence that gives its labels."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ def align(
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
         labels: The labels of each sequence: lists, or rows of an array with negative padding.
-        mask: Optional, which steps count: booleans `(batch, steps)`, or their numbers `(batch,)`.
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
+        mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
+        blank: Index of the blank; `-1`, the default, is the last unit.
 
     Returns:
         For each sequence `(labels, 2)` integers: the first step of a label, and the one after its
@@ -47,7 +47,7 @@ def align(
 
 
 def _moved(row, units, blank, index):
-    """Returns checked labels as numbers of units of which the blank is the last."""
+    """Returns checked labels as indices of units among which the blank is the last."""
     row = np.asarray(row, int)
     row = row[row >= 0]
     if len(row) and (row.max() >= units or (row == blank).any()):

@@ -1,4 +1,4 @@
-"""What a model's outputs say, by the names of its classes, for people and for programs."""
+"""Predictions: a model's outputs with the names of its classes, as text, JSON and CSV."""
 
 import csv
 import io
@@ -15,13 +15,13 @@ from keras_residual._description import Description
 from keras_residual._files import write_text
 
 _PROBABLE = 0.5
-# Probabilities in 8 bits sum to 1 up to a few steps.
+# The sum of quantized 8-bit probabilities is off 1 by a few quantization steps.
 _SUM_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer for one picture.
+    """The prediction for one picture, clip or recording.
 
     Attributes:
         path: The picture.
@@ -30,7 +30,7 @@ class Prediction:
             probabilities, best first; of a multi-label model the labels with a probability of at
             least one half; of a regression each number.
         values: All outputs: probabilities, or numbers.
-        start: Of a recording that was heard in pieces, the second at which the piece begins.
+        start: For a recording that was split into pieces, the second at which the piece begins.
     """
 
     path: str
@@ -53,7 +53,7 @@ class Prediction:
 def predictions(
     paths: Sequence[str], outputs: np.ndarray, description: Description, top: int
 ) -> list[Prediction]:
-    """Returns one answer for each row of a model's outputs."""
+    """Returns one prediction for each row of a model's outputs."""
     task = description.task
     if outputs.ndim != 2 or task not in ("classification", "multilabel", "regression"):
         raise ValueError(
@@ -104,7 +104,7 @@ def _sigmoid(outputs):
 
 
 def write_predictions(path: Path, answers: Sequence[Prediction]) -> None:
-    """Writes answers whole, as CSV or JSON by the suffix of `path`.
+    """Writes predictions atomically, as CSV or JSON by the suffix of `path`.
 
     Raises:
         ValueError: If the suffix is another.
@@ -115,7 +115,7 @@ def write_predictions(path: Path, answers: Sequence[Prediction]) -> None:
 
 
 def as_rows(answers: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Returns answers as plain dictionaries."""
+    """Returns predictions as plain dictionaries."""
     return [
         {
             "picture": answer.path,

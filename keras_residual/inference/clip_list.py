@@ -1,4 +1,4 @@
-"""Which clips are meant: videos, and folders of frames."""
+"""Finding clips: video files and folders of frames."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from keras_residual.data.pictures.files import PICTURE_SUFFIXES
 
 
 def clip_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Returns the videos and folders of frames that are named, in order of their names.
+    """Returns the videos and folders of frames at the given paths, sorted by name.
 
     Args:
         paths: A video or folder, or several. A folder that holds pictures is a clip; others are

@@ -1,4 +1,4 @@
-"""From outputs trained by CTC to labels: the most probable path, or the most probable labels."""
+"""CTC decoding: the labels of the most probable path, or the most probable labels."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from keras_residual._types import Tensor
 
 @dataclass(frozen=True)
 class Transcript:
-    """Labels that a sequence may have.
+    """One decoded transcript of a sequence.
 
     Attributes:
-        labels: Numbers of units, in order, without blanks.
+        labels: Indices of units, in order, without blanks.
         log_probability: Natural logarithm of the probability of all paths that were found to give
             the labels; of `decode_greedy`, of the one path.
         steps: The step at which each label begins, counted among all steps, for what follows from
@@ -27,7 +27,7 @@ class Transcript:
     steps: tuple[int, ...] | None = None
 
     def text(self, names: Sequence[str], separator: str = "") -> str:
-        """Returns the names of the labels, one after the other."""
+        """Returns the names of the labels, joined by `separator`."""
         return separator.join(names[label] for label in self.labels)
 
 
@@ -38,8 +38,8 @@ def decode_greedy(outputs: Tensor, mask: Tensor | None = None, blank: int = -1) 
 
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
-        mask: Optional, which steps count: booleans `(batch, steps)`, or their numbers `(batch,)`.
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
+        mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
+        blank: Index of the blank; `-1`, the default, is the last unit.
 
     Returns:
         A `Transcript` for each sequence.
@@ -80,13 +80,13 @@ def decode_beam(
 
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
-        mask: Optional, which steps count: booleans `(batch, steps)`, or their numbers `(batch,)`.
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
-        beam_width: Positive integer, how many beginnings to keep at each step.
+        mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
+        blank: Index of the blank; `-1`, the default, is the last unit.
+        beam_width: Positive integer, number of prefixes kept at each step.
         top: Positive integer of at most `beam_width`, how many transcripts to return.
         language_model: Optional, from a tuple of labels to the log probability of each unit as the
-            next label, `(units,)`. What it says of the blank is not looked at.
-        weight: What the language model weighs.
+            next label, `(units,)`. The value of the blank is ignored.
+        weight: Weight of the language model.
         bonus: Number added for each label, which balances the preference of language models for
             few.
 
@@ -112,7 +112,7 @@ def decode_beam(
         _checks.real(name, value, -1e6, 1e6)
 
     def extra(prefix, units):
-        """Returns what each next label adds to the rank, blank last."""
+        """Returns the score that each possible next label adds, blank last."""
         if language_model is None:
             return np.full(units, float(bonus))
         known = np.asarray(language_model(_with_blank_in_place(prefix, blank)), "float64")
@@ -133,13 +133,13 @@ def decode_beam(
 
 
 class _Beam:
-    """The beginnings of transcripts that are kept; the blank is the last unit.
+    """The prefixes that the search keeps; the blank is the last unit.
 
     Attributes:
         prefixes: Tuples of labels.
         ends_blank: Log probability of each one's paths that end with the blank.
         ends_label: That of its paths that end with its last label.
-        added: What a language model and a bonus add to its rank.
+        added: Score added by the language model and the bonus.
     """
 
     def __init__(self, prefixes, ends_blank, ends_label, added):
@@ -147,13 +147,13 @@ class _Beam:
         self.ends_blank, self.ends_label = ends_blank, ends_label
 
     def longer(self, row):
-        """Returns the log probabilities of each beginning with each label more, here."""
+        """Returns the log probabilities of each prefix extended by each label at this step."""
         blank = len(row) - 1
         scores = np.logaddexp(self.ends_blank, self.ends_label)[:, None] + row
         scores[:, blank] = -np.inf
         last = self.last(blank)
         again = np.flatnonzero(last != blank)
-        # A label again is a new one behind a blank only.
+        # Repeating the last label extends the prefix only after a blank.
         scores[again, last[again]] = self.ends_blank[again] + row[last[again]]
         return scores
 
@@ -161,7 +161,7 @@ class _Beam:
         return np.array([prefix[-1] if prefix else blank for prefix in self.prefixes])
 
     def stay(self, row, longer):
-        """Returns both log probabilities of what stays, with what grew into it taken in."""
+        """Returns both log probabilities of the kept prefixes, merged with equal extensions."""
         blank = len(row) - 1
         last = self.last(blank)
         ends_label = np.where(last != blank, self.ends_label + row[last], -np.inf)
@@ -205,7 +205,7 @@ def _beam(scores, width, extra):
 
 
 def sequences(outputs, mask, blank):
-    """Yields log probabilities of each sequence's steps that count, blank last, and these steps.
+    """Yields the log probabilities of each sequence's valid steps, blank last, and these steps.
 
     Raises:
         ValueError: If a shape does not fit, or outputs are NaN.
@@ -260,12 +260,12 @@ def _last(scores):
 
 
 def _with_blank_last(scores, blank):
-    """Returns scores of units with that of the blank behind all others."""
+    """Returns scores of units with that of the blank moved to the end."""
     if blank == -1:
         return scores
     return np.concatenate([np.delete(scores, blank, -1), scores[..., [blank]]], axis=-1)
 
 
 def _with_blank_in_place(labels, blank):
-    """Returns numbers of units among which the blank stands where it was."""
+    """Returns indices of units among which the blank is in its original place."""
     return tuple(int(label) + (0 <= blank <= label) for label in labels)

@@ -1,11 +1,11 @@
-"""How far two texts are apart."""
+"""Levenshtein distance."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def edit_distance(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Returns how many insertions, deletions and substitutions make one sequence the other.
+    """Returns the fewest insertions, deletions and substitutions that turn one into the other.
 
     Args:
         one: A text, or any sequence.

@@ -1,4 +1,4 @@
-"""Pictures with what a model looked at laid over them."""
+"""Grad-CAM heat maps drawn over the pictures that a model classified."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ _SCALE = np.array(
 )
 _OPACITY = 0.6
 _SIDE = 448
-# Pictures whose maps are computed by one compiled function; more would fill the memory.
+# Pictures that one call of the compiled function processes; more would exhaust the memory.
 _AT_ONCE = 128
 
 
@@ -27,20 +27,19 @@ def explain(
     folder: Path,
     layer: str | None = None,
 ) -> list[Path]:
-    """Writes each picture with a map of the evidence for its first answer, as PNG.
+    """Writes each picture with a heat map of the evidence for its top prediction, as PNG.
 
     Args:
-        predictor: The model that gave the answers, a Keras model.
+        predictor: The model that made the predictions, a Keras model.
         answers: What `predict` returned.
-        folder: Where to write; `dog.jpg` becomes `dog.png`, and pictures of one name are numbered.
+        folder: Where to write; `dog.jpg` becomes `dog.png`, and equal names are numbered.
         layer: As in `analysis.grad_cam`.
 
     Returns:
         The files, in the order of the answers.
 
     Raises:
-        ValueError: If the model is an exported file, of which no gradient is known, or takes
-            clips.
+        ValueError: If the model is an exported file, which has no gradients, or takes clips.
     """
     if predictor.takes_clips:
         raise ValueError(
@@ -65,12 +64,12 @@ def explain(
 
 
 def _explained(predictor, answer):
-    """Returns the output to explain: the first answer, or the only output."""
+    """Returns the index of the output to explain: the top class, or the only output."""
     return int(answer.values.argmax()) if predictor.model.output_shape[-1] > 1 else 0
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Returns a picture with a map laid over it.
+    """Returns a picture blended with a heat map.
 
     Args:
         pixels: `(height, width, 3)`, 0…255.

@@ -1,4 +1,4 @@
-"""Which pictures are meant: files, folders and lists of names."""
+"""Finding pictures and recordings: files, folders and lists of both."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -9,7 +9,7 @@ from keras_residual.data.sources.sound_files import SUFFIXES
 
 
 def picture_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Returns the picture files that are named, those of folders in order of their names.
+    """Returns the picture files at the given paths; those in a folder are sorted by name.
 
     See `named_files`.
     """
@@ -17,7 +17,7 @@ def picture_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str
 
 
 def recording_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Returns the sound files that are named, those of folders in order of their names.
+    """Returns the sound files at the given paths; those in a folder are sorted by name.
 
     See `named_files`.
     """
@@ -29,11 +29,11 @@ def named_files(
     suffixes: Collection[str],
     kind: str,
 ) -> list[Path]:
-    """Returns the files of a kind that are named, those of folders in order of their names.
+    """Returns the files of a kind at the given paths; those in a folder are sorted by name.
 
     Args:
         suffixes: Their endings.
-        kind: What errors call one of them.
+        kind: Singular noun for one file in error messages.
         paths: A file or folder, or several. Folders are searched with all their subfolders, links
             included; files of other kinds and hidden ones are left out there.
 

@@ -1,4 +1,4 @@
-"""Pictures in files, and what a model says of them."""
+"""Predictions for pictures, clips and recordings in files."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -29,12 +29,12 @@ def predict(
     skip_damaged: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prediction]:
-    """Returns what a model says of pictures, clips or recordings in files.
+    """Returns a model's predictions for pictures, clips or recordings in files.
 
-    Pictures are read upright, as their EXIF orientation says, brought to the model's size as its
-    description says, and scaled as the model expects. A recording must have the model's sampling
-    rate; one that is longer than its input is heard piece by piece, each with an answer of its own,
-    and the last piece is followed by silence.
+    Pictures are rotated by their EXIF orientation, resized or cropped as the model's description
+    says, and scaled as the model expects. A recording must have the model's sampling rate; one that
+    is longer than the model's input is split into pieces, each with a prediction of its own, and
+    the last piece is padded with silence.
 
     Args:
         model: A Keras model, a `.keras` file, the folder of a training, the name of a network with
@@ -42,14 +42,14 @@ def predict(
             `inference.load_predictor` returned.
         paths: A PNG, JPEG or WebP file, a folder of such, or several of both. For a model that
             takes clips: videos, folders of frames (or of videos and such folders), or several. For
-            a model that hears: WAV, FLAC or OGG files, or folders of such.
-        top: Positive integer, how many classes to name.
+            a model for sound: WAV, FLAC or OGG files, or folders of such.
+        top: Positive integer, number of classes to return, best first.
         weights: With the name of a network, what its factory takes as `weights`.
         description: What the model's inputs and outputs mean, where it does not say so itself.
-        batch_size: Positive integer, number of pictures at a time.
-        skip_damaged: Whether pictures that cannot be read are left out. Otherwise all of them are
-            named in an error.
-        progress: Called with the numbers of pictures that are done and of all, after each batch.
+        batch_size: Positive integer, number of pictures per batch.
+        skip_damaged: Whether unreadable pictures are left out. Otherwise an error lists all of
+            them.
+        progress: Called after each batch with the number of finished pictures and of all.
 
     Returns:
         A `Prediction` for each picture, in the order of the files.
@@ -105,7 +105,7 @@ def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
         except DatasetError as error:
             damaged.append(str(error))
             continue
-        # One after the other: they are short, and nothing is traced anew.
+        # One at a time: recordings are short, and no new shape is traced.
         outputs += [run_padded(model, wave[None], 1) for wave in waves]
         seconds = waves.shape[1] / model.description.sampling_rate
         kept += [str(path)] * len(waves)
@@ -123,14 +123,14 @@ def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
 def paths_for(
     model: Predictor, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 ) -> list[Path]:
-    """Returns the files, or folders of frames, of the kind that a model takes.
+    """Returns the files, or folders of frames, of the kind that a model accepts.
 
     Args:
         model: What `load_predictor` returned.
         paths: As in `predict`.
 
     Raises:
-        ValueError: If there are none, or others are named.
+        ValueError: If there are none, or a path is of another kind.
     """
     if model.takes_sound:
         return recording_paths(paths)
@@ -138,10 +138,10 @@ def paths_for(
 
 
 def refuse_damaged(damaged: list[str], count: int) -> None:
-    """Raises if recordings cannot be read, naming all of them.
+    """Raises a `DatasetError` that lists all unreadable recordings, if there are any.
 
     Args:
-        damaged: What is wrong with each of them.
+        damaged: One message per unreadable recording.
         count: Number of all recordings.
     """
     if damaged:
@@ -152,7 +152,7 @@ def refuse_damaged(damaged: list[str], count: int) -> None:
 
 
 def run_padded(model: Predictor, batch: np.ndarray, size: int) -> np.ndarray:
-    """Returns a model's outputs; a smaller last batch is filled up, so that nothing is retraced."""
+    """Returns a model's outputs; a smaller last batch is padded, so that nothing is retraced."""
     count = len(batch)
     if model.batch is None and count < size:
         batch = np.concatenate([batch, np.zeros((size - count, *batch.shape[1:]), batch.dtype)])

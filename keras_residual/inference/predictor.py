@@ -1,4 +1,4 @@
-"""A model of any kind behind one call: pictures in, outputs and their meaning out."""
+"""One interface to models in any format: how to prepare inputs, run, and read the outputs."""
 
 import dataclasses
 import os
@@ -30,7 +30,7 @@ _USUAL_FRAMES = 16
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
-    """A model that takes pictures, clips, or recordings of sound.
+    """A model for pictures, clips or recordings, in any format.
 
     `load_predictor` makes one.
 
@@ -57,12 +57,12 @@ class Predictor:
         return self.description.sampling_rate is not None
 
     def waves(self, path: Path) -> np.ndarray:
-        """Returns a recording as waveforms of the model's length side by side, `(n, samples)`."""
+        """Returns a recording split into waveforms of the model's length, `(n, samples)`."""
         return read_waves(path, self.description.sampling_rate, self.input_shape[0])
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that pictures are brought to."""
+        """Height and width to which pictures are resized."""
         height, width = self.input_shape[-3:-1]
         if height is not None and width is not None:
             return height, width
@@ -76,7 +76,7 @@ class Predictor:
 
     @property
     def noun(self) -> str:
-        """What one of its inputs is called."""
+        """Singular noun for one of its inputs."""
         if self.takes_sound:
             return "recording"
         return "clip" if self.takes_clips else "picture"
@@ -84,7 +84,7 @@ class Predictor:
     def read(self, path: str | os.PathLike[str]) -> np.ndarray:
         """Returns the picture or clip in a file at the size of the model's input, 0…255.
 
-        Of a clip, as many frames as the model takes, from its middle.
+        A clip is cut to as many frames as the model takes, from its middle.
 
         Raises:
             DatasetError: If it cannot be read, or has fewer frames.
@@ -113,7 +113,7 @@ class Predictor:
         return np.asarray(resize_and_crop(pixels, self.size, self.description.crop))
 
     def inputs(self, pictures: list[np.ndarray]) -> np.ndarray:
-        """Returns a batch of fitted pictures as the model takes it."""
+        """Returns a batch of fitted pictures in the range and layout that the model expects."""
         batch = np.stack(pictures).astype("float32")
         if self.input_shape[-1] == 1:
             batch = _luminance(batch)
@@ -137,8 +137,8 @@ def load_predictor(
         description: What the model's inputs and outputs mean, where it does not say so itself.
 
     Raises:
-        ValueError: If there is no such model, it does not take pictures, or nothing is known of the
-            range of pixels that it takes.
+        ValueError: If there is no such model, it does not take pictures, or the range of pixels
+            that it expects is unknown.
     """
     if isinstance(model, keras.Model):
         found = _from_keras(model, model.name)
@@ -170,9 +170,9 @@ def _from_path_or_name(model, named_weights) -> Predictor:
 
 
 def load_keras(path: Path) -> keras.Model:
-    """Returns the model in a `.keras` file, and notes the description that the file holds.
+    """Returns the model in a `.keras` file and attaches the description that the file holds.
 
-    What exports, explains or asks the model then knows its class names and the scaling of pixels.
+    Export, explanation and prediction then know its class names and scaling of pixels.
 
     Args:
         path: A `.keras` file.

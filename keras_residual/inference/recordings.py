@@ -1,4 +1,4 @@
-"""Recordings in files as a model for sound takes them."""
+"""Reading recordings as the waveforms that a model for sound takes."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from keras_residual.data import DatasetError
 from keras_residual.data.sources.recordings import FULL_SCALE
 from keras_residual.data.sources.sound_files import read_recording
 
-# A rest that is shorter than this share of the model's length is not heard by itself.
+# A last piece shorter than this share of the model's length is dropped.
 _LEAST_REST = 0.1
 
 
 def read_waves(path: Path, rate: int, length: int | None) -> np.ndarray:
-    """Returns a recording as waveforms `(n, length)` side by side, silence behind the last.
+    """Returns a recording split into waveforms `(n, length)`; the last is padded with silence.
 
     Args:
         path: A WAV, FLAC or OGG file.
-        rate: Samples a second that the model takes.
-        length: Samples that it takes, `None` for any number.
+        rate: The model's sampling rate in Hz.
+        length: Number of samples of its input, `None` for any.
 
     Raises:
         DatasetError: If the file is damaged, empty, stereo, not finite or of another rate.

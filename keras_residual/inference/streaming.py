@@ -1,4 +1,4 @@
-"""Labels of a sequence that arrives in pieces."""
+"""Streaming transcription of a sequence that arrives in pieces."""
 
 import os
 
@@ -11,15 +11,15 @@ from keras_residual.export import lstm
 
 
 class TranscriptStream:
-    """Transcribes a sequence that arrives in pieces, by the best path.
+    """Transcribes a sequence that arrives in pieces, by greedy decoding.
 
-    The labels are those of the whole sequence at once, whatever the pieces are.
+    The labels equal those of decoding the whole sequence at once, however it is split.
 
     Args:
         model: A `ResidualLSTMTranscriber` without a front or with a causal one, of sequences,
             waveforms or pictures, or the path of a file that `export.lstm.write_streaming` made of
             one.
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
+        blank: Index of the blank; `-1`, the default, is the last unit.
 
     Attributes:
         labels: All labels so far, a tuple.
@@ -57,7 +57,7 @@ class TranscriptStream:
         self._last, self.labels = None, ()
 
     def push(self, piece: Tensor) -> tuple[int, ...]:
-        """Takes the next steps, any number of them, and returns the labels that are new.
+        """Processes the next steps, any number of them, and returns the new labels.
 
         Args:
             piece: `(steps, features)`, or `(samples,)` of a waveform, or `(height, columns,
@@ -85,7 +85,7 @@ class TranscriptStream:
         return self._heard(self._window.size)
 
     def finish(self) -> tuple[int, ...]:
-        """Ends the sequence and returns the labels that are new."""
+        """Ends the sequence and returns the new labels."""
         if not self._begun:
             return ()
         zeros = self._zeros(self._window.after)

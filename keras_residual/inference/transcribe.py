@@ -1,4 +1,4 @@
-"""Recordings in files, and what a model hears in them."""
+"""Transcripts of recordings in files."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -22,16 +22,16 @@ def transcribe(
     skip_damaged: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[str, str]]:
-    """Returns the text that a model hears in each of some sound files.
+    """Returns a model's transcript of each sound file.
 
     Args:
-        model: A model for transcripts, as `training.fit` saves it: a Keras model, a `.keras` file,
+        model: A transcription model, as `training.fit` saves it: a Keras model, a `.keras` file,
             the folder of a training, or what `load_predictor` returned.
         paths: A WAV, FLAC or OGG file, a folder of such, or several of both.
-        beam_width: Positive integer: `1` for the best path, more for a beam search.
-        skip_damaged: Whether recordings that cannot be read are left out. Otherwise all of them are
-            named in an error.
-        progress: Called with the numbers of recordings that are done and of all, after each.
+        beam_width: Positive integer: `1` for greedy decoding, more for a beam search.
+        skip_damaged: Whether unreadable recordings are left out. Otherwise an error lists all of
+            them.
+        progress: Called after each recording with the number of finished ones and of all.
 
     Returns:
         `(path, text)` of each file, in their order.

@@ -1,4 +1,4 @@
-"""Beam search over words with an n-gram language model, by pyctcdecode."""
+"""CTC beam search over words with an n-gram language model, by pyctcdecode."""
 
 import os
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ def decode_words(
     beam_width: int = 100,
     prune: bool = False,
 ) -> list[str]:
-    """Returns the most probable text of each sequence, with a language model of words.
+    """Returns the most probable text of each sequence under a language model of words.
 
-    `decode_beam` takes a language model of labels, and no other package.
+    For a language model of labels use `decode_beam`, which needs no other package.
 
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
         characters: What each unit but the blank stands for; `" "` divides words.
-        mask: Optional, which steps count: booleans `(batch, steps)`, or their numbers `(batch,)`.
-        blank: Number of the unit of the blank; `-1`, the default, is the last.
+        mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
+        blank: Index of the blank; `-1`, the default, is the last unit.
         language_model: Path of a KenLM model, `.arpa` or binary, which needs the package `kenlm`;
             a language model of pyctcdecode; or `None`.
         unigrams: Optional, the words that a model in a file knows. An `.arpa` file lists them.
-        weight: What a model in a file weighs.
-        bonus: What is added for each word with a model in a file.
-        beam_width: Positive integer, how many beginnings to keep at each step.
+        weight: Weight of a language model in a file.
+        bonus: Score added for each word with a language model in a file.
+        beam_width: Positive integer, number of prefixes kept at each step.
         prune: Whether to drop beginnings and characters early that are improbable, as pyctcdecode
             does by default: quicker, and not always the same text. Defaults to `False`.
 
@@ -51,7 +51,7 @@ def decode_words(
     _checks.integer("beam_width", beam_width)
     _checks.boolean("prune", prune)
     decoder = _decoder(_alphabet(characters, outputs), language_model, unigrams, weight, bonus)
-    # Beginnings and characters far below the best go by default, however wide the beam is.
+    # By default pyctcdecode prunes prefixes and characters far below the best in any beam.
     limits = {} if prune else {"beam_prune_logp": -np.inf, "token_min_logp": -np.inf}
     return [
         decoder.decode(np.maximum(scores, -1e4), beam_width=beam_width, **limits)
