@@ -5,10 +5,10 @@ import numbers
 from collections.abc import Collection
 from typing import Any
 
-# No size or seed is as large; a larger one would end in a message of some library.
+# Larger sizes and seeds overflow in some library, with a message that names no argument.
 _LARGEST = 2**31 - 1
 _LARGEST_SEED = 2**32 - 1
-# Of the names that an unknown one is answered with.
+# Number of accepted names that the error for an unknown name lists.
 _SHOWN = 12
 
 
@@ -42,7 +42,7 @@ def real(
     open_start: bool = False,
     open_end: bool = False,
 ) -> float:
-    """Returns `value` as a float in `[minimum, maximum]`, without the ends that are open."""
+    """Returns `value` as a float in the interval, whose ends may be open."""
     inside = (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
@@ -76,7 +76,7 @@ def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
     """Returns `value` as a non-empty tuple of integers of at least `minimum`."""
     try:
         items = None if isinstance(value, str) else tuple(value)
-    except (TypeError, NotImplementedError):  # the latter of a Keras tensor
+    except (TypeError, NotImplementedError):  # a symbolic Keras tensor raises the latter
         items = None
     if items is None:
         raise ValueError(f"`{name}` must be a sequence of integers. Received: {name}={value!r}")
@@ -99,14 +99,14 @@ def per_axis(name: str, value: object) -> int | tuple[int, ...]:
 def effective(
     name: str, value: object, default: object, met: bool, needs: str, **beside: object
 ) -> None:
-    """Raises for a value other than the default where what it `needs` for any effect is not met."""
+    """Raises if `value` is not the default although it has no effect without what it `needs`."""
     if value != default and not met:
         received = ", ".join(f"{key}={item!r}" for key, item in {name: value, **beside}.items())
         raise ValueError(f"`{name}` has no effect without {needs}. Received: {received}")
 
 
 def known(kind: str, name: object, accepted: Collection[str]) -> str:
-    """Returns `name`, or raises naming the nearest of `accepted`."""
+    """Returns `name`, or raises with the most similar of `accepted`."""
     if isinstance(name, str) and name in accepted:
         return name
     lowered, wanted = {item.lower(): item for item in accepted}, str(name).lower()

@@ -1,4 +1,4 @@
-"""What a model's inputs and outputs mean, kept beside the model and inside its `.keras` file."""
+"""The meaning of a model's inputs and outputs, attached to it and stored in its `.keras` file."""
 
 import dataclasses
 import json
@@ -18,35 +18,35 @@ TASKS = (
     "transcription",
 )
 FITS = ("stretch", "crop")
-# A description is a few names and numbers; a larger entry was not written by this package.
+# A description holds a few names and numbers; this package never writes a larger entry.
 _MOST_BYTES = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What goes into a model and what its outputs mean.
+    """How to prepare a model's inputs, and what its outputs mean.
 
     Attributes:
         task: `"classification"`, `"multilabel"`, `"regression"`, `"segmentation"`,
             `"super_resolution"`, `"tagging"` or `"transcription"`.
-        class_names: One name for each output; of a regression the names of the numbers. `None` if
+        class_names: One name for each output; for a regression those of the numbers. `None` if
             unknown.
         white: The value of a white pixel in the model's input: `1.0` for a model trained by this
             package, `255.0` for one that scales pixels itself. `None` where `preprocessing` must be
             applied first.
-        preprocessing: The arguments of the `weights.Preprocessing` that comes before the model, or
-            `None` if the model takes pixels as `white` says.
-        fit: How a picture of another size is brought to the model's input: `"stretch"` (resized
-            without keeping its proportions) or `"crop"` (the shorter side is resized, then the
-            centre is cut out).
-        crop: With `fit="crop"`, the side of the square that is kept as a share of the shorter side,
+        preprocessing: The arguments of the `weights.Preprocessing` to apply before the model, or
+            `None` if the model takes pixels in the range that `white` gives.
+        fit: How a picture of another size is fitted to the model's input: `"stretch"` (resized
+            without keeping the aspect ratio) or `"crop"` (the shorter side is resized, then the
+            centre is cropped).
+        crop: With `fit="crop"`, the side of the centre crop as a share of the shorter side,
             in (0, 1].
-        sampling_rate: Samples a second, of a model that takes mono waveforms in [-1, 1] in place of
-            pictures; else `None`.
+        sampling_rate: Sampling rate in Hz of a model that takes mono waveforms in [-1, 1]; `None`
+            for other models.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
-        stride: Distance of the frames that a model for clips takes.
+        stride: Distance between the frames of a clip, for a model for clips.
         dataset: Name of the dataset that the model was trained on, `None` if unknown.
-        weights: Name of the published weights that the training began with, `None` for none.
+        weights: Name of the published weights that training started from, `None` for none.
         licence: SPDX identifier of the weights' licence, `None` if unknown.
     """
 
@@ -109,11 +109,11 @@ class Description:
         """Returns the description in a JSON object.
 
         Args:
-            text: The object; unknown keys, of later versions, are ignored.
-            where: What an error calls the text, such as the file.
+            text: The JSON object; unknown keys, from later versions, are ignored.
+            where: The source of the text in error messages, such as the file.
 
         Raises:
-            ValueError: If the text is no description; the message says why.
+            ValueError: If the text is not a description; the message says why.
         """
         try:
             content = json.loads(text)
@@ -129,14 +129,13 @@ _DESCRIPTIONS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def describe(model, description: Description | None) -> None:
-    """Notes what a model's inputs and outputs mean.
+    """Attaches a description to a model, for as long as the model lives.
 
-    The note lives as long as the model. It is saved with the model where one of its layers is of
-    this package's.
+    It is saved with the model if one of its layers belongs to this package.
 
     Args:
         model: A Keras model.
-        description: Its description, or `None` to forget it.
+        description: Its description, or `None` to remove it.
     """
     if description is None:
         _DESCRIPTIONS.pop(model, None)
@@ -150,7 +149,7 @@ def describe(model, description: Description | None) -> None:
 
 
 def described(model) -> Description | None:
-    """Returns what `describe` noted of a model, now or before it was saved; `None` if nothing."""
+    """Returns the description attached to a model, also before it was saved; `None` without one."""
     if model in _DESCRIPTIONS:
         return _DESCRIPTIONS[model]
     for layer in _keepers(model):
@@ -161,16 +160,16 @@ def described(model) -> Description | None:
 
 
 def is_noted(model) -> bool:
-    """Returns whether `describe` noted something of a model since it was made or loaded."""
+    """Returns whether a description was attached since the model was made or loaded."""
     return model in _DESCRIPTIONS
 
 
 def keep(model, description: Description | None) -> None:
-    """Puts a description where it is saved with the model, if the model has such a place.
+    """Stores a description in a layer that saves it with the model, if there is one.
 
     Args:
         model: A Keras model.
-        description: Its description, or `None` to forget it.
+        description: Its description, or `None` to remove it.
     """
     layer = next(_keepers(model), None)
     if layer is not None:
@@ -190,7 +189,7 @@ def _keepers(model):
 
 
 def _identity(model) -> dict[str, Any]:
-    """Returns what tells a model from another that has some of its layers."""
+    """Returns what distinguishes a model from others that share some of its layers."""
     sides = {"inputs": model.inputs, "outputs": model.outputs}
     shapes = {side: [list(tensor.shape) for tensor in tensors] for side, tensors in sides.items()}
     return {"name": model.name, "last": model.layers[-1].name, **shapes}
@@ -199,7 +198,7 @@ def _identity(model) -> dict[str, Any]:
 def write_into(path: str | os.PathLike[str], description: Description) -> None:
     """Adds a description to a `.keras` file that Keras has just written.
 
-    Keras ignores the entry. Call it on the partial file, before that takes its final name.
+    Keras ignores the entry. Call it on the partial file, before it is renamed.
 
     Raises:
         ValueError: If the file holds a description already.

@@ -1,7 +1,7 @@
-"""Docstrings that leave to another docstring what both would say.
+"""Docstrings that take the description of shared arguments from another docstring.
 
 An argument that many classes share is described once, where it is checked. The docstring of a class
-that passes it on ends its arguments with a line such as
+that passes it on ends its list of arguments with a line such as
 
     **kwargs: Those of `BlockLayer`.
 
@@ -23,15 +23,15 @@ _ARGUMENT = re.compile(r"^    (?=\S)", re.MULTILINE)
 
 
 def completed(text: str | None, others: Mapping[str, str | None]) -> str | None:
-    """Returns a docstring with the arguments and sections that it leaves to others.
+    """Returns a docstring with the arguments and sections that it takes from others.
 
     Args:
-        text: The docstring. Without a line `**kwargs: Those of …` it stays as it is.
-        others: Complete docstrings by the name that such a line may give. Sections on call
+        text: The docstring. Without a line `**kwargs: Those of …` it is returned unchanged.
+        others: Complete docstrings by the names that such a line may give. Sections on call
             arguments, results and errors that `text` lacks are taken from them too.
 
     Raises:
-        KeyError: If the line names another docstring.
+        KeyError: If the line names a docstring that `others` lacks.
     """
     sections = _sections(text or "")
     reference = _REFERENCE.search(sections.get("Args", ""))
@@ -52,7 +52,7 @@ def completed(text: str | None, others: Mapping[str, str | None]) -> str | None:
 
 
 def documented_like(other: Callable[..., Any]) -> Callable[[_Function], _Function]:
-    """Completes a function's docstring from that of another with the same arguments; a decorator.
+    """Decorator that completes a docstring from that of a function with the same arguments.
 
     Args:
         other: The function whose sections on arguments, results and errors stand in for those that
@@ -71,13 +71,13 @@ def documented_like(other: Callable[..., Any]) -> Callable[[_Function], _Functio
 
 
 def _joined(sections: Mapping[str, str]) -> str:
-    """Returns the docstring of these sections."""
+    """Returns the docstring made of these sections."""
     described = [f"{name}:\n{sections[name]}" for name in _SECTIONS if name in sections]
     return "\n\n".join([sections[""], *described])
 
 
 def _sections(text: str) -> dict[str, str]:
-    """Returns the sections of a docstring by their heading, and by `""` what precedes them."""
+    """Returns a docstring's sections by heading; the text before them has the key `""`."""
     start, *parts = _HEADING.split(inspect.cleandoc(text))
     pairs = zip(("", *parts[::2]), (start, *parts[1::2]), strict=True)
     return {name: body.strip("\n") for name, body in pairs}

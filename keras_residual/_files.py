@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Atomic writing of files and folders: a failure leaves the old content in place."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; at the end it takes the place of `path`.
+    """Yields a temporary path beside `path` to write to, which replaces `path` at the end.
 
-    If the block fails, `path` stays as it was. What a killed process left is removed by the next.
+    If the block fails, `path` is unchanged. The next call removes what a killed process left.
 
     Args:
-        path: File or folder. Its parent folders are made.
+        path: File or folder. Its parent folders are created.
     """
     path = Path(path)
     workshop = path.parent / f".{path.name}.partial"
@@ -23,7 +23,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield workshop / path.name
         if path.is_dir():
-            # Only an empty folder can be replaced by renaming.
+            # A rename can replace only an empty folder.
             os.replace(path, workshop / "before")
         os.replace(workshop / path.name, path)
     finally:
@@ -31,6 +31,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file whole."""
+    """Writes a text file atomically."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

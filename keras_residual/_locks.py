@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes to."""
+"""Locks on output folders, so that one process at a time writes to each."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 
 _NAME = ".lock"
-# Folders that this process has claimed: by which thread, which may claim them again.
+# Folders that this process has locked, with the thread that holds them and may lock again.
 _claimed: dict[Path, int] = {}
 
 
@@ -19,16 +19,16 @@ class FolderInUseError(OSError):
 
 @contextlib.contextmanager
 def claimed(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Keeps other processes from writing to `folder` while the block runs.
+    """Locks `folder` against other processes and threads while the block runs.
 
-    The folder is made. A thread that has claimed it may claim it again, inside. The system gives
-    the folder free when the process ends, however it ends.
+    The folder is created. The lock is reentrant in the thread that holds it. The system releases
+    it when the process ends, however it ends.
 
     Args:
         folder: The folder.
 
     Raises:
-        FolderInUseError: If another process or thread has claimed it; nobody waits.
+        FolderInUseError: If another process or thread holds the lock; the call never waits.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,14 +43,14 @@ def claimed(folder: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         del _claimed[key]
         if lock is not None:
-            # Removed while it is held, so that nobody removes the file of the next.
+            # Removed while the lock is held, so as never to remove the file of the next holder.
             with contextlib.suppress(OSError):
                 (key / _NAME).unlink()
             lock.release()
 
 
 def _acquired(path: Path, folder: Path) -> filelock.BaseFileLock | None:
-    """The lock, `None` where the file system has no locks."""
+    """Returns the lock, `None` if the file system does not support locks."""
     while True:
         lock = filelock.FileLock(path)
         try:
@@ -64,7 +64,7 @@ def _acquired(path: Path, folder: Path) -> filelock.BaseFileLock | None:
             ) from error
         except NotImplementedError:
             return None
-        # The one before may have removed the file between its opening here and its locking.
+        # The previous holder may have removed the file after it was opened here.
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_ino == before:
                 return lock

@@ -1,4 +1,4 @@
-"""Random streams that a side computation must not advance."""
+"""Protection of the global random state from computations that must not change it."""
 
 import contextlib
 import random
@@ -9,11 +9,11 @@ import numpy as np
 
 @contextlib.contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Leaves the global generators of Python and NumPy as they were.
+    """Restores the global generators of Python and NumPy at the end of the block.
 
     Keras draws the seeds of initializers, dropout and shuffling from them. Counting or timing a
-    network makes layers, and whether that is necessary depends on caches; without this, weights
-    initialized afterwards would depend on what is cached.
+    network builds layers unless the result is cached; without this, weights initialized
+    afterwards would depend on the cache.
     """
     python, numpy = random.getstate(), np.random.get_state()
     try:

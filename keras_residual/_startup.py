@@ -1,4 +1,4 @@
-"""Imported first: says whether the command `keras-residual` runs, whose start must be quick."""
+"""Imported first: detects the command `keras-residual`, which must start quickly."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""Words that every message chooses in the same way."""
+"""Helpers for the wording of messages."""
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
@@ -19,14 +19,14 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def first_line(error: object, limit: int | None = None) -> str:
-    """Returns what a message shows of a foreign error: one line.
+    """Returns the one line of another library's error that a message quotes.
 
-    That is the first line with text, or the type's name where there is none. TensorFlow puts the
-    message of what failed while tracing behind the trace.
+    That is the first line with text, or the name of the exception type if there is none. For a
+    failure while tracing, TensorFlow puts the message after the trace.
 
     Args:
         error: An exception, or a text.
-        limit: Most characters; longer lines end in `…`. Defaults to `None`, all of them.
+        limit: Largest number of characters; longer lines end in `…`. Defaults to no limit.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = lines or [type(error).__name__]
