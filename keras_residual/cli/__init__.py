@@ -1,1 +1,1 @@
-"""The command line, `keras-residual`: one file a verb, each over the public API."""
+"""The command line, `keras-residual`: one file per command, each built on the public API."""

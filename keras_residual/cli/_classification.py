@@ -1,4 +1,4 @@
-"""The training of a classifier from the command line, from its options to its files."""
+"""`keras-residual train` for classifiers, from its options to the files that it writes."""
 
 import dataclasses
 import time
@@ -25,16 +25,17 @@ from keras_residual.cli._units import human_bytes, human_minutes
 
 @dataclass(frozen=True)
 class Plan:
-    """A training as it is about to begin.
+    """A training that is about to start.
 
     Attributes:
         network: The network, at the size of its test images.
         recipe_name: Name of the recipe, or the best.json that it comes from.
-        recipe: The recipe with the changes, epochs and batch size of the command line.
+        recipe: The recipe with the overrides, epochs and batch size of the command line.
         source: The whole dataset.
-        shown: The same, or its training images alone with a part of them held out.
+        shown: The dataset on which accuracy is shown each epoch: the same, or the training
+            images with a part of them held out.
         size: `(height, width)` of training images.
-        tested: That of held-out images.
+        tested: `(height, width)` of held-out images.
         output: Folder to write.
     """
 
@@ -57,7 +58,7 @@ class Plan:
 
 
 def plan(options: Options) -> Plan:
-    """Returns the training that the options describe; its seed initializes the weights."""
+    """Returns the training that the options describe, and initializes weights by its seed."""
     keras.utils.set_random_seed(options.seed)
     name, changed, recipe_name, recipe = _network_and_recipe(options)
     source = data.load(options.dataset)
@@ -106,11 +107,11 @@ def _network_and_recipe(options):
 
 
 def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) -> None:
-    """Trains, prints the results and writes the files."""
+    """Trains, prints the results and writes the output files."""
     started = time.perf_counter()
     with refusing(), quiet():
         planned = plan(options)
-        # Recordings to be transcribed may be of any length.
+        # Recordings to transcribe may have any length.
         any_length = None in planned.network.input_shape[1:]
         shape = planned.source.image_shape if any_length else None
         cost = analysis.cost(planned.network, shape)
@@ -136,7 +137,7 @@ def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) ->
         metric=_metric(planned.source.label_kind),
     )
     if of_two_sizes:
-        # It has the same layers, and takes and exports images as they are tested.
+        # The same layers, with an input of the size of test images, which is also exported.
         _results.save_model(network, output / "model.keras")
     outcome, pictures = _outcome(planned, history)
     predictable = planned.source.examples in ("images", "recordings", "clips")
@@ -176,7 +177,7 @@ def _metric(label_kind):
 
 
 def _chosen(options, recipe, history) -> dict:
-    """Returns the rest of what identifies a training, and the epoch whose weights are kept."""
+    """Returns further settings that identify a training, and the epoch whose weights are kept."""
     said = {"epochs": len(history["loss"]), "best_epoch": _best(recipe, history)}
     if recipe.in_phases:
         said |= {"freeze": recipe.freeze, "layer_decay": recipe.layer_decay}
@@ -186,7 +187,7 @@ def _chosen(options, recipe, history) -> dict:
 
 
 def _best(recipe, history) -> int:
-    """Returns the number of the epoch whose weights the model has."""
+    """Returns the number of the epoch whose weights the model ends with."""
     losses = history.get("val_loss")
     if not recipe.restore_best or not losses:
         return len(history["loss"])
@@ -194,7 +195,7 @@ def _best(recipe, history) -> int:
 
 
 def _outcome(planned, history) -> tuple[dict, list[str]]:
-    """Prints and returns the results on the test data, and the names of the pictures drawn."""
+    """Prints and returns the test results, and the names of the pictures that were drawn."""
     if planned.source.label_kind == "classes":
         answers = _answers(planned, history)
         with refusing():

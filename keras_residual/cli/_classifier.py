@@ -1,4 +1,4 @@
-"""From a dataset and a model's name to what `training.fit` takes."""
+"""Builds the model and the batches for `training.fit` from a dataset and a model's name."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ _SMALLEST_IMAGENET_SIZE = 32
 
 @dataclass(frozen=True)
 class Batches:
-    """A dataset cut to batches for training and for evaluation.
+    """A dataset split into batches for training and for evaluation.
 
     Attributes:
-        data: What `training.fit` takes.
-        steps_per_epoch: Number of training batches an epoch.
+        data: The datasets that `training.fit` takes.
+        steps_per_epoch: Number of training batches per epoch.
     """
 
     data: tuple
@@ -30,7 +30,7 @@ class Batches:
 def held_out_batches(
     dataset, batch_size=128, image_size=None, augmentation="auto", test_crop=TEST_CROP
 ):
-    """Returns the held-out images in their order."""
+    """Returns batches of the held-out images, unshuffled."""
     return data.pipeline(
         dataset.test,
         batch_size=batch_size,
@@ -41,9 +41,9 @@ def held_out_batches(
 
 
 def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
-    """Returns the size that images are brought to: the side asked for, their own, or 224.
+    """Returns the size to which images are resized: the requested side, their own, or 224.
 
-    Series keep the length that they have.
+    Time series keep their length.
     """
     if dataset.examples != "images":
         if side is not None:
@@ -58,9 +58,9 @@ def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:
 def size_for_weights(dataset: data.Dataset, name: str, side: int | None) -> tuple[int, int]:
     """Returns the size of images for a network with published weights.
 
-    The side asked for, or that on which the weights were published. Where most photographs are
-    smaller, 1.6 times their shorter side: more costs time and brings next to nothing (hands of 100
-    pixels: 99.4 % at 160). Clips keep their size.
+    That is the requested side, or the one at which the weights were published. If most photographs
+    are smaller, it is at most 1.6 times their shorter side: beyond that, accuracy hardly improves
+    (photographs of hands, 100 pixels wide: 99.4 % at 160). Clips keep their size.
     """
     if dataset.examples != "images":
         return size_of_images(dataset, side)
@@ -91,8 +91,8 @@ def make_classifier(
 ) -> keras.Model:
     """Returns a network for the dataset's images and classes.
 
-    It takes pixels in [0, 1] and standardizes them itself, so that its file needs nothing beside.
-    With `weights`, a network that has these and a new head, and scales pixels as they expect.
+    It takes pixels in [0, 1] and standardizes them itself, so that its file is self-contained. With
+    `weights`, the network has these and a new head, and scales pixels as the weights expect.
     """
     if weights is not None:
         shape = (*image_size, dataset.image_shape[-1])
@@ -123,6 +123,6 @@ def make_classifier(
 
 
 def of_any_size(network: keras.Model) -> keras.Model:
-    """Returns a network of the same layers that takes images of any size."""
+    """Returns a network that shares these layers and takes images of any size."""
     images = keras.Input((None, None, network.input_shape[-1]), name="image")
     return keras.models.clone_model(network, images, clone_function=lambda layer: layer)

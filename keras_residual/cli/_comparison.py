@@ -1,4 +1,4 @@
-"""The formats of one trained model side by side."""
+"""Comparison of the exported files of one trained model."""
 
 import statistics
 import time
@@ -19,15 +19,15 @@ _COLUMNS = columns("Format", "Accuracy", "Size", "Latency", "Worst difference")
 
 @dataclass(frozen=True)
 class FormatRow:
-    """One format's numbers on the held-out images.
+    """The measures of one format on the held-out images.
 
     Attributes:
-        format: What the file is.
+        format: Name of the format.
         file: Its name.
-        accuracy: Share of right answers.
-        bytes: Its size.
+        accuracy: Share of correct predictions.
+        bytes: Size of the file.
         latency_seconds: Median time for one image.
-        worst_difference: The largest difference of a probability from the trained model's.
+        worst_difference: The largest difference between its probabilities and the trained model's.
     """
 
     format: str
@@ -39,10 +39,10 @@ class FormatRow:
 
 
 def compare(files: dict[str, Path], images: np.ndarray, labels: np.ndarray, expected: np.ndarray):
-    """Reloads each file and measures it.
+    """Loads and measures each file.
 
     Args:
-        files: Path of each format, by the name to show.
+        files: Path of each file, by the name of its format.
         images: `(n, ...)` held-out inputs.
         labels: `(n,)` integers.
         expected: `(n, classes)` outputs of the trained model.

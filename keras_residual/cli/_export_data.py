@@ -1,4 +1,4 @@
-"""What `keras-residual export` takes: models by file or name, data by name."""
+"""Loads the model, class names and data that `keras-residual export` is given."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ _CALIBRATION_IMAGES = 200
 
 
 def load_model(source: str, weights: str | None, preprocessing: str | None = None):
-    """Returns the model, and the layer that scales images for it, `None` if there is none.
+    """Returns the model, and the layer that scales images for it, or `None` without one.
 
     Args:
         source: A `.keras` file, the folder of a training, or the name of a network.
         weights: What `weights.load` takes, for a network given by name.
-        preprocessing: What the weights expect, as `include_preprocessing` of a factory takes it;
-            `None` for what the weights tell.
+        preprocessing: The scaling that the weights expect, as `include_preprocessing` of a factory
+            takes it; `None` to read it from the weights.
     """
     path = Path(source)
     if (path / "model.keras").is_file():
@@ -32,7 +32,7 @@ def load_model(source: str, weights: str | None, preprocessing: str | None = Non
         model = load_keras(path)
     else:
         model = keras_residual.get_model(source, weights=weights)
-    # Networks that put out images take them with values 0…1.
+    # Networks that output images take pixels in [0, 1].
     if preprocessing is None and (weights is None or len(model.output_shape) == 4):
         return model, None
     steps = _steps(model, weights, preprocessing).with_channels(model.input_shape[-1])
@@ -55,7 +55,7 @@ def _steps(model, weights, preprocessing) -> library_weights.Preprocessing:
 
 
 def load_labels(name: str) -> list[str]:
-    """Returns the class names in a file, one a line, or those of a class list."""
+    """Returns the class names in a file, one per line, or those of a named class list."""
     path = Path(name)
     if path.is_file():
         return path.read_text(encoding="utf-8").splitlines()
@@ -75,9 +75,9 @@ def load_data(
     Args:
         name: The dataset; `None` for none.
         model: The model, which decides the size of the images.
-        count: How many held-out images, `None` for all.
-        raw: Whether pixels are 0…255 instead of 0…1.
-        phone: Whether a file for phones is written, which is measured on photographs as they are.
+        count: Number of held-out images, `None` for all.
+        raw: Whether pixels are in [0, 255] instead of [0, 1].
+        phone: Whether a file for phones is written, which is measured on original photographs.
     """
     if name is None:
         if count is not None:
@@ -123,6 +123,6 @@ def _images(split, size, count, raw):
             break
     images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True))
     if split.rate and images.ndim == 3:
-        # Waveforms have no axis of channels.
+        # Waveforms have no channel axis.
         images = images[..., 0]
     return (255 * images if raw else images), labels

@@ -1,4 +1,4 @@
-"""The pictures of a training: learning curves, confusion matrix, sample predictions."""
+"""The figures of a training: learning curves, confusion matrix, sample predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def learning_curves(history: dict[str, list[float]], path: Path) -> None:
     ):
         axes.plot(epochs, training, color=BLUE, label="training, augmented")
         axes.plot(epochs, held_out, color=ORANGE, label="held out")
-        # A held-out error of 0 has no place on a logarithmic axis.
+        # A logarithmic axis cannot show a held-out error of 0.
         axes.set_yscale("log" if title == "Loss" else "linear")
         if title == "Error":
             top = min(1.0, 1.5 * np.median([*training, *held_out]) + 0.05)
@@ -61,7 +61,7 @@ def learning_curves(history: dict[str, list[float]], path: Path) -> None:
 
 
 def confusion_matrix(counts: np.ndarray, names: Sequence[str], path: Path) -> None:
-    """Draws how often each class was taken for which, each row as a share of its class."""
+    """Draws the confusion matrix, each row normalized by the number of its examples."""
     side = max(4.5, 0.5 * len(names) + 1.5)
     figure = _figure(side, side)
     axes = figure.subplots()
@@ -95,7 +95,7 @@ def sample_predictions(
     names: Sequence[str],
     path: Path,
 ) -> None:
-    """Draws the most doubtful predictions, the wrong ones in red, and some typical ones.
+    """Draws the least confident predictions, the wrong ones in red, and some typical ones.
 
     Args:
         images: `(n, height, width, channels)` in [0, 1].
@@ -128,7 +128,7 @@ def sample_predictions(
 
 
 def worst_mistakes(mistakes: Sequence, names: Sequence[str], path: Path) -> None:
-    """Draws the pictures that were taken for another class with the greatest certainty.
+    """Draws the misclassified pictures with the most confident predictions.
 
     Args:
         mistakes: `_report.Mistake`s, the worst first.

@@ -1,4 +1,4 @@
-"""Whether a model and a dataset go together."""
+"""Checks that a model and a dataset fit together."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ from keras_residual._words import counted
 
 
 def load_for(shape: Sequence[int | None], name: str, rate: int | None = None) -> data.Dataset:
-    """Returns a dataset for a model; recordings at the length that it takes.
+    """Returns a dataset for a model, with recordings cut to the length of its input.
 
     Args:
         shape: Shape of the model's input without batch.
         name: The dataset, as `data.load` takes it.
-        rate: Samples a second that the model takes, `None` if unknown.
+        rate: The model's sampling rate in Hz, `None` if unknown.
 
     Raises:
-        ValueError: If the recordings have another rate.
+        ValueError: If the recordings have another sampling rate.
     """
     source = data.load(name)
     if source.examples != "recordings":
@@ -33,15 +33,15 @@ def load_for(shape: Sequence[int | None], name: str, rate: int | None = None) ->
 def check_inputs(
     shape: Sequence[int | None], source: data.Dataset, *, images_only: bool = False
 ) -> None:
-    """Raises a ValueError if a model does not take a dataset's examples.
+    """Raises a ValueError if a dataset's examples do not fit a model's input.
 
     Args:
         shape: Shape of the model's input without batch.
         source: The dataset.
-        images_only: Whether only images will do.
+        images_only: Whether only images are accepted.
     """
     if len(shape) == 1 and source.examples == "recordings":
-        # Waveforms without an axis of one channel.
+        # Waveforms without a channel axis.
         shape = (*shape, 1)
         images_only = False
     if source.examples == "recordings" and shape[0] not in (None, source.image_shape[0]):

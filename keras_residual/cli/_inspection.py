@@ -1,4 +1,4 @@
-"""What `keras-residual inspect` measures, and the page it writes."""
+"""The measurements of `keras-residual inspect`, and the page that it writes."""
 
 import io
 from dataclasses import dataclass, field
@@ -30,12 +30,12 @@ class Report:
         self.page.add(heading, text, None if figure is None else _png(figure), rows)
 
     def write(self, folder: Path, subtitle: str) -> None:
-        """Writes `report.html`, which needs nothing beside it."""
+        """Writes `report.html`, a self-contained page."""
         self.page.write(folder / "report.html", subtitle)
 
 
 def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns held-out images and labels as the model takes them, evenly over the split."""
+    """Returns held-out images and labels for the model, spread evenly over the split."""
     source = data.load(dataset)
     shape = tuple(model.input_shape[1:])
     _fit.check_inputs(shape, source, images_only=True)
@@ -48,7 +48,7 @@ def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray
 
 
 def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Report:
-    """Measures all that the model has parts for."""
+    """Runs every analysis that applies to the model."""
     blocks = analysis.blocks_of(model)
     report = Report(Page(f"Inside {model.name}"))
     cost = analysis.cost(model, x.shape[1:])

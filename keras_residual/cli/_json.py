@@ -1,4 +1,4 @@
-"""Answers for programs: one JSON document on standard output, and nothing else there."""
+"""The option `--json`: one JSON document on standard output, and nothing else there."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ import typer
 
 from keras_residual.cli._terminal import console
 
-# The option `--json` of a verb.
+# The option `--json` of a command.
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of text and tables.")
 ]
@@ -18,7 +18,7 @@ AsJson = Annotated[
 
 @contextlib.contextmanager
 def standard_output_kept(wanted: bool) -> Iterator[None]:
-    """Sends what is meant for people to standard error while a program reads the output."""
+    """Redirects text for people to standard error while a program reads standard output."""
     before, console.stderr = console.stderr, console.stderr or wanted
     try:
         yield
@@ -27,7 +27,7 @@ def standard_output_kept(wanted: bool) -> Iterator[None]:
 
 
 def print_json(document: Any) -> None:
-    """Prints a document; numbers that JSON does not know, NaN and infinity, become `null`."""
+    """Prints a document; NaN and infinity, which JSON lacks, become `null`."""
     print(json.dumps(_known(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 

@@ -1,4 +1,4 @@
-"""Metrics of models that put out several labels, or numbers, instead of classes."""
+"""Metrics of multi-label and regression models."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import console
 
-# The metric that `training.fit` shows for each kind of labels.
+# The metric that `training.fit` reports for each kind of labels.
 METRICS = {"classes": "accuracy", "multi_label": "accuracy", "regression": "mean_absolute_error"}
-# Labels in the table.
+# Largest number of labels in the table.
 _MOST = 20
 
 
@@ -26,7 +26,7 @@ class Measures:
         columns: The metrics, one value for each name.
         mean: The mean of the first column.
         count: Number of examples.
-        seconds: Time that the predictions took.
+        seconds: Total time of the predictions.
     """
 
     kind: str
@@ -38,22 +38,22 @@ class Measures:
 
     @property
     def headline(self) -> str:
-        """The mean in words."""
+        """The mean as a sentence."""
         if self.kind == "multi_label":
             return f"Held-out accuracy of a label {self.mean:.2%}"
         return f"Held-out mean absolute error {self.mean:.4g}"
 
     def as_dict(self) -> dict:
-        """Returns the measures as JSON knows them."""
+        """Returns the measures as JSON types."""
         names, count = list(self.names), self.count
         return {"report": {"names": names, **self.columns, "mean": self.mean, "count": count}}
 
     def print_headline(self, batch_size: int) -> None:
-        """Prints the mean in words."""
+        """Prints the mean as a sentence."""
         console.print(self.headline, markup=False, soft_wrap=True)
 
     def draw(self, folder: Path) -> list[str]:
-        """Returns the names of the pictures that it draws: none."""
+        """Returns the names of the pictures that it draws, which are none."""
         return []
 
     def print_table(self) -> None:
@@ -72,7 +72,7 @@ def measure(
     kind: str,
     names: Sequence[str],
 ) -> Measures:
-    """Returns how well a model tells the labels or numbers of the examples in batches.
+    """Returns the metrics of a model's predictions for the examples in batches.
 
     Args:
         predict: The model.
@@ -81,7 +81,7 @@ def measure(
         names: One for each label or number.
 
     Raises:
-        ValueError: If the model puts out another number of values.
+        ValueError: If the model outputs another number of values.
     """
     if kind == "text":
         from keras_residual.cli import _transcripts
@@ -119,7 +119,7 @@ def _of_labels(y, outputs) -> dict:
 
 
 def _of_numbers(y, outputs) -> dict:
-    """Errors of each number, and the share of its variance that is explained."""
+    """Errors of each number, and its share of explained variance."""
     errors = outputs - y
     spread = np.square(y - y.mean(axis=0)).sum(axis=0)
     return {

@@ -1,4 +1,4 @@
-"""Models in files of any format, behind one call."""
+"""Models in files of any format, loaded by one function."""
 
 import zipfile
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_residual import _description, export, inference
 
-# 224 of 256 pixels, as networks for ImageNet are measured.
+# 224 of 256 pixels, as in the usual evaluation on ImageNet.
 _USUAL_CROP = 224 / 256
 
 
@@ -30,14 +30,14 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
 
 
 def _of_waves(predict, shape):
-    """Lets a model that takes waveforms take batches with an axis of one channel too."""
+    """Makes a model for waveforms also accept batches with a channel axis of size 1."""
     if len(shape) != 1:
         return predict, shape
     return lambda batch: predict(batch[..., 0] if np.ndim(batch) == 3 else batch), shape
 
 
 def sampling_rate_of(path: Path) -> int | None:
-    """Returns the samples a second that a model takes, `None` if its file does not say."""
+    """Returns a model's sampling rate in Hz, `None` if its file does not say."""
     if (path / "model.keras").is_file():
         path = path / "model.keras"
     description = None
@@ -49,7 +49,7 @@ def sampling_rate_of(path: Path) -> int | None:
 
 
 def test_crop_of(path: Path) -> float:
-    """Returns which share of a large image's shorter side a model was meant to see."""
+    """Returns the side of the centre crop that a model expects, as a share of the shorter side."""
     if (path / "model.keras").is_file():
         path = path / "model.keras"
     description = None

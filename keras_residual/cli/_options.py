@@ -1,4 +1,4 @@
-"""Options that commands share, and those of the training of a classifier as one object."""
+"""Options that several commands share, and the options of `train` as one object."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-# Options that several commands have.
+# Options of several commands.
 DatasetName = Annotated[
     str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
 ]
@@ -21,17 +21,17 @@ class Options:
         model: Name of a network, or a best.json of `tune`.
         dataset: As `data.load` takes it.
         recipe: Name of a recipe.
-        changes: NAME=VALUE of the recipe.
+        changes: NAME=VALUE overrides of the recipe.
         epochs: Number of epochs.
         batch_size: Number of images in a batch.
-        image_size: Side to which images are brought, in training and test.
-        hold_out: Share of the training images to show accuracy on.
+        image_size: Side to which images are resized, in training and test.
+        hold_out: Share of the training images that is held out for validation.
         seed: Seed of initial weights, order and augmentation.
         output: Folder to write.
         dtype: Name of a dtype policy.
-        weights: Published weights to begin with, as `weights.load` takes them.
-        scaling: The scaling of pixels that these expect, where they do not state it.
-        freeze: Name of the last layer that does not train.
+        weights: Published weights to start from, as `weights.load` takes them.
+        scaling: The scaling of pixels that these expect, if they do not state it.
+        freeze: Name of the last frozen layer.
         layer_decay: Factor by which the learning rate falls from block to block.
         class_weights: `balanced`, or comma-separated CLASS=WEIGHT.
     """
@@ -54,7 +54,7 @@ class Options:
     class_weights: str | None = None
 
     def settings(self, batch_size: int) -> dict:
-        """Returns what must stay the same for a training to go on, beside the recipe."""
+        """Returns the settings, beside the recipe, that a resumed training must have kept."""
         names = ("dataset", "seed", "dtype", "image_size")
         shown = {name: getattr(self, name) for name in names}
         begun = {"weights": self.weights} if self.weights else {}

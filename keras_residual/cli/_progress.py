@@ -1,4 +1,4 @@
-"""A training's progress on the terminal."""
+"""Progress bars on the terminal."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from keras_residual.cli._terminal import console
 
 
 def _bar(text: str) -> Progress:
-    """Returns a bar with counts, what they count, and the remaining time."""
+    """Returns a bar that shows counts, their unit and the remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -23,12 +23,12 @@ def _bar(text: str) -> Progress:
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A bar over all epochs with the latest measures; lines where there is no terminal.
+    """A bar over all epochs with the latest metrics; without a terminal, a line per epoch.
 
     Args:
         epochs: Number of epochs.
-        steps: Number of batches an epoch.
-        metric: Name of the metric to show: `"accuracy"`, or one in decibels.
+        steps: Number of batches per epoch.
+        metric: Name of the metric to show, such as `"accuracy"`, or one in decibels.
     """
 
     def __init__(self, epochs: int, steps: int, metric: str = "accuracy"):
@@ -40,13 +40,13 @@ class EpochBar(keras.callbacks.Callback):
         self._task = self._kept = None
 
     def on_train_begin(self, logs=None):
-        # A training in phases begins with each of them.
+        # Keras calls this at the start of each phase of a training.
         if self._task is None:
             self._task = self._bar.add_task("Training", total=self.epochs, measures="")
         self._bar.start()
 
     def on_frozen_images(self, done, total):
-        """Shows how many images have been through the frozen layers, whose outputs are kept."""
+        """Shows how many images the frozen layers, whose outputs are cached, have processed."""
         if self._kept is None:
             self._kept = self._frozen_bar.add_task("Frozen layers", total=total)
             self._frozen_bar.start()
@@ -60,13 +60,13 @@ class EpochBar(keras.callbacks.Callback):
         self._bar.update(self._task, completed=epoch)
 
     def on_train_batch_end(self, batch, logs=None):
-        # An epoch counts once its held-out images have been seen and it has been saved.
+        # An epoch is finished once it has been evaluated and saved.
         part = 0.99 * (batch + 1) / self.steps
         self._bar.update(self._task, completed=self.done + part)
 
     def on_epoch_end(self, epoch, logs=None):
         self.done = epoch + 1
-        # Of several labels Keras calls it binary.
+        # For multi-label models Keras prefixes the name with `binary_`.
         name = self.metric if self.metric in logs else f"binary_{self.metric}"
         measures = self._measures(logs[name], logs[f"val_{name}"])
         self._bar.update(self._task, completed=self.done, measures=measures)
@@ -81,24 +81,24 @@ class EpochBar(keras.callbacks.Callback):
         return f"PSNR {training:.2f} dB, held-out {held_out:.2f} dB"
 
     def stop(self) -> None:
-        """Ends the bars, also after an interruption."""
+        """Closes the bars, also after an interruption."""
         self._frozen_bar.stop()
         self._bar.stop()
 
 
 def window_bar() -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
-    """Returns the bar of a picture that is enlarged window by window."""
+    """Returns the bar for enlarging a picture window by window."""
     return _bar_of_things("Enlarging", "windows", shown=True)
 
 
 def picture_bar(shown: bool) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
-    """Returns the bar of pictures that are looked at one after the other."""
+    """Returns the bar for predicting pictures one after the other."""
     return _bar_of_things("Looking", "pictures", shown=shown)
 
 
 @contextlib.contextmanager
 def _bar_of_things(verb: str, things: str, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of the number of finished things and of all, which moves a bar."""
+    """Yields a function that advances a bar to the number of finished things out of all."""
     columns = (TextColumn(verb), BarColumn(24), MofNCompleteColumn(), TextColumn(things))
     hidden = not (shown and console.is_terminal)
     with Progress(

@@ -20,7 +20,7 @@ _PICTURES = ("learning_curves.png", "confusion_matrix.png", "sample_predictions.
 
 
 def check_extras() -> None:
-    """Raises an ImportError before the training if something is missing for what follows."""
+    """Raises an ImportError before the training if a later step lacks a package."""
     needed = {"matplotlib": "plot", "ai_edge_litert": "export"}
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
@@ -31,7 +31,7 @@ def check_extras() -> None:
 
 
 class Quickstart:
-    """A small network on the embedded digits, from training to files that run elsewhere."""
+    """A small network on the embedded digits, from training to exported files."""
 
     name = NAME
 
@@ -47,12 +47,12 @@ class Quickstart:
         self.images, self.labels = np.concatenate(images), np.concatenate(labels)
 
     def describe_data(self) -> str:
-        """The dataset in a line."""
+        """Returns a line that describes the dataset."""
         training, held_out = len(self.dataset.train), len(self.dataset.test)
         return f"{training:,} training and {held_out} held-out scans of digits, 8 × 8 pixels each"
 
     def cost(self) -> analysis.Cost:
-        """What the network costs."""
+        """Returns the network's cost."""
         return analysis.cost(
             NAME, input_shape=self.dataset.image_shape, classes=self.dataset.num_classes
         )
@@ -80,7 +80,7 @@ class Quickstart:
         export.export(self.model, self.output, ("litert",), "int8", samples, **common)
 
     def compare(self) -> list[_comparison.FormatRow]:
-        """Reloads every file and measures it on the held-out images."""
+        """Loads every file and measures it on the held-out images."""
         self.probabilities = self.model.predict(self.images, verbose=0)
         files = {
             "Keras": "model.keras",
@@ -130,5 +130,5 @@ class Quickstart:
         write_text(self.output / "report.json", json.dumps(report, indent=2) + "\n")
 
     def written(self) -> list[str]:
-        """The names of what the output folder holds."""
+        """Returns the names of the files in the output folder."""
         return sorted(path.name for path in self.output.iterdir())

@@ -1,4 +1,4 @@
-"""What the command line changes in a recipe."""
+"""Overrides of a recipe from the command line."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ from keras_residual import training
 
 
 def changed(recipe: training.Recipe, changes: list[str]) -> training.Recipe:
-    """Returns the recipe with each NAME=VALUE in place; values are read as JSON or as words."""
+    """Returns the recipe with each NAME=VALUE applied; a value is JSON or a plain string."""
     fields = [field.name for field in dataclasses.fields(recipe)]
     for change in changes:
         name, sign, value = change.partition("=")

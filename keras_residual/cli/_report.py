@@ -1,4 +1,4 @@
-"""What a classifier gets right and wrong: a table on the terminal, and pictures."""
+"""The report on a classifier: metrics per class on the terminal, and pictures of mistakes."""
 
 import importlib.util
 import time
@@ -15,9 +15,9 @@ from keras_residual.cli._terminal import console
 from keras_residual.cli._units import human_seconds
 
 MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
-# Mistakes that are drawn.
+# Number of mistakes that are drawn.
 _DRAWN = 18
-# More classes make no readable table or matrix.
+# With more classes the table or matrix is not readable.
 _IN_TABLE, _IN_MATRIX = 20, 40
 _COLUMNS = columns("Class", "Precision", "Recall", "F1", "Examples")
 
@@ -27,9 +27,9 @@ class Mistake:
     """A misclassified picture.
 
     Attributes:
-        number: Its number among the pictures.
+        number: Its index among the pictures.
         image: `(height, width, channels)` in [0, 1].
-        label: Its class.
+        label: The true class.
         predicted: The predicted class.
         certainty: The probability of the predicted class.
     """
@@ -48,10 +48,10 @@ class Answers:
     Attributes:
         class_names: One name for each class.
         files: The pictures' files, if there are any.
-        labels: The classes.
+        labels: The true classes.
         predicted: The predicted classes.
         mistakes: The mistakes with the highest confidence, the worst first.
-        seconds: Time that the predictions took.
+        seconds: Total time of the predictions.
     """
 
     class_names: Sequence[str]
@@ -62,7 +62,7 @@ class Answers:
     seconds: float = 0.0
 
     def add(self, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
-        """Adds a batch of examples with the scores of their classes."""
+        """Adds a batch of examples with their class scores."""
         predicted, certainty = scores.argmax(-1), scores.max(-1)
         for row in np.flatnonzero(predicted != labels):
             self.mistakes.append(
@@ -80,7 +80,7 @@ class Answers:
         self.predicted += predicted.tolist()
 
     def mistakes_as_dicts(self) -> list[dict]:
-        """Returns the worst mistakes as JSON knows them."""
+        """Returns the worst mistakes as JSON types."""
         return [
             {
                 "picture": str(self.files[m.number]) if len(self.files) else m.number,
@@ -92,7 +92,7 @@ class Answers:
         ]
 
     def as_dict(self) -> dict:
-        """Returns the report and the worst mistakes as JSON knows them."""
+        """Returns the report and the worst mistakes as JSON types."""
         return {"report": self.report.as_dict(), "mistakes": self.mistakes_as_dicts()}
 
     @property
@@ -106,7 +106,7 @@ class Answers:
         return analysis.classification_report(self.labels, self.predicted, self.class_names)
 
     def print_headline(self, batch_size: int) -> None:
-        """Prints the accuracy and the time of one image."""
+        """Prints the accuracy and the time per image."""
         right = int(self.report.confusion.trace())
         console.print(
             f"Held-out accuracy [bold]{right / self.count:.2%}[/] ({right:,} of {self.count:,}), "
@@ -136,7 +136,7 @@ class Answers:
         """Draws the confusion matrix, the worst mistakes and the learning curves.
 
         Returns:
-            The names of the files; none, and a line on the terminal, without matplotlib.
+            The names of the files. Without matplotlib none are drawn, and a line says so.
         """
         if importlib.util.find_spec("matplotlib") is None:
             console.print('Pictures of it need: pip install "keras-residual[plot]"', markup=False)
@@ -146,7 +146,7 @@ class Answers:
             _figures.confusion_matrix(report.confusion, report.class_names, folder / MATRIX)
             drawn.append(MATRIX)
         (folder / MISTAKES).unlink(missing_ok=True)
-        # Series are no pictures.
+        # Time series cannot be drawn as pictures.
         if self.mistakes and self.mistakes[0].image.ndim == 3:
             _figures.worst_mistakes(self.mistakes, report.class_names, folder / MISTAKES)
             drawn.append(MISTAKES)
@@ -170,7 +170,7 @@ def ask(
         batches: Batches `(images, labels)` of NumPy arrays.
         class_names: One name for each class.
         check: Called with the shape of each output.
-        files: The pictures' files, in their order.
+        files: The pictures' files, in the same order.
     """
     answers = Answers(class_names, files)
     for images, labels in batches:
@@ -183,7 +183,7 @@ def ask(
 
 
 def _row(report, number) -> list[str]:
-    """Returns a class with its measures; a dash for one without examples."""
+    """Returns the table row of a class; a dash stands for a measure without examples."""
     measures = (report.precision, report.recall, report.f1)
     return [
         report.class_names[number],

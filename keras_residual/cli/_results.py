@@ -1,4 +1,4 @@
-"""What a training writes when it ends."""
+"""Files that a training writes when it ends."""
 
 import datetime
 import json
@@ -18,14 +18,14 @@ _PACKAGES = ("keras_residual", "keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def files_in(output: Path, pictures: Sequence[str] = ()) -> str:
-    """Returns a line that names the files of a training that are there."""
+    """Returns a line that lists the existing files of a training."""
     names = ("model.keras", "result.json", *pictures, "log.csv", "checkpoint.keras")
     there = [name for name in names if (output / name).exists()]
     return f"{output}/ holds {', '.join(there)}"
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a model, replacing one that is there."""
+    """Writes a model, replacing an existing one."""
     with replacing(path) as partial:
         model.save(partial)
         if description := _description.described(model):
@@ -33,7 +33,7 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def write(path: Path, result: dict) -> None:
-    """Writes a result with the date, the versions and the machine it came from."""
+    """Writes a result with the date, the versions and the machine."""
     everything = {
         **result,
         "date": datetime.date.today().isoformat(),
@@ -45,7 +45,7 @@ def write(path: Path, result: dict) -> None:
 
 
 def machine() -> str:
-    """Returns the accelerators if there are any, and the number of cores."""
+    """Returns a description of the accelerators, if any, and the number of CPU cores."""
     return ", ".join([*_accelerators(), counted(os.cpu_count(), "core"), platform.machine()])
 
 
@@ -60,6 +60,6 @@ def _accelerators():
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of the packages that computed."""
+    """Returns the versions of the packages that a result depends on."""
     loaded = {name: sys.modules[name].__version__ for name in _PACKAGES if name in sys.modules}
     return {"python": platform.python_version(), **loaded}

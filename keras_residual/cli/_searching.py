@@ -1,4 +1,4 @@
-"""How `tune` reads its options and reports its result."""
+"""The options and results of `tune`."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _LSTM = "residuallstmclassifier"
 
 
 def space(model, source, recipe, bounds, constant_macs, knobs):
-    """Returns the space around a network, for the images of a dataset."""
+    """Returns the search space around a network, for the images of a dataset."""
     base = _FAMILIES.get(model.lower(), model)
     if source.label_kind not in ("classes", "multi_label", "regression"):
         raise ValueError(
@@ -79,7 +79,7 @@ def _value(text):
 
 
 def cluster(distributed, chief, worker, lease, patience, secret_file):
-    """Returns this process's role in a distributed search, `None` for a single process."""
+    """Returns this process' role in a distributed search, `None` for a single process."""
     if distributed is None:
         for name, value in (("--chief", chief), ("--secret-file", secret_file)):
             if value is not None:
@@ -93,7 +93,7 @@ def cluster(distributed, chief, worker, lease, patience, secret_file):
 
 
 def described(space) -> str:
-    """Describes a search space in one line."""
+    """Returns a one-line description of a search space."""
     bounds = {
         "max_parameters": "parameters",
         "max_macs": "multiply-adds",
@@ -114,7 +114,7 @@ def can_draw() -> bool:
 
 
 def show(result, files: list[Path], dataset: str) -> None:
-    """Prints the table of the best, the files, and what to do with the winner."""
+    """Prints the table of the best networks, the files, and the next command."""
     for row in result.failed:
         console.print(f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=True)
     if not result.completed:

@@ -1,4 +1,4 @@
-"""A training from the command line: shown as a bar, interrupted without harm."""
+"""Runs a training from the command line, with a progress bar and safe interruption."""
 
 from pathlib import Path
 
@@ -27,9 +27,9 @@ def run(
     """Trains, and returns the history of all epochs.
 
     Args:
-        again: The command that goes on with an interrupted training.
+        again: The command that resumes an interrupted training.
         loss: As in `training.fit`.
-        metric: The metric that is shown: `"accuracy"`, one of Keras, or a function of decibels.
+        metric: The metric to show: `"accuracy"`, another of Keras, or a function in decibels.
         **options: More arguments of `training.fit`.
     """
     shown = getattr(metric, "name", None) or getattr(metric, "__name__", metric)

@@ -12,7 +12,7 @@ from keras_residual.cli import _results, _session
 from keras_residual.cli._classifier import Batches
 from keras_residual.cli._terminal import console, print_next, quiet, refusing
 
-# Lim et al., 2017, train by Adam without decay; a cosine instead of a halved rate suits any length.
+# Lim et al., 2017, use Adam without decay. A cosine schedule, unlike halving, suits any length.
 RECIPE = training.Recipe(
     optimizer="adamw",
     learning_rate=5e-4,
@@ -26,7 +26,7 @@ PATCH, STEPS, VALIDATION_STEPS = 48, 100, 4
 
 
 def is_super_resolution(model: str) -> bool:
-    """Returns whether a network of that name puts out images."""
+    """Returns whether the network of that name is for super-resolution."""
     return model.lower() in map(str.lower, keras_residual.list_models(kind="super_resolution"))
 
 
@@ -45,14 +45,14 @@ def train(
     resume: bool,
     again: str,
 ) -> None:
-    """Trains on patches of a folder's pictures and compares with a cubic on a tenth held out."""
+    """Trains on patches of a folder's pictures; compares with bicubic on a held-out tenth."""
     with refusing(), quiet():
         keras.utils.set_random_seed(seed)
         network = keras_residual.get_model(model, scale=scale, dtype=dtype)
         pairs = data.ImagePairs(folder, scale, luminance=network.input_shape[-1] == 1)
         shown, held_out = pairs.hold_out(0.1, seed)
         size = {"batch_size": batch_size or RECIPE.batch_size, "patch_size": patch_size or PATCH}
-        # Drawn once: the same patches after every epoch.
+        # Drawn once, so that every epoch is evaluated on the same patches.
         drawn = held_out.patches(seed=seed, **size).take(VALIDATION_STEPS).as_numpy_iterator()
         validation = tuple(np.concatenate(part) for part in zip(*drawn, strict=True))
         shown.check_sizes(size["patch_size"])
@@ -89,7 +89,7 @@ def train(
 
 
 def compared(network: keras.Model, pairs: data.ImagePairs):
-    """Yields each picture's name, and the PSNR on Y of its cubic and the network's enlargement."""
+    """Yields each picture's name and the PSNR on Y of its bicubic and network enlargements."""
     for index in range(len(pairs)):
         small, large = pairs.pair(index)
         levels = np.round(255 * small).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Tables for a terminal of any width: nothing is cut, and no word or number is broken.
+"""Tables for a terminal of any width, which never truncate text or break a word or number.
 
-A table that is too wide is printed in another form: its text column is wrapped between words, or
-stands in a line of its own above the numbers, or every fact has a line.
+A table that is too wide is printed in another layout: its text column is wrapped between words, or
+moves to a line of its own above the numbers, or every cell gets a line.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from rich.text import Text
 from keras_residual.cli._terminal import console
 
 _GAP = 2
-# A column of text that is narrower than this is hard to read.
+# A narrower column of text is hard to read.
 _NARROWEST_TEXT = 12
 
 
@@ -21,10 +21,10 @@ class Column:
     """A column of a table.
 
     Attributes:
-        heading: Its head, of one or more lines.
-        text: Whether it holds text, which starts at the left, or numbers.
-        wraps: Whether its text may go on in the next line, or stand in a line of its own. At most
-            one column of a table.
+        heading: Its heading, of one or more lines.
+        text: Whether it holds text, aligned left, or numbers, aligned right.
+        wraps: Whether its text may be wrapped, or moved to a line of its own. At most one column
+            of a table.
     """
 
     heading: str
@@ -33,12 +33,12 @@ class Column:
 
 
 def columns(text: str, *numbers: str) -> tuple[Column, ...]:
-    """Returns a column of text, which wraps, and columns of numbers, by their headings."""
+    """Returns a wrapping column of text and columns of numbers with these headings."""
     return (Column(text, text=True, wraps=True), *map(Column, numbers))
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Prints a table in the widest form that the terminal has room for."""
+    """Prints a table in the widest layout that fits the terminal."""
     for line in layout(columns, rows, console.width):
         console.print(line, soft_wrap=True)
 
@@ -106,7 +106,7 @@ def _line(columns, cells, widths) -> Text:
 
 
 def _wrapped(cell: Text, width: int) -> list[Text]:
-    """Returns the lines of a text, broken between words alone."""
+    """Returns the lines of a text, broken only between words."""
     lines, used = [], 0
     for start, end in _words(cell.plain):
         word = cell[start:end]
@@ -120,7 +120,7 @@ def _wrapped(cell: Text, width: int) -> list[Text]:
 
 
 def _words(text: str):
-    """Yields where each word of a text starts and ends."""
+    """Yields the start and end of each word of a text."""
     position = 0
     for word in text.split():
         position = text.index(word, position)
@@ -129,9 +129,9 @@ def _words(text: str):
 
 
 def _with_titles(columns, cells, widths, title, width) -> list[Text]:
-    """Returns rows of numbers and the lines of their texts: above, or below of a last column.
+    """Returns rows of numbers with their texts on lines above them, or below for a last column.
 
-    Equal texts above stand once.
+    Consecutive equal texts above are printed once.
     """
 
     def without(values):
@@ -157,7 +157,7 @@ def _with_titles(columns, cells, widths, title, width) -> list[Text]:
 
 
 def _records(columns, cells, width) -> list[Text]:
-    """Returns a line for each fact, below the line of the first column."""
+    """Returns a line per cell, below the line of the first column."""
     heads = [column.heading.replace("\n", " ") for column in columns]
     left = max(map(_width, heads[1:]), default=0) + 2
     lines = []

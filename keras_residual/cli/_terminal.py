@@ -1,4 +1,4 @@
-"""What the verbs share on the terminal: errors in one line, and native libraries held back."""
+"""Terminal output that commands share: one-line errors, and native libraries silenced."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from keras_residual import _needs
 from keras_residual.cli._wording import as_typed
 
 REFUSED, INTERRUPTED = 2, 130
-# What `keras.utils.set_random_seed` takes.
+# The largest seed that `keras.utils.set_random_seed` accepts.
 LARGEST_SEED = 2**32 - 1
 console = Console(highlight=False, emoji=False)
 _PACKAGE = pathlib.Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def fail(message: object, code: int = REFUSED) -> NoReturn:
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Turns what is wrong with the user's arguments or files into one line and exit code 2."""
+    """Turns an error in the user's arguments or files into one line and exit code 2."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
@@ -48,7 +48,7 @@ def refusing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ends a command that writes nothing before its end, when the user interrupts it."""
+    """Handles an interruption of a command that writes its files only at the end."""
     try:
         yield
     except KeyboardInterrupt:
@@ -58,12 +58,13 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet(*expected: type[BaseException]) -> Iterator[None]:
-    """Holds back what native libraries write to standard error, unless the block crashes.
+    """Suppresses what native libraries write to standard error, unless the block crashes.
 
-    Warnings of this package are shown, one line each.
+    Warnings of this package are still shown, one line each.
 
     Args:
-        *expected: Exceptions that are no crash, beside those of wrong arguments and interruptions.
+        *expected: Exceptions that do not count as a crash, beside invalid arguments and
+            interruptions.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -87,7 +88,7 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_warnings_shown(stderr: int) -> Iterator[None]:
-    """Prints this package's warnings to a file descriptor, or to where a bar has put stderr."""
+    """Prints this package's warnings to a file descriptor, or through a running progress bar."""
 
     def show(message, category, filename, lineno, file=None, line=None):
         if not pathlib.Path(filename).is_relative_to(_PACKAGE):
@@ -104,21 +105,21 @@ def _own_warnings_shown(stderr: int) -> Iterator[None]:
 
 
 def command(*words: object) -> str:
-    """Returns a command line of this program that a shell takes as it stands."""
+    """Returns a command line of this program, quoted for a shell."""
     return shlex.join(["keras-residual", *map(str, words)])
 
 
 def bold(text: object) -> str:
-    """Returns a text, such as a path, in bold and without any meaning to rich."""
+    """Returns a text, such as a path, in bold, with rich markup escaped."""
     return f"[bold]{escape(str(text))}[/]"
 
 
 def print_next(*words: object) -> None:
-    """Prints the command that mostly follows."""
+    """Prints the usual next command."""
     console.print(f"Next: {command(*words)}", style="dim", markup=False, soft_wrap=True)
 
 
 def same_command(*, drop: str = "", add: str = "") -> str:
-    """Returns the command line that runs, without one option and with another."""
+    """Returns the current command line, without one option and with another."""
     words = [word for word in sys.argv[1:] if word not in (drop, add)]
     return command(*words, *([add] if add else []))

@@ -1,4 +1,4 @@
-"""How well a model transcribes: error rates, and the worst transcripts beside the right ones."""
+"""The report on a transcription model: error rates and the worst transcripts."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,18 +11,18 @@ from keras_residual import inference
 from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console
 
-# Of the transcripts with most mistakes.
+# Number of transcripts in the table, those with most mistakes.
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Transcripts:
-    """What was heard in the recordings of a dataset.
+    """The reference and predicted transcripts of a dataset.
 
     Attributes:
-        right: The texts of the dataset.
-        heard: Those of the model.
-        seconds: Time that the predictions took.
+        right: The reference texts of the dataset.
+        heard: The model's transcripts.
+        seconds: Total time of the predictions.
     """
 
     right: Sequence[str]
@@ -36,24 +36,24 @@ class Transcripts:
 
     @property
     def character_error_rate(self) -> float:
-        """Insertions, deletions and substitutions a character of the right texts."""
+        """Insertions, deletions and substitutions per character of the reference texts."""
         return _rate([list(text) for text in self.right], [list(text) for text in self.heard])
 
     @property
     def word_error_rate(self) -> float:
-        """The same for words, between spaces."""
+        """The same per word, where spaces separate words."""
         return _rate([text.split() for text in self.right], [text.split() for text in self.heard])
 
     @property
     def headline(self) -> str:
-        """Both rates in words."""
+        """Both rates as a sentence."""
         return (
             f"Held-out character error rate {self.character_error_rate:.2%}, word error rate "
             f"{self.word_error_rate:.2%}"
         )
 
     def as_dict(self) -> dict:
-        """Returns the measures as JSON knows them."""
+        """Returns the measures as JSON types."""
         rates = {
             "character_error_rate": self.character_error_rate,
             "word_error_rate": self.word_error_rate,
@@ -62,18 +62,18 @@ class Transcripts:
         return {"report": {**rates, "count": self.count, "worst": worst}}
 
     def print_headline(self, batch_size: int) -> None:
-        """Prints both rates in words."""
+        """Prints both rates as a sentence."""
         console.print(self.headline, markup=False, soft_wrap=True)
 
     def print_table(self) -> None:
-        """Prints the transcripts with most mistakes."""
+        """Prints the transcripts with the most mistakes."""
         rows = [list(pair) for pair in self._worst()]
         if rows:
             columns = [Column(name, text=True, wraps=True) for name in ("Said", "Heard")]
             print_table(columns, rows)
 
     def draw(self, folder: Path) -> list[str]:
-        """Returns the names of the pictures that it draws: none."""
+        """Returns the names of the pictures that it draws, which are none."""
         return []
 
     def _worst(self):
@@ -86,15 +86,15 @@ class Transcripts:
 def measure(
     predict: Callable[[np.ndarray], np.ndarray], batches: Iterable, characters: Sequence[str]
 ) -> Transcripts:
-    """Returns what a model hears in batches of recordings.
+    """Returns a model's transcripts of batches of recordings.
 
     Args:
         predict: The model.
         batches: Batches `(waveforms, labels)` of NumPy arrays, labels padded with -1.
-        characters: What each unit but the last stands for.
+        characters: The character of each unit but the last, the blank.
 
     Raises:
-        ValueError: If the model puts out another number of units.
+        ValueError: If the model has another number of units.
     """
     right, heard, seconds = [], [], 0.0
     for waveforms, labels in batches:

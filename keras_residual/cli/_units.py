@@ -1,4 +1,4 @@
-"""Sizes, counts and times as people read them."""
+"""Human-readable sizes, counts and times."""
 
 
 def human_bytes(size: float) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of any kind through super-resolution networks of any kind."""
+"""Super-resolution of colour and grey pictures by networks for colours or luminance."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,18 +10,18 @@ from keras_residual import data
 from keras_residual.cli import _model_files
 
 _TILE, _PROBE = 192, 16
-# Equal steps of the three colours change the luminance by this share of them.
+# An equal change of all three colours changes the luminance by this share of it.
 _LUMINANCE_OF_GREY = float(data.luminance(np.ones((1, 1, 3)))[0, 0, 0] - 16 / 255)
 
 
 class Enlarger:
-    """A super-resolution network in a file, ready for pictures.
+    """A super-resolution network in a file, applied to pictures.
 
     Args:
         path: A `.keras` or `.tflite` file, the folder of a SavedModel or that of a training.
         runtime: `"auto"`, `"keras"` or `"litert"`; the last finds `model.tflite` in a folder.
         tile: Side of the windows, `None` for the network's own or 192.
-        overlap: Border of a window that is not kept where another one reaches.
+        overlap: Width of a window's border that is discarded where a neighbour covers it.
 
     Attributes:
         scale: The factor by which it enlarges.
@@ -40,7 +40,7 @@ class Enlarger:
         if self._fixed and tile is not None and [tile, tile] != sizes:
             raise ValueError(f"`--tile` must be {sizes[0]}, the size that {path} is made for.")
         self._tile = tuple(sizes) if self._fixed else (tile or _TILE,) * 2
-        # A window must leave something between its borders.
+        # The two borders must not fill the window.
         self._overlap = min(overlap, (min(self._tile) - 1) // 2) if tile is None else overlap
         self.scale = self._probed_scale(path, sizes if self._fixed else [_PROBE] * 2)
 

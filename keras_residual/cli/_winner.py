@@ -1,4 +1,4 @@
-"""The best network of a search: from `best.json` to LiteRT files."""
+"""The best network of a search, from `best.json` to LiteRT files."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import numpy as np
 from keras_residual import data, export, training
 
 _SAMPLES = 200
-# Arguments of factories that the command gives, or that no search changes.
+# Arguments of factories that the command sets itself, or that no search changes.
 _RESERVED = {
     "classes",
     "classifier_activation",
@@ -43,7 +43,7 @@ class Winner:
 
 
 def read(path: Path) -> Winner:
-    """Returns the winner in a file, or raises a ValueError of one line."""
+    """Returns the winner in a file, or raises a one-line ValueError."""
     if not path.is_file():
         raise ValueError(f"{path} does not exist. `keras-residual tune` writes best.json.")
     try:
@@ -76,7 +76,7 @@ def _is_plain(value):
 def export_for_phones(
     model: keras.Model, dataset: data.Dataset, size: tuple[int, int], output: Path
 ) -> list[export.ExportRow]:
-    """Writes LiteRT files in float32 and int8 and returns a row for each."""
+    """Writes LiteRT files in float32 and int8 and returns the measures of each."""
     batches = data.pipeline(dataset.train, batch_size=_SAMPLES, image_size=size)
     samples, _ = next(iter(batches.as_numpy_iterator()))
     reports = [

@@ -1,4 +1,4 @@
-"""Errors of the library in the words of the command line: options in the place of arguments."""
+"""Rewords errors of the library for the command line: options in place of arguments."""
 
 import contextlib
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-# Arguments that go by another name than the verb's own parameter.
+# Arguments of the library whose option has another name.
 _ALIASES = {
     "benchmark": {"batch_sizes": "--batch-size"},
     "export": {
@@ -22,21 +22,21 @@ _ALIASES = {
     "train": {"fraction": "--hold-out", "patch_size": "--image-size"},
     "tune": {"base": "--model", "role": "--distributed", "secret": "--secret-file"},
 }
-# What only a program can give, and what takes its place.
+# Accepted values that only Python code can pass, and their replacement in messages.
 _PHRASES = {
     "export": (
         (r", such as `(keras\.)?layers\..*?`weights\.Preprocessing[^`]*`", ": caffe, tf or torch"),
         (r", some inputs as the model will see them", ""),
     )
 }
-# Options whose values are NAME=VALUE: these names are the user's own words.
+# Options whose values are NAME=VALUE, with names typed by the user.
 _NAMING = ("changes", "knob")
 _current: ContextVar[tuple[str, Mapping[str, str]]] = ContextVar("verb", default=("", {}))
 
 
 @contextlib.contextmanager
 def running(name: str, verb: Callable[..., None], values: Mapping[str, Any]) -> Iterator[None]:
-    """Notes which verb runs, so that `as_typed` knows its options."""
+    """Records the running command, so that `as_typed` knows its options."""
     typed = [text for option in _NAMING for text in values.get(option) or ()]
     own = {text.partition("=")[0] for text in typed}
     options = {**options_of(verb), **_ALIASES.get(name, {})}
@@ -48,19 +48,19 @@ def running(name: str, verb: Callable[..., None], values: Mapping[str, Any]) -> 
 
 
 def options_of(verb: Callable[..., None]) -> dict[str, str]:
-    """Returns the options of a verb by the names of its parameters."""
+    """Returns the options of a command by parameter name."""
     found = {}
     for name, parameter in inspect.signature(verb).parameters.items():
         option = parameter.annotation.__metadata__[0]
         if isinstance(option, typer.models.OptionInfo):
-            # Typer keeps the first name as if it were a default value.
+            # Typer stores the first name as the default value.
             names = [text for text in (option.default, *option.param_decls) if text is not ...]
             found[name] = names[0] if names else "--" + name.replace("_", "-")
     return found
 
 
 def as_typed(message: str) -> str:
-    """Returns an error's message with the options that one types in the place of arguments."""
+    """Returns an error message with command-line options in place of argument names."""
     verb, options = _current.get()
     for pattern, phrase in _PHRASES.get(verb, ()):
         message = re.sub(pattern, phrase, message)
@@ -68,7 +68,7 @@ def as_typed(message: str) -> str:
     is_of_arguments = re.search(rf"`({names})[`=]", message)
     for name, option in options.items():
         value = rf"(?<![\w.-]){name}="
-        # Switches are named in passing.
+        # A flag has no value to quote.
         message = re.sub(rf"{value}True\b", option, message)
         if is_of_arguments:
             message = re.sub(rf"Received: {name}=None\b", f"Received: no {option}", message)

@@ -55,7 +55,7 @@ def benchmark(
 
 
 def _measured(models, batch_size, threads, seconds, output):
-    """Measures, and returns the report and its rows as JSON knows them; writes both."""
+    """Runs and writes the benchmark; returns the report and its rows as JSON types."""
     with console.status("Measuring, each in a process of its own"), refusing(), quiet():
         from keras_residual import export
         from keras_residual._files import write_text

@@ -6,7 +6,7 @@ from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console, quiet, refusing
 
 _PACKAGE = "keras-residual"
-# For whoever runs the tests or writes the documentation.
+# Extras for developers: tests and documentation.
 _OWN = ("dev", "docs", "types", "all")
 
 
@@ -39,7 +39,7 @@ def checks(as_json: AsJson = False) -> None:
 
 
 def _rows(extras):
-    """Returns a row for each package; an extra is named once."""
+    """Returns a row per package; only the first row of an extra names it."""
     return [
         [extra if number == 0 else "", package, version or "missing"]
         for extra, packages in extras.items()

@@ -57,7 +57,7 @@ def evaluate(
 
 
 def _measured(model_file, dataset, batch_size, test_crop):
-    """Returns what came out, `_report.Answers` or `_measures.Measures`, and the dataset."""
+    """Returns the results, `_report.Answers` or `_measures.Measures`, and the dataset."""
     with refusing(), quiet():
         from keras_residual.cli import _classifier, _fit, _measures, _model_files, _report
 
@@ -70,7 +70,7 @@ def _measured(model_file, dataset, batch_size, test_crop):
         fixed = source.examples == "images" and None not in input_shape[:-1]
         size = input_shape[:-1] if fixed else None
         batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
-        # Compiled by the first batch, before the clock runs.
+        # The first batch compiles the model, outside the measured time.
         predict(next(batches.as_numpy_iterator())[0])
         examples = batches.as_numpy_iterator()
         if source.label_kind != "classes":
@@ -87,7 +87,7 @@ def _measured(model_file, dataset, batch_size, test_crop):
 
 
 def _write(found, output, model_file, dataset):
-    """Writes what came out to a folder."""
+    """Writes the results to a folder."""
     from keras_residual.cli import _results
 
     with refusing():

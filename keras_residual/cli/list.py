@@ -80,8 +80,8 @@ def list_models(
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Returns what is known of every network, as `--json` shows it."""
-    # Counting all of them takes 13 s; a test keeps the file equal to what would be counted.
+    """Returns the catalogue of networks that `--json` prints."""
+    # Counting all networks takes 13 s; a test checks the stored counts against fresh ones.
     text = resources.files("keras_residual.cli").joinpath("models.json").read_text("utf-8")
     return json.loads(text)
 
@@ -101,7 +101,7 @@ def _place(model, sort):
         return model["name"].lower()
     value = model[sort]
     if sort == "accuracy":
-        # Accuracies on ImageNet first, then by the name of the data set.
+        # Accuracies on ImageNet first, then by name of the dataset.
         data_set = model["accuracy_on"]
         return data_set is None, data_set != "imagenet", data_set or "", -(value or 0)
     return value is None, value or 0

@@ -45,13 +45,13 @@ _VERBS = {
 
 
 def _help_of(verb) -> str:
-    """Returns a docstring whose paragraphs are lines, so that the terminal wraps them itself."""
+    """Returns a docstring with each paragraph on one line, so that the terminal wraps it."""
     paragraphs = inspection.getdoc(verb).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _command(name, verb):
-    """Returns a verb whose errors name its options."""
+    """Wraps a command so that its errors name its options."""
 
     @functools.wraps(verb)
     def run(**values):

@@ -113,7 +113,7 @@ def _print_transcripts(heard, as_json):
 
 
 def _names(pictures):
-    """Returns the names given, with those of standard input in the place of `-`."""
+    """Returns the given paths, with those read from standard input in place of `-`."""
     names = []
     for name in pictures:
         lines = [name] if name != "-" else [line.rstrip("\r\n") for line in sys.stdin]

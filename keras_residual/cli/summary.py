@@ -48,10 +48,10 @@ def summary(
         options = {} if input_shape is None else {"input_shape": parse_shape(input_shape)}
         if classes is not None:
             options["classes"] = classes
-        # Only shapes are shown: no weight is allocated, however many there are.
+        # Only shapes are needed, so no weights are allocated.
         with keras.StatelessScope(initialize_variables=False):
             model = keras_residual.get_model(name, **options)
-        # Images of any size are counted at the size of the paper.
+        # A network for images of any size is counted at the size of its paper.
         known = None not in model.input_shape[1:]
         cost = keras_residual.analysis.cost(model if known else name)
     if as_json:
@@ -85,7 +85,7 @@ def _row(layer) -> list[str]:
 
 
 def _as_dict(model, cost) -> dict:
-    """Returns what is shown as JSON knows it."""
+    """Returns the summary as JSON types."""
     return {
         "name": model.name,
         "input_shape": list(model.input_shape[1:]),

@@ -134,7 +134,7 @@ def train(
 
 
 def _refuse(options, model, enlarges):
-    """Ends the command if an option is given that this kind of network does not take."""
+    """Fails if an option is given that this kind of network does not take."""
     kind = "enlarges pictures" if enlarges else "classifies images"
     for option, value in options.items():
         if value is not None:
