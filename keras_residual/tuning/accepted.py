@@ -1,4 +1,4 @@
-"""Which values a knob of an architecture takes, checked when a space is made."""
+"""Checks of the values that a user gives a knob, made when a space is created."""
 
 import re
 
@@ -32,17 +32,17 @@ _CHOICES = {
 
 
 def check_value(knob: Knob, value: object) -> None:
-    """Checks one value that a user gives a knob.
+    """Checks a value that a user gives a knob.
 
-    What no network or training has is refused at once, where it would otherwise be a point of the
-    space that is never feasible.
+    A value that is invalid for every network or training is rejected at once; otherwise it would
+    become an infeasible point of the space.
 
     Args:
-        knob: The knob as it is before it is narrowed.
+        knob: The knob before it is narrowed.
         value: A value of the knob's type.
 
     Raises:
-        ValueError: If no network has such a value.
+        ValueError: If the value is invalid for every network.
     """
     name, kind = knob.name, knob.name.rstrip("0123456789")
     if kind in _COUNTS:

@@ -1,4 +1,4 @@
-"""What a network may cost, checked before any weight is allocated."""
+"""Upper bounds on a network's cost, checked before any weight is allocated."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Budget:
         max_macs: Multiply–accumulates for one example.
         max_file_size: Bytes of the full-integer LiteRT file (8-bit weights for LSTM stacks),
             estimated from the parameters.
-        max_latency_ms: Median time of one example by that file in LiteRT's interpreter on this
-            machine, one thread.
+        max_latency_ms: Median time per example of that file in LiteRT's interpreter on this
+            machine, with one thread.
     """
 
     max_parameters: int | None = None
@@ -39,7 +39,7 @@ class Budget:
             _checks.real("max_latency_ms", self.max_latency_ms, 1e-6, float("inf"))
 
     def objection(self, cost: "Cost") -> str | None:
-        """Returns which bound is exceeded and by what, or `None`."""
+        """Returns a message about the bound that is exceeded, or `None`."""
         for name, most in dataclasses.asdict(self).items():
             used = getattr(cost, name.removeprefix("max_"))
             if most is not None and used is not None and used > most:
@@ -47,7 +47,7 @@ class Budget:
         return None
 
     def share(self, cost: "Cost") -> float:
-        """Returns the largest part of a bound that is used; above 1 it is exceeded."""
+        """Returns the largest ratio of a cost to its bound; above 1 the budget is exceeded."""
         parts = [
             getattr(cost, name.removeprefix("max_")) / most
             for name, most in dataclasses.asdict(self).items()
@@ -58,7 +58,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a network in the terms of a budget; `None` where it is unknown."""
+    """The cost of a network in the quantities of a budget; `None` where it is unknown."""
 
     parameters: int
     macs: int

@@ -1,4 +1,4 @@
-"""A walk through a changed network, which takes over the weights of the one before."""
+"""Transfers the weights of a network to a modified one, stage by stage."""
 
 import dataclasses
 import re
@@ -8,7 +8,7 @@ import numpy as np
 from keras_residual.layers.bottleneck_block import EXPANSION
 from keras_residual.tuning.transfer import NotKeptError, Transfer
 
-# What may differ without another function; the sizes are compared one by one.
+# Options that may change while the function is preserved; sizes are compared one by one.
 _FREE = {"drop_path_rate", "dropout_rate", "se_divisor", "execution", "rematerialize"}
 _SIZES = {
     "depths",
@@ -20,8 +20,8 @@ _SIZES = {
     "base_width",
     "stage_strides",
 }
-# Options that this file knows; with another value than the default, any other means layers that it
-# does not.
+# Options that this module handles; any other, if it differs from the default, adds layers that it
+# cannot transfer.
 _KNOWN = (
     _FREE
     | _SIZES
@@ -47,10 +47,10 @@ _KNOWN = (
 
 
 class Change(Transfer):
-    """One change of a network; `network` fills `result` stage by stage.
+    """One modification of a network; `network` fills `result` stage by stage.
 
     Raises:
-        NotKeptError: If the change cannot keep the function.
+        NotKeptError: If the modification cannot preserve the function.
     """
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Change(Transfer):
         self.embed("classifier.bias", classes)
 
     def stem(self):
-        """Returns the places of the stem's channels."""
+        """Returns the new positions of the stem's channels."""
         names = [name for name in self.old if name.startswith("stem.")]
         for name in sorted(names, key=lambda name: not name.endswith("kernel")):
             before, after = self.old[name].shape, self.new[name].shape
@@ -110,7 +110,7 @@ class Change(Transfer):
         return int(architecture.widths[stage] * expansion)
 
     def stage(self, stage, inputs):
-        """Writes a stage and returns the places of its channels."""
+        """Writes a stage and returns the new positions of its channels."""
         outputs = self.shortcut(stage, inputs)
         is_new = stage >= len(self.before.depths)
         before = 0 if is_new else self.before.depths[stage]
@@ -128,7 +128,7 @@ class Change(Transfer):
         return outputs
 
     def shortcut(self, stage, inputs):
-        """Writes the first shortcut of a stage and returns the places of the stage's channels."""
+        """Writes a stage's first shortcut and returns the positions of the stage's channels."""
         is_new = stage >= len(self.before.depths)
         count = len(inputs) if is_new else self.width(self.before, stage)
         wanted, prefix = self.width(self.after, stage), f"stage{stage + 1}.block1.shortcut"
@@ -154,7 +154,7 @@ class Change(Transfer):
         return outputs
 
     def _check_pooled(self, stride):
-        """A new stage that strides leaves the mean over positions only where it averages."""
+        """Raises if a new strided stage would change the mean over positions."""
         if self.after.shortcut != "pooled" or self.preactivated:
             raise NotKeptError('a stage more that strides needs post-activation, shortcut="pooled"')
         reduced = int(np.prod(self.before.stage_strides_or_default()))
@@ -169,7 +169,7 @@ class Change(Transfer):
             raise NotKeptError("a projection follows the activation, an identity does not")
 
     def _padded(self, stage, inputs, count, wanted, is_new):
-        """The places of channels behind a shortcut that pads, or passes on, its inputs."""
+        """Returns the channel positions after a shortcut that pads, or passes on, its inputs."""
         if self.after.shortcut == "none":
             return np.arange(count)
         before = len(inputs)
@@ -190,7 +190,7 @@ class Change(Transfer):
         return self.new["stage1.block1.conv1.conv.kernel"].shape[-2]
 
     def identity_norm(self, prefix, outputs, is_new):
-        """Writes the normalization of an identity, where there is one."""
+        """Writes the normalization of an identity shortcut, if there is one."""
         name = f"{prefix}.shortcut.norm"
         if f"{name}.gamma" not in self.new:
             return
@@ -221,7 +221,7 @@ class Change(Transfer):
         self.gate(prefix, last, outputs)
 
     def _inner(self, prefix):
-        """The places of the channels between a bottleneck's convolutions, group by group."""
+        """Returns the positions of the channels inside a bottleneck, group by group."""
         old, new = (arrays[f"{prefix}.conv2.conv.kernel"].shape for arrays in (self.old, self.new))
         size, wider = old[-2], new[-2]
         groups, more = old[-1] // size, new[-1] // wider
@@ -236,7 +236,7 @@ class Change(Transfer):
         )
 
     def gate(self, prefix, last, outputs):
-        """Writes squeeze and excitation; a new one is 1/2 throughout, of twice the branch."""
+        """Writes squeeze and excitation; a new gate is 1/2 everywhere, of a doubled branch."""
         names = [f"{prefix}.squeeze_excite.{part}" for part in ("reduce", "expand")]
         reduce, expand = names
         was, now = (f"{reduce}.kernel" in arrays for arrays in (self.old, self.new))
@@ -261,7 +261,7 @@ class Change(Transfer):
                     self.result[name][..., outputs] *= 2.0
 
     def silent(self, prefix):
-        """Makes the branch of a new block zero."""
+        """Makes the residual branch of a new block zero."""
         if self.after.activation_order == "post" and self.after.activation not in ("relu", None):
             raise NotKeptError(f"{self.after.activation!r} is not itself applied twice")
         if self.after.shortcut == "none":

@@ -1,4 +1,4 @@
-"""A search by several processes: a chief and workers, watched on both sides."""
+"""Distributed search by a chief and workers, each of which detects that the other is gone."""
 
 import _thread
 import contextlib
@@ -25,21 +25,21 @@ SECRET, SECRET_FILE = "KERAS_RESIDUAL_SECRET", "KERAS_RESIDUAL_SECRET_FILE"
 class Cluster:
     """The role of one process in a distributed search.
 
-    The chief decides what to try and keeps the results; workers train. A worker may come, go or
-    vanish at any time: it tells the chief that it lives, and once it has been silent for the lease
-    its trial is given to another.
+    The chief chooses trials and keeps the results; workers train. A worker may join, leave or crash
+    at any time: it sends heartbeats to the chief, and if none arrives for the length of the lease
+    its trial is given to another worker.
 
     Attributes:
         role: `"chief"` or `"worker"`.
         chief: `"HOST:PORT"` of the chief, which listens there. Defaults to `"127.0.0.1:8000"`,
             which only processes of this machine reach.
-        worker: Name of a worker, unlike all others. Defaults to host and process number. One that
-            is started again under its name goes on with its trial at once.
-        lease: Seconds of silence after which the chief gives a worker's trial away. Defaults to
-            `120`.
-        patience: Seconds after which a worker ends when the chief does not answer, and the chief
-            when there is no worker. Defaults to `300`.
-        secret: What chief and workers share; calls without it are refused. Defaults to the
+        worker: Unique name of a worker. Defaults to host and process number. A worker restarted
+            under its name resumes its trial at once.
+        lease: Seconds without a heartbeat after which the chief reassigns a worker's trial.
+            Defaults to `120`.
+        patience: Seconds after which a worker stops if the chief does not answer, and the chief
+            if there is no worker. Defaults to `300`.
+        secret: Shared by chief and workers; calls without it are rejected. Defaults to the
             environment variable `KERAS_RESIDUAL_SECRET`, or to the content of the file that
             `KERAS_RESIDUAL_SECRET_FILE` names. Needed where the chief is not on a loopback
             address. Calls are signed with it but not encrypted: use networks that you trust.
@@ -75,7 +75,7 @@ class Cluster:
 
     @property
     def key(self) -> str:
-        """The secret, from wherever it comes; empty if there is none."""
+        """The secret from the argument, the environment or a file; empty without one."""
         if self.secret is not None:
             return self.secret.strip()
         if path := os.environ.get(SECRET_FILE):
@@ -118,7 +118,7 @@ def _is_loopback(host):
 
 
 def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
-    """Searches, in the role of this process."""
+    """Runs the search in the role of this process."""
     if cluster is None:
         tuner.search(**fit_arguments)
     elif cluster.role == "chief":
@@ -128,7 +128,7 @@ def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
 
 
 def _serve(cluster, tuner):
-    """Serves workers until every trial has ended and every live worker knows it."""
+    """Serves workers until every trial has ended and every active worker has been told so."""
     try:
         server = service.serve(tuner.oracle, cluster.chief, cluster.key)
     except RuntimeError as error:
@@ -140,7 +140,7 @@ def _serve(cluster, tuner):
 
 
 def _watch(cluster, tuner):
-    """Returns when the search is over; forgets workers that have vanished."""
+    """Returns when the search is over; drops workers whose lease has expired."""
     oracle, alive, over = tuner.oracle, time.monotonic(), False
     reported = len(oracle.end_order)
     while not over:
@@ -150,7 +150,7 @@ def _watch(cluster, tuner):
             tuner.listener.trial_ended(oracle.trials[trial_id])
             reported += 1
         for worker in oracle.expired():
-            # One that has a trial is forgotten when another takes it.
+            # A worker with a trial is dropped when another takes over the trial.
             if worker not in oracle.ongoing_trials or oracle.end_announced:
                 oracle.forget(worker)
         if set(oracle.heard) - set(oracle.expired()):
@@ -171,7 +171,7 @@ def _work(cluster, tuner, fit_arguments):
     done, lost = threading.Event(), threading.Event()
 
     def renew():
-        """Tells the chief that this worker lives while it trains."""
+        """Sends heartbeats to the chief while this worker trains."""
         while not done.wait(min(10.0, cluster.lease / 5)):
             if tuner.current_trial is not None:
                 with contextlib.suppress(grpc.RpcError):
@@ -231,7 +231,7 @@ def _answers(cluster) -> bool:
 
 
 def strategy():
-    """Returns the `tf.distribute` strategy over all devices of the process, if it is of use.
+    """Returns the `tf.distribute` strategy over all devices of the process, if there are several.
 
     On JAX it sets `keras.distribution` for the process instead.
     """

@@ -1,4 +1,4 @@
-"""The errors of a search."""
+"""Exceptions of a search."""
 
 
 class EmptySpaceError(ValueError):

@@ -1,4 +1,4 @@
-"""Knobs: the hyperparameters of a search, which a user can fix, narrow or omit."""
+"""Knobs: hyperparameters of a search, which a user can fix, narrow or omit."""
 
 import dataclasses
 import math
@@ -11,19 +11,19 @@ import keras_tuner
 
 from keras_residual import _checks
 
-# How far the neighbours of a value are, as a share of all choices.
+# Distance to a neighbouring value, as a share of the range of choices.
 _NEAR = 0.15
 _DESCRIPTIONS = {bool: "True or False", int: "an integer", float: "a number", str: "a string"}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """All numbers between two, for a knob such as a learning rate.
+    """An interval of numbers, for a knob such as a learning rate.
 
     Attributes:
-        low: The smallest.
-        high: The largest.
-        log: Whether equal ratios are equally likely, not equal differences.
+        low: Lower bound.
+        high: Upper bound.
+        log: Whether to sample uniformly on a logarithmic scale.
     """
 
     low: float
@@ -36,7 +36,7 @@ class Interval:
         _checks.real("low", self.low, smallest, self.high)
 
     def near(self, value: float, order: random.Random) -> float:
-        """Returns a number not far from `value`."""
+        """Returns a random number near `value`."""
         share = order.gauss(0, _NEAR)
         if self.log:
             value *= (self.high / self.low) ** share
@@ -50,11 +50,11 @@ class Knob:
     """One dimension of a space.
 
     Attributes:
-        name: Its name, which is that of an argument.
+        name: Its name, that of an argument.
         choices: A tuple of values of one type, or an `Interval`.
-        default: The value of the network and recipe that the space is built around.
-        parent: Name of the knob that it depends on, if any.
-        parent_values: The values of `parent` with which it means something.
+        default: The value in the network and recipe that the space is built around.
+        parent: Name of the knob on which it depends, if any.
+        parent_values: The values of `parent` with which it has an effect.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Knob:
     parent_values: tuple[Any, ...] = ()
 
     def matters(self, values: Mapping[str, Any]) -> bool:
-        """Whether the knob is active, given the other values."""
+        """Returns whether the knob has an effect, given the other values."""
         return not self.parent or values[self.parent] in self.parent_values
 
     def register(self, hp: keras_tuner.HyperParameters) -> None:
-        """Declares the knob, under the condition of its parent."""
+        """Declares the knob, conditional on its parent."""
         if self.parent:
             with hp.conditional_scope(self.parent, list(self.parent_values)):
                 self._declare(hp)
@@ -86,7 +86,7 @@ class Knob:
             hp.Choice(self.name, list(self.choices), default=self.default)
 
     def near(self, value, order: random.Random):
-        """Returns another choice: one not far from `value` among numbers, any other one else."""
+        """Returns another choice, near `value` if choices are numbers, else at random."""
         if isinstance(self.choices, Interval):
             return self.choices.near(value, order)
         reach = len(self.choices)
@@ -97,10 +97,10 @@ class Knob:
         return order.choice(below + above[:reach])
 
     def check(self, value: object) -> None:
-        """Checks that a value read from a file is one of the knob's.
+        """Checks that a value read from a file is a choice of the knob.
 
         Raises:
-            ValueError: If it is another.
+            ValueError: If it is not.
         """
         kinds = (float, int) if isinstance(self.default, float) else (type(self.default),)
         fits = type(value) in kinds
@@ -115,7 +115,7 @@ class Knob:
             raise ValueError(f"{self.name} is {str(value)[:60]!r}, which is not in the space")
 
     def nearest(self, value):
-        """Returns the choice nearest to `value`, which a file may have rounded."""
+        """Returns the choice nearest to `value`, which may have been rounded in a file."""
         if isinstance(self.default, float) and not isinstance(self.choices, Interval):
             return min(self.choices, key=lambda choice: abs(choice - value))
         return value
@@ -126,14 +126,14 @@ def narrowed(knobs: list[Knob], settings: Mapping[str, Any]) -> list[Knob]:
 
     Args:
         knobs: All knobs.
-        settings: By name of a knob: `None` to leave it out, a value to fix it, a list of values or
-            an `Interval` to narrow it.
+        settings: By name of a knob: `None` to omit it, a value to fix it, a list of values or an
+            `Interval` to narrow it.
 
     Returns:
-        All knobs, those in `settings` with the choices that they are left.
+        All knobs, those in `settings` with their remaining choices.
 
     Raises:
-        ValueError: If a name is unknown, or a value is of another type than the knob's.
+        ValueError: If a name is unknown, or a value has another type than the knob's.
     """
     for name in settings:
         _checks.known("knob", name, [knob.name for knob in knobs])
@@ -141,7 +141,7 @@ def narrowed(knobs: list[Knob], settings: Mapping[str, Any]) -> list[Knob]:
 
 
 def free(knobs: list[Knob]) -> list[Knob]:
-    """Returns the knobs that are left to search: they have several choices and can matter.
+    """Returns the knobs left to search: those with several choices that can have an effect.
 
     Args:
         knobs: All knobs, parents before those that depend on them.
@@ -164,7 +164,7 @@ def _is_free(knob):
 
 
 def _reachable(knobs):
-    """Leaves out knobs whose parent cannot take, or has lost, the values they need."""
+    """Drops knobs whose parent cannot take the values that they depend on."""
     by_name, left = {knob.name: knob for knob in knobs}, []
     names = set()
     for knob in knobs:

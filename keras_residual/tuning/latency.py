@@ -21,12 +21,13 @@ _SECONDS, _FEWEST = 0.3, 20
 
 
 class Latencies:
-    """Milliseconds for one example, 8-bit weights, one thread, by architecture.
+    """Latency in milliseconds per example by architecture, with 8-bit weights and one thread.
 
     Args:
-        path: A JSON file that keeps them, or `None`. They hold for the machine that measured them.
-        known: Those already measured.
-        quantization: `"int8"`, or `"dynamic"` where only weights are integers.
+        path: A JSON file that caches them, or `None`. They are valid on the machine that measured
+            them.
+        known: Latencies measured so far.
+        quantization: `"int8"`, or `"dynamic"` if only weights are quantized.
     """
 
     def __init__(
@@ -38,14 +39,14 @@ class Latencies:
         self.path, self.quantization = path, quantization
         self.known = dict(known)
         if path is not None and path.exists():
-            # Those of a damaged file can be measured again.
+            # A damaged file is ignored: its latencies are measured again.
             with contextlib.suppress(OSError, ValueError, RecursionError):
                 kept = json.loads(path.read_text(encoding="utf-8"))
                 schema.check(kept, {str: schema.positive})
                 self.known |= kept
 
     def of(self, key: str, make: Callable[[], keras.Model]) -> float:
-        """Returns the latency of an architecture, of which `make` builds a network if needed."""
+        """Returns the latency of an architecture; `make` builds the network if it is unknown."""
         if key not in self.known:
             with random_state_kept():
                 self.known[key] = measured(make(), self.quantization)
@@ -55,12 +56,12 @@ class Latencies:
 
 
 def measured(model: keras.Model, quantization: str = "int8") -> float:
-    """Returns the median milliseconds of one example in a LiteRT file of an untrained model.
+    """Returns the median latency per example, in milliseconds, of an untrained model in LiteRT.
 
-    The time does not depend on the values of the weights.
+    Latency does not depend on the values of the weights.
     """
     (inputs,) = model.inputs
-    # Random numbers, or ones where an input is the number of a word.
+    # Random numbers, or ones for an input of token indices.
     samples = np.random.default_rng(0).random((8, *inputs.shape[1:]), np.float32)
     if "int" in keras.backend.standardize_dtype(inputs.dtype):
         samples = np.ones(samples.shape, "int32")

@@ -2,7 +2,7 @@ from keras_tuner.engine.trial import Trial
 
 
 class Listener:
-    """Receives the events of a search. Every method does nothing, for subclasses to override."""
+    """Base class of listeners to a search; its methods do nothing, for subclasses to override."""
 
     def search_began(self, ended: list[Trial]) -> None:
         """Called when the search begins or resumes, with the trials that have ended."""

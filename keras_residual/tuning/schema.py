@@ -1,11 +1,11 @@
-"""Checks what JSON holds before it is used: files of a search may be damaged, or another program's.
+"""Validates JSON from files of a search, which may be damaged or written by another program.
 
-A schema is
+A schema is one of
 
-- a type or a tuple of types: `int` and `float` do not take `bool`, `float` takes `int`;
+- a type or a tuple of types: `int` and `float` reject `bool`, `float` accepts `int`;
 - `[schema]`: a list of such values;
-- `{str: schema}`: an object with any names;
-- `{"name": schema, …}`: an object that has at least these names;
+- `{str: schema}`: an object with any keys;
+- `{"name": schema, …}`: an object with at least these keys;
 - a function that raises `ValueError`.
 """
 
@@ -16,10 +16,10 @@ Schema = type | tuple | list | dict | Callable[[object], None]
 
 
 def check(value: object, schema: Schema, name: str = "") -> None:
-    """Checks a value.
+    """Checks a value against a schema.
 
     Raises:
-        ValueError: If the value has another shape; the message names the place.
+        ValueError: If the value does not match; the message gives its path.
     """
     place = name or "the content"
     if isinstance(schema, list):
@@ -55,20 +55,20 @@ def _of_type(value, kinds, place):
 
 
 def positive(value: object) -> None:
-    """A schema of finite numbers above 0."""
+    """Schema of finite numbers above 0."""
     _of_type(value, float, "which")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"is no positive number: {value!r}")
 
 
 def count(value: object) -> None:
-    """A schema of integers from 0 on."""
+    """Schema of integers of at least 0."""
     _of_type(value, int, "which")
     if value < 0:
         raise ValueError(f"is negative: {value!r}")
 
 
 def digits(value: object) -> None:
-    """A schema of numbers of trials, such as `"07"`."""
+    """Schema of trial ids, such as `"07"`."""
     if not (isinstance(value, str) and value.isascii() and value.isdigit()):
         raise ValueError(f"is no number of a trial: {str(value)[:60]!r}")

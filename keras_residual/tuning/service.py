@@ -1,7 +1,7 @@
 """The oracle of a search as a network service, and its proxy in a worker.
 
-Calls are JSON over gRPC. Each carries a signature of its method and content by the secret that the
-processes of a search share (HMAC-SHA256), so that the secret itself does not travel.
+Calls are JSON over gRPC. Each is signed with the secret that the processes of a search share
+(HMAC-SHA256 of method and content), so that the secret itself is never sent.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from keras_tuner.engine.trial import Trial
 _SERVICE = "keras_residual.Search"
 _SIGNATURE = "signature"
 _METHODS = ("get_space", "update_space", "create_trial", "update_trial", "end_trial", "get_trial")
-# As long as a chief may take to think, or to be started again.
+# Long enough for a chief to compute its answer, or to be restarted.
 _TIMEOUT = 3600
 
 
@@ -29,16 +29,16 @@ def serve(oracle, address: str, secret: str):
 
     Args:
         oracle: The oracle of the chief.
-        address: `"HOST:PORT"` to listen at.
-        secret: What the processes of the search share.
+        address: `"HOST:PORT"` to listen on.
+        secret: The shared secret of the search.
 
     Raises:
-        RuntimeError: If nobody can listen there.
+        RuntimeError: If the address cannot be bound.
     """
     import grpc
 
-    # One thread: Keras Tuner's locks tell threads apart by their names. Without the option a second
-    # chief would silently share the port.
+    # One thread, as Keras Tuner's locks identify threads by name. Without the option a second chief
+    # would silently share the port.
     server = grpc.server(futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
     calls = {
         method: grpc.unary_unary_rpc_method_handler(_answering(oracle, method, secret))
@@ -53,7 +53,7 @@ def serve(oracle, address: str, secret: str):
 
 
 def _answering(oracle, method, secret):
-    """Returns what answers the calls of a method; those without the secret are refused."""
+    """Returns the handler of a method; it rejects calls without a valid signature."""
     import grpc
 
     def answer(content, context):
@@ -81,12 +81,12 @@ class RemoteOracle:
     """The worker's proxy of the chief's oracle.
 
     Args:
-        own: The worker's own oracle, which knows the objective.
+        own: The worker's local oracle, which knows the objective.
         address: `"HOST:PORT"` of the chief.
-        secret: What the processes of the search share.
+        secret: The shared secret of the search.
     """
 
-    # What Keras Tuner asks of an oracle beside its methods.
+    # Attributes of an oracle that Keras Tuner reads.
     multi_worker, should_report, verbose = False, True, 0
 
     def __init__(self, own, address: str, secret: str):

@@ -10,10 +10,10 @@ from keras_residual.tuning.errors import EmptySpaceError
 
 
 def smallest(space) -> dict[str, Any]:
-    """Returns the values of the cheapest network found, or of the default if that fits.
+    """Returns the values of the default if it fits the budget, else of the cheapest network found.
 
     Raises:
-        EmptySpaceError: If even that exceeds the budget.
+        EmptySpaceError: If even the cheapest exceeds the budget.
     """
     if space.objection({}) is None:
         return {}
@@ -36,12 +36,12 @@ def smallest(space) -> dict[str, Any]:
 
 
 def narrowed(space, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the same network with all widths as many choices smaller as it takes to fit.
+    """Returns the same network with all widths reduced, in equal numbers of choices, until it fits.
 
-    It is what one would pick by hand: `ResNet8` at a quarter of its width, for instance.
+    This is the obvious manual choice, such as `ResNet8` at a quarter of its width.
 
     Returns:
-        Values of knobs, or `None` if it does not fit at any width.
+        Values of knobs, or `None` if no width fits.
     """
     smaller = _smaller(space, values, space.widths)
     for steps in range(max(map(len, smaller.values()), default=0)):
@@ -53,10 +53,10 @@ def narrowed(space, values: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def shrunk(space, values: Mapping[str, Any], order: random.Random) -> dict[str, Any] | None:
-    """Returns a smaller network that fits, as large as it can be on its way.
+    """Returns a smaller network that fits, the first along a random path of reductions.
 
-    The way leads from `values`, one size after the other a little smaller in random order, to
-    the smallest sizes.
+    The path starts at `values` and reduces sizes one at a time, in random order, down to the
+    smallest ones.
 
     Returns:
         Values of knobs, or `None` if even the smallest sizes do not fit.
@@ -80,7 +80,7 @@ def shrunk(space, values: Mapping[str, Any], order: random.Random) -> dict[str, 
 
 
 def _smaller(space, values, names):
-    """The smaller choices of the knobs in `values` that `names` has, the largest first."""
+    """Returns the smaller choices of the named knobs in `values`, the largest first."""
     smaller = {
         knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
         for knob in space.knobs

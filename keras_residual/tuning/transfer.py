@@ -1,4 +1,4 @@
-"""How single weights of a network go over into those of a changed one."""
+"""Transfers single weights of a network to a modified one."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 class NotKeptError(ValueError):
-    """Raised when a change cannot keep the function; the message says why."""
+    """Raised when a modification cannot preserve the function; the message says why."""
 
 
 @dataclasses.dataclass
 class Transfer:
-    """The weights of a changed network, of which each method writes one kind.
+    """The weights of a modified network; each method writes one kind of weight.
 
     Attributes:
         before: The architecture of the old network.
-        after: That of the new one.
+        after: The architecture of the new network.
         old: The weights of the old network by name.
-        new: The initial weights of the new one, which what is added keeps.
+        new: The initial weights of the new network, which added parts keep.
         spatial: Height and width, or the number of steps, of the inputs.
-        result: The weights of the new network as far as they are written.
+        result: The weights of the new network written so far.
     """
 
     before: ResNetArchitecture
@@ -42,9 +42,9 @@ class Transfer:
         return self.after.activation_order == "pre"
 
     def embed(self, name, *maps):
-        """Writes an array into a larger one: `maps` has new positions of old ones for each axis.
+        """Writes an array into a larger one; `maps` gives the new position of each index per axis.
 
-        New inputs, on the axis before the last, have no effect on old outputs.
+        New inputs, on the second-last axis, get zero weights to old outputs.
         """
         value, target = self.old.get(name), self.result[name]
         if value is None:
@@ -62,7 +62,7 @@ class Transfer:
             self.vector(f"{prefix}.{kind}", channels)
 
     def neutral(self, prefix, channels):
-        """Makes a normalization pass some channels as they are."""
+        """Makes a normalization pass some channels unchanged."""
         if f"{prefix}.gamma" not in self.result:
             return
         values = np.sqrt(1 + self.after.norm_epsilon), 0.0, 0.0, 1.0
@@ -71,7 +71,7 @@ class Transfer:
                 self.result[f"{prefix}.{kind}"][channels] = value
 
     def kernel(self, name, inputs, outputs):
-        """Writes a convolution's kernel, an old one in the middle of a larger one."""
+        """Writes a convolution's kernel, centred in a larger one."""
         if name not in self.old:
             raise NotKeptError(f"{name} is new")
         sizes, wanted = self.old[name].shape[:-2], self.new[name].shape[:-2]
@@ -89,7 +89,7 @@ class Transfer:
         self.norm(f"{prefix}.norm", outputs)
 
     def grouped(self, prefix, inner):
-        """Writes the kernel of a grouped convolution, whose channels lie at `inner` now."""
+        """Writes the kernel of a grouped convolution, whose channels move to `inner`."""
         name = f"{prefix}.conv.kernel"
         old, new = self.old[name].shape, self.new[name].shape
         size, wider = old[-2], new[-2]
@@ -100,7 +100,7 @@ class Transfer:
         self.norm(f"{prefix}.norm", inner)
 
     def identity(self, prefix, inputs, outputs):
-        """Makes a 1×1 convolution pass some channels as they are."""
+        """Makes a 1×1 convolution pass some channels unchanged."""
         kernel = self.result[f"{prefix}.conv.kernel"]
         kernel[..., outputs] = 0.0
         kernel[..., inputs, outputs] = 1.0
