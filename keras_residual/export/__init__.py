@@ -1,4 +1,4 @@
-"""Export: artefacts for other runtimes, checked against the model they came from."""
+"""Export: artefacts for other runtimes, verified against the model."""
 
 from keras_residual.export.errors import ExportError
 from keras_residual.export.export import export

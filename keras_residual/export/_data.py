@@ -16,7 +16,7 @@ _RANDOM_SAMPLES = 8
 
 
 def are_photographs(data):
-    """Returns whether evaluation data are pictures in files or of any sizes."""
+    """Returns whether evaluation data are picture files or pictures of various sizes."""
     if not isinstance(data, (tuple, list)) or len(data) != 2 or not isinstance(data[0], list):
         return False
     return all(
@@ -68,7 +68,7 @@ def checked_evaluation(model, specs, data):
 
 
 def checked_data(model, specs, data, quantization, formats, picture) -> dict[str, Any]:
-    """Returns inputs to compare with."""
+    """Returns the inputs on which artefact and model are compared."""
     quantized = any(row.quantization(quantization) for row in formats)
     if data is None and quantization in INTEGERS and quantized:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the writer of a format needs to know."""
+"""What the writer of a format needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +21,19 @@ class Job:
         network: The network to write: folded, with its preprocessing and batch size.
         inputs: Its inputs.
         outputs: Names of its outputs.
-        samples: Batches of its inputs that decide the ranges of integers.
+        samples: Batches of its inputs that determine the quantization ranges.
         data: Representative data, for formats that read them themselves.
-        scratch: An empty folder, where a SavedModel of the network is kept once it is written.
-        picture: What the network takes if it was made for phones, else `None`.
-        sound: What the network takes of sound if it was made for phones, else `None`.
-        parts: That network up to its spectrogram and from there on, of a network for sound.
+        scratch: An empty folder; it caches the network's SavedModel.
+        picture: The picture input of a network for phones, else `None`.
+        sound: The sound input of a network for phones, else `None`.
+        parts: For sound, that network split after its spectrogram.
         is_clip: Whether a file for phones takes the frames of one clip.
-        is_logits: Whether its softmax is left to the file.
-        mean: What is subtracted from the pixels of a picture.
+        is_logits: Whether its softmax is added to the file later.
+        mean: The mean that is subtracted from the pixels of a picture.
         preprocessing: Layers before the model, by input.
-        included: Whether the network has them inside.
-        description: What is known of the file's inputs and outputs.
-        quantization: As in `export`; so are the others.
+        included: Whether the network contains them.
+        description: The description of the file's inputs and outputs.
+        quantization: As in `export`, like all others.
     """
 
     model: keras.Model

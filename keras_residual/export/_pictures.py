@@ -1,4 +1,4 @@
-"""Pictures of any size for a file that takes one size, brought to it as its client does."""
+"""Fits pictures of any size to a file's input in the same way as its client does."""
 
 import os
 
@@ -8,7 +8,7 @@ from keras_residual.export._pixels import WHITE
 
 
 def decoded(picture) -> np.ndarray:
-    """Returns a picture as `(height, width, 3)` uint8, turned as its EXIF data say.
+    """Returns a picture as `(height, width, 3)` uint8, rotated by its EXIF orientation.
 
     Args:
         picture: Path of a picture, or `(height, width, 1 or 3)` uint8.
@@ -30,11 +30,11 @@ def decoded(picture) -> np.ndarray:
 
 
 def stretched(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns a picture in another size as MediaPipe's tasks bring it there on a CPU.
+    """Returns a picture resized as by MediaPipe's tasks on a CPU.
 
-    The whole picture is stretched, whatever its proportions. Pixel `i` is the one at position
-    `i * old / new`, to a 32nd of a pixel, bilinear between its neighbours and without antialiasing,
-    rounded to whole levels, halves upwards.
+    The aspect ratio is not kept. Pixel `i` is sampled at position `i * old / new`, rounded to 1/32
+    of a pixel, by bilinear interpolation without antialiasing; values are rounded to integers,
+    halves upwards.
     """
     (y0, y1, fy), (x0, x1, fx) = (
         _places(old, new) for old, new in zip(picture.shape[:2], size, strict=True)
@@ -45,7 +45,7 @@ def stretched(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(np.floor(columns + 0.5), 0, WHITE).astype(np.uint8)
 
 
-# OpenCV interpolates between pixels in steps of a 32nd.
+# OpenCV interpolates between pixels in steps of 1/32.
 _STEPS = 32
 
 
@@ -56,7 +56,7 @@ def _places(old, new):
 
 
 def cropped(picture: np.ndarray, size: tuple[int, int], share: float = 1.0) -> np.ndarray:
-    """Returns the centre of a picture in another size: `share` of what has its proportions."""
+    """Returns the resized centre crop, `share` of the largest crop with this aspect ratio."""
     height, width = picture.shape[:2]
     scale = share * min(height / size[0], width / size[1])
     tall, wide = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -1,4 +1,4 @@
-"""How the pixels of a picture become a model's input, as one affine map of the channels."""
+"""The scaling from the pixels of a picture to a model's input, as one affine map of channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy as np
 
 from keras_residual.layers.image_normalization import ImageNormalization
 
-# ITU-R BT.601, by which JPEG decoders make a grey picture of a coloured one.
+# ITU-R BT.601, with which JPEG decoders convert colour to grey.
 LUMA = (0.299, 0.587, 0.114)
 WHITE = 255.0
-# The layer by which this package's classifiers standardize pixels in [0, 1].
+# The layer with which this package's classifiers standardize pixels in [0, 1].
 STANDARDIZE = "standardize"
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """From RGB pixels 0…255 to a model's input: `matrix @ (pixels - mean)`.
+    """The map from RGB pixels 0…255 to a model's input: `matrix @ (pixels - mean)`.
 
     Attributes:
         matrix: One row of three numbers for each channel of the model.
-        mean: Three numbers, the pixel that becomes zero.
+        mean: Three numbers, the pixel that maps to zero.
     """
 
     matrix: tuple[tuple[float, float, float], ...]
@@ -36,16 +36,16 @@ class Pixels:
 
     @property
     def channels(self) -> int:
-        """Number of channels that the model takes."""
+        """Number of channels of the model's input."""
         return len(self.matrix)
 
     @property
     def is_identity(self) -> bool:
-        """Whether the model takes the pixels as they are."""
+        """Whether the model takes unscaled RGB pixels."""
         return self == Pixels.of_channels(3)
 
     def then(self, layer: keras.layers.Layer) -> "Pixels | None":
-        """Returns this map followed by a layer; `None` if the layer does not scale channels."""
+        """Returns this map composed with a layer; `None` if the layer does not scale channels."""
         found = affine(layer, self.channels)
         if found is None:
             return None
@@ -69,7 +69,7 @@ class Pixels:
         return (centred @ np.array(self.matrix).T).astype(np.float32)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns the pixels, as they come out, whose inputs these are."""
+        """Returns the pixels that map to these inputs, neither rounded nor clipped."""
         pixels = np.asarray(inputs, np.float64) @ self.inverse.T + np.array(self.mean)
         return pixels.astype(np.float32)
 
@@ -79,7 +79,7 @@ class Pixels:
         Args:
             argument: Its name in errors.
             inputs: `(n, height, width, channels)` as the model takes them.
-            whole: Whether they are rounded to whole levels, as pictures have.
+            whole: Whether they are rounded to integers, like those of pictures.
         """
         pixels = self.invert(inputs)
         beyond = np.mean((pixels < -16) | (pixels > WHITE + 16))
@@ -93,13 +93,13 @@ class Pixels:
         return np.round(clipped) if whole else clipped
 
 
-# Random stand-ins for standardized pictures reach beyond, raw pixels where scaled ones belong do so
-# nearly always.
+# Random numbers in place of standardized pictures exceed the range a little; raw pixels in place of
+# scaled ones do so nearly everywhere.
 _MOST_BEYOND = 0.25
 
 
 def affine(layer, channels: int):
-    """Returns order, scale and offset of a layer that scales channels, or `None` if it is none."""
+    """Returns order, scale and offset of a layer that scales channels, `None` for other layers."""
     order = np.arange(channels)
     if isinstance(layer, ImageNormalization):
         if len(layer.mean) != channels or layer.data_format != "channels_last":
@@ -126,7 +126,7 @@ def _broadcast(order, scale, offset, channels):
 
 
 def takes_raw_pixels(layer) -> bool:
-    """Returns whether a model's first layer is one that takes pixels 0…255."""
+    """Returns whether a model's first layer scales pixels 0…255."""
     if isinstance(layer, ImageNormalization):
         return layer.divisor * max(layer.std) > 2
     if type(layer) is not keras.layers.Rescaling:

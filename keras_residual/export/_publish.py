@@ -1,4 +1,4 @@
-"""Files of an export that appear in their folder together."""
+"""Atomic publication of all files of an export."""
 
 import contextlib
 import json
@@ -14,14 +14,14 @@ WORKSHOP, JOURNAL = ".export.partial", "journal.json"
 
 @contextlib.contextmanager
 def published(directory: Path) -> Iterator[Path]:
-    """Yields an empty folder; what is in it at the end goes to `directory` as one set.
+    """Yields an empty folder, whose content is moved to `directory` as one set at the end.
 
-    If the block fails, `directory` stays as it was, or away. Before the first file is moved, a
-    journal of all of them is written: a process that is killed before leaves the old set, and one
-    that is killed later leaves the rest of the new set to the next call, which begins with it.
+    If the block fails, `directory` is unchanged. Before the first file is moved, a journal of all
+    of them is written: a process that is killed earlier leaves the old set; if it is killed later,
+    the next call first finishes moving the new set.
 
     Args:
-        directory: The folder, made if it is not there. What has the same name there is replaced.
+        directory: The folder, created if missing. Existing files of the same names are replaced.
 
     Raises:
         FolderInUseError: If another process is writing to it.
@@ -50,7 +50,7 @@ def published(directory: Path) -> Iterator[Path]:
 
 
 def finish(directory: Path) -> None:
-    """Finishes moving the files of an interrupted export and cleans up."""
+    """Finishes moving the files of an interrupted export, and cleans up."""
     workshop = directory / WORKSHOP
     journal = workshop / JOURNAL
     if journal.exists():
@@ -66,6 +66,6 @@ def _move(new: Path, place: Path, old: Path) -> None:
     if not new.exists():
         return
     if place.is_dir():
-        # Only an empty folder can be replaced by renaming.
+        # A rename can replace only an empty folder.
         os.replace(place, old)
     os.replace(new, place)

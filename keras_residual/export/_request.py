@@ -42,21 +42,21 @@ _COMPARED_SAMPLES = 200
 
 @dataclass(frozen=True)
 class Request:
-    """What to write, checked; fields that are not named here are arguments of `export`.
+    """The checked arguments of an export; undocumented fields are arguments of `export`.
 
     Attributes:
         formats: The rows of the formats to write.
         inputs: The model's inputs.
         representative_data: Arrays by the names of the inputs.
-        evaluation_data: Such arrays and their classes, or `None`.
+        evaluation_data: Arrays by the names of the inputs and their classes, or `None`.
         preprocessing: Layers by the names of the inputs.
-        include_preprocessing: Whether data are what these layers take, and every artefact has them.
-        picture: What a LiteRT file for phones takes, `None` where none is written.
-        sound: What it takes of a model for sound, likewise.
+        include_preprocessing: Whether every artefact contains these layers, and data are raw.
+        picture: The picture input of a LiteRT file for phones, `None` if none is written.
+        sound: The sound input of a LiteRT file for phones, `None` if none is written.
         is_clip: Whether it takes the frames of one clip.
         labels: Names of the outputs.
-        description: What is known of the model's inputs and outputs.
-        fits: Photographs and their classes, brought to the input's size in each way.
+        description: The description of the model's inputs and outputs.
+        fits: Photographs, fitted to the input's size in each way, and their classes.
     """
 
     formats: tuple[Format, ...]
@@ -80,15 +80,15 @@ class Request:
     measure: bool
 
     def samples(self, data: dict[str, Any], size: int | None) -> list[dict[str, np.ndarray]]:
-        """Returns the batches of `data` that decide the ranges of integers."""
+        """Returns the batches of `data` that determine the quantization ranges."""
         size = size or 1
         count = max(size, min(count_of(data), CALIBRATION_SAMPLES))
         return [rows_of(data, i, i + size) for i in range(0, count - size + 1, size)]
 
     def compared(self, most: int | None = None):
-        """Returns what artefact and model are compared on: at most so many, all without a number.
+        """Returns the data on which artefact and model are compared, at most `most` inputs.
 
-        Of a few inputs no accuracy is measured.
+        With `most`, no accuracy is measured.
         """
         if self.evaluation_data is not None and most is None:
             return self.evaluation_data
@@ -96,12 +96,12 @@ class Request:
         return rows_of(self.representative_data, 0, count)
 
     def description_for(self, picture: PictureFile | None) -> Description | None:
-        """Returns what is known of a file's inputs and outputs."""
+        """Returns the description of a file's inputs and outputs."""
         included = self.include_preprocessing and self.description is not None
         return description_of_file(self.description, picture, self.labels, included)
 
     def picture_for(self, format: Format) -> PictureFile | None:
-        """Returns what a file of a format takes in place of the model's input."""
+        """Returns the picture input of a format's file, which replaces the model's input."""
         if self.picture is None or not format.for_phones:
             return None
         if self.quantization in INTEGERS and format.quantization(self.quantization) is None:
@@ -165,7 +165,7 @@ def checked_request(model: keras.Model, **arguments) -> Request:
 
 
 def _checked_options(given) -> tuple[Format, ...]:
-    """Checks what does not depend on the model and returns the formats."""
+    """Checks the options that do not depend on the model, and returns the formats."""
     _checks.choice("quantization", given.quantization, QUANTIZATIONS)
     rows = _checked_formats(given.formats)
     for row in rows:
@@ -248,7 +248,7 @@ def _checked_preprocessing(model, inputs, given, included, description) -> dict[
 
 
 def _known_layer(model, inputs, description):
-    """Returns the layer that scales pixels as the model's weights expect."""
+    """Returns the layer that scales pixels to the range that the model's weights expect."""
     layer = None if description is None else layer_of(description, next(iter(inputs.values())))
     if layer is None:
         raise ValueError(

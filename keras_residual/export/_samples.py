@@ -1,4 +1,4 @@
-"""Representative data of any kind as arrays by the names of a model's inputs."""
+"""Converts representative data of any kind to arrays by the names of a model's inputs."""
 
 from collections.abc import Iterable
 
@@ -12,14 +12,14 @@ from keras_residual.export._signature import InputSpec, arrays_by_name, takes_di
 def fitting(
     argument: str, model: keras.Model, specs: dict[str, InputSpec], data, most: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Returns data for a model in its inputs' types, or raises a ValueError.
+    """Returns data for a model converted to the types of its inputs, or raises a ValueError.
 
     Args:
         argument: Its name.
         model: The model.
         specs: Its inputs.
         data: As `gathered` takes them.
-        most: How many inputs of a stream are read, `None` for all.
+        most: Largest number of inputs read from a stream, `None` for all.
     """
     data = gathered(argument, specs, data, most)
     arrays = arrays_by_name(argument, specs, data, ordered=not takes_dict(model))
@@ -35,16 +35,16 @@ def fitting(
 
 
 def gathered(argument: str, specs: dict[str, InputSpec], data, most: int | None):
-    """Returns data as they are, or, of what is read one after the other, the first as arrays.
+    """Returns arrays unchanged, and the first inputs of a stream gathered into arrays.
 
     Args:
         argument: Its name in errors.
         specs: The model's inputs.
-        data: Arrays, which are returned as they are; a `tf.data.Dataset`, a `PyDataset`, an
+        data: Arrays, which are returned unchanged; a `tf.data.Dataset`, a `PyDataset`, an
             iterable of batches or single inputs, or a function without arguments that returns one,
-            as TFLite's converter takes. What it yields is an array, a tuple or list in the order of
-            the inputs, or a dict by name; of `(inputs, labels)` the labels are left out.
-        most: How many inputs are read, `None` for all.
+            as TFLite's converter takes. It yields an array, a tuple or list in the order of the
+            inputs, or a dict by name; the labels in `(inputs, labels)` are dropped.
+        most: Largest number of inputs to read, `None` for all.
     """
     if callable(data) and not hasattr(data, "__array__"):
         data = data()
@@ -74,7 +74,7 @@ def _is_stream(data, specs):
     if isinstance(data, tuple):
         return False
     if isinstance(data, list):
-        # A list of lists of arrays is what TFLite's generators yield, gathered.
+        # A generator for TFLite, gathered in a list, is a list of lists of arrays.
         return bool(data) and isinstance(data[0], (list, tuple, dict)) and len(data) != len(specs)
     return isinstance(data, Iterable) or hasattr(data, "__getitem__")
 
@@ -111,7 +111,7 @@ def _with_batch(value, spec):
 
 
 def check_finite(argument: str, arrays: dict[str, np.ndarray]) -> None:
-    """Raises a ValueError that says where NaN or infinite values are."""
+    """Raises a ValueError that locates NaN or infinite values."""
     for name, array in arrays.items():
         if array.dtype.kind != "f":
             continue

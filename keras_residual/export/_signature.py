@@ -1,4 +1,4 @@
-"""Inputs and outputs of models and artefacts, and data for them, by name."""
+"""Inputs and outputs of models and artefacts by name, and data for them."""
 
 import re
 from collections.abc import Iterable
@@ -31,9 +31,9 @@ class InputSpec:
 
 
 def input_specs(model: keras.Model) -> dict[str, InputSpec]:
-    """Returns a model's inputs in its own order, by names that every format takes.
+    """Returns a model's inputs in order, by names that are valid in every format.
 
-    They are the keys of a dict that the model takes, or the names of its tensors.
+    The names are the keys of the model's dict of inputs, or the names of its tensors.
     """
     keys, specs = {}, {}
     if takes_dict(model):
@@ -48,8 +48,8 @@ def input_specs(model: keras.Model) -> dict[str, InputSpec]:
 
 
 def structured(model: keras.Model, values: Iterable[Any]):
-    """Returns values in the order of `input_specs` as the model takes them."""
-    # A sequential model does not know `input` before it is called.
+    """Packs values, in the order of `input_specs`, into the structure that the model takes."""
+    # `input` of a sequential model is unset until it is called.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     return keras.tree.pack_sequence_as(structure, list(values))
 
@@ -62,7 +62,7 @@ def takes_dict(model: keras.Model) -> bool:
 def named_outputs(outputs) -> dict[str, Any]:
     """Returns a model's outputs by name: its own, or `output`, or `output_0`, `output_1`, …
 
-    What a model nests under its own name is numbered: `own_0`, `own_1`, …
+    Outputs nested under one name are numbered: `own_0`, `own_1`, …
     """
     named = {}
     for name, value in (outputs if isinstance(outputs, dict) else {"output": outputs}).items():
@@ -74,20 +74,20 @@ def named_outputs(outputs) -> dict[str, Any]:
 
 def outputs_of(model: keras.Model) -> dict[str, Any]:
     """Returns a model's output tensors by name."""
-    # A sequential model does not know `output` before it is called.
+    # `output` of a sequential model is unset until it is called.
     sequential = isinstance(model, keras.Sequential)
     return named_outputs(model.outputs[0] if sequential else model.output)
 
 
 def flat_outputs(outputs):
-    """Returns outputs as they are, or by name where they are nested, which signatures cannot be."""
+    """Returns outputs unchanged, or by name if nested, which signatures do not support."""
     values = outputs.values() if isinstance(outputs, dict) else outputs
     nests = isinstance(outputs, (dict, list, tuple)) and any(map(keras.tree.is_nested, values))
     return named_outputs(outputs) if nests else outputs
 
 
 def new_inputs(model: keras.Model, batch_size: int | None = None, specs=None) -> dict[str, Any]:
-    """Returns `keras.Input`s like a model's, by name."""
+    """Returns copies of a model's `keras.Input`s, by name."""
     return {
         name: keras.Input(batch_shape=(batch_size, *spec.shape[1:]), dtype=spec.type, name=name)
         for name, spec in (specs or input_specs(model)).items()
@@ -103,7 +103,7 @@ def arrays_by_name(
         argument: Its name.
         specs: The inputs.
         data: A dict by name; a tuple or list in the order of `specs`; an array for one input.
-        ordered: Whether several inputs have an order.
+        ordered: Whether several inputs may be given in a tuple.
     """
     if isinstance(data, dict):
         if set(data) != set(specs):
@@ -152,7 +152,7 @@ def _described(data):
 
 
 def rows_of(arrays: dict[str, np.ndarray], start: int, stop: int) -> dict[str, np.ndarray]:
-    """Returns some rows of each array; where they end, the last one again and again."""
+    """Returns some rows of each array; past the end, the last row is repeated."""
     return {name: _padded(array[start:stop], stop - start) for name, array in arrays.items()}
 
 
@@ -161,5 +161,5 @@ def _padded(array, count):
 
 
 def count_of(arrays: dict[str, np.ndarray]) -> int:
-    """Returns how many inputs there are of each."""
+    """Returns the number of rows of the arrays."""
     return len(next(iter(arrays.values())))

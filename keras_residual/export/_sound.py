@@ -1,4 +1,4 @@
-"""What a LiteRT file for phones takes of sound, and which models become one."""
+"""The sound input of a LiteRT file for phones, and which models can have one."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
 
 @dataclass(frozen=True)
 class SoundFile:
-    """What a LiteRT file takes: one mono waveform of floats in [-1, 1].
+    """The sound input of a LiteRT file: one mono waveform of floats in [-1, 1].
 
     Attributes:
-        sampling_rate: Samples a second.
-        float_softmax: Whether softmax is computed in floating point behind integers.
+        sampling_rate: Sampling rate in Hz.
+        float_softmax: Whether the softmax of a quantized file is computed in floating point.
     """
 
     sampling_rate: int
@@ -38,7 +38,7 @@ def spectrogram_of(model: keras.Model) -> LogMelSpectrogram | None:
 
 
 def front_and_rest(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Returns a network up to its spectrogram, and from there on."""
+    """Returns a network split in two after its spectrogram."""
     spectrogram = spectrogram_of(network).output
     front = keras.Model(network.inputs[0], spectrogram, name="front")
     return front, keras.Model(spectrogram, network.outputs[0], name=network.name)

@@ -1,8 +1,8 @@
-"""Exports on TensorFlow of models that live on another backend, in a process of its own.
+"""Exports models of another backend through TensorFlow, in a separate process.
 
-Converters see what a backend makes of a model: JAX' and PyTorch's graphs become files several times
-as large and slow, or none at all. A model that has a configuration is the same model on TensorFlow,
-with the same weights, and its files are the same from every backend.
+Converters work on the backend's graph: those of JAX and PyTorch give files that are several times
+as large and slow, or fail to convert. A model with a configuration can be rebuilt on TensorFlow
+with the same weights, so that its files are the same from every backend.
 """
 
 import os
@@ -27,27 +27,27 @@ ERRORS = {error.__name__: error for error in (ExportError, ValueError, ImportErr
 
 
 class NotRebuilt(Exception):
-    """Raised when a model cannot be built again on TensorFlow from its configuration."""
+    """Raised when a model cannot be rebuilt on TensorFlow from its configuration."""
 
 
 def needed(request) -> bool:
-    """Returns whether files that TensorFlow writes are asked for where Keras runs on another."""
+    """Returns whether a requested format needs TensorFlow while Keras runs on another backend."""
     elsewhere = keras.backend.backend() != "tensorflow"
     return elsewhere and any(row.needs_tensorflow for row in request.formats)
 
 
 def export(model: keras.Model, request, arguments: dict[str, Any], directory: Path, progress):
-    """Exports a model on TensorFlow and returns the rows and the folding of the report.
+    """Exports a model through TensorFlow and returns the report's rows and folding.
 
     Args:
         model: A functional model.
         request: What to write.
-        arguments: The arguments of `export` that are passed on as they are.
+        arguments: The arguments of `export` that are passed on unchanged.
         directory: An empty folder for the files.
-        progress: Is called with each step.
+        progress: Called with a description of each step.
 
     Raises:
-        NotRebuilt: If the model has no configuration, or computes something else on TensorFlow.
+        NotRebuilt: If the model has no configuration, or its outputs differ on TensorFlow.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -118,7 +118,7 @@ def _write_job(model, request, arguments, folder, directory):
 
 
 def _modules(model):
-    """Yields the modules of foreign layers, which register them when they are imported."""
+    """Yields the modules of third-party layers, whose import registers the layers."""
     for layer in model.layers:
         module = type(layer).__module__
         if module.split(".")[0] not in ("keras", "keras_residual", "__main__"):

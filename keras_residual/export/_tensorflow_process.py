@@ -1,4 +1,4 @@
-"""The process in which a model of another backend is built again and exported on TensorFlow."""
+"""The process that rebuilds a model of another backend on TensorFlow and exports it."""
 
 import contextlib
 import importlib
@@ -16,7 +16,7 @@ from keras_residual.export._signature import named_outputs, structured
 from keras_residual.export._tensorflow import ERRORS, STEP, NotRebuilt
 from keras_residual.export.export import export as export_here
 
-# What two backends may differ by, as a share of the outputs' length.
+# Tolerance between two backends, relative to the norm of the outputs.
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 0.1
 
 
@@ -46,7 +46,7 @@ def _rebuilt(folder, job):
 
 
 def main(folder: Path) -> None:
-    """Does what a job says and writes the result beside it."""
+    """Runs the job in a folder and writes the result beside it."""
     job = pickle.loads((folder / "job").read_bytes())
     try:
         model = _rebuilt(folder, job)

@@ -1,4 +1,4 @@
-"""The writer of each format, from a `Job` to a file."""
+"""The writer of each format, which turns a `Job` into a file."""
 
 import dataclasses
 import shutil
@@ -80,7 +80,7 @@ def litert(job: Job, path) -> tuple[Any, ...]:
     if job.is_logits:
         content = finish.with_softmax(content)
     path.write_bytes(_with_metadata(job, content))
-    # Files of integers lose the names of layers in the line above.
+    # Quantized files lose the names of layers in the line above.
     found = refusals(content)
     if job.sound is None:
         return found
@@ -92,7 +92,7 @@ def litert(job: Job, path) -> tuple[Any, ...]:
 
 
 def _behind_spectrogram(job, path):
-    """Writes a file whose spectrogram is computed in floating point, as its range is too wide."""
+    """Writes a quantized file with its spectrogram, whose range is too wide, in floating point."""
     front, rest = job.parts
     parts = []
     one = _prepare.of_one(front)
@@ -110,7 +110,7 @@ def _behind_spectrogram(job, path):
 
 
 def _source(job):
-    """Returns a SavedModel of the network, written once."""
+    """Returns a SavedModel of the network, written at the first call."""
     source = job.scratch / "saved_model"
     if not source.exists():
         saved_model_folder.write(job.network, source)
@@ -118,7 +118,7 @@ def _source(job):
 
 
 def _kinds(job):
-    """Returns the types of a LiteRT file's input and output, `None` for floating point."""
+    """Returns the data types of a LiteRT file's input and output, `None` for floating point."""
     if job.sound is not None:
         return None, None
     if job.picture is not None:
@@ -197,10 +197,10 @@ def _litert_facts(job):
 
 
 def _facts(job):
-    """Returns what this package reads from the file again, as few bytes as possible."""
+    """Returns the facts that this package stores in the file for itself, in few bytes."""
     facts, picture = {}, job.picture
     if job.description is not None:
-        # The labels stand in a file of their own.
+        # Labels are stored in a file of their own.
         fields = dataclasses.asdict(dataclasses.replace(job.description, class_names=None))
         usual = dataclasses.asdict(Description())
         facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
@@ -222,7 +222,7 @@ def _described(job, name, spec):
 
 
 def _normalization(job, name):
-    """Returns what to subtract and divide by before the file, in units of its raw input."""
+    """Returns the mean and standard deviation to apply to the file's raw input."""
     layer = job.preprocessing.get(name)
     if not isinstance(layer, ImageNormalization):
         return None, None

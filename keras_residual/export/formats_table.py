@@ -20,14 +20,14 @@ class Format:
 
     Attributes:
         name: As `export` takes it.
-        title: As people write it.
-        suffix: Ending of its files, empty for a folder.
-        quantizations: What it can be quantized to.
-        write: Writes a `Job` to a path; returns what delegates refuse of it, if it can say.
+        title: Its name as commonly written.
+        suffix: Suffix of its files, empty for a folder.
+        quantizations: The supported quantizations.
+        write: Writes a `Job` to a path; returns what delegates do not accept, if known.
         open: Returns the runtime for a path and a number of threads.
-        check: Raises an error if it cannot be written here.
-        needs_tensorflow: Whether it is written by TensorFlow, whatever Keras runs on.
-        for_phones: Whether it is what phones take.
+        check: Raises an error if it cannot be written in this environment.
+        needs_tensorflow: Whether TensorFlow writes it, whatever the backend of Keras.
+        for_phones: Whether it is the format for phones.
         compared: How many inputs it is compared on; `None` for all.
         timed: Whether its speed here says something.
     """
@@ -45,7 +45,7 @@ class Format:
     timed: bool = True
 
     def quantization(self, asked: str | None) -> str | None:
-        """Returns what a file of this format is quantized to when that is asked for."""
+        """Returns the quantization of a file of this format for a requested one."""
         return asked if asked in self.quantizations else None
 
     def file_name(self, quantization: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Files of `jax.export`: StableHLO for CPU, CUDA and TPU in one, run by plain JAX."""
+"""Files of `jax.export`: one file of StableHLO for CPU, CUDA and TPU, run by plain JAX."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def check_backend() -> None:
-    """Raises a ValueError where models are not JAX functions."""
+    """Raises a ValueError if Keras does not run on JAX."""
     backend = keras.backend.backend()
     if backend != "jax":
         raise ValueError(
@@ -24,10 +24,10 @@ def check_backend() -> None:
 
 
 def write(model: keras.Model, path: Path) -> None:
-    """Lowers a model for all platforms; its weights are constants of the file.
+    """Lowers a model for all platforms, with its weights as constants in the file.
 
-    It is called with one input, or with several by name. Open sizes are independent of each other
-    or, where the model does not allow that, the same for the same axis of all inputs.
+    The exported function takes one input, or several by name. Variable sizes are independent of
+    each other or, if the model does not allow that, shared by the same axis of all inputs.
     """
     import jax
     from jax import export
@@ -67,7 +67,7 @@ def write(model: keras.Model, path: Path) -> None:
 
 
 def _independent(index, shape):
-    """Returns the sizes of an input as JAX reads them; the batch is that of all."""
+    """Returns an input's symbolic shape for JAX; all inputs share the batch size."""
     axes = enumerate(shape)
     return ", ".join(str(size or (f"n{index}_{axis}" if axis else "n")) for axis, size in axes)
 

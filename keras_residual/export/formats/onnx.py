@@ -19,7 +19,7 @@ from keras_residual.export.formats.saved_model import tensor_specs
 
 
 def check_installed() -> None:
-    """Raises an ImportError that says what to install."""
+    """Raises an ImportError with the packages to install."""
     _needs.tensorflow("Writing ONNX files")
     try:
         import onnx  # noqa: F401
@@ -45,9 +45,9 @@ def write(
         quantization: `None` for float32, `"float16"` for weights and arithmetic of half size,
             `"dynamic"` for 8-bit weights, `"int8"` and `"int16x8"` for 8-bit weights with 8-bit and
             16-bit activations.
-        samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales.
-        opset: Version of the operations, the converter's default for `None`.
-        labels: Names of the outputs, kept in the file's metadata.
+        samples: Batches of inputs, arrays by name, that determine the quantization ranges.
+        opset: Version of the operations, `None` for the converter's default.
+        labels: Names of the outputs, stored in the file's metadata.
     """
     check_installed()
     import onnx
@@ -82,7 +82,7 @@ def write(
 
 
 def _convert_tensorflow(model, path, opset):
-    """Converts as Keras does, where constants that layers hold would become inputs, however."""
+    """Converts like Keras, except that constants held by layers do not become inputs."""
     import onnx
     import tensorflow as tf
     import tf2onnx
@@ -133,7 +133,7 @@ def _quantize(plain: Path, path: Path, quantization, samples):
 
 
 class _Reader:
-    """Feeds samples to onnxruntime's calibration one by one."""
+    """Feeds samples one at a time to the calibration of onnxruntime."""
 
     def __init__(self, samples):
         self._samples = iter(samples)
@@ -150,7 +150,7 @@ def _silenced(*names):
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # The converters use what NumPy and onnx are about to drop.
+            # The converters use deprecated functions of NumPy and onnx.
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -18,12 +18,12 @@ from keras_residual.export.errors import ExportError
 
 
 def check_installed() -> None:
-    """Raises an ImportError that says what to install."""
+    """Raises an ImportError with the packages to install."""
     _needs.tensorflow("A SavedModel")
 
 
 def write(model: keras.Model, path: Path) -> None:
-    """Writes a SavedModel with the signature `serve`, of the model's own batch size."""
+    """Writes a SavedModel with the signature `serve`, keeping the model's batch size."""
     write_backend = _write if keras.backend.backend() == "tensorflow" else _write_by_keras
     try:
         write_backend(model, path)
@@ -38,7 +38,7 @@ def write(model: keras.Model, path: Path) -> None:
 def _write(model, path):
     import tensorflow as tf
 
-    # Keras' own export writes every weight twice.
+    # `model.export` of Keras writes every weight twice.
     module = tf.Module()
     module.kept = [variable.value for variable in model.variables]
     module.serve = serving(model)
@@ -47,7 +47,7 @@ def _write(model, path):
 
 
 def serving(model: keras.Model):
-    """Returns a model as a TensorFlow function: of a tensor, or of what holds several for it."""
+    """Returns a model as a TensorFlow function of its tensor or structure of tensors."""
     import tensorflow as tf
 
     specs = tensor_specs(model)
@@ -62,7 +62,7 @@ def serving(model: keras.Model):
 
 
 def tensor_specs(model: keras.Model) -> dict[str, Any]:
-    """Returns TensorFlow's descriptions of a model's inputs, by name."""
+    """Returns a `tf.TensorSpec` for each of a model's inputs, by name."""
     import tensorflow as tf
 
     return {
@@ -72,7 +72,7 @@ def tensor_specs(model: keras.Model) -> dict[str, Any]:
 
 
 def _write_by_keras(model, path):
-    # Left to itself, Keras makes every batch size a variable one.
+    # By default Keras makes every batch size variable.
     described = {
         name: keras.InputSpec(spec.type, spec.shape, name=name)
         for name, spec in input_specs(model).items()
@@ -84,10 +84,10 @@ def _write_by_keras(model, path):
 
 @contextlib.contextmanager
 def plain_path(path: Path) -> Iterator[Path]:
-    """Yields a path of a folder that TensorFlow does not take for a pattern.
+    """Yields a path of a folder without characters that TensorFlow takes for a glob pattern.
 
-    It looks for the files of a SavedModel by pattern, in which `[`, `*`, `{` and others of the
-    folder's own name mean something.
+    TensorFlow finds the files of a SavedModel by a glob pattern, in which `[`, `*`, `{` and others
+    in the folder's name have a special meaning.
     """
     if not set(str(path)) & set("*?[]{}\\"):
         yield path
@@ -97,7 +97,7 @@ def plain_path(path: Path) -> Iterator[Path]:
         try:
             link.symlink_to(path.resolve(), target_is_directory=True)
         except OSError:
-            # Windows allows links to some users only.
+            # Windows allows only some users to create links.
             shutil.copytree(path, link)
         yield link
 
@@ -117,7 +117,7 @@ class SavedModelRuntime:
             self._serve = loaded.signatures["serving_default"]
         except Exception as error:
             raise ExportError(f"{path} is no readable SavedModel ({first_line(error)}).") from error
-        # The signature lives only as long as the object it came from.
+        # The signature is valid only while the loaded object exists.
         self._loaded = loaded
         specs = self._serve.structured_input_signature[1]
         self.inputs = {
@@ -151,13 +151,13 @@ class SavedModelRuntime:
 
 
 def _numbered(name):
-    """Sorts output_2 before output_10."""
+    """Sort key that puts output_2 before output_10."""
     stem, _, number = name.rpartition("_")
     return (stem, int(number)) if number.isdecimal() else (name, -1)
 
 
 def _in_order(loaded, specs):
-    """Returns the names of inputs in the order of the function behind the signature, if it has one.
+    """Returns the names of inputs in the order of the signature's function, if it has one.
 
     The signature itself has none.
     """

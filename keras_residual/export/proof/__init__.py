@@ -1,1 +1,1 @@
-"""Artefacts run in their own runtimes, compared, timed and described."""
+"""Runs artefacts in their own runtimes, to compare, time and describe them."""

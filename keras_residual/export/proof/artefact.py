@@ -18,7 +18,7 @@ from keras_residual.export.formats_table import FORMATS
 
 
 class Artefact:
-    """An exported model: where it lies, how large it is, what it computes.
+    """An exported model: its path, size, inputs, and predictions in its own runtime.
 
     `load` makes one.
 
@@ -28,9 +28,9 @@ class Artefact:
         inputs: Shape and type of each input of the file by name, in order: the model's own, except
             in files of `jax.export`, which sort by name, and in files for phones, which take
             pictures.
-        facts: What this package wrote down in a LiteRT file.
-        pixels: How pixels 0…255 become what `predict` takes, for a file that takes pictures; `None`
-            for others.
+        facts: The facts that this package stored in a LiteRT file.
+        pixels: The map from pixels 0…255 to the inputs of `predict`, for a file that takes
+            pictures; `None` for others.
 
     Example:
 
@@ -63,7 +63,7 @@ class Artefact:
 
     @property
     def fixed_batch(self) -> int | None:
-        """The batch size it takes; `None` for any."""
+        """The fixed batch size, `None` for any."""
         return next((spec.shape[0] for spec in self.inputs.values() if spec.shape[0]), None)
 
     @property
@@ -73,7 +73,7 @@ class Artefact:
 
     @property
     def labels(self) -> list[str] | None:
-        """The labels packed into a LiteRT or ONNX file, if there are any."""
+        """The labels stored in a LiteRT or ONNX file, if any."""
         return self._runtime.labels()
 
     def operations(self) -> dict[str, int]:
@@ -82,9 +82,9 @@ class Artefact:
 
     @property
     def description(self) -> Description | None:
-        """What the file's inputs and outputs mean, from the file or the card beside it.
+        """The description of inputs and outputs, from the file or the card beside it.
 
-        For a file that takes pictures it is about uint8 pixels 0…255.
+        For a file that takes pictures it refers to uint8 pixels 0…255.
         """
         found = self.facts.get("description")
         if found is None:
@@ -102,12 +102,12 @@ class Artefact:
 
     @property
     def predict_shape(self) -> tuple[int | None, ...]:
-        """Shape of what `predict` takes: of a file for phones, the model's input."""
+        """Shape of the inputs of `predict`: for a file for phones, that of the model."""
         shape = self.input_shape
         return shape if self.pixels is None else (*shape[:-1], self.pixels.channels)
 
     def tensors(self) -> dict[str, Any]:
-        """Returns what the file itself takes and gives: types, scales, zero points, pictures."""
+        """Describes the file's tensors: types, scales, zero points, pictures."""
         sides = {"inputs": self.inputs, "outputs": getattr(self._runtime, "outputs", {})}
         quantized = getattr(self._runtime, "quantized", {})
         found = {
@@ -125,7 +125,7 @@ class Artefact:
         return found
 
     def sha256(self) -> str:
-        """Returns the hash of the file, or of all files of a folder in the order of their names."""
+        """Returns the hash of the file, or of all files of a folder sorted by name."""
         digest = hashlib.sha256()
         for file in _files(self.path):
             digest.update(file.relative_to(self.path).as_posix().encode())
@@ -133,7 +133,7 @@ class Artefact:
         return digest.hexdigest() if self.path.is_dir() else _sha256(self.path)
 
     def __call__(self, batch: Any) -> Any:
-        """Returns the outputs for one batch, computed in one run."""
+        """Returns the outputs for one batch, in a single run."""
         outputs = self._runtime(self.file_inputs("batch", batch))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
@@ -144,7 +144,7 @@ class Artefact:
             inputs: `(n, ...)`, for several inputs a tuple in their order or a dict by name;
                 floating point also for a file that computes in integers. For a file that takes
                 pictures these are what the model takes, or uint8 pixels of pictures.
-            batch_size: Positive integer. A file with a fixed batch takes that.
+            batch_size: Positive integer. A file with a fixed batch size uses that instead.
 
         Returns:
             `(n, ...)`, or a dict of such where the model has several outputs.
@@ -163,7 +163,7 @@ class Artefact:
     def batches(
         self, arrays: dict[str, Any], batch_size: int = 32
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Yields batches of the file's inputs, and how many of each are used."""
+        """Yields batches of the file's inputs, with the number of rows that are not padding."""
         size = self.fixed_batch or _checks.integer("batch_size", batch_size)
         count = count_of(arrays)
         for start in range(0, count, size):
@@ -171,15 +171,15 @@ class Artefact:
             yield rows_of(arrays, start, start + (size if self.fixed_batch else used)), used
 
     def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Returns values in the type of an input of a LiteRT file, as it computes with them."""
+        """Returns values quantized to the type of a LiteRT file's input."""
         return self._runtime.quantized_input(name, values)
 
     def output_values(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Returns the numbers that values of an output of a LiteRT file stand for."""
+        """Dequantizes the values of a LiteRT file's output."""
         return self._runtime.output_values(name, values)
 
     def file_inputs(self, argument: str, inputs: Any) -> dict[str, np.ndarray]:
-        """Returns what `predict` takes as arrays that the file takes, by name."""
+        """Converts inputs of `predict` to the file's inputs, arrays by name."""
         if self.pixels is None:
             return arrays_by_name(argument, self.inputs, inputs)
         ((name, spec),) = self.inputs.items()
@@ -195,7 +195,7 @@ class Artefact:
 
 
 def _of_card(path):
-    """Returns what the card beside a file says of it, `None` if it is not about this file."""
+    """Returns the entry of a file in the card beside it, `None` if it is about another file."""
     try:
         card = json.loads((path.parent / "card.json").read_text(encoding="utf-8"))
         entry = card["artefacts"][path.name]

@@ -1,4 +1,4 @@
-"""How fast exported files and models run, side by side, each in a process of its own."""
+"""Benchmarks exported files and models against each other, each in a separate process."""
 
 import contextlib
 import json
@@ -32,15 +32,15 @@ class Timing:
     """One model at one batch size and number of threads.
 
     Attributes:
-        name: What was run.
+        name: Name of the model or file.
         format: Its format; `"keras"` for a model in Keras, timed by `predict_on_batch`.
-        batch_size: Inputs a run.
+        batch_size: Inputs per run.
         threads: Threads of the runtime.
         median_seconds: Median time of a run.
-        p95_seconds: Time that 95 % of the runs stay below.
-        load_seconds: From the runtime being imported to the first output.
-        memory_bytes: What the process's peak memory grew by after the runtime was imported.
-        file_bytes: Size on disk; `None` for what is no file.
+        p95_seconds: 95th percentile of the time of a run.
+        load_seconds: Time from the import of the runtime to the first output.
+        memory_bytes: Growth of the process' peak memory after the import of the runtime.
+        file_bytes: Size on disk; `None` for a model without a file.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Timing:
 
     @property
     def per_second(self) -> float:
-        """Inputs a second."""
+        """Throughput in inputs per second."""
         return self.batch_size / self.median_seconds
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What was measured; as text, a table of it.
+    """The results of `benchmark`; `str` gives a table.
 
     Attributes:
         rows: A `Timing` for each model, batch size and number of threads.
@@ -86,7 +86,7 @@ class Benchmark:
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws inputs a second of every row to a PNG file."""
+        """Draws the throughput of every row to a PNG file."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -118,11 +118,11 @@ def benchmark(
     threads: Sequence[int] = (1, 2),
     seconds: float = 1.0,
 ) -> Benchmark:
-    """Measures latency, throughput, loading time and memory of files and models side by side.
+    """Measures latency, throughput, loading time and memory of files and models.
 
-    Each runs in a process of its own on random numbers. The processes stay, and take turns of a
-    fifth of `seconds`, so that what else the machine does meets all of them alike. A file with a
-    fixed batch runs at that one.
+    Each runs on random numbers in a separate process. The processes take turns of a fifth of
+    `seconds`, so that other load on the machine affects all of them equally. A file with a fixed
+    batch size runs at that size.
 
     Args:
         *artefacts: An `Artefact`, the path of one or of a `.keras` file, a name such as
@@ -130,7 +130,7 @@ def benchmark(
             `predict_on_batch`, names with random weights.
         batch_sizes: Positive integers.
         threads: Positive integers.
-        seconds: How long each row runs in all. Defaults to `1`.
+        seconds: Total running time of each row. Defaults to `1`.
 
     Returns:
         A `Benchmark`: print it for a table, `plot` draws it.
@@ -204,18 +204,18 @@ def _timed(path):
 
 
 class _Worker:
-    """A process that runs one model when asked."""
+    """A process that runs one model on request."""
 
     def __init__(self, source: _Source, threads: int):
         self.source, self.threads = source, threads
 
     def __enter__(self):
-        # TensorFlow takes brackets in a folder's name for a pattern.
+        # TensorFlow takes brackets in a folder's name for a glob pattern.
         self._path = contextlib.ExitStack()
         place = self.source.place
         if self.source.format == "saved_model":
             place = str(self._path.enter_context(plain_path(Path(place))))
-        # -P: the modules beside the script are none of the runtimes'.
+        # -P: modules beside the script must not shadow those of the runtimes.
         command = [sys.executable, "-P", str(_WORKER), self.source.format, place]
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
@@ -229,7 +229,7 @@ class _Worker:
         return self
 
     def run(self, batch: int, seconds: float) -> dict[str, Any]:
-        """Runs the model for a while at a batch size."""
+        """Runs the model at a batch size for some seconds."""
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps({"batch": batch, "seconds": seconds}), file=self._process.stdin)
             self._process.stdin.flush()

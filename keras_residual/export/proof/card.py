@@ -24,13 +24,13 @@ CARD, README = "card.json", "README.md"
 def write(
     staging: Path, directory: Path, model: keras.Model, report: ExportReport, facts: dict[str, Any]
 ) -> None:
-    """Writes both files; rows of earlier exports of the same weights stay if their files have.
+    """Writes both files; rows of earlier exports of the same weights stay if their files do.
 
     Args:
         staging: The folder to write to.
-        directory: Where the exported files will lie, with the card of earlier ones.
-        model: The model they came from.
-        report: What was written.
+        directory: The final folder of the files, with the card of earlier exports.
+        model: The exported model.
+        report: The report of this export.
         facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
     """
     described = _model(model, report)
@@ -67,7 +67,7 @@ def _model(model, report):
 
 
 def weights_hash(model: keras.Model) -> str:
-    """Returns a hash of a model's weights, in their order."""
+    """Returns a hash of a model's weights, in order."""
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
@@ -91,7 +91,7 @@ def _entry(row: ExportRow) -> dict[str, Any]:
 
 
 def _delegates(row):
-    """Returns what each delegate does not take of a LiteRT file, nothing if it takes it whole."""
+    """Returns, per delegate, the operations of a LiteRT file that it does not accept."""
     if row.refusals is None:
         return None
     return {
@@ -169,7 +169,7 @@ def _row(name, entry):
 
 
 def _phones(artefacts):
-    """Returns the lines about the delegates of phones."""
+    """Returns the lines on the delegates of phones."""
     lines = []
     for name, entry in artefacts.items():
         for delegate, refused in (entry.get("delegates") or {}).items():
@@ -183,7 +183,7 @@ _SHOWN_REFUSALS = 5
 
 
 def _use(name, entry):
-    """Yields what a file takes and gives, a line each."""
+    """Yields a line for each input and output of a file."""
     for tensor in entry.get("inputs", ()):
         yield f"- `{name}` takes {_signature(tensor)}{_picture(tensor)}"
     for tensor in entry.get("outputs", ()):

@@ -1,4 +1,4 @@
-"""Runtimes beside a file's own, in which `verify` runs it where they are installed."""
+"""Further runtimes in which `verify` can run a file, if they are installed."""
 
 import importlib.util
 import json
@@ -16,17 +16,17 @@ from keras_residual.export.errors import ExportError
 
 MEDIAPIPE_PYTHON = "KERAS_RESIDUAL_MEDIAPIPE_PYTHON"
 NODE_MODULES = "KERAS_RESIDUAL_NODE_MODULES"
-# What each of a browser's runtimes is called on npm.
+# The npm package of each browser runtime.
 PACKAGES = {"onnxruntime-web": "onnxruntime-web", "litert.js": "@litertjs/core"}
 _WEB_WORKER = Path(__file__).with_name("web_worker.mjs")
 _WORKER = Path(__file__).with_name("mediapipe_worker.py")
 
 
 def mediapipe_python(python: str | os.PathLike[str] | None = None) -> str:
-    """Returns an interpreter that has mediapipe, or raises an ImportError.
+    """Returns a Python interpreter with mediapipe installed, or raises an ImportError.
 
     Args:
-        python: Path of one. Defaults to that in `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or this one.
+        python: Its path. Defaults to that in `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or the running one.
     """
     named = python or os.environ.get(MEDIAPIPE_PYTHON)
     if named:
@@ -45,7 +45,7 @@ def mediapipe_python(python: str | os.PathLike[str] | None = None) -> str:
 def run_mediapipe(
     path: Path, task: str, pictures: list[np.ndarray], python: str | os.PathLike[str] | None = None
 ) -> list[np.ndarray]:
-    """Returns what a MediaPipe task answers to each picture, or to each waveform.
+    """Returns the result of a MediaPipe task for each picture or waveform.
 
     Args:
         path: A LiteRT file.
@@ -93,7 +93,7 @@ def node_modules(package: str) -> Path:
 def run_under_node(
     runtime: str, path: Path, batches: list[dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Returns the outputs of a file in a browser's runtime, WebAssembly under Node.
+    """Returns the outputs of a file in a browser runtime, WebAssembly under Node.
 
     Args:
         runtime: `"onnxruntime-web"` for ONNX files, `"litert.js"` for LiteRT's.
@@ -151,7 +151,7 @@ def run_compiled_model(path: Path, batches: list[np.ndarray]) -> list[np.ndarray
         model.run_by_index(0, inputs, outputs)
         values = outputs[0].read(int(np.prod(shape)), details["dtype"]).reshape(shape)
         scale, zero = details["quantization"]
-        # What `read` returns is overwritten by the next run.
+        # The next run overwrites what `read` returns.
         results.append(
             (values.astype(np.float32) - zero) * np.float32(scale) if scale else values.copy()
         )

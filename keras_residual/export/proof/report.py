@@ -1,4 +1,4 @@
-"""What an export wrote."""
+"""The report of an export."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +18,16 @@ class ExportRow:
         format: `"saved_model"`, `"litert"` or `"onnx"`.
         quantization: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
         path: The file or folder.
-        bytes: Its size.
-        verification: How far its outputs are from the model's.
-        operations: How often each operation occurs.
+        bytes: Size on disk.
+        verification: The comparison of its outputs with the model's.
+        operations: Number of occurrences of each operation.
         sha256: Hash of its content.
-        timing: One input on one thread; `None` if that was not asked for.
-        tensors: What the file takes and gives, as its card describes it.
-        description: What goes into the file and what its outputs mean, `None` if nobody said.
-        refusals: What the delegates of phones do not take of a LiteRT file; `None` for others.
-        fits: Accuracy of file and model on photographs brought to the input's size in each way.
+        timing: Latency of one input on one thread, `None` if it was not measured.
+        tensors: Inputs and outputs of the file, as described in its card.
+        description: The description of inputs and outputs, `None` if unknown.
+        refusals: Operations of a LiteRT file that delegates of phones do not accept; `None` for
+            other formats.
+        fits: Accuracy of file and model on photographs fitted to the input in each way.
     """
 
     format: str
@@ -45,13 +46,13 @@ class ExportRow:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote; as text, a table of it.
+    """The report of an export; `str` gives a table.
 
     Attributes:
         model: Name of the model.
-        rows: One row an artefact.
-        folding: What was folded; `None` if nothing was to be.
-        notes: What a reader should know: what was changed or could not be done.
+        rows: One row per artefact.
+        folding: What was folded; `None` without folding.
+        notes: Notes for the reader, on changes and limitations.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Whether an artefact computes what its model computes."""
+"""Verifies that an artefact computes the same as its model."""
 
 import math
 import os
@@ -27,18 +27,18 @@ _Z = 1.96
 
 @dataclass(frozen=True)
 class Verification:
-    """How far an artefact's outputs are from the model's.
+    """The difference between an artefact's outputs and the model's.
 
     Attributes:
-        worst: The largest difference of two outputs.
-        mean: The mean difference.
-        largest: The largest magnitude among the model's outputs, to compare with.
-        relative: Length of the difference as a share of the length of the model's outputs.
-        agreement: Fraction of positions whose highest output along the last axis is the same one.
+        worst: The largest absolute difference.
+        mean: The mean absolute difference.
+        largest: The largest magnitude among the model's outputs, for comparison.
+        relative: Norm of the difference relative to the norm of the model's outputs.
+        agreement: Fraction of positions with the same argmax along the last axis.
         samples: Number of inputs compared.
-        accuracy: Fraction of labels that the artefact's highest output hits; `None` without labels.
-        accuracy_interval: Where that fraction lies with 95 % confidence (Wilson's interval).
-        model_accuracy: The same fraction of the model.
+        accuracy: Top-1 accuracy of the artefact; `None` without labels.
+        accuracy_interval: Its 95 % confidence interval (Wilson).
+        model_accuracy: Top-1 accuracy of the model.
     """
 
     worst: float
@@ -62,7 +62,7 @@ def verify(
     runtime: str | None = None,
     python: str | os.PathLike[str] | None = None,
 ) -> Verification:
-    """Runs an artefact in its own runtime, or another, and compares it with the model.
+    """Runs an artefact in its own or another runtime and compares it with the model.
 
     Args:
         artefact: An `Artefact` or the path of one.
@@ -80,7 +80,7 @@ def verify(
             variable `KERAS_RESIDUAL_MEDIAPIPE_PYTHON`, or the running one.
 
     Returns:
-        A `Verification`; its numbers are NaN where the artefact's outputs are.
+        A `Verification`; its numbers are NaN if the artefact's outputs are.
 
     Raises:
         ExportError: If the artefact cannot be read, or the runtime refuses it.
@@ -122,7 +122,7 @@ def _compared(model, arrays, received, classes):
     ours = np.concatenate([array.ravel() for array in expected]).astype(np.float64)
     differences = np.concatenate([np.abs(a - b).ravel() for a, b in pairs]).astype(np.float64)
     same = [(a.argmax(-1) == b.argmax(-1)).ravel() for a, b in pairs if a.ndim > 1]
-    # Below this the outputs themselves are noise.
+    # Smaller outputs are rounding noise.
     floor = 1e-6 * math.sqrt(ours.size)
     return Verification(
         worst=float(differences.max()),
@@ -175,7 +175,7 @@ def _in_onnxruntime_web(artefact, arrays):
 
 
 def _first(outputs, count):
-    """Returns as many outputs as there were inputs; a single output without its name."""
+    """Returns the first `count` rows of each output; a single output without its name."""
     outputs = {name: values[:count] for name, values in outputs.items()}
     return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
@@ -205,7 +205,7 @@ def _in_compiled_model(artefact, arrays):
 
 
 def _on_levels(artefact, arrays):
-    """Returns inputs of a model whose pixels are those that the artefact will see."""
+    """Returns the model's inputs for the rounded pixels that the artefact gets."""
     whole = artefact.input_type == "uint8"
     levels = {
         name: artefact.pixels.pixels_of("data", value, whole) for name, value in arrays.items()
@@ -214,7 +214,7 @@ def _on_levels(artefact, arrays):
 
 
 def _has_classes(data, model):
-    """A pair of arrays is the data of two inputs, and inputs and classes for one."""
+    """Returns whether a pair holds inputs and classes, not the data of two inputs."""
     if not isinstance(data, tuple) or len(data) != 2:
         return False
     several = len(getattr(model, "inputs", None) or ()) > 1
@@ -236,7 +236,7 @@ def _accuracies(expected, received, classes):
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """Returns where a fraction lies with 95 % confidence, given `right` of `count`."""
+    """Returns the 95 % confidence interval of a fraction, given `right` of `count`."""
     share, spread = right / count, _Z**2 / count
     centre = (share + spread / 2) / (1 + spread)
     reach = _Z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)

@@ -1,7 +1,7 @@
-"""A program that loads one model, runs it when told to, and says how long that took.
+"""A program that loads one model, runs it on request, and reports the times.
 
-Started as a script, so that a file's memory and loading time are those of its runtime alone. It
-reads lines of JSON, `{"batch": 8, "seconds": 0.2}`, and answers each with one.
+It is started as a script, so that only the runtime adds to the memory and loading time of a file.
+It reads requests as lines of JSON, `{"batch": 8, "seconds": 0.2}`, and answers each with a line.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def open_saved_model(path, threads):
     specs = serve.structured_input_signature[1]
 
     def prepare(batch):
-        # The signature lives only as long as the object it came from.
+        # The signature is valid only while the loaded object exists.
         keep, fixed = loaded, fixed_batch(specs.values(), batch)
         values = {
             name: numbers([fixed, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
@@ -130,7 +130,7 @@ def open_keras(source, threads):
 
 
 def load_keras(keras, source):
-    # Also registers the package's layers.
+    # The import also registers the package's layers.
     keras_residual = importlib.import_module("keras_residual")
     if source.endswith(".keras"):
         return keras.saving.load_model(source, compile=False)
@@ -160,7 +160,7 @@ def numbers(shape, dtype):
 
 
 def forget_peak():
-    """Lets the peak begin anew at what is used now; only Linux can."""
+    """Resets the peak memory to the current use; only Linux supports it."""
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/clear_refs").write_text("5")
 

@@ -1,1 +1,1 @@
-"""Equal models in another form: folded, or with quantization inside."""
+"""Rewrites models into equivalent ones: folded, or quantization-aware."""

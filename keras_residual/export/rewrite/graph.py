@@ -1,4 +1,4 @@
-"""Who feeds whom in a functional model, read from its configuration."""
+"""The graph of a functional model, read from its configuration."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class Call:
     """One call of a layer.
 
     Attributes:
-        sources: `(layer name, node, tensor)` of every tensor it takes.
-        training: Whether it is called with `training=True` whatever the model is doing.
+        sources: `(layer name, node, tensor)` of every input tensor.
+        training: Whether it is called with `training=True` regardless of the mode of the model.
     """
 
     sources: tuple[tuple[str, int, int], ...]
@@ -21,9 +21,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Graph:
-    """The calls of each layer and the layers that take each tensor, by names.
+    """The calls of each layer and the consumers of each tensor, by name.
 
-    Both are empty for a model whose configuration does not say.
+    Both are empty for a model whose configuration does not hold them.
     """
 
     calls: dict[str, list[Call]]
@@ -33,12 +33,12 @@ class Graph:
         return len(self.calls.get(name, ())) == 1
 
     def may_train(self, name: str) -> bool:
-        """Returns whether a layer is called with `training=True`, or nobody knows how."""
+        """Returns whether a layer is, or may be, called with `training=True`."""
         calls = self.calls.get(name)
         return calls is None or any(call.training for call in calls)
 
     def only_source(self, name: str) -> str | None:
-        """Returns the layer whose output goes into layer `name` and nowhere else."""
+        """Returns the layer whose output is consumed by layer `name` alone."""
         if not self.called_once(name) or len(self.calls[name][0].sources) != 1:
             return None
         (source,) = self.calls[name][0].sources
@@ -52,7 +52,7 @@ def graph_of(model: keras.Model) -> Graph:
     try:
         entries = model.get_config().get("layers", ())
     except NotImplementedError:
-        # Some layer has no configuration.
+        # A layer without a configuration.
         return Graph({}, {})
     for entry in entries:
         for node in entry.get("inbound_nodes", ()):
@@ -62,7 +62,7 @@ def graph_of(model: keras.Model) -> Graph:
                 takers[source].append(entry["name"])
     outputs = {id(tensor) for tensor in model.outputs}
     for operation in model.operations:
-        # A tensor that is an output of the model is taken by the user too.
+        # An output of the model is also consumed by the user.
         if len(calls.get(operation.name, ())) == 1 and id(_output(operation)) in outputs:
             takers[operation.name, 0, 0].append("")
     return Graph(dict(calls), dict(takers))

@@ -1,4 +1,4 @@
-"""A network that takes pictures: pixels 0…255 in RGB, with its scaling inside."""
+"""Builds networks that take RGB pixels 0…255, with the scaling inside."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ _SOFTMAX = keras.activations.softmax
 
 @dataclass(frozen=True)
 class PictureNetwork:
-    """A network that takes pictures.
+    """A network that takes RGB pixels 0…255.
 
     Attributes:
         network: The functional model.
-        mean: What it subtracts from the pixels of each channel first.
-        folded: Whether its scaling went into the first convolution.
-        is_logits: Whether its softmax was left out.
+        mean: The mean that it subtracts from the pixels of each channel.
+        folded: Whether the scaling was folded into the first convolution.
+        is_logits: Whether the softmax was removed.
     """
 
     network: keras.Model
@@ -32,7 +32,7 @@ class PictureNetwork:
 def picture_network(
     network: keras.Model, pixels: Pixels, batch_size: int = 1, logits: bool = False
 ) -> PictureNetwork:
-    """Returns a network of the same outputs that takes pixels.
+    """Returns a network with the same outputs that takes pixels.
 
     Scaling becomes a subtraction of the mean and a factor for each channel. The factors, the order
     of the channels and the reduction to grey go into the kernel of the first convolution. The mean
@@ -45,7 +45,7 @@ def picture_network(
             beginning or without.
         pixels: How pixels become its input.
         batch_size: Positive integer.
-        logits: Whether to leave out a softmax at the end.
+        logits: Whether to remove a softmax at the end.
     """
     scaling, pixels, first = _beginning(network, pixels)
     shape = network.inputs[0].shape[1:-1]
@@ -75,17 +75,17 @@ def picture_network(
 
 
 def known_scaling(network: keras.Model, pixels: Pixels) -> Pixels:
-    """Returns how pixels become what comes behind a network's own scaling layers."""
+    """Returns the map from pixels to the output of a network's own scaling layers."""
     return _beginning(network, pixels)[1]
 
 
 def first_layer(network: keras.Model):
-    """Returns the layer that takes a network's only input, `None` if several do."""
+    """Returns the layer that consumes a network's only input, `None` if several do."""
     return _only_taker(network, graph_of(network), _input_operation(network))
 
 
 def _beginning(network, pixels):
-    """Returns the scaling layers, the map with them in it, and the layer behind them."""
+    """Returns the scaling layers, the map composed with them, and the next layer."""
     graph, name, scaling = graph_of(network), _input_operation(network), []
     while True:
         layer = _only_taker(network, graph, name)
@@ -118,7 +118,7 @@ def _only_taker(network, graph, name):
 
 
 def _adapted(layer, pixels, shape):
-    """Returns a copy of the first layer that takes centred pixels, `None` where that is not it."""
+    """Returns a copy of the first layer for centred pixels, `None` if its outputs differ."""
     if layer is None or isinstance(layer, keras.Model) or _is_unit(pixels.matrix):
         return None
     kernel = next(iter(_kernels(layer, pixels.channels)), None)
@@ -146,7 +146,7 @@ def _kernels(layer, channels):
 
 
 def _same(layer, new, pixels, shape):
-    """Returns whether both compute the same of random pixels."""
+    """Returns whether both give the same outputs for random pixels."""
     random = np.random.default_rng(0).integers(0, int(WHITE) + 1, (1, *shape, 3))
     centred = (random - np.array(pixels.mean)).astype(np.float32)
     expected, found = (
@@ -159,7 +159,7 @@ def _same(layer, new, pixels, shape):
 
 
 def _pointwise(pixels):
-    """Returns the scaling as a 1×1 convolution, which every runtime has."""
+    """Returns the scaling as a 1×1 convolution, which every runtime supports."""
     layer = keras.layers.Conv2D(pixels.channels, 1, use_bias=False, name="scale")
     layer.build((None, None, None, 3))
     layer.set_weights([np.array(pixels.matrix, np.float32).T[None, None]])
@@ -185,16 +185,16 @@ def _softmax_at_the_end(network):
 
 
 def ends_with_softmax(network: keras.Model) -> bool:
-    """Returns whether a network's output comes from a softmax that can be left out."""
+    """Returns whether a network's output comes from a softmax that can be removed."""
     return _softmax_at_the_end(network) is not None
 
 
 def without_softmax(network: keras.Model, whole: keras.Model | None = None) -> keras.Model:
-    """Returns a network with the softmax at its end left out.
+    """Returns a network without the softmax at its end.
 
     Args:
         network: A functional model.
-        whole: The model that it is the end of, if it is a part of one.
+        whole: The model that it is the last part of, if any.
     """
     name = _softmax_at_the_end(whole or network).name
 
@@ -222,8 +222,8 @@ def _linear(layer):
 class SubtractMean(keras.layers.Layer):
     """Subtracts one number from each channel of `(batch, height, width, channels)`.
 
-    A row of pixels is taken as one vector: runtimes broadcast along the last axis one vector at a
-    time, and one of three numbers is too short.
+    A row of pixels is treated as one vector: runtimes broadcast along the last axis one vector at a
+    time, and vectors of three numbers are too short to be fast.
     """
 
     def __init__(self, mean, **kwargs):

@@ -1,4 +1,4 @@
-"""Training with the rounding of int8 in it, for models that lose accuracy without."""
+"""Quantization-aware training, for models that lose accuracy in int8."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ from keras_residual.weights import description_of
 __all__ = ["for_converter", "is_quantization_aware", "quantization_aware"]
 
 _CALIBRATION_SAMPLES = 200
-# What passes values on as they are, by the names of Keras' layers and operations.
+# Layers and operations of Keras that leave the range of values unchanged.
 _PASSING = ("Reshape", "Pad", "MaxPool", "Flatten", "GetItem", "Flip", "Identity", "ZeroPadding")
 _PASSING += ("AveragePool", "GlobalMaxPooling", "Permute", "Transpose", "Squeeze", "ExpandDims")
-# Their outputs have a range that the format fixes.
+# Activations whose output range is fixed by the format.
 _FIXED = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def quantization_aware(model: keras.Model, representative_data: Any) -> keras.Model:
-    """Returns a model to train on so that little is lost when it becomes integers.
+    """Returns a quantization-aware copy of a model, to be fine-tuned before export in int8.
 
     The model is folded; then kernels are rounded to 8 bits, each output channel of a convolution by
     its own range, and so is every value that an int8 file rounds: inputs, what convolutions, dense
@@ -118,7 +118,7 @@ def _linear_copy(layer):
 
 
 def _activated(x, activation, name):
-    """Returns the activation; in front of one with a fixed range the values are rounded too."""
+    """Applies an activation; before one with a fixed range the values are rounded too."""
     if activation in _FIXED:
         x = FakeQuantize(name=f"rounded_{name}_logits")(x)
     return keras.layers.Activation(activation, name=f"{name}_activation")(x)
@@ -155,7 +155,7 @@ def _calibrate(model, data):
 
 
 def for_converter(model: keras.Model) -> keras.Model:
-    """Returns a copy whose rounding TensorFlow's converter takes for ranges."""
+    """Returns a copy whose rounding the TensorFlow converter reads as quantization ranges."""
     copies = []
 
     def copy(layer):
@@ -177,12 +177,12 @@ def for_converter(model: keras.Model) -> keras.Model:
 
 
 def pixel_range(pixels):
-    """Returns pixels 0…255 whose range the converter is told, so that each level is an integer."""
+    """Declares the range of pixels 0…255 to the converter, so that every level is an integer."""
     return _Range(0.0, 255.0, name="pixels")(pixels)
 
 
 class _Range(keras.layers.Layer):
-    """Says the range of a value to TensorFlow's converter."""
+    """Declares the range of a value to the TensorFlow converter."""
 
     def __init__(self, low, high, **kwargs):
         super().__init__(**kwargs)
@@ -198,7 +198,7 @@ class _Range(keras.layers.Layer):
 
 
 class _ConverterKernel(keras.layers.Layer):
-    """Computes as a `QuantizedKernel` and says the ranges of its channels to the converter."""
+    """A `QuantizedKernel` that declares the ranges of its channels to the converter."""
 
     def __init__(self, source, **kwargs):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""A functional model built again with other layers and the same numbers."""
+"""Rebuilds a functional model with other layers and the same outputs."""
 
 from dataclasses import dataclass
 
@@ -27,13 +27,13 @@ _TRAINING_ONLY = (
 
 @dataclass(frozen=True)
 class Folding:
-    """What `fold` did to a model; as text, a line of it.
+    """What `fold` did to a model; `str` gives a line.
 
     Attributes:
-        folded: Batch normalizations that went into the convolution or dense layer before them.
-        affine: Those with none before them, now a scale and an offset for each channel.
-        kept: Those left as they are: in a layer or a branch that `fold` does not see through.
-        removed: Layers that did something only in training.
+        folded: Batch normalizations folded into the preceding convolution or dense layer.
+        affine: Those without such a layer, replaced by a scale and an offset per channel.
+        kept: Those left unchanged, in a layer or branch that `fold` cannot analyse.
+        removed: Layers that are active only in training.
     """
 
     folded: tuple[str, ...] = ()
@@ -53,12 +53,12 @@ class Folding:
 
 
 class Rewrite:
-    """Builds models again; `folding` says afterwards what was folded.
+    """Rebuilds models, and records in `folding` what was folded.
 
     Args:
-        fold: Whether batch normalizations are folded and layers of the training left out.
-        float32: Whether layers that compute in half precision do so in float32 then.
-        unrolled: Whether scanned stages become one layer a block.
+        fold: Whether batch normalizations are folded and training-only layers removed.
+        float32: Whether layers in half precision are changed to float32.
+        unrolled: Whether scanned stages become one layer per block.
     """
 
     def __init__(self, fold: bool = False, float32: bool = False, unrolled: bool = False):
@@ -66,7 +66,7 @@ class Rewrite:
         self._folded, self._affine, self._kept, self._removed = [], [], [], []
 
     def __call__(self, model: keras.Model) -> keras.Model:
-        """Returns the new model, of its own weights."""
+        """Returns the new model, with weights of its own."""
         model = _functional(model)
         removed = self._training_only(model) if self.fold else set()
         if removed:
@@ -74,7 +74,7 @@ class Rewrite:
         return self._rebuilt(model, self._pairs(model) if self.fold else {}, set())
 
     def folding(self) -> Folding:
-        """Returns what was folded in all models so far."""
+        """What was folded in all models so far."""
         lists = (self._folded, self._affine, self._kept, self._removed)
         return Folding(*map(tuple, lists))
 
@@ -89,7 +89,7 @@ class Rewrite:
         return names
 
     def _pairs(self, model):
-        """Returns the batch normalization that goes into a layer, by that layer's name."""
+        """Returns the batch normalization to fold into each layer, by that layer's name."""
         graph, layers, pairs = graph_of(model), {layer.name: layer for layer in model.layers}, {}
         for norm in model.layers:
             if not isinstance(norm, keras.layers.BatchNormalization):
@@ -124,7 +124,7 @@ class Rewrite:
     def _copy(self, layer, with_bias):
         if _has_graph(layer):
             return self(layer)
-        # What a configuration does not hold cannot be built again, only shared.
+        # State outside the configuration cannot be rebuilt, only shared.
         if isinstance(layer, (keras.Model, keras.layers.Lambda)):
             return layer
         if with_bias or isinstance(layer, blocks.KINDS):

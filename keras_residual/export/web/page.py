@@ -1,4 +1,4 @@
-"""Writes the page: its files, a network, and MediaPipe's web tasks beside them."""
+"""Writes the page: its own files, a network, and MediaPipe's web tasks."""
 
 import hashlib
 import importlib.resources
@@ -37,10 +37,10 @@ class Tasks:
 
     Attributes:
         package: Name of the package on npm.
-        argument: Argument of `web_page` that names a folder or file with it.
-        variable: Environment variable that does.
-        files: Its files that a page needs.
-        page: The page's own files: from their names there to those here.
+        argument: Argument of `web_page` with the path of its folder or archive.
+        variable: Environment variable with that path.
+        files: The files of it that a page needs.
+        page: The page's own files: source names by the names in the page.
     """
 
     package: str
@@ -55,7 +55,7 @@ class Tasks:
 
     @property
     def missing(self) -> str:
-        """What to do where they cannot be found."""
+        """The error message if they cannot be found."""
         return (
             f"MediaPipe's web tasks are missing. Run: npm pack {self.package}, and give the file "
             f"it writes as `{self.argument}` (--{self.folder}), or its path in {self.variable}."
@@ -81,7 +81,7 @@ _SECONDS = 120
 
 @dataclass(frozen=True)
 class WebPage:
-    """A page that was written.
+    """A written web page.
 
     Attributes:
         directory: Its folder, to be served by any static server; phones need https for the camera.
@@ -186,13 +186,13 @@ def _described_input(artefact):
 
 
 def _write_worker(folder):
-    """Fills in the files that the page keeps, and a version that changes with any of them."""
+    """Fills in the list of cached files, and a version that changes with any of them."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
     names = [file.relative_to(folder).as_posix() for file in files if file.name != "worker.js"]
-    # The variant for old browsers is kept only where it is used.
+    # The variant for old browsers is cached only when it is used.
     kept = ["./", *(name for name in names if "nosimd" not in name)]
     worker = folder / "worker.js"
     text = worker.read_text(encoding="utf-8")

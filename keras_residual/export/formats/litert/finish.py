@@ -1,4 +1,4 @@
-"""Changes to converted LiteRT files that the converter has no option for."""
+"""Edits of converted LiteRT files for which the converter has no option."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from keras_residual.export.formats.litert.schema import opened, packed
 
 
 def with_whole_pixels(content: bytes) -> bytes:
-    """Returns a file whose uint8 input is pixels: scale 1, zero point 0.
+    """Returns a file whose uint8 input holds pixels: scale 1, zero point 0.
 
-    The converter takes the scale from the representative pictures, which need not have a black and
-    a white pixel. It is changed where nothing is computed with it but a subtraction, which has its
-    own scale at its output; a convolution has the scale in its bias as well.
+    The converter takes the scale from the representative pictures, which may lack black or white
+    pixels. It can be replaced if only a subtraction, whose output has a scale of its own, reads the
+    input; for a convolution the bias is rescaled too.
     """
     module, model = opened(content)
     codes = module.BuiltinOperator
@@ -37,14 +37,14 @@ def with_whole_pixels(content: bytes) -> bytes:
 
 
 def with_float_mean(content: bytes, mean: Sequence[float]) -> bytes:
-    """Returns a file whose uint8 input is pixels, and whose mean is subtracted in floating point.
+    """Returns a file whose uint8 input holds pixels, and that subtracts the mean in floating point.
 
-    XNNPACK turns bytes to floating point and back faster than LiteRT's own kernel turns unsigned
-    bytes to signed ones, and the difference is rounded once.
+    With XNNPACK, dequantizing and quantizing is faster than LiteRT's own kernel that converts uint8
+    to int8, and the difference is rounded only once.
 
     Args:
-        content: A file of integers that takes uint8.
-        mean: The mean of each channel, if one is subtracted.
+        content: A quantized file with a uint8 input.
+        mean: The mean of each channel, empty if none is subtracted.
     """
     module, model = opened(content)
     codes, graph = module.BuiltinOperator, model.subgraphs[0]
@@ -113,7 +113,7 @@ def _set_pixel_scale(tensor):
 
 
 def _rescale_bias(model, graph, op, before):
-    """Writes a convolution's bias, 32-bit integers, in units of the new scale of its input."""
+    """Rescales a convolution's int32 bias to the new scale of its input."""
     if len(op.inputs) < 3 or op.inputs[2] < 0:
         return
     bias = graph.tensors[op.inputs[2]]
@@ -125,7 +125,7 @@ def _rescale_bias(model, graph, op, before):
 
 
 def _chain(graph, tensor):
-    """Returns the operations behind a tensor as long as each has one taker."""
+    """Returns the chain of operations after a tensor, up to the first with several consumers."""
     found = []
     while True:
         takers = [op for op in graph.operators if tensor in list(op.inputs)]
@@ -136,7 +136,7 @@ def _chain(graph, tensor):
 
 
 def with_softmax(content: bytes) -> bytes:
-    """Returns a file with a softmax, in floating point, behind its only output."""
+    """Returns a file with a floating-point softmax after its only output."""
     module, model = opened(content)
     graph = model.subgraphs[0]
     (place,) = graph.outputs

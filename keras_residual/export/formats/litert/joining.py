@@ -1,4 +1,4 @@
-"""Two LiteRT files as one: the second computes on the output of the first."""
+"""Joins two LiteRT files: the second runs on the output of the first."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from keras_residual.export.formats.litert.schema import opened, packed
 
 
 def joined(first: bytes, second: bytes) -> bytes:
-    """Returns a file that computes `second` on what `first` puts out.
+    """Returns a file that runs `second` on the output of `first`.
 
     Args:
         first: A file of one output.
@@ -41,7 +41,7 @@ def joined(first: bytes, second: bytes) -> bytes:
         operation.intermediates = _moved(operation.intermediates, places)
     graph.operators = [*graph.operators, *more.operators]
     graph.outputs = _moved(more.outputs, places)
-    # Entries about the buffers of the parts, such as their oldest runtimes.
+    # Metadata that refers to the buffers of the parts, such as the minimum runtime version.
     model.metadata = []
     for signature, theirs in zip(model.signatureDefs or [], added.signatureDefs or [], strict=True):
         signature.outputs = theirs.outputs
@@ -51,7 +51,7 @@ def joined(first: bytes, second: bytes) -> bytes:
 
 
 def _moved(indices, places):
-    """Returns indices of tensors at their new places; -1 stands for one left out."""
+    """Returns the new indices of tensors; -1 marks an omitted optional one."""
     if indices is None:
         return None
     return np.array([places.get(int(index), int(index)) for index in indices], np.int32)

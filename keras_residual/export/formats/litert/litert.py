@@ -24,7 +24,7 @@ from keras_residual.export.quantizations import INTEGERS
 
 
 def check_installed() -> None:
-    """Raises an ImportError that says what to install."""
+    """Raises an ImportError with the packages to install."""
     _needs.tensorflow("Writing LiteRT files")
     schema()
     _interpreter_class()
@@ -46,14 +46,14 @@ def write(
         quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
             weights of 8 bits, `"int8"` for integers throughout, `"int16x8"` for 8-bit weights and
             16-bit activations.
-        samples: Batches of inputs, arrays by name, whose ranges decide the integers' scales; `None`
-            if the model says them.
-        input_type: Name of the integer type that a file of integers takes, `None` for float32.
-        output_type: Likewise, what it puts out.
+        samples: Batches of inputs, arrays by name, that determine the quantization ranges; `None`
+            if the model contains them.
+        input_type: Name of the integer type of a quantized file's input, `None` for float32.
+        output_type: The same for its output.
     """
     import tensorflow as tf
 
-    # `from_concrete_functions` converts without an error to a file that puts out NaN.
+    # `from_concrete_functions` converts without an error, but the file's outputs are NaN.
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
     configure(converter, quantization, samples)
     if input_type is not None:
@@ -71,7 +71,7 @@ def write(
 
 
 def configure(converter, quantization: str | None, samples: list[dict[str, Any]] | None) -> None:
-    """Sets a TensorFlow converter to builtin operations and a quantization."""
+    """Configures a TensorFlow converter for builtin operations and a quantization."""
     import tensorflow as tf
 
     sets = tf.lite.OpsSet
@@ -79,7 +79,7 @@ def configure(converter, quantization: str | None, samples: list[dict[str, Any]]
         "int8": sets.TFLITE_BUILTINS_INT8,
         "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
     }
-    # A model that says its ranges is not measured, which these sets would insist on.
+    # These sets require calibration, which a model with ranges of its own does not need.
     chosen = sets.TFLITE_BUILTINS if samples is None else operations.get(quantization)
     converter.target_spec.supported_ops = [chosen or sets.TFLITE_BUILTINS]
     if quantization is not None:
@@ -91,10 +91,10 @@ def configure(converter, quantization: str | None, samples: list[dict[str, Any]]
 
 
 def converted(converter) -> bytes:
-    """Returns what a converter makes, or raises an `ExportError` that names what it lacks."""
+    """Runs a converter; raises an `ExportError` that names the unsupported operations."""
     try:
         with warnings.catch_warnings():
-            # It calibrates with what TensorFlow is about to drop.
+            # Its calibration uses a deprecated function of TensorFlow.
             warnings.simplefilter("ignore")
             return converter.convert()
     except Exception as error:
@@ -104,7 +104,7 @@ def converted(converter) -> bytes:
 
 
 class LiteRTRuntime:
-    """Runs a LiteRT file; takes and gives floating point whatever the file computes in."""
+    """Runs a LiteRT file, with floating-point inputs and outputs also for a quantized one."""
 
     format = "litert"
 
@@ -129,7 +129,7 @@ class LiteRTRuntime:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: self.quantized_input(name, batch[name]) for name in self._inputs}
         interpreter = self._interpreter(tuple(values.shape for values in given.values()))
-        # A fused LSTM begins with the states of the run before.
+        # A fused LSTM keeps its states from the previous run.
         interpreter.reset_all_variables()
         for name, details in self._inputs.items():
             interpreter.set_tensor(details["index"], given[name])
@@ -143,12 +143,12 @@ class LiteRTRuntime:
         }
 
     def quantized_input(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Returns values in the type of an input, as the file takes them."""
+        """Returns values quantized to the type of an input."""
         values = to_tensor(values, self._inputs[name])
         return values[0] if "clip" in self.facts else values
 
     def output_values(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Returns the numbers that values of an output stand for, as another runtime gives them."""
+        """Dequantizes the values that another runtime returns for an output."""
         return from_tensor(values, self._outputs[name])
 
     def operations(self) -> dict[str, int]:
@@ -160,12 +160,12 @@ class LiteRTRuntime:
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
                 return archive.read("labels.txt").decode().splitlines()
-        # No archive behind the file, none with labels, or a damaged one.
+        # The file has no archive, or one without labels, or a damaged one.
         except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, zlib.error):
             return None
 
     def _interpreter(self, shapes):
-        """One interpreter a shape: its delegates fail on some files once a shape has changed."""
+        """Returns one interpreter per shape, as delegates fail on some files after a resize."""
         if shapes not in self._interpreters:
             try:
                 self._interpreters[shapes] = self._new_interpreter(shapes)
@@ -195,7 +195,7 @@ def _interpreter_class():
 
 
 def _by_name(interpreter):
-    """Returns details of inputs and outputs, in the file's order, by the names of its signature."""
+    """Returns the details of inputs and outputs by signature name, in the file's order."""
     sides = interpreter.get_input_details(), interpreter.get_output_details()
     signatures = list(interpreter.get_signature_list())
     if not signatures:

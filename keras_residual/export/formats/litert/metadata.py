@@ -1,7 +1,7 @@
-"""Metadata of LiteRT files: what goes in, what comes out, labels and normalization.
+"""Metadata of LiteRT files: inputs, outputs, labels and normalization.
 
 The layout is TensorFlow Lite's metadata schema: a FlatBuffer in the file's buffer
-`TFLITE_METADATA`, and the labels in a zip archive behind the model.
+`TFLITE_METADATA`, and the labels in a zip archive appended to the model.
 """
 
 import io
@@ -17,7 +17,7 @@ from keras_residual.export.formats.litert.schema import FACTS, opened, packed
 
 LABELS_FILE = "labels.txt"
 _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
-# Numbers of the schema's unions and enumerations.
+# Values of the schema's unions and enumerations.
 _NORMALIZATION_OPTIONS = _FEATURE_PROPERTIES = 1
 _IMAGE_PROPERTIES = _TENSOR_AXIS_LABELS = 2
 _AUDIO_PROPERTIES = 4
@@ -26,14 +26,14 @@ _COLOR_SPACES = {3: 1, 1: 2}
 
 @dataclass(frozen=True)
 class InputMetadata:
-    """What a program must know of an input.
+    """The metadata of an input.
 
     Attributes:
         name: Its name.
-        channels: Channels of the images it takes, if it takes images.
-        mean: What to subtract from each channel first.
-        std: What to divide by then.
-        sampling_rate: Samples a second of the mono waveform it takes, if it takes one.
+        channels: Number of channels, for images.
+        mean: The mean to subtract from each channel.
+        std: The standard deviation to divide by.
+        sampling_rate: Sampling rate in Hz, for a mono waveform.
     """
 
     name: str
@@ -58,13 +58,13 @@ def add_metadata(
     Args:
         content: The file.
         name: Name of the model.
-        description: What it is.
-        inputs: Its inputs; where its signature has their names, the file gets their order.
-        outputs: Names of its outputs, likewise.
-        labels: Names of what stands along the last axis of the outputs.
-        keep_names: Whether what is computed inside keeps its names: a twentieth of a small
-            network's file of integers, but quantizers need them.
-        facts: What this package wants to know of the file, for `file_facts`.
+        description: Description of the model.
+        inputs: Its inputs; if its signature has their names, the file's inputs are reordered.
+        outputs: Names of its outputs, which are reordered likewise.
+        labels: Names along the last axis of the outputs.
+        keep_names: Whether internal tensors keep their names: they are a twentieth of a small
+            quantized file, but quantizers need them.
+        facts: Facts to store for `file_facts`.
     """
     metadata = _metadata(name, description, inputs, outputs, labels)
     entries = {_NAME: metadata}
@@ -74,7 +74,7 @@ def add_metadata(
     if not labels:
         return content
     file = io.BytesIO(content)
-    # Appended to something that is no archive, an archive counts its positions from the beginning.
+    # An archive appended to another file counts its offsets from the start of that file.
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(LABELS_FILE), "\n".join(labels) + "\n")
     return file.getvalue()
@@ -101,7 +101,7 @@ def _with_entries(content, entries, inputs, outputs, keep_names):
 
 
 def _in_order(tensors, entries, names):
-    """Returns tensors in the order of their names in a signature."""
+    """Returns tensors in the order of the names in a signature."""
     found = {entry.name.decode(): entry.tensorIndex for entry in entries}
     ordered = [found[name] for name in names if name in found]
     return ordered if sorted(ordered) == sorted(tensors) else tensors
@@ -159,7 +159,7 @@ def _process(write, mean, std):
 
 
 class _Writer:
-    """Writes tables by the numbers of their fields; `None` is a field left out."""
+    """Writes tables by field number; a field of `None` is omitted."""
 
     def __init__(self, builder):
         self.builder = builder

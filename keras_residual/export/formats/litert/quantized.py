@@ -1,4 +1,4 @@
-"""Numbers into a LiteRT file's tensors and out of them, by scale and zero point."""
+"""Quantizes and dequantizes the tensors of a LiteRT file by scale and zero point."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def to_tensor(values, details: dict[str, Any]) -> np.ndarray:
-    """Returns values as a tensor takes them; `details` are those of the interpreter."""
+    """Returns values quantized for a tensor; `details` are those of the interpreter."""
     values = np.asarray(values)
     scale, zero = details["quantization"]
     if not scale:
@@ -17,6 +17,6 @@ def to_tensor(values, details: dict[str, Any]) -> np.ndarray:
 
 
 def from_tensor(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    """Returns the numbers that a tensor stands for."""
+    """Returns the dequantized values of a tensor."""
     scale, zero = details["quantization"]
     return (values.astype(np.float32) - zero) * np.float32(scale) if scale else values

@@ -1,4 +1,4 @@
-"""LiteRT files as FlatBuffers: what operations they hold, and writing them small."""
+"""LiteRT files as FlatBuffers: their operations, and compact writing."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from keras_residual.export.errors import ExportError
 
 
 def schema():
-    """Returns the module that reads and writes LiteRT files."""
+    """Returns the module with the schema of LiteRT files."""
     try:
         from ai_edge_litert import schema_py_generated
     except ImportError as error:
@@ -27,12 +27,12 @@ def operation_counts(content: bytes) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-# The entry of a file's metadata in which this package keeps what it knows of the file.
+# The metadata entry in which this package stores its facts about the file.
 FACTS = b"keras_residual"
 
 
 def file_facts(content: bytes) -> dict[str, Any]:
-    """Returns what this package wrote down of a file, an empty dict if it did not write it."""
+    """Returns the facts that this package stored in a file, an empty dict for other files."""
     module = schema()
     try:
         model = module.Model.GetRootAs(content, 0)
@@ -45,7 +45,7 @@ def file_facts(content: bytes) -> dict[str, Any]:
     return {}
 
 
-# What XNNPACK takes as the ratio of scales before and after an operation; 16 bits are 256 finer.
+# XNNPACK's limit on the ratio of scales before and after an operation; 16 bits are 256 finer.
 _LARGEST_RATIO = {"int8": 256, "int16x8": 256 * 256}
 
 
@@ -55,8 +55,8 @@ _PRODUCTS, _SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL"), (
 def vanishing_outputs(content: bytes, quantization: str) -> list[str]:
     """Returns the outputs of a quantized file that have no usable scale.
 
-    A layer that puts out zero for all representative data gets a range of 1e-6. Runtimes refuse
-    such a file, end the process that loads it, or compute nonsense once the output is not zero.
+    A layer whose output is zero for all representative data gets a range of 1e-6. Runtimes reject
+    such a file, crash when they load it, or give wrong results once the output is not zero.
     """
     (module, model), found = opened(content), []
     codes, largest = operation_names(module, model), _LARGEST_RATIO[quantization]
@@ -85,7 +85,7 @@ def _scales(tensor) -> list[float]:
 
 
 def opened(content: bytes):
-    """Returns the schema's module and a file as its objects."""
+    """Returns the schema's module and a file parsed into its objects."""
     module = schema()
     return module, module.ModelT.InitFromPackedBuf(content, 0)
 
@@ -102,11 +102,11 @@ def operation_names(module, model) -> list[str]:
 
 
 def packed(model) -> bytes:
-    """Returns a model of the schema as a file.
+    """Serializes a model of the schema.
 
-    What is equal is written once: the zero points of kernels and biases, one of 8 bytes for each
-    channel and all of them zero, are a twentieth of a small network's file of integers. Tensors
-    without data share the empty buffer.
+    Identical vectors are stored once: the zero points of kernels and biases, 8 zero bytes per
+    channel, are otherwise a twentieth of a small quantized file. Tensors without data share the
+    empty buffer.
     """
     used = [buffer.data is not None and len(buffer.data) > 0 for buffer in model.buffers]
     places = {old: new for new, old in enumerate(np.flatnonzero(used), start=1)}
@@ -125,7 +125,7 @@ def _sharing_builder():
     import flatbuffers
 
     class SharingBuilder(flatbuffers.Builder):
-        """Writes equal texts and equal vectors of numbers once."""
+        """Stores identical strings and identical vectors of numbers once."""
 
         def __init__(self, size):
             super().__init__(size)
@@ -146,7 +146,7 @@ def _sharing_builder():
 
 
 class _AlignedBuffer:
-    """A buffer on an address that 16 divides, as the schema demands and Python's writer forgets."""
+    """A buffer aligned to 16 bytes, which the schema requires and Python's writer neglects."""
 
     def __init__(self, module, data):
         self._module, self._data = module, data
