@@ -8,15 +8,14 @@ from keras_residual.weights._keras_layouts import KERAS_2, KERAS_DENSENET, KERAS
 from keras_residual.weights._layout import Layout, OwnLayout
 from keras_residual.weights._slots import Slot
 from keras_residual.weights._srgan_layout import SRGANLayout
+from keras_residual.weights._torch_dense_layouts import TIMM_DPN, TORCHVISION_DENSENET
 from keras_residual.weights._torch_layouts import (
-    TIMM_DPN,
     TIMM_REGNET,
     TIMM_REGNET_V,
     TIMM_SELECTIVE,
     TIMM_TRANSFER,
     TIMM_V2,
     TORCHVISION,
-    TORCHVISION_DENSENET,
     TORCHVISION_FACTORIZED,
     TORCHVISION_REGNET,
     TORCHVISION_VIDEO,
