@@ -131,7 +131,7 @@ def _checked(model, x, y):
         )
     if len(model.output_shape) != 2 or y.max() >= model.output_shape[-1]:
         raise ValueError(
-            "`model` must put out a score for each class of `y`. "
+            "`model` must output a score for each class of `y`. "
             f"Received: outputs of {model.output_shape[1:]} and labels up to {y.max()}"
         )
     return x, y

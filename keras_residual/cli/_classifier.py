@@ -110,7 +110,7 @@ def make_classifier(
                 raise
             raise ValueError(
                 f"The scaling of pixels that the weights {weights} expect is unknown: "
-                "say `--scaling caffe`, `tf` or `torch`."
+                "give `--scaling caffe`, `tf` or `torch`."
             ) from error
     try:
         return keras_residual.model_for(name, dataset, image_size, dtype, **options)

@@ -47,7 +47,7 @@ def check_inputs(
     if source.examples == "recordings" and shape[0] not in (None, source.image_shape[0]):
         raise ValueError(
             f"The model takes recordings of {shape[0]:,} samples; those of {source.name} have "
-            f"{source.image_shape[0]:,}: leave out `seconds`, or say the model's length."
+            f"{source.image_shape[0]:,}: leave out `seconds`, or give the model's length."
         )
     fits = len(shape) == (3 if images_only else len(source.image_shape))
     if not fits or shape[-1] not in (None, source.image_shape[-1]):
@@ -61,6 +61,6 @@ def check_outputs(shape: Sequence[int | None], source: data.Dataset) -> None:
     """Raises a ValueError if a model's outputs, with batch, are not a score for each class."""
     if len(shape) != 2 or shape[1] != source.num_classes:
         raise ValueError(
-            f"The model puts out {tuple(shape[1:])}; {source.name} has "
+            f"The model outputs {tuple(shape[1:])}; {source.name} has "
             f"{counted(source.num_classes, 'class', 'classes')}."
         )

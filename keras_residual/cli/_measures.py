@@ -95,7 +95,7 @@ def measure(
         expected.append(labels)
         if found[-1].shape != labels.shape:
             raise ValueError(
-                f"The model puts out {found[-1].shape[1:]}; the data has {len(names)} "
+                f"The model outputs {found[-1].shape[1:]}; the data has {len(names)} "
                 f"{'labels' if kind == 'multi_label' else 'numbers'} an example."
             )
     y, outputs = np.concatenate(expected), np.concatenate(found)

@@ -20,29 +20,33 @@ class Transcripts:
     """The reference and predicted transcripts of a dataset.
 
     Attributes:
-        right: The reference texts of the dataset.
-        heard: The model's transcripts.
+        references: The transcripts of the dataset.
+        hypotheses: The transcripts of the model.
         seconds: Total time of the predictions.
     """
 
-    right: Sequence[str]
-    heard: Sequence[str]
+    references: Sequence[str]
+    hypotheses: Sequence[str]
     seconds: float
 
     @property
     def count(self) -> int:
         """Number of recordings."""
-        return len(self.right)
+        return len(self.references)
 
     @property
     def character_error_rate(self) -> float:
         """Insertions, deletions and substitutions per character of the reference texts."""
-        return _rate([list(text) for text in self.right], [list(text) for text in self.heard])
+        return _rate(
+            [list(text) for text in self.references], [list(text) for text in self.hypotheses]
+        )
 
     @property
     def word_error_rate(self) -> float:
         """The same per word, where spaces separate words."""
-        return _rate([text.split() for text in self.right], [text.split() for text in self.heard])
+        return _rate(
+            [text.split() for text in self.references], [text.split() for text in self.hypotheses]
+        )
 
     @property
     def headline(self) -> str:
@@ -77,7 +81,7 @@ class Transcripts:
         return []
 
     def _worst(self):
-        pairs = list(zip(self.right, self.heard, strict=True))
+        pairs = list(zip(self.references, self.hypotheses, strict=True))
         mistakes = [inference.edit_distance(right, heard) for right, heard in pairs]
         order = np.argsort(-np.array(mistakes), kind="stable")[:_SHOWN]
         return [pairs[i] for i in order if mistakes[i]]
@@ -103,8 +107,8 @@ def measure(
         seconds += time.perf_counter() - started
         if outputs.ndim != 3 or outputs.shape[-1] != len(characters) + 1:
             raise ValueError(
-                f"The model puts out {outputs.shape[1:]}; the data has {len(characters)} "
-                "characters, and the blank beside them."
+                f"The model outputs {outputs.shape[1:]}; the data has {len(characters)} "
+                "characters, and the blank in addition."
             )
         right += ["".join(characters[i] for i in row if i >= 0) for row in labels]
         heard += [answer.text(characters) for answer in inference.decode_greedy(outputs)]

@@ -95,9 +95,9 @@ def predict(
     for answer in answers:
         console.print(str(answer), markup=False, soft_wrap=True)
     seconds = human_seconds(time.perf_counter() - started)
-    told = len({answer.path for answer in answers})
-    left_out = f", {len(paths) - told} left out" if told < len(paths) else ""
-    console.print(f"{counted(told, predictor.noun)} in {seconds}{left_out}", style="dim")
+    predicted = len({answer.path for answer in answers})
+    left_out = f", {len(paths) - predicted} left out" if predicted < len(paths) else ""
+    console.print(f"{counted(predicted, predictor.noun)} in {seconds}{left_out}", style="dim")
     if output is not None:
         console.print(bold(output), soft_wrap=True)
     if explained:

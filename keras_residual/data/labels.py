@@ -61,13 +61,13 @@ def _kind(y, what, received):
         return "classes"
     if columns > 1 and y.min() >= 0 and (np.abs(y.sum(axis=1) - 1) < _TOLERANCE).all():
         raise DatasetError(
-            f"{what} looks like shares of classes: take their argmax, or say "
+            f"{what} looks like shares of classes: take their argmax, or give "
             f"label_kind='regression'. {received}"
         )
     if y.dtype.kind == "f" and not (y == np.round(y)).all():
         return "regression"
     raise DatasetError(
-        f"{what} holds whole numbers that may be classes or measurements: say "
+        f"{what} holds whole numbers that may be classes or measurements: give "
         f"label_kind='classes' or label_kind='regression'. {received}"
     )
 

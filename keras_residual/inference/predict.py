@@ -72,7 +72,7 @@ def predict(
     elif weights is not None or description is not None:
         raise ValueError("`weights` and `description` have no effect on a Predictor.")
     if model.takes_sound:
-        return _heard(model, paths, top, skip_damaged, progress)
+        return _predict_recordings(model, paths, top, skip_damaged, progress)
     files = paths_for(model, paths)
     kept, outputs, damaged = [], [], []
     for start in range(0, len(files), batch_size):
@@ -96,7 +96,7 @@ def predict(
     return predictions(kept, np.concatenate(outputs), model.description, top)
 
 
-def _heard(model, paths, top, skip_damaged, progress) -> list[Prediction]:
+def _predict_recordings(model, paths, top, skip_damaged, progress) -> list[Prediction]:
     files = recording_paths(paths)
     kept, outputs, starts, damaged = [], [], [], []
     for number, path in enumerate(files, start=1):

@@ -234,7 +234,7 @@ def _checked(predictor: Predictor) -> Predictor:
     if predictor.description is None:
         raise ValueError(
             f"{predictor.name} does not say which range of pixels it takes, nor the names of its "
-            "classes. Say it: `description=Description(white=1.0, class_names=…)`; `white` is the "
+            "classes. Give `description=Description(white=1.0, class_names=…)`; `white` is the "
             "value of a white pixel in its input, 255.0 for a model that scales pixels itself."
         )
     return predictor

@@ -82,7 +82,7 @@ class TranscriptStream:
             raise ValueError("`piece` must be finite. Received: NaN or infinity")
         self._begun = self._begun or piece.shape[self._axis] > 0
         self._waiting = np.concatenate([self._waiting, piece], axis=self._axis)
-        return self._heard(self._window.size)
+        return self._decoded(self._window.size)
 
     def finish(self) -> tuple[int, ...]:
         """Ends the sequence and returns the new labels."""
@@ -90,7 +90,7 @@ class TranscriptStream:
             return ()
         zeros = self._zeros(self._window.after)
         self._waiting = np.concatenate([self._waiting, zeros], axis=self._axis)
-        new = self._heard(self._window.needed)
+        new = self._decoded(self._window.needed)
         self._waiting = self._zeros(0)
         return new
 
@@ -99,7 +99,7 @@ class TranscriptStream:
         shape[self._axis] = count
         return np.zeros(shape)
 
-    def _heard(self, needed):
+    def _decoded(self, needed):
         """Returns the labels of all stretches of which so many steps have arrived."""
         new, window = [], self._window
         while (count := self._waiting.shape[self._axis]) >= needed:

@@ -56,7 +56,7 @@ def transcribe(
     files, found, damaged = recording_paths(paths), [], []
     for number, path in enumerate(files, start=1):
         try:
-            found.append((str(path), _heard(predictor, path, beam_width)))
+            found.append((str(path), _transcript(predictor, path, beam_width)))
         except DatasetError as error:
             damaged.append(str(error))
         if progress is not None:
@@ -66,7 +66,7 @@ def transcribe(
     return found
 
 
-def _heard(predictor, path, beam_width) -> str:
+def _transcript(predictor, path, beam_width) -> str:
     waves = predictor.waves(path)
     if len(waves) > 1:
         raise DatasetError(

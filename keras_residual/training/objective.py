@@ -110,7 +110,7 @@ def _of_classes(head: Head, kind: str, recipe: Recipe, class_weights) -> Objecti
         raise _refusal(head, "classes", "one unit cannot tell classes apart; labels of 0 and 1")
     if binary and head.activation == "softmax":
         raise ValueError(
-            "`binary_cross_entropy` needs a model that puts out logits: make it with "
+            "`binary_cross_entropy` needs a model that outputs logits: make it with "
             f"classifier_activation=None. Received: {head}"
         )
     accepted = ("softmax", "linear", "sigmoid") if binary else ("softmax", "linear")

@@ -109,7 +109,7 @@ def test_weights_that_do_not_tell_their_scaling(run, refused, photos, tmp_path):
 
     keras_residual.ResNet8(classes=3).save_weights(tmp_path / "own.weights.h5")
     line = TRAIN.replace("cifar10", "own.weights.h5") + " --epochs 1"
-    assert "say `--scaling caffe`" in refused(line)
+    assert "give `--scaling caffe`" in refused(line)
     assert run(f"{line} --scaling torch").exit_code == 0
 
 

@@ -131,4 +131,4 @@ def test_inspect_refuses_fewer_classes_than_the_data_has(refused, dataset, tmp_p
     layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
     keras.Sequential(layers).save(tmp_path / "three.keras")
     line = refused("inspect three.keras --data tiny.npz")
-    assert "The model puts out (3,); tiny has 4 classes." in line
+    assert "The model outputs (3,); tiny has 4 classes." in line

@@ -100,7 +100,7 @@ def test_mixed_and_smoothed_labels(tmp_path):
 
 def test_binary_cross_entropy_needs_logits(tmp_path):
     recipe = training.Recipe(loss="binary_cross_entropy")
-    with pytest.raises(ValueError, match="needs a model that puts out logits"):
+    with pytest.raises(ValueError, match="needs a model that outputs logits"):
         fit(tiny_model(), tmp_path, recipe=recipe)
 
 

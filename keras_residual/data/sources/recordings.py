@@ -70,7 +70,7 @@ def check_rate(rate: object, options: Options, where: str) -> int:
         DatasetError: If it is unknown or the two differ.
     """
     if rate is None and options.rate is None:
-        raise DatasetError(f"{where} does not tell its sampling rate: say it by `rate`.")
+        raise DatasetError(f"{where} does not store its sampling rate: give it as `rate`.")
     if rate is not None and options.rate is not None and int(rate) != options.rate:
         raise DatasetError(
             f"{where} has {int(rate):,} samples a second, not rate={options.rate:,}: resample it."

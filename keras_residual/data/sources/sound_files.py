@@ -128,13 +128,13 @@ def from_sound_table(table: tables.Table, name: str, options: Options) -> Datase
     text = options.labels or next(
         (column for column in table.columns if column.lower() in _TEXT_COLUMNS), None
     )
-    told = options.label_kind == "text"
+    requested = options.label_kind == "text"
     usual = isinstance(text, str) and text.lower() in _TEXT_COLUMNS
-    if isinstance(text, str) and (told or (usual and options.label_kind == "auto")):
+    if isinstance(text, str) and (requested or (usual and options.label_kind == "auto")):
         y, names = _transcripts_of(table, files, text)
         kind = "text"
-    elif told:
-        raise DatasetError(f"{table.where}: say by `labels` which column has the transcripts.")
+    elif requested:
+        raise DatasetError(f"{table.where}: give the column of the transcripts as `labels`.")
     else:
         y, kind, names = tables.labels_of(table, (files, group, split), files, options)
     paths = tables.find_files(table, files, SUFFIXES)
@@ -169,9 +169,7 @@ def from_sound_npz(path: Path, inside: Sequence[str], options: Options) -> Datas
         if name is not None and name not in arrays:
             raise DatasetError(f"{path} has no {name!r} for `{argument}`: {', '.join(inside)}")
     if label is None:
-        raise DatasetError(
-            f"{path}: say by `labels` which array has the labels: {', '.join(inside)}"
-        )
+        raise DatasetError(f"{path}: name the array of labels as `labels`: {', '.join(inside)}")
     recordings = _cut(path, arrays["audio"], arrays["offsets"])
     rate = check_rate(arrays["rate"].reshape(-1)[0] if "rate" in arrays else None, options, path)
     y, kind, label_names = _labels(path, arrays[label], label, len(recordings), options)

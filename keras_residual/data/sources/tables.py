@@ -118,7 +118,7 @@ def file_column(table: Table, options: Options, suffixes: Sequence[str]) -> str:
     found = known or named
     if len(found) != 1:
         raise DatasetError(
-            f"{table.where}: say by `files` which column has the file names. "
+            f"{table.where}: name the column of file names as `files`. "
             f"Received: columns {', '.join(table.columns)}"
         )
     return found[0]
@@ -154,8 +154,8 @@ def find_files(table: Table, column: str, suffixes: Sequence[str]) -> list[Path]
         raise DatasetError(
             f"{table.where}: {_some(missing)} of {counted(len(table), 'file')} in column "
             f"{column!r} "
-            f"{'does' if len(missing) == 1 else 'do'} not exist: correct the names, or say by "
-            "`folder` where the files are."
+            f"{'does' if len(missing) == 1 else 'do'} not exist: correct the names, or give "
+            "the files' folder as `folder`."
         )
     return found
 
@@ -195,7 +195,7 @@ def labels_of(
         return _of_numbers(table, columns, numbers, options)
     if len(columns) > 1:
         raise DatasetError(
-            f"{table.where}: say by `labels` which columns are the labels; several must hold "
+            f"{table.where}: name the columns of labels as `labels`; several must hold "
             f"numbers, which {', '.join(in_words)} does not. Received: columns {', '.join(columns)}"
         )
     if options.label_kind == "regression":
@@ -237,7 +237,7 @@ def _check_counted(table, name, values):
         return
     raise DatasetError(
         f"{table.where}: column {name!r} holds whole numbers that may be classes or measurements: "
-        f"say label_kind='classes' or label_kind='regression'. Received: {len(found)} different "
+        f"give label_kind='classes' or label_kind='regression'. Received: {len(found)} different "
         f"numbers, {found.min()}..{found.max()}"
     )
 
