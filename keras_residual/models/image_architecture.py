@@ -24,14 +24,9 @@ class NormalizedArchitecture:
 
     def norm_options(self, dtype, data_format: str) -> dict[str, object]:
         """Returns the arguments of a layer with a normalization and an activation."""
-        return {
-            "normalization": self.normalization,
-            "activation": self.activation,
-            "norm_momentum": self.norm_momentum,
-            "norm_epsilon": self.norm_epsilon,
-            "dtype": dtype,
-            "data_format": data_format,
-        }
+        names = ("normalization", "activation", "norm_momentum", "norm_epsilon")
+        shared = {name: getattr(self, name) for name in names}
+        return {**shared, "dtype": dtype, "data_format": data_format}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,16 @@ def groups(cardinality, base_width):
     return {"cardinality": cardinality, "base_width": base_width}
 
 
+def _preactivated(depth, sizes, aliases=()):
+    summary = f"ResNet-{depth} v2 with pre-activation."
+    return row(f"ResNet{depth}V2", HE_2016, summary, aliases=aliases, **sizes, **V2)
+
+
+def _deep_stem(depth, sizes):
+    summary = f"ResNet-{depth}-D: deep stem and pooled shortcuts."
+    return row(f"ResNet{depth}D", HE_2018, summary, **sizes, **D)
+
+
 TABLE = (
     row("ResNet18", HE_2015, "ResNet-18 of basic blocks.", **BASIC_18),
     row("ResNet34", HE_2015, "ResNet-34 of basic blocks.", **BASIC_34),
@@ -136,64 +146,17 @@ TABLE = (
     row("ResNet50V1", HE_2015, "ResNet-50 v1, as in keras.applications.", **BOTTLENECK_50, **V1),
     row("ResNet101V1", HE_2015, "ResNet-101 v1, as in keras.applications.", **BOTTLENECK_101, **V1),
     row("ResNet152V1", HE_2015, "ResNet-152 v1, as in keras.applications.", **BOTTLENECK_152, **V1),
-    row(
-        "ResNet18V2",
-        HE_2016,
-        "ResNet-18 v2 with pre-activation.",
-        aliases={"resnetv2_18": {"share_preactivation": False}},
-        **BASIC_18,
-        **V2,
-    ),
-    row(
-        "ResNet34V2",
-        HE_2016,
-        "ResNet-34 v2 with pre-activation.",
-        aliases={"resnetv2_34": {"share_preactivation": False}},
-        **BASIC_34,
-        **V2,
-    ),
-    row(
-        "ResNet50V2",
-        HE_2016,
-        "ResNet-50 v2 with pre-activation.",
-        aliases="resnetv2_50",
-        **BOTTLENECK_50,
-        **V2,
-    ),
-    row(
-        "ResNet101V2",
-        HE_2016,
-        "ResNet-101 v2 with pre-activation.",
-        aliases="resnetv2_101",
-        **BOTTLENECK_101,
-        **V2,
-    ),
-    row(
-        "ResNet152V2",
-        HE_2016,
-        "ResNet-152 v2 with pre-activation.",
-        aliases="resnetv2_152",
-        **BOTTLENECK_152,
-        **V2,
-    ),
-    row("ResNet200V2", HE_2016, "ResNet-200 v2 with pre-activation.", **BOTTLENECK_200, **V2),
-    row("ResNet18D", HE_2018, "ResNet-18-D: deep stem and pooled shortcuts.", **BASIC_18, **D),
-    row("ResNet34D", HE_2018, "ResNet-34-D: deep stem and pooled shortcuts.", **BASIC_34, **D),
-    row("ResNet50D", HE_2018, "ResNet-50-D: deep stem and pooled shortcuts.", **BOTTLENECK_50, **D),
-    row(
-        "ResNet101D",
-        HE_2018,
-        "ResNet-101-D: deep stem and pooled shortcuts.",
-        **BOTTLENECK_101,
-        **D,
-    ),
-    row(
-        "ResNet152D",
-        HE_2018,
-        "ResNet-152-D: deep stem and pooled shortcuts.",
-        **BOTTLENECK_152,
-        **D,
-    ),
+    _preactivated(18, BASIC_18, {"resnetv2_18": {"share_preactivation": False}}),
+    _preactivated(34, BASIC_34, {"resnetv2_34": {"share_preactivation": False}}),
+    _preactivated(50, BOTTLENECK_50, "resnetv2_50"),
+    _preactivated(101, BOTTLENECK_101, "resnetv2_101"),
+    _preactivated(152, BOTTLENECK_152, "resnetv2_152"),
+    _preactivated(200, BOTTLENECK_200),
+    _deep_stem(18, BASIC_18),
+    _deep_stem(34, BASIC_34),
+    _deep_stem(50, BOTTLENECK_50),
+    _deep_stem(101, BOTTLENECK_101),
+    _deep_stem(152, BOTTLENECK_152),
     row("SEResNet18", HU_2018, "SE-ResNet-18.", **BASIC_18, **SE),
     row("SEResNet50", HU_2018, "SE-ResNet-50.", **BOTTLENECK_50, **SE),
     row("SEResNet101", HU_2018, "SE-ResNet-101.", **BOTTLENECK_101, **SE),

@@ -70,16 +70,17 @@ def _small(name, paper, summary, **options):
     return row(name, paper, summary, **{"stem": "conv3", **options})
 
 
+def _plain(blocks):
+    """Returns the row of He et al.'s network with `blocks` blocks in each stage."""
+    depth = 6 * blocks + 2
+    return _small(f"ResNet{depth}", HE_2015, f"ResNet-{depth}.", **_basic(blocks))
+
+
 TABLE = (
     _small(
         "ResNet8", BANBURY_2021, "ResNet-8 (the size of MLPerf Tiny's).", **_basic(1, "projection")
     ),
-    _small("ResNet20", HE_2015, "ResNet-20.", **_basic(3)),
-    _small("ResNet32", HE_2015, "ResNet-32.", **_basic(5)),
-    _small("ResNet44", HE_2015, "ResNet-44.", **_basic(7)),
-    _small("ResNet56", HE_2015, "ResNet-56.", **_basic(9)),
-    _small("ResNet110", HE_2015, "ResNet-110.", **_basic(18)),
-    _small("ResNet1202", HE_2015, "ResNet-1202.", **_basic(200)),
+    *map(_plain, (3, 5, 7, 9, 18, 200)),
     _small(
         "ResNet110V2",
         HE_2016,
