@@ -11,6 +11,7 @@ import pytest
 
 import keras_residual
 from keras_residual import layers, models
+from keras_residual.models import resnet_architecture
 
 PACKAGE = Path(keras_residual.__file__).parent
 GUIDE = PACKAGE.parent / "docs" / "guide" / "architecture.md"
@@ -46,7 +47,7 @@ def watched(monkeypatch, owner, name):
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has its own convolution")
 def test_the_guide_lists_the_files_of_a_forward_pass(monkeypatch):
-    made = watched(monkeypatch, layers.ResidualStage, "__init__")
+    made = watched(monkeypatch, resnet_architecture, "ResidualStage")
     model = models.ResNet50(depths=(1,), widths=(4,), stem_width=4, input_shape=(8, 8, 3))
     convolved = watched(monkeypatch, keras.ops, "conv")
     model(np.zeros((1, 8, 8, 3), "float32"))
