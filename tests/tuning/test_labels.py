@@ -46,9 +46,9 @@ class Errors(ToySpace):
 
 def test_the_smallest_error_is_the_best(tmp_path):
     y = np.arange(20, dtype=float)[:, None] / 3
-    space = Errors(activation="relu")
+    space = Errors(activation="relu", layers=1)
     space.classes = 1
-    options = {"algorithm": "grid", "max_trials": 18, "epochs": 1}
+    options = {"algorithm": "grid", "max_trials": 6, "epochs": 1}
     result = tuning.search(space, (X, y), tmp_path / "alone", **options)
     errors = [result.value(row) for row in result.completed]
     assert errors == sorted(errors) and result.value(result.best) == errors[0]
