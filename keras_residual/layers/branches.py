@@ -75,7 +75,9 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         shares = ops.softmax(flat, axis=2) if self.branches > 1 else ops.sigmoid(flat)
         shape = [-1] + [1] * (rank - 1)
         shape[self.channel_axis] = channels
-        return [ops.reshape(shares[:, :, index], shape) for index in range(self.branches)]
+        return [
+            ops.reshape(shares[:, :, index : index + 1], shape) for index in range(self.branches)
+        ]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,8 +1,8 @@
-"""What delegates take of a file, by the runtime's own word."""
+"""What XNNPACK takes of a file, by the runtime's own word.
 
-import contextlib
-import io
-import re
+TensorFlow's `Analyzer` has a check for the GPU delegate; that of 2.21 accepts even CONV_3D.
+"""
+
 from collections import Counter
 
 
@@ -29,19 +29,3 @@ def left_by_xnnpack(content: bytes) -> Counter:
         waiting += [index for index in operation["inputs"] if index >= 0]
     names = found.values()
     return Counter(name for name in names if "DELEGATE" not in name.upper())
-
-
-def refused_by_gpu(content: bytes) -> set[str]:
-    """Returns the operations that TensorFlow's checker for the GPU delegate refuses."""
-    import tensorflow as tf
-
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
-        tf.lite.experimental.Analyzer.analyze(model_content=content, gpu_compatibility=True)
-    found, name = set(), None
-    for line in text.getvalue().splitlines():
-        started = re.match(r"\s*Op#\d+ (\w+)\(", line)
-        name = started[1] if started else name
-        if line.startswith("GPU COMPATIBILITY WARNING: ") and "Subgraph#" not in line:
-            found.add(name)
-    return found

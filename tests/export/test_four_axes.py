@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cases import MODELS
 from export.phone_networks import write
+from export.runtime_tables import left_by_xnnpack
 
 import keras_residual
 from keras_residual import export
@@ -123,7 +124,10 @@ def test_a_network_for_clips_is_taken_whole(quantization, tmp_path):
     expected = model.predict(clips, verbose=0)
     assert np.abs(file.predict(clips) - expected).max() < (1e-5 if quantization is None else 0.05)
     assert max(ranks(row.path.read_bytes())) == 4
-    assert not {each.delegate for each in row.refusals} & {"gpu", "nnapi"}
+    found = {(each.delegate, each.operation) for each in row.refusals}
+    assert not {kind for kind, _ in found} & {"gpu", "nnapi"}
+    assert {op for kind, op in found if kind == "xnnpack"} <= {"SOFTMAX"}
+    assert {*left_by_xnnpack(row.path.read_bytes())} <= {"SOFTMAX"}
     checked = export.verify(row.path, model, clips, runtime="compiled_model")
     assert checked.worst < (1e-5 if quantization is None else 0.05)
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 
 import keras
 from keras import ops
@@ -55,11 +56,21 @@ def _convolve_frames(x, kernel, strides, *options):
 
     3-D convolutions are slow on CPUs and unsupported by the accelerators of phones.
     """
-    # A step of one would still be an operation in exported files.
-    x = x[:, :: strides[0]] if strides[0] > 1 else x
+    x = _every(x, strides[0])
     frames, *sizes = ops.shape(x)[1:]
     x = convolve(ops.reshape(x, (-1, *sizes)), kernel[0], strides[1:], *options)
     return ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
+
+
+def _every(x, step):
+    """Returns every `step`-th frame; by a slice without steps where it can, as phones have it."""
+    frames, *sizes = x.shape[1:]
+    if step == 1:
+        return x
+    if None in (frames, *sizes) or frames % step:
+        return x[:, ::step]
+    x = ops.reshape(x, (-1, step, math.prod(sizes)))[:, :1]
+    return ops.reshape(x, (-1, frames // step, *sizes))
 
 
 def _convolve_time(x, kernel, strides, *options):
