@@ -1,5 +1,6 @@
 """The page of a search: its best network, the pictures, and every trial with its curve."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from keras_residual._page import Page, sparkline
 from keras_residual._words import counted
 from keras_residual.training import Recipe
 
-REPORT = "report.html"
+BEST, REPORT = "best.json", "report.html"
 _COSTS = {
     "parameters": "parameters",
     "macs": "MACs",
@@ -41,7 +42,7 @@ def write(result: Any, pictures: Iterable[Path]) -> Path:
     page.add(
         "Best network",
         _best_in_words(result),
-        command=f"keras-residual train --model {result.output / 'best.json'}",
+        command=shlex.join(["keras-residual", "train", "--model", str(result.output / BEST)]),
     )
     for path in pictures:
         heading, text = _PICTURES.get(path.stem, (None, None))
@@ -49,19 +50,20 @@ def write(result: Any, pictures: Iterable[Path]) -> Path:
             cost = path.stem.removeprefix("accuracy_").replace("_", " ")
             heading = f"{result.measure.title.capitalize()} against {cost}"
             text = "Grey points are trials; the line is the Pareto front."
-        page.add(heading, text, path.read_bytes())
+        is_wide = path.stem == "parallel_coordinates"
+        page.add(heading, text, path.read_bytes(), is_wide=is_wide)
     rows, order = _rows(result)
     page.add(
         "Trials",
-        f"{counted(len(result.rows), 'trial')}, the best first. The knobs that differ from the "
-        "default network and recipe stand last.",
+        f"{counted(len(result.rows), 'trial')}, the best first. Last stand the knobs that differ "
+        f"from those of trial {result.rows[0].trial}.",
         rows=rows,
         is_open=True,
         text_columns=(len(rows[0]) - 2, len(rows[0]) - 1),
         best=order.index(best),
     )
     path = result.output / REPORT
-    page.write(path, " ".join(result.remarks()))
+    page.write(path, ". ".join(result.remarks()) + ".")
     return path
 
 
@@ -110,7 +112,7 @@ def _rows(result):
     low, high = min(shown, default=0.0), max(shown, default=1.0)
     # One trial that went astray would flatten all others.
     low = max(low, high - 1.0) if measure.is_error else low
-    head = ["trial", measure.title, *titles, "seconds", "curve", "remark", "network", "knobs"]
+    head = ["trial", measure.title, "curve", "seconds", *titles, "remark", "network", "knobs"]
     rows = [head]
     for row in order:
         value = measure.value(row.metrics)
@@ -120,12 +122,12 @@ def _rows(result):
             [
                 row.trial,
                 "" if value is None else measure.text(value),
-                *costs,
-                "" if seconds is None else f"{seconds:.1f}",
                 sparkline(row.curve, low, high),
+                "" if seconds is None else f"{seconds:.1f}",
+                *costs,
                 _remark(row),
                 result.in_words(row) if row.values else "",
-                _knobs(result.hypermodel, row),
+                _knobs(row, result.rows[0]),
             ]
         )
     return rows, order
@@ -144,10 +146,8 @@ def _remark(row) -> str:
     return ", ".join(filter(None, (inherited, ended)))
 
 
-def _knobs(hypermodel, row) -> str:
-    own = {
-        name: value for name, value in row.values.items() if value != hypermodel.defaults.get(name)
-    }
+def _knobs(row, first) -> str:
+    own = {name: value for name, value in row.values.items() if value != first.values.get(name)}
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in own.items()
