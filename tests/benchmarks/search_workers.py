@@ -4,10 +4,11 @@
     python tests/benchmarks/search_workers.py --seeds 2 --sleep
 
 An evolution tries residual networks that are not trained: the accuracy of a trial is a formula of
-its knobs, and it lasts two seconds or so, longer for a larger network. Without `--sleep` a clock is
-simulated: one chief's oracle, as it is, answers one, two and four workers, each of which asks again
-when its trial is over. With `--sleep` chief and workers are processes of this machine whose trials
-sleep; what the chief takes to think and to answer counts then.
+its knobs, and it lasts one to three seconds. Without `--sleep` a clock is simulated: one chief's
+oracle, as it is, answers one, two and four workers, each of which asks again when its trial is
+over. With `--sleep` chief and workers are processes of this machine whose trials sleep; what the
+chief takes to think and to answer counts then. The goal is the highest accuracy, in steps of half a
+percent, that nine of ten seeds reach with any number of workers.
 """
 
 import argparse
@@ -50,7 +51,8 @@ class UntrainedSpace(tuning.HyperResNet):
         return Cost(9 * weights, 500 * weights)
 
     def seconds(self, values):
-        return self.seconds_of_a_trial * (0.5 + self.cost(values).parameters / 80_000)
+        """Half to one and a half times the mean, whatever the network: the work stays equal."""
+        return self.seconds_of_a_trial * (0.5 + _unit(f"seconds {sorted(values.items())}"))
 
     def accuracy(self, values):
         """Every active knob has a best value; the accuracy falls by the square of the distances."""
@@ -192,13 +194,20 @@ def seconds_to(points, goal):
     return next((seconds for seconds, accuracy in points if accuracy >= goal), None)
 
 
-def summary(curves, goal):
-    """Mean seconds to the goal by number of workers, over the seeds in which all reach it."""
+def reached(curves, goal):
+    """Seconds to a goal by number of workers, of each seed with which all reach it."""
     found = {}
     for curve in curves:
         seconds = seconds_to(curve["points"], goal)
         found.setdefault(curve["seed"], {})[curve["workers"]] = seconds
-    whole = [row for row in found.values() if None not in row.values()]
+    return [row for row in found.values() if None not in row.values()]
+
+
+def summary(curves, seeds):
+    """Mean seconds to the goal by number of workers, over the seeds with which all reach it."""
+    goals = [percent / 100 for percent in np.arange(99.5, 0, -0.5)]
+    goal = next(goal for goal in goals if len(reached(curves, goal)) >= 0.9 * seeds)
+    whole = reached(curves, goal)
     means = {workers: float(np.mean([row[workers] for row in whole])) for workers in WORKERS}
     ends = {
         workers: float(np.mean([c["points"][-1][0] for c in curves if c["workers"] == workers]))
@@ -212,7 +221,6 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--goal", type=float, default=0.93)
     parser.add_argument("--sleep", action="store_true")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
@@ -221,9 +229,9 @@ def main():
         take_part(arguments)
         return
     curves = asleep() if arguments.sleep else on_a_clock(arguments)
-    made = summary(curves, arguments.goal)
+    made = summary(curves, arguments.seeds)
     seconds, whole = made["seconds"], made["seconds_of_all"]
-    print(f"{made['reached_by']} of {arguments.seeds} seeds reach {arguments.goal:.0%} with all")
+    print(f"{made['reached_by']} of {arguments.seeds} seeds reach {made['goal']:.1%} with all")
     print("| workers | seconds to the goal | as fast | all trials | as fast |")
     print("|---|---:|---:|---:|---:|")
     for workers in WORKERS:
