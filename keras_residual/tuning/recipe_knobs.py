@@ -32,7 +32,9 @@ def checked_recipe(recipe: Recipe, labels: str) -> Recipe:
     return recipe
 
 
-def recipe_knobs(recipe: Recipe, augmentations: tuple[str, ...], labels: str) -> list[Knob]:
+def recipe_knobs(
+    recipe: Recipe, augmentations: tuple[str, ...], labels: str = "classes"
+) -> list[Knob]:
     """Returns the knobs of training around a recipe, its own values as defaults.
 
     Args:
