@@ -89,6 +89,16 @@ def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
     return tuple(int(item) for item in items)
 
 
+def integer_or_none(name: str, value: object, minimum: int = 1) -> int | None:
+    """Returns `None`, or `value` as an integer of at least `minimum`."""
+    return None if value is None else integer(name, value, minimum)
+
+
+def positive(**values: object) -> tuple[int, ...]:
+    """Returns several arguments, given by name, as positive integers."""
+    return tuple(integer(name, value) for name, value in values.items())
+
+
 def per_axis(name: str, value: object) -> int | tuple[int, ...]:
     """Returns a positive integer, or a tuple with one for each spatial axis."""
     if isinstance(value, (tuple, list)):

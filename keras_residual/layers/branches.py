@@ -39,11 +39,10 @@ class BranchedConvolution(SublayerRow, BlockLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.filters = _checks.integer("filters", filters)
-        self.branches = _checks.integer("branches", branches)
-        self.strides = _checks.integer("strides", strides)
-        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
-        self.groups = _checks.integer("groups", groups)
+        self.filters, self.branches = _checks.positive(filters=filters, branches=branches)
+        self.strides, self.dilation_rate, self.groups = _checks.positive(
+            strides=strides, dilation_rate=dilation_rate, groups=groups
+        )
         self.blur_pool = _checks.choice("blur_pool", blur_pool, DOWNSAMPLING)
 
     def branch(self, index: int, filters: int, dilation: int = 1) -> ConvNorm:

@@ -72,9 +72,9 @@ class DualPathBlock(SublayerRow, BlockLayer):
         super().__init__(**kwargs)
         self.depth = _checks.integer("depth", depth)
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
-        if first_dilation_rate is not None:
-            first_dilation_rate = _checks.integer("first_dilation_rate", first_dilation_rate)
-        self.first_dilation_rate = first_dilation_rate
+        self.first_dilation_rate = _checks.integer_or_none(
+            "first_dilation_rate", first_dilation_rate
+        )
         self._unit_options = {
             "filters": filters,
             "growth_rate": growth_rate,

@@ -71,12 +71,11 @@ class DualPathUnit(BlockLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.filters = _checks.integer("filters", filters)
-        self.growth_rate = _checks.integer("growth_rate", growth_rate)
-        self.width = _checks.integer("width", width)
-        self.cardinality = _checks.integer("cardinality", cardinality)
-        self.strides = _checks.integer("strides", strides)
-        self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
+        self.filters, self.growth_rate = _checks.positive(filters=filters, growth_rate=growth_rate)
+        self.width, self.cardinality = _checks.positive(width=width, cardinality=cardinality)
+        self.strides, self.dilation_rate = _checks.positive(
+            strides=strides, dilation_rate=dilation_rate
+        )
         self.projects = _checks.boolean("projection", projection)
         self.split_last = _checks.boolean("split_last", split_last)
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)

@@ -84,11 +84,9 @@ class FractalBlock(SublayerRow, BlockLayer):
         self.dropout_rate = _checks.real("dropout_rate", dropout_rate, 0, 1, open_end=True)
         self.rematerialize = _checks.boolean("rematerialize", rematerialize)
         self.global_drop_path = _checks.real("global_drop_path", global_drop_path, 0, 1)
-        if column_seed is not None:
-            column_seed = _checks.integer("column_seed", column_seed, minimum=0)
-        self.column_seed = column_seed
+        self.column_seed = _checks.integer_or_none("column_seed", column_seed, minimum=0)
         self.column_generator = (
-            keras.random.SeedGenerator(column_seed) if self.global_drop_path else None
+            keras.random.SeedGenerator(self.column_seed) if self.global_drop_path else None
         )
         places = [(column, index) for column in range(self.columns) for index in range(2**column)]
         self.add_to_row("convolutions", [self._convolution(*place) for place in places])

@@ -127,9 +127,9 @@ class ResidualUnit(BlockLayer):
         self.filters = _checks.integer("filters", filters)
         self.strides = _checks.per_axis("strides", strides)
         self.dilation_rate = _checks.integer("dilation_rate", dilation_rate)
-        if first_dilation_rate is not None:
-            first_dilation_rate = _checks.integer("first_dilation_rate", first_dilation_rate)
-        self.first_dilation_rate = first_dilation_rate
+        self.first_dilation_rate = _checks.integer_or_none(
+            "first_dilation_rate", first_dilation_rate
+        )
         self.activation_order = _checks.choice("activation_order", activation_order, ORDERS)
         self.normalize_identity = _checks.boolean("normalize_identity", normalize_identity)
         self.share_preactivation = _checks.boolean("share_preactivation", share_preactivation)

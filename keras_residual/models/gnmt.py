@@ -85,8 +85,7 @@ class GNMT(keras.Model):
             target_size = _checks.integer("target_vocabulary_size", target_vocabulary_size, 4)
         units = _checks.integer("units", units)
         num_layers = _checks.integer("num_layers", num_layers, minimum=2)
-        if first_residual is not None:
-            first_residual = _checks.integer("first_residual", first_residual, minimum=2)
+        first_residual = _checks.integer_or_none("first_residual", first_residual, minimum=2)
         _check_tokens(start_token, end_token, target_size)
         policy = checked_policy(dtype)
         source_embedding = _embedding(source_size, units, policy, "source_embedding")

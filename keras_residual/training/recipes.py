@@ -21,6 +21,17 @@ _RSB = Recipe(
     model={"classifier_activation": None},
 )
 
+# Small networks on small images in few epochs, which need no more regularization.
+_ONE_CYCLE = Recipe(
+    schedule="one_cycle",
+    learning_rate=0.2,
+    epochs=30,
+    weight_decay=2e-4,
+    nesterov=True,
+    warmup=0.2,
+    ema=0.998,
+)
+
 recipes: dict[str, Recipe] = {
     # He et al., 2015, section 4.2: 64k steps of 128, of 50,000 images each epoch.
     "he2015": Recipe(schedule="steps", epochs=164),
@@ -44,27 +55,16 @@ recipes: dict[str, Recipe] = {
     # Huang et al., 2017, section 4.2; they use dropout of 0.2 only without augmentation.
     "densenet": Recipe(schedule="steps", epochs=300, batch_size=64, nesterov=True),
     # For small images, with techniques that have proved useful since.
-    "modern": Recipe(
-        schedule="one_cycle",
-        learning_rate=0.2,
+    "modern": replace(
+        _ONE_CYCLE,
         epochs=200,
         weight_decay=5e-4,
-        nesterov=True,
         warmup=0.15,
         label_smoothing=0.1,
         cutmix=1.0,
         ema=0.999,
     ),
-    # Small networks on small images in few epochs, which need no more regularization.
-    "one_cycle": Recipe(
-        schedule="one_cycle",
-        learning_rate=0.2,
-        epochs=30,
-        weight_decay=2e-4,
-        nesterov=True,
-        warmup=0.2,
-        ema=0.998,
-    ),
+    "one_cycle": _ONE_CYCLE,
     # torchvision's first weights: references/classification, 8 × 32 images per step.
     "imagenet": Recipe(
         schedule="steps",

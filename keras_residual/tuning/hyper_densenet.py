@@ -1,8 +1,7 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from keras_residual.models.densenet import DenseNetArchitecture
-from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import NamedHyperNetwork, multiples
 
@@ -29,25 +28,9 @@ class HyperDenseNet(NamedHyperNetwork):
     """
 
     family = DenseNetArchitecture
+    default_base = "DenseNetBC100_12"
     sizes = ("stages", "depth", "growth_rate", "compression", "stem_width")
     widths = ("growth_rate", "stem_width")
-
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        classes: int,
-        base: str = "DenseNetBC100_12",
-        recipe: Recipe | str = "quick",
-        *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
-        **knobs: Any,
-    ):
-        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
 
     def architecture(self, base: DenseNetArchitecture) -> list[Knob]:
         first = len(base.depths)

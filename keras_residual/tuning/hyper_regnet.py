@@ -1,10 +1,9 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from keras_residual import _checks
 from keras_residual.models.regnet import PARAMETERS, regnet
 from keras_residual.models.resnet_architecture import ResNetArchitecture
-from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import (
     NamedHyperNetwork,
@@ -42,26 +41,10 @@ class HyperRegNet(NamedHyperNetwork):
     """
 
     family = ResNetArchitecture
+    default_base = "RegNetX002"
     quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = ("depth", "w0", "wa", "se_ratio", "stem_width")
     widths = ("w0", "wa", "stem_width")
-
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        classes: int,
-        base: str = "RegNetX002",
-        recipe: Recipe | str = "quick",
-        *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
-        **knobs: Any,
-    ):
-        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
 
     def _is_of_family(self, variant):
         return variant.name in PARAMETERS

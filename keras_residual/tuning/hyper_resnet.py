@@ -52,6 +52,7 @@ class HyperResNet(NamedHyperNetwork):
     """
 
     family = ResNetArchitecture
+    default_base = "ResNet20"
     quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = (
         "stages",
@@ -67,20 +68,14 @@ class HyperResNet(NamedHyperNetwork):
         self,
         input_shape: Sequence[int],
         classes: int,
-        base: str = "ResNet20",
+        base: str | None = None,
         recipe: Recipe | str = "quick",
         *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
         constant_macs: bool = False,
         **knobs: Any,
     ):
         self.constant_macs = _checks.boolean("constant_macs", constant_macs)
-        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, base, recipe, bounds, knobs, labels)
+        super().__init__(input_shape, classes, base, recipe, **knobs)
 
     def architecture(self, base: ResNetArchitecture) -> list[Knob]:
         first = len(base.depths)

@@ -38,20 +38,9 @@ class HyperResNet1D(NamedHyperNetwork):
     widths = ("width",)
 
     def __init__(
-        self,
-        input_shape: Sequence[int],
-        classes: int,
-        recipe: Recipe | str = "quick",
-        *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
-        **knobs: Any,
+        self, input_shape: Sequence[int], classes: int, recipe: Recipe | str = "quick", **knobs: Any
     ):
-        bounds = (max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, "ResNet1D", recipe, bounds, knobs, labels)
+        super().__init__(input_shape, classes, "ResNet1D", recipe, **knobs)
 
     def augmentations(self) -> tuple[str, ...]:
         return ()

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -50,6 +51,21 @@ def block_convolutions(options: dict[str, Any]) -> int:
     return sum(options["depths"]) * block + projections
 
 
+def _signature_of(space):
+    """Returns the signature of a space, with the arguments that its constructor passes on."""
+    _, *own = inspect.signature(space.__init__).parameters.values()
+    found = {parameter.name: parameter for parameter in own}
+    if own[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        has_base = "base" in found
+        _, *inherited = inspect.signature(NamedHyperNetwork.__init__).parameters.values()
+        found = {**{parameter.name: parameter for parameter in inherited}, **found}
+        if not has_base:
+            del found["base"]
+        elif found["base"].default is None:
+            found["base"] = found["base"].replace(default=space.default_base, annotation=str)
+    return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
+
+
 class NamedHyperNetwork(HyperNetwork):
     """A space of networks that differ from a named one in some of its options.
 
@@ -78,6 +94,9 @@ class NamedHyperNetwork(HyperNetwork):
     family: type[Any]
     """The dataclass of the options of all networks that `base` may name."""
 
+    default_base: str
+    """Name of the network to start from unless `base` names another."""
+
     dimensions = 2
     """Number of spatial axes that they were published for."""
 
@@ -85,17 +104,23 @@ class NamedHyperNetwork(HyperNetwork):
         super().__init_subclass__(**kwargs)
         shared = {"NamedHyperNetwork": NamedHyperNetwork.__doc__}
         cls.__doc__ = completed(cls.__doc__, shared)
+        cls.__signature__ = _signature_of(cls)
 
     def __init__(
         self,
         input_shape: Sequence[int],
         classes: int,
-        base: str,
-        recipe: Recipe | str,
-        bounds: Sequence[float | None],
-        knobs: Mapping[str, Any],
+        base: str | None = None,
+        recipe: Recipe | str = "quick",
+        *,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
         labels: str = "classes",
+        **knobs: Any,
     ):
+        base = self.default_base if base is None else base
         family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
         self.base = VARIANTS[self.base_name].architecture
@@ -106,7 +131,7 @@ class NamedHyperNetwork(HyperNetwork):
         further = self._further(settings, architecture)
         self._further_names = {knob.name for knob in further}
         architecture += further
-        budget = Budget(*bounds)
+        budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
         super().__init__(self.input_shape, classes, architecture, recipe, budget, settings, labels)
 
     def _is_of_family(self, variant):

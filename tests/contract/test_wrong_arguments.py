@@ -1,6 +1,7 @@
 """Wrong arguments are answered when a layer is made, by name, value and what is accepted."""
 
 import pytest
+import wrong_values
 from cases import LAYERS
 from contract.test_layers import arguments_of
 
@@ -11,6 +12,7 @@ RATE = (-0.1, 1.0, "0.5", None, float("nan"), True)
 FLAG = (1, "yes", None)
 NAME = ("unheard_of", 3, None)
 WRONG = {
+    **wrong_values.of_blocks(POSITIVE, NAME),
     "filters": POSITIVE,
     "kernel_size": (0, -3, "3", (), (3, 0), None),
     "kernel_sizes": (3, "33", (), (3, -1), ((1, 0), 3), None),
@@ -18,17 +20,13 @@ WRONG = {
     "dilation_rate": POSITIVE,
     "first_dilation_rate": (0, 2.5, "8", True),
     "groups": POSITIVE,
-    "cardinality": POSITIVE,
-    "base_width": POSITIVE,
     "depth": POSITIVE,
     "growth_rate": POSITIVE,
-    "se_divisor": POSITIVE,
     "divisor": POSITIVE,
     "columns": POSITIVE,
     "scale": POSITIVE,
     "bottleneck": (-1, 1.5, "4", None),
     "ratio": (0.0, -0.5, 1.5, "half", None),
-    "se_ratio": (-0.5, 1.5, "half", None),
     "residual_scale": (-0.1, 1.5, "half", None),
     "compression": (0.0, -0.5, 1.5, "half", None),
     "rate": RATE,
@@ -47,22 +45,12 @@ WRONG = {
     "bias_initializer": ("unheard_of", 3),
     "transform_bias": ("low", None, float("nan")),
     "data_format": ("NHWC", 3),
-    "activation_order": NAME,
-    "shortcut": NAME,
     "kind": NAME,
-    "attention": NAME,
-    "spatial": NAME,
-    "branches": POSITIVE,
-    "expansion": (0.0, -1, "4", None),
-    "group_width": (0, 2.5, "8", True),
     "lora_rank": (0, 2.5, "4", True),
     "lora_alpha": (-1.0, "4", 2.0),
-    "first_reduction": POSITIVE,
     "width": (0, 2.5, "8", True),
     "inner_filters": (0, 2.5, "8", True),
-    "strided_conv": NAME,
     "pool_padding": NAME,
-    "execution": NAME,
     "block": ("basic", None, 3),
     "first": (5, "strides", {"unheard_of": 1}),
     "last": (5, "strides", {"unheard_of": 1}),

@@ -16,16 +16,21 @@ def lines_of(page):
     return list(enumerate(text.splitlines(), start=1))
 
 
+def faults_of(page, is_fault):
+    """Returns the numbers of lines that must not follow the line before them."""
+    pairs = itertools.pairwise(lines_of(page))
+    return [number for (_, before), (number, line) in pairs if is_fault(before, line)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
 def test_tables_end_with_an_empty_line(page):
     """A line that follows at once would become a row."""
-    lines = lines_of(page)
-    faults = [
-        number
-        for (_, row), (number, line) in itertools.pairwise(lines)
-        if row.startswith("|") and line.strip() and not line.startswith(("|", "<!--"))
-    ]
-    assert not faults
+    assert not faults_of(
+        page,
+        lambda row, line: (
+            row.startswith("|") and line.strip() and not line.startswith(("|", "<!--"))
+        ),
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
@@ -45,13 +50,10 @@ def test_rows_have_as_many_cells_as_their_head(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(tables.ROOT)))
 def test_lists_begin_after_an_empty_line(page):
     """Otherwise their first item would be a part of the paragraph before."""
-    lines = lines_of(page)
-    faults = [
-        number
-        for (_, before), (number, line) in itertools.pairwise(lines)
-        if re.match(r"- |\d+\. ", line)
-        and before.strip()
-        and not re.match(r"- |\d+\. |#", before)
-        and not before.startswith(" ")
-    ]
-    assert not faults
+    item = r"- |\d+\. "
+
+    def continues(before, line):
+        is_text = before.strip() and not before.startswith(" ")
+        return re.match(item, line) and is_text and not re.match(f"{item}|#", before)
+
+    assert not faults_of(page, continues)

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import wrong_values
 from support import ramp, run, set_sequential_weights
 
 import keras_residual
@@ -277,26 +278,14 @@ WRONG_SHARED = {
 WRONG = {
     "ResNet": {
         **WRONG_SHARED,
+        **wrong_values.of_blocks(POSITIVE, NAME),
         "block": NAME,
         "widths": (0, "12", (), (1, 0), (1, 2.5), (4,), (4, 8, 16)),
-        "activation_order": NAME,
-        "shortcut": NAME,
-        "strided_conv": NAME,
         "strided_block": NAME,
         "kernel_sizes": (3, "33", (), (3, 0), None),
         "normalize_identity": FLAG,
         "share_preactivation": FLAG,
-        "cardinality": POSITIVE,
-        "base_width": POSITIVE,
-        "expansion": (0.0, -1, "4", None),
-        "group_width": (0, 2.5, "8", True),
-        "first_reduction": POSITIVE,
-        "spatial": NAME,
-        "branches": POSITIVE,
-        "attention": NAME,
         "final_layer": ("unheard_of", 0, 2.5, None),
-        "se_ratio": (-0.5, 1.5, "half", None),
-        "se_divisor": POSITIVE,
         "drop_path_rate": RATE,
         "shake_drop": FLAG,
         "shake_shake": FLAG,
@@ -305,7 +294,6 @@ WRONG = {
         "zero_init_residual": FLAG,
         "conv_bias": FLAG,
         "shortcut_levels": (0, 4, 1.5, "2", None),
-        "execution": NAME,
     },
     "DenseNet": {
         **WRONG_SHARED,

@@ -63,9 +63,7 @@ class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = _checks.integer("units", units)
         self.num_layers = _checks.integer("num_layers", num_layers)
-        if first_residual is not None:
-            first_residual = _checks.integer("first_residual", first_residual)
-        self.first_residual = first_residual
+        self.first_residual = _checks.integer_or_none("first_residual", first_residual)
         self.dropout = _checks.real("dropout", dropout, 0.0, 1.0, open_end=True)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.bottom = AttentiveLSTM(units, dtype=self.dtype_policy, name="layer_0")

@@ -132,9 +132,7 @@ class RecurrentStack(
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = _checks.integer("units", units)
         self.num_layers = _checks.integer("num_layers", num_layers)
-        if first_residual is not None:
-            first_residual = _checks.integer("first_residual", first_residual, minimum=0)
-        self.first_residual = first_residual
+        self.first_residual = _checks.integer_or_none("first_residual", first_residual, minimum=0)
         self.dropout = _checks.real("dropout", dropout, 0.0, 1.0, open_end=True)
         self.recurrent_dropout = _checks.real(
             "recurrent_dropout", recurrent_dropout, 0.0, 1.0, open_end=True
