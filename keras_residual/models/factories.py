@@ -78,7 +78,7 @@ def classifier(
             )
 
         signature = _signature(function.__name__.lower(), classes, own)
-        return _called_with(signature, build, function)
+        return called_with(signature, build, function)
 
     return decorate
 
@@ -136,9 +136,7 @@ def _factory(variant: Variant, family: str, summary: str) -> Callable[..., keras
             raise type(error)(f"{error}: {twin} is such a network") from error
 
     signature = _signature(variant.default_name, variant.classes)
-    return register(
-        variant, _called_with(signature, build), documentation(variant, family, summary)
-    )
+    return register(variant, called_with(signature, build), documentation(variant, family, summary))
 
 
 def _classifier(
@@ -282,7 +280,7 @@ def _signature(name, classes, own=()):
     return inspect.Signature([*own, *shared], return_annotation=keras.Model)
 
 
-def _called_with(signature, build, like=None):
+def called_with(signature, build, like=None):
     """Returns a function with that signature that calls `build` with every argument by name.
 
     Its name and documentation are those of the function `like`.

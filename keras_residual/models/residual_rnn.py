@@ -1,6 +1,7 @@
 """Classifiers of sequences, of their steps and of their segments, on a residual LSTM stack."""
 
-from typing import Any
+import inspect
+from typing import Any, Protocol
 
 import keras
 
@@ -8,8 +9,14 @@ from keras_residual import _checks
 from keras_residual._types import Identifier, Shape
 from keras_residual.layers.lstm.segment_pooling import SegmentPooling
 from keras_residual.layers.lstm.sequence_average import SequenceAverage
+from keras_residual.models.factories import called_with
 from keras_residual.models.registry import builder
-from keras_residual.models.sequences import classified, finished, sequence_options
+from keras_residual.models.sequences import (
+    SequenceOptions,
+    classified,
+    finished,
+    sequence_options,
+)
 
 _ARGUMENTS = """
 Args:
@@ -51,74 +58,87 @@ _POOLING = """
         `"avg"`, the mean over all unmasked steps, zero if there are none. Defaults to `"last"`."""
 
 
-def _documented(**parts):
-    def document(function):
-        function.__doc__ += "\n" + _ARGUMENTS.format(**{"pooling": "", **parts})
-        return function
+class _SequenceModel(Protocol):
+    """The signature that the classifiers of sequences share."""
 
-    return document
+    def __call__(
+        self,
+        input_shape: Shape | None = None,
+        vocabulary_size: int | None = None,
+        classes: int = 2,
+        units: int = 128,
+        num_layers: int = 4,
+        classifier_activation: Identifier | None = "softmax",
+        weights: object = None,
+        name: str = ...,
+        **options: Any,
+    ) -> keras.Model: ...
+
+
+def _classifier(**parts):
+    """Makes a function from options to inputs and features a builder of classifiers; a decorator.
+
+    The function's further arguments follow `num_layers`. By default models have its name in lower
+    case.
+
+    Args:
+        **parts: Values of the fields of `_ARGUMENTS`, which completes the documentation.
+    """
+
+    def decorate(function):
+        _, *shared = inspect.signature(_SequenceModel.__call__).parameters.values()
+        _, *own = inspect.signature(function).parameters.values()
+        shared[-2] = shared[-2].replace(default=function.__name__.lower())
+        place = [parameter.name for parameter in shared].index("classifier_activation")
+        signature = inspect.Signature(
+            [*shared[:place], *own, *shared[place:]], return_annotation=keras.Model
+        )
+
+        def build(classes, classifier_activation, weights, name, options, **given):
+            names = ("input_shape", "vocabulary_size", "units", "num_layers")
+            options = sequence_options(*[given.pop(name) for name in names], options)
+            inputs, x = function(options, **given)
+            outputs = classified(x, classes, classifier_activation, options.policy)
+            return finished(inputs, outputs, weights, name)
+
+        function.__doc__ += "\n" + _ARGUMENTS.format(**{"pooling": "", **parts})
+        return called_with(signature, build, function)
+
+    return decorate
 
 
 @builder(task="sequences")
-@_documented(
+@_classifier(
     pooling=_POOLING,
     returns="A `keras.Model` from `(batch, *input_shape)` to `(batch, classes)`.",
     example="""ResidualLSTMClassifier((24, 1), classes=2, units=8).output_shape
 (None, 2)""",
 )
-def ResidualLSTMClassifier(
-    input_shape: Shape | None = None,
-    vocabulary_size: int | None = None,
-    classes: int = 2,
-    units: int = 128,
-    num_layers: int = 4,
-    pooling: str | None = "last",
-    classifier_activation: Identifier | None = "softmax",
-    weights: object = None,
-    name: str = "residuallstmclassifier",
-    **options: Any,
-) -> keras.Model:
+def ResidualLSTMClassifier(options: SequenceOptions, pooling: str | None = "last") -> Any:
     """Classifies sequences: a residual LSTM stack and a classifier."""
-    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     _checks.choice("pooling", pooling, ("last", "avg"))
     inputs, x = options.inputs()
     x = options.stack(x, return_sequences=pooling == "avg")
     if pooling == "avg":
         x = SequenceAverage(dtype=options.policy, name="pool")(x)
-    return finished(
-        inputs, classified(x, classes, classifier_activation, options.policy), weights, name
-    )
+    return inputs, x
 
 
 @builder(task="sequences")
-@_documented(
+@_classifier(
     returns="""A `keras.Model` from `(batch, *input_shape)` to `(batch, steps, classes)`. Masked
     steps do not count in losses and metrics.""",
     example="""ResidualLSTMTagger(vocabulary_size=100, classes=17, units=8).output_shape
 (None, None, 17)""",
 )
-def ResidualLSTMTagger(
-    input_shape: Shape | None = None,
-    vocabulary_size: int | None = None,
-    classes: int = 2,
-    units: int = 128,
-    num_layers: int = 4,
-    classifier_activation: Identifier | None = "softmax",
-    weights: object = None,
-    name: str = "residuallstmtagger",
-    **options: Any,
-) -> keras.Model:
+def ResidualLSTMTagger(options: SequenceOptions) -> Any:
     """Classifies every step of a sequence: a residual LSTM stack and a classifier at each step."""
-    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     inputs, x = options.inputs()
-    x = options.stack(x, return_sequences=True)
-    return finished(
-        inputs, classified(x, classes, classifier_activation, options.policy), weights, name
-    )
+    return inputs, options.stack(x, return_sequences=True)
 
 
 @builder(task="sequences")
-@_documented(
+@_classifier(
     returns="""A `keras.Model` from `{"sequences": (batch, *input_shape), "segments": (batch,
     segments, 2)}` to `(batch, segments, classes)`. A segment is given by its first step and the
     step after its last; an empty one, such as `(0, 0)`, is padding and does not count in the
@@ -126,22 +146,10 @@ def ResidualLSTMTagger(
     example="""ResidualLSTMSegmentClassifier((50, 3), classes=4, units=8).output_shape
 (None, None, 4)""",
 )
-def ResidualLSTMSegmentClassifier(
-    input_shape: Shape | None = None,
-    vocabulary_size: int | None = None,
-    classes: int = 2,
-    units: int = 128,
-    num_layers: int = 4,
-    classifier_activation: Identifier | None = "softmax",
-    weights: object = None,
-    name: str = "residuallstmsegmentclassifier",
-    **options: Any,
-) -> keras.Model:
+def ResidualLSTMSegmentClassifier(options: SequenceOptions) -> Any:
     """Classifies given segments of a sequence by the mean of the stack's outputs over each."""
-    options = sequence_options(input_shape, vocabulary_size, units, num_layers, options)
     inputs, x = options.inputs()
     segments = keras.Input((None, 2), dtype="int32", name="segments")
     x = options.stack(x, return_sequences=True)
     x = SegmentPooling(dtype=options.policy, name="pool")([x, segments])
-    outputs = classified(x, classes, classifier_activation, options.policy)
-    return finished({"sequences": inputs, "segments": segments}, outputs, weights, name)
+    return {"sequences": inputs, "segments": segments}, x
