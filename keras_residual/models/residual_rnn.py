@@ -96,7 +96,7 @@ def _classifier(**parts):
 
         def build(classes, classifier_activation, weights, name, options, **given):
             names = ("input_shape", "vocabulary_size", "units", "num_layers")
-            options = sequence_options(*[given.pop(name) for name in names], options)
+            options = sequence_options(*[given.pop(key) for key in names], options)
             inputs, x = function(options, **given)
             outputs = classified(x, classes, classifier_activation, options.policy)
             return finished(inputs, outputs, weights, name)
