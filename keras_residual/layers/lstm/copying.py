@@ -18,15 +18,23 @@ _TORCH_PARAMETER = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 
 
 class PeerWeights(CellWeights):
-    """The same for cells that Keras and PyTorch have too.
+    """The methods of a stack of Keras' own cells, which copy weights from and to Keras and PyTorch.
 
     Attributes:
+        cell_class: Keras' cell.
         peer: Keras' layer of one such cell.
-        gates: How many gates a kernel holds side by side.
+        gates: Number of gates in a kernel.
     """
 
+    cell_class: type[keras.layers.Layer]
     peer: type[keras.layers.Layer]
     gates: int
+
+    def make_cell(self, index: int, options: dict[str, Any]) -> keras.layers.Layer:
+        return self.cell_class(self.units, **options)
+
+    def cell_weights(self, cell: keras.layers.Layer) -> tuple[Any, ...]:
+        return cell.kernel, cell.recurrent_kernel, cell.bias
 
     def torch_arrays(self, cell: keras.layers.Layer) -> dict[str, np.ndarray]:
         """Returns what PyTorch calls the weights of a cell, by their names without a suffix."""
@@ -142,7 +150,7 @@ class PeerWeights(CellWeights):
 class LSTMWeights(PeerWeights):
     """The part of `ResidualLSTM` that hands its weights out and takes others in."""
 
-    peer, gates = keras.layers.LSTM, 4
+    cell_class, peer, gates = keras.layers.LSTMCell, keras.layers.LSTM, 4
 
     def get_lstm_weights(self, index: int, backward: bool = False) -> list[Any]:
         """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
@@ -184,7 +192,7 @@ class GRUWeights(PeerWeights):
     Keras has the gates in the order update, reset, candidate, PyTorch reset, update, candidate.
     """
 
-    peer, gates = keras.layers.GRU, 3
+    cell_class, peer, gates = keras.layers.GRUCell, keras.layers.GRU, 3
 
     def copy_from_keras(self, grus: list[Any]) -> None:
         """Takes the weights of `keras.layers.GRU` layers, bottom first.

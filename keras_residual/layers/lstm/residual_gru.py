@@ -52,12 +52,6 @@ class ResidualGRU(GRUWeights, RecurrentStack):
         super().__init__(units, num_layers, first_residual, more_cell_arguments=more, **kwargs)
         self.reset_after = reset_after
 
-    def make_cell(self, index: int, options: dict[str, Any]) -> keras.layers.GRUCell:
-        return keras.layers.GRUCell(self.units, **options)
-
-    def cell_weights(self, cell: keras.layers.GRUCell) -> tuple[Any, ...]:
-        return cell.kernel, cell.recurrent_kernel, cell.bias
-
     def project(self, weights: tuple[Any, ...], x: Tensor) -> Tensor:
         kernel, _, bias = weights
         if bias is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -104,12 +103,6 @@ class ResidualLSTM(LSTMWeights, RecurrentStack):
     @property
     def state_dtypes(self) -> tuple[str, ...]:
         return self.compute_dtype, stack.state_dtype(self)
-
-    def make_cell(self, index: int, options: dict[str, Any]) -> keras.layers.LSTMCell:
-        return keras.layers.LSTMCell(self.units, **options)
-
-    def cell_weights(self, cell: keras.layers.LSTMCell) -> tuple[Any, ...]:
-        return cell.kernel, cell.recurrent_kernel, cell.bias
 
     def project(self, weights: tuple[Any, ...], x: Tensor) -> Tensor:
         kernel, _, bias = weights
