@@ -4,18 +4,18 @@ from typing import Any
 
 
 class DescriptionKeeper:
-    """A layer in which the description of its model travels through `.keras` files.
+    """A layer that stores the description of its model in `.keras` files.
 
     A functional model has no place of its own for what its inputs and outputs mean; the assets of a
     layer are saved and loaded with it, whoever calls `model.save` and `keras.saving.load_model`.
     """
 
     def keep_description(self, model: dict[str, Any], description: dict[str, Any] | None) -> None:
-        """Keeps the description of a model that has this layer, or forgets it.
+        """Stores the description of a model that has this layer, or removes it.
 
         Args:
-            model: What tells the model from others that share the layer.
-            description: The fields of its description, `None` to forget it.
+            model: What distinguishes the model from others that share the layer.
+            description: The fields of its description, `None` to remove it.
         """
         kept = [entry for entry in self.kept_descriptions() if entry["model"] != model]
         if description is not None:
@@ -25,11 +25,11 @@ class DescriptionKeeper:
         self.save_assets = self._write_descriptions
 
     def kept_descriptions(self) -> list[dict[str, Any]]:
-        """Returns what the layer keeps: of each model `"model"` and `"description"`."""
+        """Returns the stored entries, one per model, with `"model"` and `"description"`."""
         return json.loads(getattr(self, "_kept_descriptions", "[]"))
 
     def load_assets(self, path: str | None) -> None:
-        """Reads what the layer kept when it was saved; Keras calls it."""
+        """Reads the stored entries from a file; called by Keras."""
         file = None if path is None else Path(path) / _FILE
         if file is not None and file.is_file() and file.stat().st_size <= _MOST_BYTES:
             for entry in json.loads(file.read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""Layers whose input passes by, as far as a learned gate lets it."""
+"""Highway layers, in which a learned gate mixes input and output."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def carried(hidden: Tensor, gate: Tensor, inputs: Tensor) -> Tensor:
 
 
 def checked_transform_bias(transform_bias) -> float:
-    """Returns the number at which the biases of a transform gate start."""
+    """Returns the checked initial value of a transform gate's biases."""
     return _checks.real("transform_bias", transform_bias, -100.0, 100.0)
 
 

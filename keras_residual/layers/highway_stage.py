@@ -118,12 +118,12 @@ class HighwayStage(SublayerRow, BlockLayer):
         return self.pooled(x)
 
     def entered(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Returns what the first highway layer takes."""
+        """Returns the input of the first highway layer."""
         x = inputs if self.dropout is None else self.dropout(inputs, training=training)
         return self.conv(x, training=training)
 
     def pooled(self, x: Tensor) -> Tensor:
-        """Returns what the stage puts out, from the output of the last highway layer."""
+        """Returns the output of the stage, given that of the last highway layer."""
         return x if self.strides == 1 else max_pool(x, 2, 2, "valid", self.channels_first)
 
     def get_config(self) -> dict[str, Any]:

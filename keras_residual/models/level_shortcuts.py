@@ -38,15 +38,15 @@ class LevelShortcuts:
         self.skips: dict[str, tuple[Skip, ...]] = {}
 
     def end(self, stage: int) -> bool:
-        """Returns whether such a shortcut ends behind a stage, counted from 0."""
+        """Returns whether such a shortcut ends after a stage, counted from 0."""
         return self.levels == 3 or (self.levels == 2 and stage == self.stages - 1)
 
     def last_block(self, stage: int) -> dict[str, Any]:
-        """Returns the arguments in which the last block of a stage differs."""
+        """Returns the arguments that differ for the last block of a stage."""
         return {"activation_order": "inner"} if self.end(stage) and self.order == "post" else {}
 
     def after(self, stage: int, layer: ResidualStage, strides: int) -> list[Any]:
-        """Adds the shortcuts that end behind a stage and returns the layers that follow the sums.
+        """Adds the shortcuts that end after a stage and returns the layers that follow the sums.
 
         Args:
             stage: Which stage, from 0.
@@ -73,11 +73,11 @@ class LevelShortcuts:
 
     def _skip(self, source, layer, strides, name, number):
         options = {**self.shared, "activation": None}
-        # Apart from the blocks' fixed seeds, and from each other's.
+        # Seeds that differ from those of the blocks, and from each other.
         initializer = fresh_initializer(self.shared["kernel_initializer"], 1000 + number)
         options["kernel_initializer"] = initializer
         if self.order == "pre":
-            # As in the blocks: what is added is neither normalized nor activated.
+            # As in the blocks, the added input is neither normalized nor activated.
             options |= {"normalization": "none", "use_bias": self.use_bias}
         shortcut = Shortcut(layer.first.filters, strides, name=f"{name}_shortcut", **options)
         return Skip(source, f"{name}_skip", shortcut)

@@ -1,4 +1,4 @@
-"""Models of sequences run on the next steps, states going in and out."""
+"""Streaming of sequence models: the next steps and states in, outputs and next states out."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 from keras_residual.layers.lstm.step_masks import CertainBlank, ShortenedMask, TrailingPadding
 from keras_residual.layers.registration import registered
 
-# Layers whose output at a step depends on their input at that step only.
+# Layers whose output at a step depends only on their input at that step.
 PER_STEP = (
     keras.layers.Activation,
     keras.layers.Dense,
@@ -27,15 +27,15 @@ PER_STEP = (
     keras.layers.Rescaling,
 )
 WITH_STATES = (RecurrentStack, CausalResidualBlock)
-# What messages say of these.
+# How messages list these layers.
 _NAMED = (ResidualLSTM, ResidualGRU, RecurrentHighway, HighwayLSTM, CausalResidualBlock)
-# A step to be passed over is not to be fed.
+# Skip masked steps instead of feeding them.
 _OF_MASKS = (keras.layers.Masking, CertainBlank, ShortenedMask)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which stretch of its input a stream takes at a time.
+    """The window of the input that a stream takes at a time.
 
     Attributes:
         size: Number of steps, samples or columns of a stretch.
@@ -55,12 +55,12 @@ class Window:
     axis: int = 1
 
     def fits(self, count: int | None) -> bool:
-        """Returns whether so many steps are whole stretches."""
+        """Returns whether this number of steps is a whole number of windows."""
         return count is not None and count >= self.size and (count - self.size) % self.hop == 0
 
 
 def window_of(model: keras.Model) -> Window:
-    """Returns what a stream of a model takes at a time.
+    """Returns the window of a model's stream.
 
     Raises:
         ValueError: If its spectrogram mirrors the waveform at the ends.
@@ -124,7 +124,7 @@ def _is_streamed(layer, rank) -> bool:
 
 
 def check_direction(layer: keras.layers.Layer) -> None:
-    """Refuses a recurrent stack that needs later steps, or returns its states."""
+    """Raises if a recurrent stack needs later steps, or returns its states."""
     if isinstance(layer, RecurrentStack) and (
         layer.bidirectional_bottom or layer.go_backwards or layer.return_state
     ):
@@ -136,7 +136,7 @@ def check_direction(layer: keras.layers.Layer) -> None:
 
 
 def advance(layer: keras.layers.Layer, x: Tensor, states: Sequence[Tensor]) -> tuple[Any, ...]:
-    """Returns what a layer with states makes of the next steps, and the list of next states."""
+    """Returns the outputs of a layer with states for the next steps, and the next states."""
     if not isinstance(layer, RecurrentStack):
         return layer.step(x, states)
     outputs = []
@@ -147,7 +147,7 @@ def advance(layer: keras.layers.Layer, x: Tensor, states: Sequence[Tensor]) -> t
 
 
 def of_next_frames(layer: LogMelSpectrogram) -> LogMelSpectrogram:
-    """Returns the spectrogram of a stretch alone, with nothing beyond its ends."""
+    """Returns the spectrogram of a window, without padding at its ends."""
     return LogMelSpectrogram.from_config({**layer.get_config(), "padding": "valid"})
 
 

@@ -8,7 +8,7 @@ from keras_residual import _checks
 
 
 class CellWeights:
-    """The part of a recurrent stack that hands the weights of its cells out and takes others in."""
+    """The methods of a recurrent stack that get and set the weights of its cells."""
 
     def get_cell_weights(self, index: int, backward: bool = False) -> list[Any]:
         """Returns the weights of a layer's cell as arrays.
@@ -39,7 +39,7 @@ class CellWeights:
         return self.backward_cell if backward else self.cells[index]
 
     def _directions(self, index) -> tuple[bool, ...]:
-        """Returns the values of `backward` that layer `index` has."""
+        """Returns the values of `backward` that are valid for layer `index`."""
         return (False, True) if index == 0 and self.bidirectional_bottom else (False,)
 
 

@@ -7,7 +7,7 @@ from keras_residual.layers._loops.backends import scan_steps
 
 
 def add_skip(layer, index, x, h):
-    """Returns what the layer above layer `index` gets, of its input and its output."""
+    """Returns the input of the layer above layer `index`, from its input and output."""
     if not layer.is_residual(index):
         return h
     projection = layer.projections.get(str(index))
@@ -23,7 +23,7 @@ def groups_of(layer, states) -> list[tuple]:
 
 
 def weights_of(layer, cell) -> tuple:
-    """Returns the weights of a cell in the dtype in which the layer computes."""
+    """Returns the weights of a cell in the compute dtype of the layer."""
     return tuple(
         weight if weight is None else ops.cast(weight, layer.compute_dtype)
         for weight in layer.cell_weights(cell)
@@ -61,7 +61,7 @@ class Layerwise:
         self.started = None
         self.length, self.batch = ops.shape(x)[:2]
         self.rates = (layer.dropout, layer.recurrent_dropout) if training else (0.0, 0.0)
-        # What the layer below hands up beside its outputs: its memory at every step.
+        # The memory at every step that the layer below passes up, in addition to its outputs.
         self.below = None
 
     def run(self, x, states):
@@ -74,7 +74,7 @@ class Layerwise:
         last, index = [], 0
         if layer.bidirectional_bottom:
             x, last = self.bidirectional(x, groups)
-            # What is left stands at the index of its layer.
+            # The remaining states start at the index of their layer.
             groups, index = groups[1:], 1
         while index < layer.num_layers:
             x, new, index = self.run_next(index, x, groups)
@@ -87,7 +87,7 @@ class Layerwise:
         return x, new, index + 1
 
     def run_layerwise(self, index, x, states):
-        """Runs one layer; returns what the layer above gets, and its last states."""
+        """Runs one layer; returns the input of the layer above, and its last states."""
         h, *last = self.direction(self.layer.cells[index], x, states, self.step_mask)
         return add_skip(self.layer, index, x, self.once_started(h)), last
 
@@ -115,7 +115,7 @@ class Layerwise:
         return outputs[0], *last
 
     def dropout(self, width):
-        """Draws what multiplies a layer's inputs and its `h`, the same for all steps."""
+        """Draws the dropout factors of a layer's inputs and of its `h`, the same for all steps."""
         return tuple(
             keras.random.dropout(
                 ops.ones((self.batch, size), self.layer.compute_dtype),
@@ -128,7 +128,7 @@ class Layerwise:
         )
 
     def once_started(self, outputs, before=None):
-        """Returns the outputs from the first step on that is not masked, and `before` until then.
+        """Returns the outputs from the first unmasked step on, and `before` until then.
 
         As on TensorFlow and PyTorch in Keras, an initial `h` is no output.
         """
