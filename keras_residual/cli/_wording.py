@@ -23,11 +23,15 @@ _ALIASES = {
     "tune": {"base": "--model", "role": "--distributed", "secret": "--secret-file"},
 }
 # Accepted values that only Python code can pass, and their replacement in messages.
+_NO_RESUME = ((r"with resume=False", "with --no-resume"),)
 _PHRASES = {
+    "quickstart": ((r"start anew with resume=False", "leave out --resume"),),
+    "train": _NO_RESUME,
+    "tune": _NO_RESUME,
     "export": (
         (r", such as `(keras\.)?layers\..*?`weights\.Preprocessing[^`]*`", ": caffe, tf or torch"),
         (r", some inputs as the model will see them", ""),
-    )
+    ),
 }
 # Options whose values are NAME=VALUE, with names typed by the user.
 _NAMING = ("changes", "knob")

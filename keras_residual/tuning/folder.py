@@ -57,7 +57,7 @@ def prepare(output: Path, settings: dict[str, Any], resume: bool) -> list[str]:
         if _kept_identity(output / SEARCH) != identity(settings):
             raise ValueError(
                 f"{path} {damage}, so that nobody can tell whether {output} holds this search. "
-                "Choose another output, or start anew, without resuming."
+                "Choose another output, or start anew with resume=False."
             )
         lines.append(f"{path} {damage}; it is written again, as the search beside it is this one")
     write_text(path, json.dumps(settings, indent=2) + "\n")
@@ -71,7 +71,7 @@ def _check_same(output, before, settings):
         differences = ", ".join(other)
         raise ValueError(
             f"{output} holds another search: {differences} differ. Choose another output, or start "
-            "anew, without resuming."
+            "anew with resume=False."
         )
 
 

@@ -92,6 +92,21 @@ def test_options_of_every_verb_are_known():
             "1 of 2 pictures cannot be read (skip_damaged=True leaves them out)",
             "1 of 2 pictures cannot be read (--skip-damaged leaves them out)",
         ),
+        (
+            "tune",
+            "Choose another output, or start anew with resume=False.",
+            "Choose another output, or start anew with --no-resume.",
+        ),
+        (
+            "train",
+            "Start anew with resume=False to replace it.",
+            "Start anew with --no-resume to replace it.",
+        ),
+        (
+            "quickstart",
+            "Choose another output, or start anew with resume=False.",
+            "Choose another output, or leave out --resume.",
+        ),
         ("tune", "`batch_size` takes no such value.", "`batch_size` takes no such value."),
         ("train", "`dtype` must be x. See x.dtype=3", "`--dtype` must be x. See x.dtype=3"),
         # The user's own words in `--set model=5`.
