@@ -57,6 +57,22 @@ def real(
     return float(value)
 
 
+def items(name: str, value: object) -> list[Any]:
+    """Returns the items of `value`, or raises if it is not a sequence."""
+    try:
+        found = None if isinstance(value, str | dict) else list(value)
+    except TypeError:
+        found = None
+    if found is None:
+        raise ValueError(f"`{name}` must be a sequence of numbers. Received: {name}={value!r}")
+    return found
+
+
+def reals(name: str, value: object, minimum: float, maximum: float) -> list[float]:
+    """Returns `value` as a list of floats in `[minimum, maximum]`."""
+    return [real(name, item, minimum, maximum) for item in items(name, value)]
+
+
 def boolean(name: str, value: object) -> bool:
     """Returns `value`, or raises if it is not a bool."""
     if not isinstance(value, bool):

@@ -26,8 +26,10 @@ class _Layerwise:
     def __init__(self, *args: Any, factors: Sequence[Any] = (), decay: float = 0.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.factors = [
-            [float(value) for value in factor] if np.ndim(factor) else float(factor)
-            for factor in factors
+            _checks.reals("factors", factor, 0, 1e6)
+            if np.iterable(factor)
+            else _checks.real("factors", factor, 0, 1e6)
+            for factor in _checks.items("factors", factors)
         ]
         self.decay = _checks.real("decay", decay, 0, 1e6)
 

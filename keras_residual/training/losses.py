@@ -50,7 +50,7 @@ class CrossEntropy(keras.losses.Loss):
 
         self.class_weights = None
         if class_weights is not None:
-            self.class_weights = [_checks.real("class_weights", w, 0, 1e6) for w in class_weights]
+            self.class_weights = _checks.reals("class_weights", class_weights, 0, 1e6)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         losses = self._unweighted(y_true, y_pred)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.registration import registered
 
@@ -25,7 +26,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak: float, steps: int, rising: int):
         super().__init__()
-        self.peak, self.steps, self.rising = peak, steps, rising
+        self.peak = _checks.real("peak", peak, 0, 1e6)
+        self.steps = _checks.integer("steps", steps)
+        self.rising = _checks.integer("rising", rising, 0, self.steps)
 
     def __call__(self, step: int | Tensor) -> Tensor:
         step = ops.cast(step, "float32")
@@ -85,9 +88,20 @@ class Steps(keras.optimizers.schedules.PiecewiseConstantDecay):
         constant: bool = False,
         name: str = "Steps",
     ):
+        boundaries = [
+            _checks.integer("boundaries", item, 0)
+            for item in _checks.items("boundaries", boundaries)
+        ]
+        values = _checks.reals("values", values, 0, 1e6)
+        if len(values) != len(boundaries) + 1:
+            raise ValueError(
+                "`values` must hold one number more than `boundaries`. "
+                f"Received: values={values}, boundaries={boundaries}"
+            )
         super().__init__(boundaries, values, name=name)
-        self.warmup_steps, self.warmup_rate = warmup_steps, warmup_rate
-        self.constant = constant
+        self.warmup_steps = _checks.integer("warmup_steps", warmup_steps)
+        self.warmup_rate = _checks.real("warmup_rate", warmup_rate, 0, 1e6)
+        self.constant = _checks.boolean("constant", constant)
 
     def __call__(self, step: int | Tensor) -> Tensor:
         fraction = ops.cast(step, "float32") / self.warmup_steps

@@ -2,6 +2,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from keras_residual import _checks
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
@@ -40,6 +41,11 @@ class HyperResNet1D(NamedHyperNetwork):
     def __init__(
         self, input_shape: Sequence[int], classes: int, recipe: Recipe | str = "quick", **knobs: Any
     ):
+        if len(_checks.items("input_shape", input_shape)) != 2:
+            raise ValueError(
+                "`input_shape` must be (steps, features). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         super().__init__(input_shape, classes, "ResNet1D", recipe, **knobs)
 
     def augmentations(self) -> tuple[str, ...]:
