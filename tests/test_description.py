@@ -8,7 +8,7 @@ import keras
 import pytest
 
 import keras_residual
-from keras_residual import _description, weights
+from keras_residual import _description, inference, weights
 from keras_residual._description import Description, describe, described, read_from, write_into
 
 
@@ -156,3 +156,21 @@ def test_a_model_loaded_by_keras_is_exported_as_its_file_says(tmp_path):
     keras_residual.export.export(again, tmp_path / "out", "litert", measure=False)
     file = keras_residual.export.load(tmp_path / "out" / "model.tflite")
     assert file.labels == ["ant", "bee"] and file.pixels is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1]", "{", '[{"model": 1}]', '{"a": 1}', '[{"model": {}, "description": 5}]', "[" * 10**5],
+)
+def test_what_a_layer_keeps_is_named_where_it_is_damaged(tmp_path, text):
+    model = keras_residual.ResNet8(input_shape=(8, 8, 3), classes=2)
+    describe(model, Description(class_names=("ant", "bee")))
+    model.save(tmp_path / "model.keras")
+    path = tmp_path / "damaged.keras"
+    with zipfile.ZipFile(tmp_path / "model.keras") as whole, zipfile.ZipFile(path, "w") as damaged:
+        for name in whole.namelist():
+            kept = name.endswith("description.json")
+            damaged.writestr(name, text if kept else whole.read(name))
+    with pytest.raises(ValueError, match=r"description\.json of the layer is damaged"):
+        keras.saving.load_model(path)
+    assert inference.load_keras(str(tmp_path / "model.keras")).name == model.name

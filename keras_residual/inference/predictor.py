@@ -169,7 +169,7 @@ def _from_path_or_name(model, named_weights) -> Predictor:
     return _from_keras(models.get_model(str(model), weights=named_weights), str(model))
 
 
-def load_keras(path: Path) -> keras.Model:
+def load_keras(path: str | os.PathLike[str]) -> keras.Model:
     """Returns the model in a `.keras` file and attaches the description that the file holds.
 
     Export, explanation and prediction then know its class names and scaling of pixels.
@@ -180,6 +180,7 @@ def load_keras(path: Path) -> keras.Model:
     Raises:
         ValueError: If there is no such file, or it is damaged.
     """
+    path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} does not exist. Accepted: {_ACCEPTED}.")
     if not zipfile.is_zipfile(path):

@@ -32,7 +32,7 @@ class DescriptionKeeper:
         """Reads the stored entries from a file; called by Keras."""
         file = None if path is None else Path(path) / _FILE
         if file is not None and file.is_file() and file.stat().st_size <= _MOST_BYTES:
-            for entry in json.loads(file.read_text(encoding="utf-8")):
+            for entry in _entries(file.read_bytes()):
                 self.keep_description(entry["model"], entry["description"])
 
     def _write_descriptions(self, path):
@@ -42,3 +42,15 @@ class DescriptionKeeper:
 _FILE = "description.json"
 # A description is a few names and numbers.
 _MOST_BYTES = 2**22
+
+
+def _entries(text):
+    """The descriptions in a file, or an error if it holds something else."""
+    try:
+        entries = json.loads(text)
+        fits = all(isinstance(entry["model"], dict) for entry in entries)
+        if fits and all(isinstance(entry["description"], dict) for entry in entries):
+            return entries
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise ValueError(f"{_FILE} of the layer is damaged: {text[:80]!r}")
