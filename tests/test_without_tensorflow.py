@@ -94,17 +94,17 @@ sys.modules["{missing}"] = None
 {run}
 """
 RUNS = {
-    "program": ([""], "import keras_residual"),
+    "program": ("jax", [""], "import keras_residual"),
     "command": (
+        "tensorflow",
         ["keras-residual", "summary", "resnet8"],
         "from keras_residual.cli.main import main; main()",
     ),
 }
 
 
-@pytest.mark.parametrize(("arguments", "run"), RUNS.values(), ids=RUNS)
-@pytest.mark.parametrize("missing", ["tensorflow", "jax"])
-def test_a_missing_backend_is_named(arguments, run, missing):
+@pytest.mark.parametrize(("missing", "arguments", "run"), RUNS.values(), ids=RUNS)
+def test_a_missing_backend_is_named(missing, arguments, run):
     program = MISSING.format(arguments=arguments, missing=missing, run=run)
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
