@@ -161,7 +161,7 @@ def classified(x, classes: int, activation, policy):
     return keras.layers.Dense(classes, activation=activation, dtype=dtype, name="classifier")(x)
 
 
-def finished(inputs, outputs, weights, name: str) -> keras.Model:
+def finished(inputs, outputs, weights, name: str) -> SequenceModel:
     """Returns the model, with `weights` loaded if given."""
     model = SequenceModel(inputs, outputs, name=checked_name(name))
     if weights is not None:

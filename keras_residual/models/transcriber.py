@@ -18,6 +18,7 @@ from keras_residual.models.sequences import (
     finished,
     sequence_options,
 )
+from keras_residual.models.streaming import SequenceModel
 
 # Number of input steps that is used to infer the stride of a front network.
 _STEPS = 3840
@@ -38,7 +39,7 @@ def ResidualLSTMTranscriber(
     weights: object = None,
     name: str = "residuallstmtranscriber",
     **options: Any,
-) -> keras.Model:
+) -> SequenceModel:
     """Predicts label sequences without alignment: a residual LSTM stack, trained with CTC.
 
     For speech to characters or words, lines of handwriting, gestures. At each step the model
@@ -80,6 +81,7 @@ def ResidualLSTMTranscriber(
 
     Returns:
         A `keras.Model` from `(batch, *input_shape)` to logits `(batch, steps, classes + 1)`.
+        Without a front or with a causal one, its `step` takes the next steps of a stream.
 
     Raises:
         ValueError: If an argument is out of range or unknown, or has no effect beside the others.

@@ -178,3 +178,23 @@ def test_segments_of_a_wrong_shape_are_named(shape):
 
     with pytest.raises(ValueError, match="`segments` must be"):
         SegmentPooling()([ramp(2, 6, 3), np.zeros(shape, "int32")])
+
+
+def test_taggers_and_classifiers_run_step_by_step():
+    """A tagger's outputs are those of the whole sequence; a classifier's are those so far."""
+    x = ramp(2, 5, 3)
+    for make in (ResidualLSTMTagger, ResidualLSTMClassifier):
+        model = make((None, 3), classes=4, units=6, num_layers=3)
+        states, found = model.get_initial_state(2), []
+        for t in range(5):
+            outputs, states = model.step(x[:, t], states)
+            found.append(keras.ops.convert_to_numpy(outputs))
+            assert found[-1].shape == (2, 4)
+        expected = run(model, x)
+        if make is ResidualLSTMTagger:
+            np.testing.assert_allclose(np.stack(found, 1), expected, atol=1e-5)
+        else:
+            np.testing.assert_allclose(found[-1], expected, atol=1e-5)
+    averaging = ResidualLSTMClassifier((None, 3), classes=4, units=6, pooling="avg")
+    with pytest.raises(ValueError, match=r"must be a chain.*SequenceAverage"):
+        averaging.get_initial_state(2)

@@ -67,15 +67,24 @@ def check_rate(rate: object, options: Options, where: str) -> int:
     """Returns the sampling rate of the source or of the options.
 
     Raises:
-        DatasetError: If it is unknown or the two differ.
+        DatasetError: If it is unknown, is no positive integer, or the two differ.
     """
+    if rate is not None:
+        numbers = np.asarray(rate).reshape(-1)
+        known = len(numbers) == 1 and numbers.dtype.kind in "iuf" and np.isfinite(numbers[0])
+        if not known or numbers[0] < 1 or numbers[0] != int(numbers[0]):
+            raise DatasetError(
+                f"{where}: `rate` must be one positive integer, samples a second. "
+                f"Received: {np.asarray(rate).tolist()}"
+            )
+        rate = int(numbers[0])
     if rate is None and options.rate is None:
         raise DatasetError(f"{where} does not store its sampling rate: give it as `rate`.")
-    if rate is not None and options.rate is not None and int(rate) != options.rate:
+    if rate is not None and options.rate is not None and rate != options.rate:
         raise DatasetError(
-            f"{where} has {int(rate):,} samples a second, not rate={options.rate:,}: resample it."
+            f"{where} has {rate:,} samples a second, not rate={options.rate:,}: resample it."
         )
-    return int(options.rate if rate is None else rate)
+    return options.rate if rate is None else rate
 
 
 def transcripts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:

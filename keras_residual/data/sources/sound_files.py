@@ -171,7 +171,7 @@ def from_sound_npz(path: Path, inside: Sequence[str], options: Options) -> Datas
     if label is None:
         raise DatasetError(f"{path}: name the array of labels as `labels`: {', '.join(inside)}")
     recordings = _cut(path, arrays["audio"], arrays["offsets"])
-    rate = check_rate(arrays["rate"].reshape(-1)[0] if "rate" in arrays else None, options, path)
+    rate = check_rate(arrays.get("rate"), options, path)
     y, kind, label_names = _labels(path, arrays[label], label, len(recordings), options)
     groups = arrays[group] if group else None
     if groups is not None and groups.shape != (len(recordings),):
