@@ -3,24 +3,33 @@
 The recordings are those of the Free Spoken Digit Dataset, six speakers at 8 kHz, in an `.npz` file
 with `audio` (int16 samples of all), `offsets`, `digit`, `speaker`, `recording` and `rate`:
 
-    python examples/connected_digits.py --data spoken_digits.npz --save digits.keras
-    python examples/connected_digits.py --data spoken_digits.npz --begin digits.keras --epochs 8 \\
-        --save digits2.keras
-    python examples/connected_digits.py --data spoken_digits.npz --begin digits2.keras --epochs 7 \\
-        --first-epoch 200
+    python examples/connected_digits.py --data spoken_digits.npz
+    python examples/connected_digits.py --data spoken_digits.npz --compare
 
 Strings of 1 to 7 digits by one speaker are put together, with gaps or overlaps between and silence
 around them, new ones in each epoch. Recordings 5 to 9 of each digit and speaker are held out, and
-the word error rate is that of 600 strings of them, 2,023 digits. The stack has two layers of 64
-units and looks back only. Each command takes 6 to 9 minutes on one core that others use too:
+the word error rate is that of 600 strings of them, 2,023 digits. The stack looks back only.
+
+Two layers of 64 units were trained for 27 epochs on TensorFlow, at three falling rates one after
+the other, 23 minutes on one core that others used too, and from there by
+
+    KERAS_BACKEND=jax python examples/connected_digits.py --data spoken_digits.npz \\
+        --begin digits3.keras --seed 1 --peak 2e-3 --epochs 28
+
+for 25 epochs more, 33 minutes beside many other programs, with recordings that are faster or slower
+and louder or softer (`examples/results/connected_digits.json`):
 
     after            best path  beam of 8
     12 epochs            9.69%      8.26%
     8 epochs more        3.76%      3.66%
     7 epochs more        2.27%      2.22%
+    25 epochs more       1.83%      1.88%
 
-`--layers 8`, `--plain` and `--compare` train deeper stacks and stacks without residual connections
-on the same strings. `--picture FILE` draws one string: spectrogram, posteriors and alignment.
+`--compare` trains plain and residual stacks of 2 and 8 layers for 12 epochs each; its figures are
+not in yet. The same command goes on with an interrupted training; another `--epochs` changes how
+long it is.
+`KERAS_BACKEND=jax` compiles whole steps, which takes minutes at first and halves the time of a
+step. `--picture FILE` draws one string: spectrogram, posteriors and alignment.
 
 Reference:
     - [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891), CTC
@@ -28,92 +37,25 @@ Reference:
 """
 
 import argparse
-import itertools
 import json
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
+from common.digit_strings import DIGITS, HOP, LONGEST, RATE, Recordings
+from common.kept import add_options, keep
 
 import keras_residual
-from keras_residual import data, inference, layers, training
+from keras_residual import data, inference, training
 
-HELD_OUT = range(5, 10)
-DIGITS, LONGEST, RATE = 10, 7, 8000
-# Digits follow each other after up to 0.3 s, or overlap by up to 0.05 s.
-GAPS, AROUND = (-0.05, 0.3), (0.0, 0.25)
 BATCH, TEST_STRINGS = 32, 600
 STRIDE = 4
 # Epochs on single digits, before strings.
 SINGLE = 3
 
 
-class Strings:
-    """Strings of digits made of single recordings."""
-
-    def __init__(self, path):
-        with np.load(path) as stored:
-            offsets, self.rate = stored["offsets"], int(stored["rate"])
-            if self.rate != RATE:
-                raise ValueError(f"--data must be sampled at {RATE} Hz. Received: {self.rate}")
-            audio = stored["audio"].astype("float32") / 2**15
-            self.digit, self.speaker = stored["digit"].astype("int32"), stored["speaker"]
-            self.recording = stored["recording"]
-        self.waves = [audio[a:b] for a, b in itertools.pairwise(offsets)]
-        self.spectrogram = layers.LogMelSpectrogram(
-            RATE, 40, sequence_length=200, sequence_stride=80, fft_length=256, padding="zeros"
-        )
-
-    def batch(self, rows, draw, count, longest=LONGEST):
-        """Returns the labels and waveforms of new strings, and their features.
-
-        Args:
-            rows: Numbers of the recordings to take from.
-            draw: A NumPy generator.
-            count: Number of strings, all of about one length.
-            longest: Most digits of a string.
-
-        Returns:
-            Waveforms in a list, features `(count, steps, 40)`, zero behind the end, and labels
-            `(count, 7)` with -1 behind the last.
-        """
-        speakers = np.unique(self.speaker)
-        of = {name: rows[self.speaker[rows] == name] for name in speakers}
-        # Batches of like lengths waste little on padding.
-        longest = int(draw.integers(1, longest + 1))
-        labels, waves = np.full((count, LONGEST), -1, "int32"), []
-        for row in labels:
-            size = max(1, longest - int(draw.integers(2)))
-            chosen = draw.choice(of[draw.choice(speakers)], size)
-            row[:size] = self.digit[chosen]
-            waves.append(self._joined(chosen, draw))
-        return waves, self.features(waves), labels
-
-    def _joined(self, chosen, draw):
-        place = int(draw.uniform(*AROUND) * RATE)
-        starts, lengths = [], [len(self.waves[i]) for i in chosen]
-        for length in lengths:
-            starts.append(max(0, place))
-            place = starts[-1] + length + int(draw.uniform(*GAPS) * RATE)
-        end = max(s + n for s, n in zip(starts, lengths, strict=True))
-        wave = np.zeros(end + int(draw.uniform(*AROUND) * RATE), "float32")
-        for start, i in zip(starts, chosen, strict=True):
-            wave[start : start + len(self.waves[i])] += self.waves[i]
-        wave += draw.normal(0, draw.uniform(1e-4, 2e-3), len(wave)).astype("float32")
-        return wave * np.float32(draw.uniform(0.5, 1.5))
-
-    def features(self, waves):
-        """Returns spectrograms around zero, and zeros behind each end."""
-        stride = self.spectrogram.sequence_stride
-        samples = (max(map(len, waves)) // (16 * stride) + 1) * 16 * stride - 1
-        padded = np.stack([np.pad(wave, (0, samples - len(wave))) for wave in waves])
-        x = (keras.ops.convert_to_numpy(self.spectrogram(padded)) + 7) / 4
-        frames = np.array([-(-len(wave) // stride) for wave in waves])
-        return np.where((np.arange(x.shape[1]) < frames[:, None])[..., None], x, 0)
-
-
-def network(num_layers, residual, units=64):
+def network(num_layers, residual, units):
     """Returns a transcriber of log-mel features that can be streamed."""
     model = keras_residual.ResidualLSTMTranscriber(
         (None, 40),
@@ -124,45 +66,13 @@ def network(num_layers, residual, units=64):
         strides=STRIDE,
         first_residual=1 if residual else None,
         mask_value=0.0,
-        dropout=0.1,
+        dropout=0.2,
     )
-    # After single digits, of which every step is told, the blank is not to be the usual answer.
+    # After single digits, of which every step is labelled, the blank is not to be the usual answer.
     head = model.get_layer("classifier")
     kernel, bias = head.get_weights()
     head.set_weights([kernel, np.append(bias[:-1], -4.0)])
     return model
-
-
-def learn_single_digits(model, single, steps):
-    """Trains every step of a single digit to tell it; CTC alone would wait long before it begins.
-
-    The recordings are single ones, so that this takes no alignment either.
-    """
-    optimizer = keras.optimizers.AdamW(
-        training.OneCycle(4e-3, steps, steps // 5), weight_decay=1e-3, clipnorm=2.0
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, jit_compile=False)
-    for number, (x, y) in enumerate(single, 1):
-        model.reset_metrics()
-        value = float(model.train_on_batch(x, np.repeat(y[:, :1], -(-x.shape[1] // STRIDE), 1)))
-        if number % (steps // 3) == 0:
-            print(f"  single digits, step {number}: loss {value:.3f}", flush=True)
-
-
-def batches(strings, rows, seed, first, last, steps):
-    """Yields new strings for every epoch, with bands of their spectrograms set to the mean."""
-    for epoch in range(first, last):
-        draw = np.random.default_rng((seed, epoch))
-        for step in range(steps):
-            _, x, y = strings.batch(rows, draw, BATCH, longest_at(epoch))
-            places = np.arange(BATCH) + BATCH * step
-            # Longer stretches of time would hide whole digits.
-            hidden = data.augment.spec_augment(
-                x, seed, epoch, places, frequencies=0.15, times=0.02, fill=-1.0
-            )
-            # Zeros stay padding.
-            yield np.where(x.any(-1, keepdims=True), hidden, 0).astype("float32"), y
 
 
 def longest_at(epoch):
@@ -170,96 +80,141 @@ def longest_at(epoch):
     return min(LONGEST, max(1, 2 * (epoch - SINGLE + 1)))
 
 
-def test_strings(strings, rows, seed=1):
+def batches(recordings, seed, epoch, steps, longest):
+    """Yields new strings, with bands of their spectrograms set to the mean.
+
+    Before the strings begin, the labels are those of every step: a single digit says its own.
+    """
+    draw = np.random.default_rng((seed, epoch))
+    for step in range(steps):
+        strings = recordings.strings(recordings.train, draw, BATCH, longest, varied=True)
+        places = np.arange(BATCH) + BATCH * step
+        # Longer stretches of time would hide whole digits.
+        hidden = data.augment.spec_augment(
+            strings.features, seed, epoch, places, frequencies=0.15, times=0.02, fill=-1.0
+        )
+        # Zeros stay padding.
+        x = np.where(strings.features.any(-1, keepdims=True), hidden, 0).astype("float32")
+        if epoch < SINGLE:
+            yield x, np.repeat(strings.labels[:, :1], x.shape[1] // STRIDE, 1)
+        else:
+            yield x, strings.labels
+
+
+def rates(peak, steps):
+    """Returns learning rates for so many steps, up to a peak."""
+    return training.OneCycle(peak, steps, steps // 8)
+
+
+def compiled(model, loss, peak, steps):
+    """Compiles the model for so many steps."""
+    optimizer = keras.optimizers.AdamW(rates(peak, steps), weight_decay=1e-3, clipnorm=2.0)
+    # JAX compiles whole steps; TensorFlow would compile one for each length of strings.
+    model.compile(optimizer, loss, jit_compile=keras.backend.backend() == "jax")
+
+
+def test_strings(recordings, seed=1):
     draw = np.random.default_rng(seed)
-    return [strings.batch(rows, draw, 50) for _ in range(TEST_STRINGS // 50)]
+    rows = recordings.held_out
+    return [recordings.strings(rows, draw, 50) for _ in range(TEST_STRINGS // 50)]
 
 
 def word_error_rate(model, test, beam_width=None):
     """Returns mistakes a digit, of the best path or of a beam search."""
     mistakes = digits = 0
-    for _, x, y in test:
-        outputs = model.predict_on_batch(x)
+    for strings in test:
+        outputs = model.predict_on_batch(strings.features)
         if beam_width is None:
             answers = inference.decode_greedy(outputs)
         else:
             answers = [found[0] for found in inference.decode_beam(outputs, beam_width=beam_width)]
-        for answer, row in zip(answers, y, strict=True):
-            mistakes += distance(answer.labels, row[row >= 0])
+        for answer, row in zip(answers, strings.labels, strict=True):
+            mistakes += inference.edit_distance(answer.labels, row[row >= 0])
             digits += int((row >= 0).sum())
     return mistakes / digits
 
 
-def distance(a, b):
-    """Returns how many insertions, deletions and substitutions lie between two strings."""
-    row = list(range(len(b) + 1))
-    for token in a:
-        before, row = row, [row[0] + 1]
-        for place, other in enumerate(b):
-            row.append(min(before[place + 1] + 1, row[-1] + 1, before[place] + (token != other)))
-    return row[-1]
+def train(recordings, num_layers, residual, options, kept=None):
+    """Returns a trained model, what came out, and the test strings.
 
-
-def train(strings, num_layers, residual, epochs, steps, seed, begin=None, first_epoch=100):
-    """Returns a trained model, what came out, and the test strings."""
-    keras.utils.set_random_seed(seed)
-    held_out = np.isin(strings.recording, HELD_OUT)
-    rows, test_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    test = test_strings(strings, test_rows)
-    started = time.perf_counter()
-    if begin is None:
-        first, last, model = SINGLE, epochs, network(num_layers, residual)
-        learn_single_digits(model, batches(strings, rows, seed, 0, SINGLE, steps), SINGLE * steps)
+    Args:
+        recordings: `Recordings`.
+        num_layers: Number of LSTM layers.
+        residual: Whether the layers above the first have residual connections.
+        options: `units`, `epochs`, `steps`, `peak`, `seed` and `begin`.
+        kept: A `.keras` file that is written after each epoch, and gone on from where it exists.
+    """
+    keras.utils.set_random_seed(options.seed)
+    test = test_strings(recordings)
+    progress = kept and kept.with_suffix(".json")
+    total = (options.epochs - SINGLE) * options.steps
+    if progress and progress.exists():
+        state = json.loads(progress.read_text())
+        model = keras.saving.load_model(kept)
+        if state["epoch"] > SINGLE:
+            # Another number of epochs than before changes the rates from here on.
+            model.optimizer.learning_rate = rates(options.peak, total)
+    elif options.begin:
+        state = {"epoch": SINGLE, "seconds": 0.0, "planned": []}
+        model = keras.saving.load_model(options.begin)
     else:
-        # Epochs of other numbers have other strings.
-        first, last = first_epoch, first_epoch + epochs
-        model = keras.saving.load_model(begin)
-        num_layers = model.get_layer("lstm").num_layers
-        residual = model.get_layer("lstm").is_residual(num_layers - 1)
-    total = (last - first) * steps
-    optimizer = keras.optimizers.AdamW(
-        training.OneCycle(3e-3, total, total // 10), weight_decay=1e-3, clipnorm=2.0
-    )
-    model.compile(optimizer, training.CTC(zero_infinity=True), jit_compile=False)
-    for number, (x, y) in enumerate(batches(strings, rows, seed, first, last, steps), 1):
-        model.reset_metrics()
-        loss = float(model.train_on_batch(x, y))
-        if number % (2 * steps) == 0:
-            print(
-                f"  epoch {first + number // steps:2d}: loss {loss:.4f}, held-out word error "
-                f"rate {word_error_rate(model, test[:2]):.2%}, "
-                f"{time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
+        state = {"epoch": 0, "seconds": 0.0, "planned": []}
+        model = network(num_layers, residual, options.units)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        compiled(model, loss, options.peak, SINGLE * options.steps)
+    for epoch in range(state["epoch"], options.epochs):
+        started = time.perf_counter()
+        if epoch == SINGLE:
+            # CTC alone would wait long before it begins.
+            compiled(model, training.CTC(zero_infinity=True), options.peak, total)
+        longest = LONGEST if options.begin else longest_at(epoch)
+        made = batches(recordings, options.seed, epoch, options.steps, longest)
+        history = model.fit(made, steps_per_epoch=options.steps, verbose=0).history
+        state["epoch"] = epoch + 1
+        state["planned"].append(options.epochs)
+        state["seconds"] += time.perf_counter() - started
+        if progress:
+            # Whole or not at all, also where it is interrupted.
+            partial = kept.with_name(f"partial-{kept.name}")
+            model.save(partial)
+            partial.replace(kept)
+            progress.write_text(json.dumps(state))
+        line = f"  epoch {epoch + 1}: loss {history['loss'][0]:.4f}, {state['seconds']:.0f} s"
+        if epoch % 4 == 3:
+            line += f", word error rate of 100 strings {word_error_rate(model, test[:2]):.2%}"
+        print(line, flush=True)
     result = {
-        "layers": num_layers,
+        "layers": model.get_layer("lstm").num_layers,
         "residual": residual,
-        "epochs": epochs,
-        "steps_per_epoch": steps,
-        "seed": seed,
-        "begun_with": None if begin is None else begin.name,
+        "units": model.get_layer("lstm").units,
+        "begun_with": options.begin and options.begin.name,
+        "epochs": options.epochs,
+        # For how many epochs the rates of each one were made.
+        "epochs_planned": {n: state["planned"].count(n) for n in sorted({*state["planned"]})},
+        "steps_per_epoch": options.steps,
+        "peak": options.peak,
+        "seed": options.seed,
         "parameters": model.count_params(),
-        "loss": loss,
         "word_error_rate": word_error_rate(model, test),
         "word_error_rate_beam": word_error_rate(model, test, beam_width=8),
         "strings": TEST_STRINGS,
-        "digits": int(sum((y >= 0).sum() for _, _, y in test)),
-        "seconds": round(time.perf_counter() - started),
+        "digits": int(sum((strings.labels >= 0).sum() for strings in test)),
+        "seconds": round(state["seconds"]),
     }
     return model, result, test
 
 
-def draw_string(strings, model, test, path):
+def draw_string(model, test, path):
     """Draws the spectrogram of a string, the posteriors, and which steps belong to which digit."""
     import matplotlib.pyplot as plt
 
-    _, x, y = max(test, key=lambda batch: (batch[2] >= 0).sum())
-    x, labels = x[:1], y[0][y[0] >= 0]
-    frames = int(x.any(-1).sum())
+    strings = max(test, key=lambda strings: (strings.labels >= 0).sum())
+    x, labels = strings.features[:1], strings.labels[0][strings.labels[0] >= 0]
+    frames = int(strings.frames[0])
     outputs = model.predict_on_batch(x)[:, : -(-frames // STRIDE)]
     probabilities = np.exp(outputs[0] - outputs[0].max(-1, keepdims=True))
     probabilities /= probabilities.sum(-1, keepdims=True)
-    seconds = strings.spectrogram.sequence_stride / RATE
+    seconds = HOP / RATE
     times = np.arange(len(probabilities)) * STRIDE * seconds
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(9, 4.6), sharex=True, constrained_layout=True
@@ -281,60 +236,64 @@ def draw_string(strings, model, test, path):
     bottom.set_xlabel("seconds")
     bottom.set_ylabel("posterior")
     bottom.set_title("heard: " + " ".join(map(str, answer.labels)), y=1.04)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
-def main():
+def table(rows):
+    """Returns the word error rates of plain and residual stacks as a table."""
+    lines = ["    layers     plain  residual"]
+    for num_layers in sorted({row["layers"] for row in rows}):
+        rates = {r["residual"]: r["word_error_rate"] for r in rows if r["layers"] == num_layers}
+        cells = [f"{rates[k]:8.2%}" if k in rates else " " * 8 for k in (False, True)]
+        lines.append(f"{num_layers:10d}  {'  '.join(cells)}")
+    return "\n".join(lines)
+
+
+def parse(words=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="an .npz file of recordings")
     parser.add_argument("--compare", action="store_true", help="plain and residual, 2 and 8 layers")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="without residual connections")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--units", type=int, default=64)
+    parser.add_argument("--epochs", type=int, help="default: 60, and 12 with --compare")
     parser.add_argument("--steps", type=int, default=80, help="batches of 32 strings an epoch")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--begin", type=Path, help="a .keras file to go on from")
+    parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--begin", type=Path, help="a .keras file to begin with, of any units")
     parser.add_argument(
-        "--first-epoch", type=int, default=100, help="with --begin: its number decides the strings"
+        "--output",
+        type=Path,
+        default=Path("runs/connected_digits"),
+        help="where models are written after each epoch, from which the same command goes on",
     )
-    parser.add_argument("--results", type=Path, help="a JSON file to write")
-    parser.add_argument("--picture", type=Path, help="a PNG file to draw")
-    parser.add_argument("--save", type=Path, help="a .keras file to write")
-    options = parser.parse_args()
-    strings = Strings(options.data)
+    options = add_options(parser).parse_args(words)
+    options.epochs = options.epochs or (12 if options.compare else 60)
+    return options
+
+
+def main(words=None):
+    options = parse(words)
+    recordings = Recordings(options.data)
     chosen = [(options.layers, not options.plain)]
     if options.compare:
         chosen = [(2, True), (8, True), (8, False), (2, False)]
-    results = json.loads(options.results.read_text()) if _exists(options.results) else []
+    rows = []
     for num_layers, residual in chosen:
-        print(f"{num_layers} layers, {'residual' if residual else 'plain'}", flush=True)
-        model, result, test = train(
-            strings,
-            num_layers,
-            residual,
-            options.epochs,
-            options.steps,
-            options.seed,
-            options.begin,
-            options.first_epoch,
-        )
-        results.append(result)
+        kind = f"{num_layers} layers, {'residual' if residual else 'plain'}"
+        print(kind, flush=True)
+        name = f"{kind}, {options.units} units, seed {options.seed}"
+        name += f", after {options.begin.stem}" if options.begin else ""
+        kept = options.output / f"{name.replace(', ', '-').replace(' ', '_')}.keras"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        model, result, test = train(recordings, num_layers, residual, options, kept)
+        rows.append(result)
         if options.results is not None:
-            options.results.write_text(json.dumps(results, indent=1) + "\n")
+            keep(options.results, {"rows": rows})
         if options.picture is not None:
-            draw_string(strings, model, test, options.picture)
-        if options.save is not None:
-            model.save(options.save)
-    print("    layers     plain  residual")
-    for num_layers in sorted({r["layers"] for r in results}):
-        rates = {r["residual"]: r["word_error_rate"] for r in results if r["layers"] == num_layers}
-        cells = [f"{rates[k]:8.2%}" if k in rates else " " * 8 for k in (False, True)]
-        print(f"{num_layers:10d}  {'  '.join(cells)}")
-
-
-def _exists(path):
-    return path is not None and path.exists()
+            draw_string(model, test, options.picture)
+    print(table(rows))
+    return rows
 
 
 if __name__ == "__main__":

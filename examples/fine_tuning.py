@@ -18,17 +18,13 @@ writes the numbers with their command to `runs/fine_tuning.json`:
 
 import argparse
 import dataclasses
-import datetime
 import json
-import os
-import platform
-import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import keras
+from common.kept import keep
 
 import keras_residual
 from keras_residual import data, training
@@ -138,12 +134,8 @@ def main():
     result = {
         "ways": compare(arguments, dataset),
         "dataset": str(dataset),
-        "command": shlex.join(["python", "examples/fine_tuning.py", *sys.argv[1:]]),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    keep(arguments.output, result)
     print(table(arguments.output))
 
 

@@ -23,18 +23,20 @@ Reference:
 """
 
 import argparse
-import json
 import pathlib
 import time
 
 import keras
 import numpy as np
+from common.kept import keep
 
 from keras_residual import VideoResNet, inference, training
 from keras_residual.data import read_picture
 
 FRAMES, SIDE, HAND = 32, 32, 28
 SIGNS, HELD, GAP = (1, 4), (4, 7), (1, 3)
+# Options that the command says and the result need not repeat.
+FILES = ("photographs", "plot", "result")
 
 
 def photographs(folder):
@@ -206,8 +208,7 @@ def main(arguments=None):
     result = {"sign_error_rate": round(float(rate), 4), "clips_right": round(float(right), 4)}
     result |= {"parameters": model.count_params(), "seconds": round(seconds), **vars(arguments)}
     if arguments.result:
-        kept = {k: v for k, v in result.items() if k not in ("photographs", "plot", "result")}
-        pathlib.Path(arguments.result).write_text(json.dumps(kept, indent=1) + "\n")
+        keep(arguments.result, {k: v for k, v in result.items() if k not in FILES})
     return result
 
 

@@ -23,17 +23,15 @@ Reference:
 """
 
 import argparse
-import datetime
 import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
+from common.kept import keep
 
 from keras_residual import ResidualLSTMClassifier, ResNet1D, training
 
@@ -143,27 +141,6 @@ def train(network, name, seed, epochs, dtype, output):
     }
 
 
-def keep(result, path):
-    """Writes a result with the date, the versions and the machine."""
-    packages = ("keras-residual", "keras", keras.backend.backend(), SETS[result["set"]][0])
-    result |= {
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": {name: _version(name) for name in packages},
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=2) + "\n")
-    partial.replace(path)
-
-
-def _version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu's
-        return getattr(__import__(package), "__version__", "unknown")
-
-
 def table(epochs=200, results=RESULTS):
     """Returns the table of the results after so many epochs."""
     found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
@@ -221,7 +198,7 @@ def main(arguments=None):
                 result = train(
                     chosen.network, name, seed, chosen.epochs, chosen.dtype, chosen.output / run
                 )
-                keep(result, path)
+                keep(path, result, packages=(SETS[name][0],))
                 print(f"{path}: {result['test_accuracy']:.4f}", flush=True)
     print(table(chosen.epochs, chosen.results), end="")
 

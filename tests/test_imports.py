@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Users like any other: the command line and the examples.
 USERS = [
     *(PACKAGE / "cli").glob("*.py"),
-    *(Path(__file__).parents[1] / "examples").glob("*.py"),
+    *(Path(__file__).parents[1] / "examples").rglob("*.py"),
 ]
 UPPER = {"models", "layers"}
 # What each room may import of the others; `models` loads weights lazily, inside a

@@ -1,73 +1,108 @@
-"""The example of connected digits makes the strings that it says, and runs."""
+"""The examples with strings of spoken digits make the strings that they say, and run."""
 
-import importlib.util
-from pathlib import Path
+import json
 
+import connected_digits
 import numpy as np
 import pytest
-
-PATH = Path(__file__).parents[2] / "examples" / "connected_digits.py"
+import segments
+from common.digit_strings import BUCKET, HELD_OUT, HOP, Recordings
+from examples.spoken import write_digits
 
 
 @pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location("connected_digits", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def path(tmp_path_factory):
+    return write_digits(tmp_path_factory.mktemp("data") / "digits.npz")
 
 
-@pytest.fixture
-def data(tmp_path):
-    """Tones for ten digits of two speakers, recordings 5 to 12."""
-    rows = [(d, s, r) for d in range(10) for s in ("ann", "bob") for r in range(5, 13)]
-    times = np.arange(1600) / 8000
-    waves = [np.sin(2 * np.pi * (200 + 150 * d) * times) * 8000 for d, _, _ in rows]
-    path = tmp_path / "digits.npz"
-    np.savez(
-        path,
-        audio=np.concatenate(waves).astype("int16"),
-        offsets=np.arange(len(rows) + 1) * 1600,
-        digit=np.array([d for d, _, _ in rows], "uint8"),
-        speaker=np.array([s for _, s, _ in rows]),
-        recording=np.array([r for _, _, r in rows], "uint8"),
-        rate=8000,
-    )
-    return path
+@pytest.fixture(scope="module")
+def recordings(path):
+    return Recordings(path)
 
 
-def test_strings(example, data):
-    strings = example.Strings(data)
-    rows = np.flatnonzero(strings.recording > 9)
-    draw = np.random.default_rng(0)
-    waves, x, y = strings.batch(rows, draw, 6)
-    again = strings.batch(rows, np.random.default_rng(0), 6)
-    np.testing.assert_array_equal(x, again[1])
-    sizes = (y >= 0).sum(1)
+@pytest.mark.parametrize("varied", [False, True])
+def test_strings(recordings, varied):
+    made = recordings.strings(recordings.train, np.random.default_rng(0), 6, varied=varied)
+    again = recordings.strings(recordings.train, np.random.default_rng(0), 6, varied=varied)
+    np.testing.assert_array_equal(made.features, again.features)
+    sizes = (made.labels >= 0).sum(1)
     assert sizes.max() - sizes.min() <= 1 and 1 <= sizes.min() <= sizes.max() <= 7
-    frames = np.array([-(-len(wave) // 80) for wave in waves])
-    assert x.any(-1).sum(1).tolist() == frames.tolist()
-    assert x.shape[1] % example.STRIDE == 0 and x.shape[1] > frames.max() - 1
-    # Each digit has room: it is heard for 0.2 s and overlaps by 0.05 s at most.
-    assert all(len(wave) >= 1600 + 1200 * (n - 1) for wave, n in zip(waves, sizes, strict=True))
+    frames = np.array([-(-len(wave) // HOP) for wave in made.waves])
+    assert made.frames.tolist() == frames.tolist()
+    assert made.features.shape[1] % BUCKET == 0 and made.features.shape[1] >= frames.max()
+    for wave, places, size in zip(made.waves, made.segments, sizes, strict=True):
+        lengths = places[:size, 1] - places[:size, 0]
+        # Each digit is heard for 0.2 s, or for that at another speed.
+        assert (lengths == 20).all() or (varied and ((lengths > 15) & (lengths < 26)).all())
+        assert (np.diff(places[:size, 0]) >= lengths[:-1] - 5).all()
+        assert not places[size:].any() and places.max() <= -(-len(wave) // HOP)
+        # The tone is where it is said to be.
+        first, end = places[0] * HOP
+        assert abs(wave[first + HOP : end - HOP]).max() > 0.05
+
+
+def test_held_out_recordings_train_nothing(recordings):
+    assert {*recordings.recording[recordings.held_out].tolist()} == {*HELD_OUT}
+    assert not {*recordings.recording[recordings.train].tolist()} & {*HELD_OUT}
+    seen = []
+    original = Recordings.strings
+    recordings.strings = lambda rows, *options, **more: (
+        seen.append({*rows.tolist()}) or original(recordings, rows, *options, **more)
+    )
+    try:
+        connected_digits.test_strings(recordings)
+        assert set.union(*seen) == {*recordings.held_out.tolist()}
+        seen.clear()
+        next(connected_digits.batches(recordings, 0, 4, 1, 7))
+        assert set.union(*seen) == {*recordings.train.tolist()}
+    finally:
+        del recordings.strings
+
+
+def test_single_digits_are_labelled_at_every_step(recordings):
+    x, y = next(connected_digits.batches(recordings, 0, 0, 1, 1))
+    assert y.shape == (connected_digits.BATCH, x.shape[1] // connected_digits.STRIDE)
+    assert (y == y[:, :1]).all() and y.min() >= 0
 
 
 @pytest.mark.slow
-def test_a_training_and_its_picture(example, data, tmp_path, monkeypatch):
+def test_a_training_goes_on_where_it_was_and_draws(path, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib").use("Agg")
-    monkeypatch.setattr(example, "TEST_STRINGS", 100)
-    strings = example.Strings(data)
-    model, result, test = example.train(strings, 2, True, epochs=4, steps=3, seed=0)
-    assert result["layers"] == 2 and result["residual"]
-    assert np.isfinite(result["loss"]) and result["digits"] >= 100
-    example.draw_string(strings, model, test, tmp_path / "string.png")
-    assert (tmp_path / "string.png").stat().st_size > 10_000
+    monkeypatch.setattr(connected_digits, "TEST_STRINGS", 50)
+    words = ["--data", str(path), "--output", str(tmp_path), "--steps", "2", "--units", "8"]
+    files = ["--results", str(tmp_path / "a.json"), "--picture", str(tmp_path / "a.png")]
+    (row,) = connected_digits.main([*words, "--epochs", "4", *files])
+    assert np.isfinite(row["word_error_rate"]) and row["digits"] >= 50
+    assert (tmp_path / "a.png").stat().st_size > 5_000
+    kept = json.loads((tmp_path / "a.json").read_text())
+    assert {"command", "date", "machine", "versions", "rows"} <= set(kept)
+    # All epochs are done: nothing is trained again, and the figures are those of the file.
+    monkeypatch.setattr(connected_digits, "batches", None)
+    assert connected_digits.main([*words, "--epochs", "4"]) == [row]
 
 
-def test_held_out_recordings_train_nothing(example, data):
-    strings = example.Strings(data)
-    seen = []
-    strings.batch = lambda rows, *_: seen.append(set(strings.recording[rows].tolist()))
-    held_out = np.isin(strings.recording, example.HELD_OUT)
-    example.test_strings(strings, np.flatnonzero(held_out))
-    assert set.union(*seen) == {5, 6, 7, 8, 9}
+def test_segments_by_runs_and_moved_borders(recordings):
+    tags = np.array([10] * 4 + [3] * 6 + [10, 3] + [7] * 5 + [10])
+    assert segments.runs(tags) == [(3, 4, 10), (7, 12, 17)]
+    places = np.array([[[0, 10], [12, 20], [0, 0]]])
+    np.testing.assert_array_equal(segments.moved(places, 0.0, np.random.default_rng(0), 20), places)
+    moved = np.concatenate(
+        [segments.moved(places, 0.08, np.random.default_rng(n), 20) for n in range(50)]
+    )
+    assert (moved[:, 2] == 0).all() and (moved[..., 0] < moved[..., 1])[:, :2].all()
+    assert moved.max() <= 20 and set(moved[:, 1, 0]) == {*range(8, 17)}
+    labels = np.array([[3, 7, -1]])
+    tags = segments.tags_of(places, labels, 22)
+    assert tags.tolist() == [[3] * 10 + [10] * 2 + [7] * 8 + [10] * 2]
+
+
+@pytest.mark.slow
+def test_segments_run(path, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.setattr(segments, "TEST_STRINGS", 50)
+    words = ["--data", str(path), "--steps", "3", "--units", "8"]
+    words += ["--results", str(tmp_path / "a.json"), "--picture", str(tmp_path / "a.png")]
+    result = segments.main(words)
+    assert [row["moved"] for row in result["known_borders"]] == list(segments.MOVED)
+    assert all(0 <= row["accuracy"] <= 1 for row in result["known_borders"])
+    assert (tmp_path / "a.png").stat().st_size > 5_000
