@@ -103,13 +103,24 @@ def odd(name):
         "reversed": lambda: ops.flip(ops.tanh(x), 1),
         "broadcast": lambda: ops.tanh(x[:, 0]) + np.arange(32, dtype="float32").reshape(8, 4),
         "softmax": lambda: ops.softmax(x),
+        "many": lambda: ops.concatenate([ops.tanh(x) * float(i) for i in range(1, 7)], -1),
         "steps": lambda: ops.tanh(x)[:, ::2],
         "largest": lambda: ops.maximum(x, ops.square(x)) / (1.0 + ops.exp(x)),
     }[name]()
     return keras.Model(inputs, L.Identity(name="out")(x))
 
 
-ODD = ("steps", "padding", "cumulative", "order", "reversed", "broadcast", "softmax", "largest")
+ODD = (
+    "many",
+    "steps",
+    "padding",
+    "cumulative",
+    "order",
+    "reversed",
+    "broadcast",
+    "softmax",
+    "largest",
+)
 
 
 @pytest.mark.parametrize("name", ODD)

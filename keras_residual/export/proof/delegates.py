@@ -146,7 +146,7 @@ def _layer(tensor):
 
 def _refused(delegate, node):
     """Returns reason and remedy if a delegate does not take a node, else `None`."""
-    for check in (_operation, _dimensions, _dynamic, _type, _version, _broadcast, _slice):
+    for check in (_operation, _dimensions, _dynamic, _type, _version, _broadcast, _slice, _joined):
         found = check(delegate, node)
         if found is not None:
             return found
@@ -221,4 +221,14 @@ def _slice(delegate, node):
         return "a slice that drops or adds axes", "a slice of one and a reshape"
     if delegate == "xnnpack" and node.has_steps:
         return "a slice with steps", ""
+    return None
+
+
+_MOST_JOINED = 5
+
+
+def _joined(delegate, node):
+    count = len(node.shapes) - 1
+    if delegate == "xnnpack" and node.name == "CONCATENATION" and count > _MOST_JOINED:
+        return f"{count} tensors, at most {_MOST_JOINED}", "several concatenations"
     return None
