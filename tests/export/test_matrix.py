@@ -95,12 +95,41 @@ def test_guide_has_every_family_and_no_difference_beyond_its_bound():
     assert phones_table(found) == text[start : text.index(END_PHONES)]
 
 
-def test_no_classifier_of_pictures_is_refused_by_mediapipe():
-    phones = {family: entry["phones"] for family, entry in cells().items() if "phones" in entry}
-    assert len(phones) > 10
-    for family, sides in phones.items():
-        assert sides["float32"]["agreement"] == 1.0, family
-        assert sides["float32"]["relative"] < 1e-3, family
-        # A tiny network whose last layers are zero throughout has no integers.
-        small = sides["int8"]
-        assert "int8 has no scale" in small.get("error", "") or small["relative"] < 0.1, family
+def phones():
+    return {family: entry["phones"] for family, entry in cells().items() if "phones" in entry}
+
+
+def test_no_family_is_refused_by_mediapipe():
+    """On photographs of many sizes, turned as their EXIF data say, and on sounds."""
+    assert set(phones()) == {*FAMILIES, *(case.name for case in MORE_FAMILIES)}
+    tried = [
+        (family, kind, side)
+        for family, sides in phones().items()
+        for kind, side in sides.items()
+        if "agreement" in side
+    ]
+    assert len(tried) == 45
+    for family, kind, side in tried:
+        assert side["compared"] >= 200, family
+        least, most, off = (1.0, 1e-3, 1e-3) if kind == "float32" else (0.92, 0.3, 0.2)
+        if family == "BiTResNet50x1":
+            # Normalized over a few positions, a tiny network enlarges what runtimes round.
+            most = off = 0.3
+        # What a client does beside running the file changes nothing; its runtime is an older one.
+        assert side["agreement"] >= least and side["relative"] < most, (family, kind)
+        assert side["off_file"] < off, (family, kind)
+
+
+def operations_refused(side, delegate):
+    lines = (line.split() for line in side["refusals"] if line.startswith(f"{delegate}: "))
+    return {words[1].rstrip(":") for words in lines}
+
+
+def test_lint_says_what_xnnpack_leaves():
+    """XNNPACK leaves what it is said to leave."""
+    for family, sides in phones().items():
+        for kind, side in sides.items():
+            if "error" in side:
+                continue
+            left = {*side["left_by_xnnpack"]}
+            assert left == operations_refused(side, "xnnpack"), (family, kind)

@@ -178,6 +178,8 @@ def _type(delegate, node):
     floating = any(kind in _FLOATS for kind in node.types)
     if "INT16" in node.types:
         return "16-bit integers", _REMEDIES["int16"]
+    if delegate == "xnnpack" and node.types[-1] in ("INT32", "INT64", "BOOL"):
+        return "whole numbers that stand for nothing else", ""
     if delegate == "edgetpu" and floating:
         return "floating point", _REMEDIES["integers"]
     if not floating and supported()[delegate, node.name].float_only:
