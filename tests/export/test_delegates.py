@@ -123,13 +123,20 @@ ODD = (
 )
 
 
-@pytest.mark.parametrize("name", ODD)
+QUICK = ("steps", "broadcast", "many")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ODD],
+)
 def test_the_tables_are_those_of_the_runtime(name, tmp_path):
     row, found = refused(odd(name), tmp_path, batch_size=1)
     content = row.path.read_bytes()
     assert set(left_by_xnnpack(content)) == {op for kind, op in found if kind == "xnnpack"}
 
 
+@pytest.mark.slow
 def test_the_tables_for_integers_are_those_of_the_runtime(tmp_path):
     data = np.random.default_rng(0).random((8, 8, 8, 4), np.float32)
     for name in ("softmax", "largest", "padding"):

@@ -78,7 +78,13 @@ NAMES = ["add", "over time", "over space", "mean", "steps", "steps of rows", "wi
 NAMES += ["padding of rows", "channels", "frames", "softmax", "planes", "columns", "everything"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK = ("over time", "steps", "window", "everything")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES],
+)
 def test_an_operation_computes_the_same(name):
     model = operation(name)
     content = converted(model)
