@@ -292,6 +292,8 @@ def called_with(signature, build, like=None):
         return build(**given.arguments)
 
     functools.update_wrapper(called, build if like is None else like)
+    # Whoever follows it, such as mkdocstrings, would find a function that nobody can import.
+    del called.__wrapped__
     called.__signature__ = signature
     called.__annotations__ = {
         **{item.name: item.annotation for item in signature.parameters.values()},
