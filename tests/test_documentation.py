@@ -36,6 +36,12 @@ def test_docstring_begins_with_one_sentence(public):
 
 
 @pytest.mark.parametrize("public", PUBLIC)
+def test_what_is_wrapped_can_be_imported_too(public):
+    """mkdocstrings looks for it there: without, the site has no page and is not built."""
+    assert "<locals>" not in inspect.unwrap(public).__qualname__
+
+
+@pytest.mark.parametrize("public", PUBLIC)
 def test_docstring_has_its_sections(public):
     text = inspect.getdoc(public)
     assert "Args:\n" in text
