@@ -69,7 +69,7 @@ def test_files_for_phones_and_their_page(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("export small.keras --format coreml", "`--format` must be one of"),
+        ("export small.keras --format paper", "`--format` must be one of"),
         ("export small.keras --quantization int4", "`--quantization` must be one of"),
         (
             "export small.keras --quantization int8",

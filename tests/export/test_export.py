@@ -169,7 +169,7 @@ def test_half_precision_is_exported_in_float32(tmp_path, dtype):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"formats": ("coreml",)}, "`formats` must be one of"),
+        ({"formats": ("paper",)}, "`formats` must be one of"),
         ({"formats": ()}, "`formats` must hold"),
         ({"formats": "jax"}, "needs Keras on JAX, KERAS_BACKEND=jax. Received: tensorflow"),
         ({"quantization": "int4"}, "`quantization` must be one of"),
