@@ -100,7 +100,8 @@ def integers(name: str, value: object, minimum: int = 1) -> tuple[int, ...]:
         raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
     if not all(_is_integer(item) and minimum <= item <= _LARGEST for item in items):
         raise ValueError(
-            f"`{name}` must hold integers of at least {minimum}. Received: {name}={value!r}"
+            f"`{name}` must hold integers of at least {minimum} and at most {_LARGEST}. "
+            f"Received: {name}={value!r}"
         )
     return tuple(int(item) for item in items)
 

@@ -135,7 +135,7 @@ def _print(models):
     if not sized:
         console.print(f"[dim]{count}.[/]")
     elif others:
-        console.print(f"[dim]{count}; {shows} of one that has a size here.[/]", soft_wrap=True)
+        console.print(f"[dim]{count}; {shows} of one with a size.[/]", soft_wrap=True)
     else:
         console.print(f"[dim]{count}; {shows}.[/]")
 

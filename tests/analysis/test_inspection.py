@@ -275,7 +275,7 @@ def test_architecture_of_an_lstm_stack_is_unrolled_in_time():
         (lambda m: analysis.blocks_of("resnet"), "`model` must be a built Keras model"),
         (lambda m: analysis.gradient_flow(m, X[:, :4], Y), "`x` must be a batch"),
         (lambda m: analysis.gradient_flow(m, X, Y[:3]), "`x` must be a batch"),
-        (lambda m: analysis.lesion_study(m, X, Y + 9), "`model` must put out a score"),
+        (lambda m: analysis.lesion_study(m, X, Y + 9), "`model` must output a score"),
         (lambda m: analysis.lesion_study(m, X, Y / 2), "integer labels"),
         (lambda m: analysis.path_study(network(shortcut="none"), X, Y), "residual blocks only"),
         (lambda m: analysis.residual_strength(network("DenseNet"), X), "must have residual blocks"),

@@ -59,7 +59,7 @@ def test_page_holds_every_picture_and_names_no_other_file(page):
         ("model.weights.h5", "is not a model file"),
         ("enlarger.keras", "The model takes inputs of (None, None, 3)"),
         ("model.keras --data colours.npz", "The model takes inputs of (8, 8, 1)"),
-        ("blockless.keras", "must have residual stages or dense blocks"),
+        ("blockless.keras", "must have residual stages, dense blocks or highway layers"),
     ],
 )
 def test_refusals(refused, model, tmp_path, line, message):

@@ -69,13 +69,6 @@ def test_measures():
         _measures.measure(lambda x: y[:, :1], [(None, y)], "regression", ("a", "b"))
 
 
-def test_a_search_compares_classifiers(refused, tmp_path):
-    np.savez(tmp_path / "tiny.npz", x=X, y=SOURCES["multi_label"][1])
-    assert "must have a class for each example" in refused(
-        "tune --model resnet8 --dataset tiny.npz"
-    )
-
-
 @pytest.mark.slow
 def test_tune_with_series(run, tmp_path):
     np.savez(tmp_path / "tiny.npz", x=SERIES, y=np.arange(48) % 3)

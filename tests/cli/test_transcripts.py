@@ -115,3 +115,10 @@ def test_measures():
     np.testing.assert_allclose(found.character_error_rate, 2 / 7)
     np.testing.assert_allclose(found.word_error_rate, 1 / 3)
     assert found.as_dict()["report"]["worst"] == [{"is": "ab c", "heard": "ab  d"}]
+
+
+def test_a_search_has_no_transcripts(refused, tmp_path):
+    npz(tmp_path / "tones.npz")
+    assert "labels must be classes, several labels or numbers" in refused(
+        "tune --model lstm --dataset tones.npz"
+    )

@@ -251,5 +251,5 @@ def test_faster_than_ten_trainings_of_resnet20():
     ],
 )
 def test_sizes_that_no_memory_holds_are_named(options):
-    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must "):
         data.pipeline(data.load("digits").train, training=True, **options)

@@ -99,5 +99,5 @@ def test_wrong_argument_is_named(arguments, message):
 )
 def test_sizes_that_no_memory_holds_are_named(options):
     arguments = {"scale": 1, "tile": 24, "overlap": 8, **options}
-    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must "):
         upscale(lambda x: x, ramp(4, 4, 3), **arguments)

@@ -108,7 +108,7 @@ def test_no_family_is_refused_by_mediapipe():
         for kind, side in sides.items()
         if "agreement" in side
     ]
-    assert len(tried) == 45
+    assert len(tried) == 49
     for family, kind, side in tried:
         assert side["compared"] >= 200, family
         least, most, off = (1.0, 1e-3, 1e-3) if kind == "float32" else (0.92, 0.3, 0.2)

@@ -12,7 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from export.test_web_page import CHROMIUM, Handler
+from browser import CHROMIUM, Handler
 
 from keras_residual import export, layers
 from keras_residual._description import Description, describe
