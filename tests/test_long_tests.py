@@ -12,7 +12,8 @@ def test_every_test_of_the_list_stands_in_a_file_that_exists():
     for name in names:
         path, *_, function = name.split("[", 1)[0].split("::")
         file = root / path
-        if not file.exists() or f"def {function}(" not in file.read_text(encoding="utf-8"):
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        if f"def {function}(" not in text and f"\n{function} = " not in text:
             missing.append(name)
     assert not missing
 
