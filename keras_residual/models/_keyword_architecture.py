@@ -65,7 +65,7 @@ class KeywordArchitecture(NormalizedArchitecture):
             return (rate,)
         return (rate // self._samples("frame_step") + 1, self.num_mel_bins, 1)
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order, from the waveform on."""
         _checks.choice("front_end", self.front_end, FRONT_ENDS)
         front = []

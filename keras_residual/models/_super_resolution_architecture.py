@@ -1,6 +1,7 @@
 """The options of the super-resolution networks and the layers that follow from them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -40,7 +41,7 @@ class SuperResolutionArchitecture:
         for name in ("channels", "filters", "depth"):
             _checks.integer(name, getattr(self, name))
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order, and the long skip connections."""
         raise TypeError(f"{type(self).__name__} must implement `body`.")
 
@@ -104,7 +105,7 @@ class VDSRArchitecture(SuperResolutionArchitecture):
     def _initializer(self):
         return self.kernel_initializer or keras.initializers.HeNormal()
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         shared = self._shared(dtype, data_format)
         layers = [
             BicubicUpsampling(self.scale, name="bicubic", dtype=dtype, data_format=data_format),
@@ -124,7 +125,7 @@ class SRResNetArchitecture(SuperResolutionArchitecture):
     norm_momentum: float = 0.9
     norm_epsilon: float = 1e-5
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         shared = self._shared(dtype, data_format)
         norm = {"norm_momentum": self.norm_momentum, "norm_epsilon": self.norm_epsilon}
         last = {"filters": self.channels, "kernel_size": 9, "activation": self.output_activation}
@@ -147,7 +148,7 @@ class EDSRArchitecture(SuperResolutionArchitecture):
     residual_scale: float = 1.0
     activation: object = "relu"
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         shared = self._shared(dtype, data_format)
         block = {
             "normalization": "none",

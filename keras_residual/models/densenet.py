@@ -35,7 +35,7 @@ class DenseNetArchitecture(ImageArchitecture):
     bottleneck: int = 4
     compression: float = 0.5
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order: stem, dense blocks with transitions, last activation."""
         depths = _checks.integers("depths", self.depths)
         kernels = self.layer_options(dtype, data_format)

@@ -27,7 +27,7 @@ class DualPathArchitecture(ImageArchitecture):
     split_last: bool = False
     norm_epsilon: float = 1e-3
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order: stem, dual path blocks, last normalization."""
         depths = _checks.integers("depths", self.depths)
         rows = zip(depths, self._row("growth_rates"), self._row("widths"), strict=True)

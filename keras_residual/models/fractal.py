@@ -48,7 +48,7 @@ class FractalArchitecture(ImageArchitecture):
     global_drop_path: float = 0.0
     stem: str = "none"
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order: a stem, if there is one, and fractal blocks."""
         widths = _checks.integers("widths", self.widths)
         dropout = _checks.real("dropout_rate", self.dropout_rate, 0, 1, open_end=True)

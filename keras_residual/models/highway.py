@@ -30,7 +30,7 @@ class HighwayArchitecture(ConvolutionalArchitecture):
     dropout_rate: float = 0.0
     normalization: str = "none"
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the stages and the last convolution."""
         widths = _checks.integers("widths", self.widths)
         depths = _checks.integers("depths", self.depths)

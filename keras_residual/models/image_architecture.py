@@ -22,7 +22,7 @@ class NormalizedArchitecture:
     kernel_initializer: object = None
     kernel_regularizer: object = None
 
-    def norm_options(self, dtype, data_format: str) -> dict[str, object]:
+    def norm_options(self, dtype: Any, data_format: str) -> dict[str, object]:
         """Returns the arguments of a layer with a normalization and an activation."""
         names = ("normalization", "activation", "norm_momentum", "norm_epsilon")
         shared = {name: getattr(self, name) for name in names}
@@ -78,7 +78,7 @@ class ConvolutionalArchitecture(NormalizedArchitecture):
     weight_standardization: bool = False
     rematerialize: bool = False
 
-    def layer_options(self, dtype, data_format: str) -> dict[str, object]:
+    def layer_options(self, dtype: Any, data_format: str) -> dict[str, object]:
         """Returns the arguments of a layer with convolutions."""
         return {
             "kernel_initializer": self.kernel_initializer,
@@ -126,7 +126,7 @@ class ImageArchitecture(ConvolutionalArchitecture):
     blur_pool: bool | str = False
     output_stride: int | None = None
 
-    def stem_layers(self, preactivated: bool, shared: dict[str, Any], **options) -> list[Any]:
+    def stem_layers(self, preactivated: bool, shared: dict[str, Any], **options: Any) -> list[Any]:
         """Returns the stem and, if it has one, its pooling as a separate layer.
 
         The output between the two has strides 2. Errors use the option names of this class.

@@ -1,7 +1,7 @@
 """The options of the ResNet family and the layers that follow from them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -140,7 +140,7 @@ class ResNetArchitecture(ImageArchitecture):
         object.__setattr__(self, "depths", depths)
         object.__setattr__(self, "widths", widths)
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order: stem, stages, and the last activation if pre-activated."""
         self._check()
         shared = self.layer_options(dtype, data_format)

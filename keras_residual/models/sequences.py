@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_residual import _checks
+from keras_residual._types import Tensor
 from keras_residual.layers.composite import checked_activation
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.models.inputs import checked_name, checked_policy
@@ -80,10 +81,10 @@ class SequenceOptions:
         return (None,) if self.input_shape is None else _shape(self.input_shape)
 
     @property
-    def policy(self):
+    def policy(self) -> Any:
         return checked_policy(self.dtype)
 
-    def inputs(self):
+    def inputs(self) -> tuple[Tensor, Tensor]:
         """Returns the model's input and the embedded or masked input of the stack."""
         if self.vocabulary_size is None:
             inputs = keras.Input(self.shape, name="sequences")
@@ -101,7 +102,7 @@ class SequenceOptions:
         )
         return inputs, embedding(inputs)
 
-    def stack(self, x, return_sequences: bool):
+    def stack(self, x: Tensor, return_sequences: bool) -> Tensor:
         """Returns the output of the LSTM layers, followed by dropout."""
         first = self.first_residual
         if first == "auto":

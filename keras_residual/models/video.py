@@ -41,7 +41,7 @@ class VideoResNetArchitecture(ConvolutionalArchitecture):
         object.__setattr__(self, "depths", depths)
         object.__setattr__(self, "widths", widths)
 
-    def body(self, dtype, data_format: str) -> Body:
+    def body(self, dtype: Any, data_format: str) -> Body:
         """Returns the layers in order: stem and stages."""
         kinds, widths = self._kinds(), _checks.integers("widths", self.widths)
         if len(widths) != len(self.depths):

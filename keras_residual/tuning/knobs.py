@@ -85,7 +85,7 @@ class Knob:
         else:
             hp.Choice(self.name, list(self.choices), default=self.default)
 
-    def near(self, value, order: random.Random):
+    def near(self, value: Any, order: random.Random) -> Any:
         """Returns another choice, near `value` if choices are numbers, else at random."""
         if isinstance(self.choices, Interval):
             return self.choices.near(value, order)
@@ -114,7 +114,7 @@ class Knob:
         if not fits:
             raise ValueError(f"{self.name} is {str(value)[:60]!r}, which is not in the space")
 
-    def nearest(self, value):
+    def nearest(self, value: Any) -> Any:
         """Returns the choice nearest to `value`, which may have been rounded in a file."""
         if isinstance(self.default, float) and not isinstance(self.choices, Interval):
             return min(self.choices, key=lambda choice: abs(choice - value))

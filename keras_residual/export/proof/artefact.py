@@ -41,8 +41,8 @@ class Artefact:
     def __init__(self, path: Path, runtime: Any):
         self.path, self.format = path, runtime.format
         self._runtime = runtime
-        self.inputs = dict(runtime.inputs)
-        self.facts = dict(getattr(runtime, "facts", {}))
+        self.inputs: dict[str, Any] = dict(runtime.inputs)
+        self.facts: dict[str, Any] = dict(getattr(runtime, "facts", {}))
         self.pixels = _pixels(self.facts)
 
     @property
