@@ -99,6 +99,11 @@ def command(profile, *options):
     ]
 
 
+def _profile():
+    """A folder for Chromium, whose last processes may still write into it when it is removed."""
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
 def look(folder, program, width, timeout):
     """Runs a JavaScript program beside a frame in which it opens pages of a served folder.
 
@@ -112,7 +117,7 @@ def look(folder, program, width, timeout):
         What `looked` resolves to.
     """
     page = _FRAME.format(source="about:blank", width=width, height=844, program=program + _REPORT)
-    with serving(folder, page) as server, tempfile.TemporaryDirectory() as profile:
+    with serving(folder, page) as server, _profile() as profile:
         browser = subprocess.Popen(
             command(profile, f"{server.address}{_PROGRAM}"),
             stdout=subprocess.DEVNULL,
@@ -132,7 +137,7 @@ def photograph(folder, path, picture, width, height):
     """Writes a picture of one page of a folder as a window of that size shows it."""
     page = _FRAME.format(source=path, width=width, height=height, program="")
     size = f"--window-size={max(width, LEAST_WIDTH)},{height}"
-    with serving(folder, page) as server, tempfile.TemporaryDirectory() as profile:
+    with serving(folder, page) as server, _profile() as profile:
         options = (size, "--virtual-time-budget=8000", f"--screenshot={pathlib.Path(picture)}")
         subprocess.run(
             command(profile, *options, f"{server.address}{_PROGRAM}"),
