@@ -1,6 +1,7 @@
 """Oracles, which decide what to try next, with budgets, leases and safe files."""
 
 import collections
+import itertools
 import json
 import math
 import random
@@ -13,6 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
+from keras_residual.tuning.combinations import combinations
 from keras_residual.tuning.curves import CURVE, Curves
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
@@ -39,6 +41,7 @@ _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 PARENT = "tuner/parent"
 """Key of the trial whose weights the network may inherit."""
 _DRAWS = 40
+_SMALL_SPACE = 4096
 _STARTS = 3
 _FAILURES = 10
 
@@ -64,6 +67,9 @@ class BudgetedOracle:
         judged_epochs: Epochs of a trial, to end hopeless ones by the median rule; `None` for none.
         **options: As of the oracle behind.
     """
+
+    ends_by_chance = False
+    """Whether the oracle behind ends a search when a few random points have been tried before."""
 
     def __init__(
         self,
@@ -99,6 +105,8 @@ class BudgetedOracle:
         return {}
 
     def _within_budget(self, response):
+        if response["status"] == TrialStatus.STOPPED and self.ends_by_chance:
+            response = {"status": TrialStatus.RUNNING, "values": self.random_point()}
         if response["status"] != TrialStatus.RUNNING:
             return response
         values = response["values"]
@@ -140,16 +148,25 @@ class BudgetedOracle:
         those that use it up are mostly the best.
         """
         tried = self._tried()
-        for _ in range(_DRAWS):
-            values = self.draw()
-            if self.hypermodel.objection(values) is not None:
-                self.rejected += 1
-                order = random.Random(f"{self.seed} {self.draws}")
-                values = shrunk(self.hypermodel, values, order)
-            if values is not None and values not in tried:
-                return values
+        # What an algorithm draws may lie where all has been tried, while other points are left.
+        for draw in (self.draw, self.random_point):
+            for _ in range(_DRAWS):
+                values = draw()
+                if self.hypermodel.objection(values) is not None:
+                    self.rejected += 1
+                    order = random.Random(f"{self.seed} {self.draws}")
+                    values = shrunk(self.hypermodel, values, order)
+                if values is not None and values not in tried:
+                    return values
         values = self._smallest()
-        return None if values in tried else values
+        return self._first_left(tried) if values in tried else values
+
+    def _first_left(self, tried):
+        """Returns the first untried point of a small space, where draws may miss the last ones."""
+        for values in itertools.islice(combinations(self.hyperparameters.space), _SMALL_SPACE):
+            if values not in tried and self.hypermodel.objection(values) is None:
+                return values
+        return None
 
     def _smallest(self):
         values = self.hypermodel.values(smallest(self.hypermodel))
@@ -159,6 +176,10 @@ class BudgetedOracle:
         return [of_space(trial.hyperparameters.values) for trial in self.trials.values()]
 
     def draw(self) -> dict[str, Any]:
+        """Returns the values of a point as the algorithm proposes it."""
+        return self.random_point()
+
+    def random_point(self) -> dict[str, Any]:
         """Returns random values of the active hyperparameters."""
         point = keras_tuner.HyperParameters()
         for hp in self.hyperparameters.space:

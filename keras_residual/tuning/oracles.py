@@ -2,17 +2,19 @@
 
 import random
 import warnings
-from typing import Any
 
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 
 from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle, of_space
+from keras_residual.tuning.combinations import combinations
 
 
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
     """Random search; an infeasible point is drawn again."""
+
+    ends_by_chance = True
 
 
 class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
@@ -33,7 +35,7 @@ class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
 class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Bayesian optimization; of some points that fit, the nearest to an infeasible one is taken."""
 
-    candidates = 16
+    candidates, ends_by_chance = 16, True
 
     def populate_space(self, trial_id):
         # Keras Tuner's generator runs on from point to point and would begin anew after a kill.
@@ -89,10 +91,13 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
         inherits = self.inherit and self._last_parent is not None
         return {PARENT: self._last_parent.trial_id} if inherits else {}
 
+    def random_point(self):
+        self._last_parent = None
+        return super().random_point()
+
     def draw(self):
         if 0 < len(self.trials) <= self.random_starts:
-            self._last_parent = None
-            return super().draw()
+            return self.random_point()
         self.draws += 1
         order = random.Random(f"{self.seed} {self.draws}")
         defaults = {knob.name: knob.default for knob in self.hypermodel.knobs}
@@ -124,7 +129,7 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
         self.position = 0
 
     def populate_space(self, trial_id):
-        for position, values in enumerate(self.combinations()):
+        for position, values in enumerate(combinations(self.hyperparameters.space)):
             if position < self.position:
                 continue
             self.position = position + 1
@@ -132,19 +137,6 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
                 return {"status": TrialStatus.RUNNING, "values": values}
             self.rejected += 1
         return {"status": TrialStatus.STOPPED, "values": None}
-
-    def combinations(self, chosen: dict[str, Any] | None = None, index: int = 0):
-        """Yields the values of every combination of the active hyperparameters."""
-        chosen, space = chosen or {}, self.hyperparameters.space
-        if index == len(space):
-            yield dict(chosen)
-            return
-        hp = space[index]
-        if not all(condition.is_active(chosen) for condition in hp.conditions):
-            yield from self.combinations(chosen, index + 1)
-            return
-        for value in dict.fromkeys([hp.default, *hp.values]):
-            yield from self.combinations({**chosen, hp.name: value}, index + 1)
 
     def get_state(self):
         return {**super().get_state(), "position": self.position}

@@ -68,8 +68,8 @@ def search(
             begins with the default; or Keras Tuner's `"random"`, `"bayesian"`, `"hyperband"` or
             `"grid"`. Bayesian optimization begins with as many random trials as are a third of
             `max_trials`.
-        max_trials: The most networks to train. With Hyperband, which trains in rounds, each
-            network counts once a round.
+        max_trials: The most networks to train; the search ends earlier when the whole space has
+            been tried. With Hyperband, which trains in rounds, each network counts once a round.
         epochs: Epochs of each trial, the most with Hyperband. Defaults to the recipe's.
         objective: `"accuracy"` (of several labels `"binary_accuracy"`, of numbers
             `"mean_absolute_error"`), or with it some of `"parameters"`, `"macs"`, `"file_size"` and

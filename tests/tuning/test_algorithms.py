@@ -76,6 +76,17 @@ def test_the_grid_is_every_point_within_the_budget_once(tmp_path):
     assert (result.rows[0].values["units"], result.rows[0].values["layers"]) == (8, 1)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("algorithm", ["evolution", "random", "bayesian"])
+def test_it_ends_when_every_point_within_the_budget_has_been_tried(algorithm, seed, tmp_path):
+    """Not when a walk finds nothing new nearby, nor when some random points were tried before."""
+    space = ToySpace(max_parameters=200)
+    every = len(search(tmp_path / "grid", space, algorithm="grid", max_trials=100).rows)
+    assert every > 20
+    rows = search(tmp_path / "it", space, algorithm=algorithm, max_trials=100, seed=seed).rows
+    assert len({json.dumps(row.values, sort_keys=True) for row in rows}) == len(rows) == every
+
+
 @pytest.mark.parametrize("algorithm", ["random", "hyperband"])
 def test_the_first_trial_is_the_default_or_a_smaller_one(algorithm, tmp_path):
     result = search(tmp_path / "free", algorithm=algorithm, max_trials=1, epochs=4)
