@@ -6,6 +6,7 @@ most of the time before the first step. Other backends do not trace, or update a
 together.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import keras
 
 _SLOTS = ("momentum", "velocity", "average")
+# Elements of the largest variables that are updated together: copying larger ones takes longer
+# than the operations that it saves.
+_LARGEST_STACKED = 2**14
 # Attributes of an optimizer that add further operations to the update.
 _PLAIN = (
     "clipnorm",
@@ -124,35 +128,57 @@ class _Fused:
         """Updates the variables, their averages and the number of the step."""
         import tensorflow as tf
 
-        optimizer = self.optimizer
+        optimizer, ops = self.optimizer, tf.raw_ops
         rate = tf.cast(optimizer.learning_rate, tf.float32)
         update = self._adam(rate) if self.kind == "adam" else self._momentum(rate)
+        decay = tf.constant(optimizer.weight_decay or 0.0, tf.float32)
         first = tf.equal(tf.convert_to_tensor(optimizer.iterations), 0)
-        momentum = tf.where(first, 0.0, optimizer.ema_momentum) if optimizer.use_ema else None
-        for grad, variable in zip(grads, variables, strict=True):
-            value, slots = variable.value, [slot.value for slot in self._slots[id(variable)]]
-            if optimizer.weight_decay is not None and self._decays(variable):
-                value.assign_sub(value * optimizer.weight_decay * rate)
-            update(value, grad, slots)
-            if momentum is not None:
-                slots[-1].assign(momentum * slots[-1] + (1 - momentum) * value)
+        old_share = tf.where(first, 0.0, optimizer.ema_momentum) if optimizer.use_ema else None
+        new_share = 1 - old_share if optimizer.use_ema else None
+        for places in self._groups(variables):
+            values = [variables[place].value for place in places]
+            slots = [self._slots[id(variables[place])] for place in places]
+            slots = [[slot.value for slot in each] for each in zip(*slots, strict=True)]
+            if self._decays(variables[places[0]]):
+                lost = ops.Mul(x=ops.Mul(x=_stacked(values), y=decay), y=rate)
+                _assign(ops.AssignSubVariableOp, values, lost)
+            update(values, [grads[place] for place in places], slots)
+            if optimizer.use_ema:
+                old = ops.Mul(x=old_share, y=_stacked(slots[-1]))
+                new = ops.Mul(x=new_share, y=_stacked(values))
+                _assign(ops.AssignVariableOp, slots[-1], ops.AddV2(x=old, y=new))
         optimizer.iterations.assign_add(1)
 
+    def _groups(self, variables) -> list[list[int]]:
+        """Returns the places of variables that are updated together, as one stacked array.
+
+        A deep network has hundreds of small variables of a few shapes.
+        """
+        groups = {}
+        for place, variable in enumerate(variables):
+            small = math.prod(variable.shape) <= _LARGEST_STACKED
+            key = (tuple(variable.shape), self._decays(variable)) if small else place
+            groups.setdefault(key, []).append(place)
+        return list(groups.values())
+
     def _decays(self, variable) -> bool:
+        if self.optimizer.weight_decay is None:
+            return False
         return self.without_decay is None or not self.without_decay.search(variable.name)
 
     def _momentum(self, rate):
         import tensorflow as tf
 
-        def update(value, grad, slots):
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=value.handle,
-                accum=slots[0].handle,
-                lr=rate,
-                grad=grad,
-                momentum=float(self.optimizer.momentum),
-                use_nesterov=self.optimizer.nesterov,
-            )
+        def update(values, grads, slots):
+            for value, grad, slot in zip(values, grads, slots[0], strict=True):
+                tf.raw_ops.ResourceApplyKerasMomentum(
+                    var=value.handle,
+                    accum=slot.handle,
+                    lr=rate,
+                    grad=grad,
+                    momentum=float(self.optimizer.momentum),
+                    use_nesterov=self.optimizer.nesterov,
+                )
 
         return update
 
@@ -165,23 +191,42 @@ class _Fused:
         powers = [tf.pow(tf.constant(beta), step) for beta in betas]
 
         corrected = rate * tf.sqrt(1 - powers[1]) / (1 - powers[0])
-        new = [tf.constant(1 - beta, tf.float32) for beta in betas]
+        shares = [tf.constant(1 - beta, tf.float32) for beta in betas]
         epsilon = tf.constant(optimizer.epsilon, tf.float32)
         # Python operators take three times as long to trace.
         ops = tf.raw_ops
 
-        def moved(slot, towards, share):
-            old = slot.value()
+        def moved(slots, towards, share):
+            old = _stacked(slots)
             difference = ops.Mul(x=ops.Sub(x=towards, y=old), y=share)
             moved = ops.AddV2(x=old, y=difference)
-            ops.AssignVariableOp(resource=slot.handle, value=moved)
+            _assign(ops.AssignVariableOp, slots, moved)
             return moved
 
-        def update(value, grad, slots):
-            first = moved(slots[0], grad, new[0])
-            second = moved(slots[1], ops.Square(x=grad), new[1])
+        def update(values, grads, slots):
+            grad = grads[0] if len(grads) == 1 else ops.Pack(values=grads)
+            first = moved(slots[0], grad, shares[0])
+            second = moved(slots[1], ops.Square(x=grad), shares[1])
             root = ops.AddV2(x=ops.Sqrt(x=second), y=epsilon)
             change = ops.RealDiv(x=ops.Mul(x=first, y=corrected), y=root)
-            ops.AssignSubVariableOp(resource=value.handle, value=change)
+            _assign(ops.AssignSubVariableOp, values, change)
 
         return update
+
+
+def _stacked(variables):
+    """Returns the values of variables stacked on a new axis, that of one variable as it is."""
+    import tensorflow as tf
+
+    values = [variable.value() for variable in variables]
+    return values[0] if len(values) == 1 else tf.raw_ops.Pack(values=values)
+
+
+def _assign(operation, variables, value):
+    """Runs an operation that assigns for each variable with its part of a stacked value."""
+    import tensorflow as tf
+
+    count = len(variables)
+    parts = [value] if count == 1 else tf.raw_ops.Unpack(value=value, num=count)
+    for variable, part in zip(variables, parts, strict=True):
+        operation(resource=variable.handle, value=part)

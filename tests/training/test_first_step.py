@@ -100,6 +100,19 @@ def test_fused_updates_are_those_of_keras(name):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_small_variables_of_one_shape_are_updated_together():
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(6))])
+    optimizer, variables = keras.optimizers.Adam(), model.trainable_variables
+    fuse_updates(optimizer)
+    optimizer.build(variables)
+    update = tf.function(lambda *grads: optimizer.apply(grads, variables), autograph=False)
+    graph = update.get_concrete_function(*(tf.TensorSpec(v.shape) for v in variables)).graph
+    roots = [operation for operation in graph.get_operations() if operation.type == "Sqrt"]
+    assert len(roots) == 3  # of the kernels, of the biases, and of the bias correction
+
+
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
 def test_recipes_decay_as_keras_does(kind, dtype):
