@@ -36,9 +36,9 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     room = by_remainder[quota[by_remainder] < counts[by_remainder] - 1]
     quota[room[: max(missing, 0)]] += 1
     order = keyed.shuffled(np.arange(len(labels)), seed, epoch=0)
-    held_out = np.concatenate(
-        [order[labels[order] == label][:count] for label, count in enumerate(quota)]
-    )
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    place_in_class = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held_out = by_class[place_in_class < np.repeat(quota, counts)]
     return np.setdiff1d(order, held_out), np.sort(held_out)
 
 

@@ -70,7 +70,8 @@ def _classes(folder: Path, kind: Files, by_parent: bool = False) -> dict[str, li
 
 def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Path], np.ndarray]:
     files = [path for group in classes.values() for path in group]
-    labels = [names.index(name) for name, group in classes.items() for _ in group]
+    numbers = {name: number for number, name in enumerate(names)}
+    labels = [numbers[name] for name, group in classes.items() for _ in group]
     return files, np.array(labels, np.int32)
 
 
@@ -171,8 +172,9 @@ def from_folder(folder: Path, options: Options | None = None) -> Dataset:
 
 def check_classes_left(where: object, names: list[str], train: Split, test: Split) -> None:
     """Raises if a class, or the held-out part, is empty without the damaged files."""
-    gone = [name for label, name in enumerate(names) if label not in train.y]
-    if train.label_kind == "classes" and gone:
+    left = set(np.unique(train.y).tolist()) if train.label_kind == "classes" else range(len(names))
+    gone = [name for label, name in enumerate(names) if label not in left]
+    if gone:
         raise DatasetError(f"{where}: no training pictures of {', '.join(gone)} are left.")
     if not len(test):
         raise DatasetError(f"{where}: no held-out pictures are left.")
