@@ -18,6 +18,7 @@ from keras_residual.tuning.combinations import combinations
 from keras_residual.tuning.curves import CURVE, Curves
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
+from keras_residual.tuning.tried import ENDED, Tried, of_space
 
 FAILURE = "tuner/failure"
 """Key of a worker's reason in the values of a trial, whose message is not transmitted."""
@@ -37,7 +38,6 @@ _PROGRESS = {
     "current_bracket",
     "current_iteration",
 }
-_ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 PARENT = "tuner/parent"
 """Key of the trial whose weights the network may inherit."""
 _DRAWS = 40
@@ -89,6 +89,7 @@ class BudgetedOracle:
         self.identity = identity
         self.draws = self.rejected = 0
         self.starts, self.curves = collections.Counter(), Curves(judged_epochs)
+        self._tried = Tried(self)
         self.set_aside: list[str] = []
         self.heard: dict[str, float] = {}
         self.end_announced = False
@@ -116,7 +117,7 @@ class BudgetedOracle:
             return {"status": TrialStatus.RUNNING, "values": values}
         if self.hypermodel.objection(values) is not None:
             self.rejected += 1
-        elif "tuner/trial_id" in values or of_space(values) not in self._tried():
+        elif "tuner/trial_id" in values or of_space(values) not in self._tried:
             return response
         replacement = self.replacement(values)
         if replacement is None:
@@ -147,7 +148,7 @@ class BudgetedOracle:
         One that does not fit is made smaller until it does: of the networks within a budget,
         those that use it up are mostly the best.
         """
-        tried = self._tried()
+        tried = self._tried
         # What an algorithm draws may lie where all has been tried, while other points are left.
         for draw in (self.draw, self.random_point):
             for _ in range(_DRAWS):
@@ -171,9 +172,6 @@ class BudgetedOracle:
     def _smallest(self):
         values = self.hypermodel.values(smallest(self.hypermodel))
         return {name: values[name] for name in self.hypermodel.active(values)}
-
-    def _tried(self):
-        return [of_space(trial.hyperparameters.values) for trial in self.trials.values()]
 
     def draw(self) -> dict[str, Any]:
         """Returns the values of a point as the algorithm proposes it."""
@@ -261,10 +259,11 @@ class BudgetedOracle:
 
     def all_failed(self) -> str | None:
         """Returns the last reason if too many trials in a row failed."""
-        ended = [self.trials[trial_id] for trial_id in self.end_order]
-        last = [trial for trial in ended if not recovery.is_lost(trial)][-_FAILURES:]
+        ended = (self.trials[trial_id] for trial_id in reversed(self.end_order))
+        known = (trial for trial in ended if not recovery.is_lost(trial))
+        last = list(itertools.islice(known, _FAILURES))
         failed = len(last) == _FAILURES and all(t.status == TrialStatus.FAILED for t in last)
-        return last[-1].message if failed else None
+        return last[0].message if failed else None
 
     @keras_tuner.synchronized
     def get_trial(self, trial_id):
@@ -296,7 +295,8 @@ class BudgetedOracle:
 
     def _has_ended(self, trial_id):
         """A worker thought lost may come back with a trial that another has run."""
-        return trial_id in self.end_order and self.trials[trial_id].status in _ENDED
+        trial = self.trials.get(trial_id)
+        return trial is not None and trial.status in ENDED and trial_id in self.end_order
 
     @keras_tuner.synchronized
     def end_trial(self, trial):
@@ -351,8 +351,4 @@ class BudgetedOracle:
         # The rest follows from the arguments.
         given = {k: v for k, v in super().get_state().items() if k not in _PROGRESS}
         super().set_state({**state, **given})
-
-
-def of_space(values):
-    """Leaves out what algorithms keep beside the values of a point."""
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        self._tried = Tried(self)

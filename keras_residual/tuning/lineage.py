@@ -14,8 +14,8 @@ from keras_residual import data
 from keras_residual._files import replacing, write_text
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning import optimizer_state
-from keras_residual.tuning.budgeted_oracle import of_space
 from keras_residual.tuning.inheritance import NotKeptError, inherited, weights_of
+from keras_residual.tuning.tried import of_space
 
 RETRAINED = "retrained.json"
 

@@ -1,5 +1,6 @@
 """Oracles within a budget: Keras Tuner's, and one of evolution."""
 
+import itertools
 import random
 import warnings
 
@@ -7,8 +8,9 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 
-from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle, of_space
+from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle
 from keras_residual.tuning.combinations import combinations
+from keras_residual.tuning.tried import of_space
 
 
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -126,13 +128,14 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.position = 0
+        self.position, self._left = 0, None
 
     def populate_space(self, trial_id):
-        for position, values in enumerate(combinations(self.hyperparameters.space)):
-            if position < self.position:
-                continue
-            self.position = position + 1
+        if self._left is None:
+            every = combinations(self.hyperparameters.space)
+            self._left = itertools.islice(every, self.position, None)
+        for values in self._left:
+            self.position += 1
             if self.hypermodel.objection(values) is None:
                 return {"status": TrialStatus.RUNNING, "values": values}
             self.rejected += 1
@@ -142,5 +145,5 @@ class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
         return {**super().get_state(), "position": self.position}
 
     def set_state(self, state):
-        self.position = state["position"]
+        self.position, self._left = state["position"], None
         super().set_state(state)
