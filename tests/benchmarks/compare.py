@@ -15,22 +15,20 @@ machine and day; `--page` draws them as `history.html`.
 import argparse
 import contextlib
 import datetime
-import importlib.metadata
+import functools
 import json
 import os
 import pathlib
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-from _kept import RESULTS
+from _kept import RESULTS, versions
+from _turns import Process, in_turn, serve
 
 HERE = pathlib.Path(__file__).resolve()
 SLOWER = 0.9
-PACKAGES = ("tensorflow", "keras", "jax")
 
 
 def _step(model, x, y):
@@ -102,53 +100,11 @@ ROWS = {
 }
 
 
-def work():
-    """Measures rows by the name in a line of standard input, in this process."""
-    ready = {}
-    out, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        name = line.strip()
-        if name not in ready:
-            ready[name] = ROWS[name]()
-            for _ in range(3):
-                ready[name]()
-        started = time.perf_counter()
-        ready[name]()
-        print(1e3 * (time.perf_counter() - started), file=out, flush=True)
-
-
-class Worker:
+class Worker(Process):
     """A process that measures one commit."""
 
     def __init__(self, tree: pathlib.Path):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(tree),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            # Threads that wait must not spin: the other process computes then.
-            "OMP_WAIT_POLICY": "PASSIVE",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE), "--worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def milliseconds(self, row: str) -> float:
-        try:
-            self.process.stdin.write(f"{row}\n")
-            self.process.stdin.flush()
-            return float(self.process.stdout.readline())
-        except (BrokenPipeError, ValueError) as error:
-            reason = self.process.communicate()[1].strip().splitlines()[-1:]
-            raise SystemExit(f"{row}: {' '.join(reason) or 'the process ended'}") from error
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        super().__init__(HERE, "--worker", PYTHONPATH=str(tree))
 
 
 @contextlib.contextmanager
@@ -173,32 +129,13 @@ def checked_out(commits):
 
 def compared(row, workers, rounds):
     """Returns medians of both and the quartiles of the ratio of times that follow each other."""
-    pairs = []
-    for number in range(rounds):
-        order = (0, 1) if number % 2 else (1, 0)
-        found = {place: workers[place].milliseconds(row) for place in order}
-        pairs.append((found[0], found[1]))
-    ratios = [before / after for before, after in pairs]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return {
-        "before_ms": statistics.median(before for before, _ in pairs),
-        "after_ms": statistics.median(after for _, after in pairs),
-        "ratio": middle,
-        "quartiles": [low, high],
-    }
+    measures = [functools.partial(worker.milliseconds, row) for worker in workers]
+    return in_turn(measures, rounds, ("before_ms", "after_ms"))
 
 
 def hash_of(commit):
     command = ["git", "-C", str(HERE.parent), "rev-parse", "--short", commit]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def versions():
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def compare(arguments):
@@ -293,7 +230,7 @@ def main():
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        work()
+        serve(ROWS)
         return 0
     slower = []
     if arguments.commits:
