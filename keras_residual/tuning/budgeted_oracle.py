@@ -4,7 +4,6 @@ import collections
 import itertools
 import json
 import math
-import random
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_residual._files import write_text
 from keras_residual.tuning import recovery
-from keras_residual.tuning.combinations import combinations
 from keras_residual.tuning.curves import CURVE, Curves
 from keras_residual.tuning.hypermodel import HyperNetwork
-from keras_residual.tuning.shrinking import narrowed, shrunk, smallest
-from keras_residual.tuning.tried import ENDED, Tried, of_space
+from keras_residual.tuning.proposals import Proposals
+from keras_residual.tuning.tried import ENDED, Tried
 
 FAILURE = "tuner/failure"
 """Key of a worker's reason in the values of a trial, whose message is not transmitted."""
@@ -40,13 +38,11 @@ _PROGRESS = {
 }
 PARENT = "tuner/parent"
 """Key of the trial whose weights the network may inherit."""
-_DRAWS = 40
-_SMALL_SPACE = 4096
 _STARTS = 3
 _FAILURES = 10
 
 
-class BudgetedOracle:
+class BudgetedOracle(Proposals):
     """What this package adds to an oracle of Keras Tuner: a mixin that precedes it in the bases.
 
     - The first trial is the default of the space, made narrower if it exceeds the budget.
@@ -67,9 +63,6 @@ class BudgetedOracle:
         judged_epochs: Epochs of a trial, to end hopeless ones by the median rule; `None` for none.
         **options: As of the oracle behind.
     """
-
-    ends_by_chance = False
-    """Whether the oracle behind ends a search when a few random points have been tried before."""
 
     def __init__(
         self,
@@ -94,98 +87,6 @@ class BudgetedOracle:
         self.heard: dict[str, float] = {}
         self.end_announced = False
         self.verbose = 0
-
-    def populate_space(self, trial_id):
-        response = self._within_budget(super().populate_space(trial_id))
-        if response["status"] == TrialStatus.RUNNING:
-            response["values"] = {**response["values"], **self.lineage()}
-        return response
-
-    def lineage(self) -> dict[str, Any]:
-        """Returns what a new trial says of where its values come from."""
-        return {}
-
-    def _within_budget(self, response):
-        if response["status"] == TrialStatus.STOPPED and self.ends_by_chance:
-            response = {"status": TrialStatus.RUNNING, "values": self.random_point()}
-        if response["status"] != TrialStatus.RUNNING:
-            return response
-        values = response["values"]
-        bookkeeping = {name: value for name, value in values.items() if name.startswith("tuner/")}
-        if not self.trials:
-            values = {**self.first_point(), **bookkeeping}
-            return {"status": TrialStatus.RUNNING, "values": values}
-        if self.hypermodel.objection(values) is not None:
-            self.rejected += 1
-        elif "tuner/trial_id" in values or of_space(values) not in self._tried:
-            return response
-        replacement = self.replacement(values)
-        if replacement is None:
-            return {"status": TrialStatus.STOPPED, "values": None}
-        return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
-
-    def first_point(self) -> dict[str, Any]:
-        """Returns the values of the default, or of a narrower or otherwise smaller one."""
-        default = {knob.name: knob.default for knob in self.hypermodel.knobs}
-        default = {name: default[name] for name in self.hypermodel.active(default)}
-        if self.hypermodel.objection(default) is None:
-            return default
-        self.rejected += 1
-        space = self.hypermodel
-        return (
-            narrowed(space, default)
-            or shrunk(space, default, random.Random(self.seed))
-            or self._smallest()
-        )
-
-    def replacement(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Returns the values of a point within the budget in place of those of one that is not."""
-        return self.feasible_draw()
-
-    def feasible_draw(self) -> dict[str, Any] | None:
-        """Returns random values that fit and are new, or `None` if none are found.
-
-        One that does not fit is made smaller until it does: of the networks within a budget,
-        those that use it up are mostly the best.
-        """
-        tried = self._tried
-        # What an algorithm draws may lie where all has been tried, while other points are left.
-        for draw in (self.draw, self.random_point):
-            for _ in range(_DRAWS):
-                values = draw()
-                if self.hypermodel.objection(values) is not None:
-                    self.rejected += 1
-                    order = random.Random(f"{self.seed} {self.draws}")
-                    values = shrunk(self.hypermodel, values, order)
-                if values is not None and values not in tried:
-                    return values
-        values = self._smallest()
-        return self._first_left(tried) if values in tried else values
-
-    def _first_left(self, tried):
-        """Returns the first untried point of a small space, where draws may miss the last ones."""
-        for values in itertools.islice(combinations(self.hyperparameters.space), _SMALL_SPACE):
-            if values not in tried and self.hypermodel.objection(values) is None:
-                return values
-        return None
-
-    def _smallest(self):
-        values = self.hypermodel.values(smallest(self.hypermodel))
-        return {name: values[name] for name in self.hypermodel.active(values)}
-
-    def draw(self) -> dict[str, Any]:
-        """Returns the values of a point as the algorithm proposes it."""
-        return self.random_point()
-
-    def random_point(self) -> dict[str, Any]:
-        """Returns random values of the active hyperparameters."""
-        point = keras_tuner.HyperParameters()
-        for hp in self.hyperparameters.space:
-            point.merge([hp])
-            if point.is_active(hp):
-                self.draws += 1
-                point.values[hp.name] = hp.random_sample(1_000_003 * self.seed + self.draws)
-        return point.values
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):

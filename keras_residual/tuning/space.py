@@ -1,0 +1,242 @@
+"""What the spaces have in common: knobs, a budget, and the cost of each point."""
+
+import abc
+import copy
+import dataclasses
+import functools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_residual import _checks
+from keras_residual.training import Recipe, find_recipe
+from keras_residual.tuning.accepted import check_value
+from keras_residual.tuning.budget import Budget, Cost
+from keras_residual.tuning.knobs import Interval, Knob, free, narrowed
+from keras_residual.tuning.latency import Latencies
+from keras_residual.tuning.measure import LABELS, measure_of
+from keras_residual.tuning.recipe_knobs import checked_recipe, recipe_knobs, recipe_of
+from keras_residual.tuning.shrinking import smallest
+
+
+class SearchSpace(keras_tuner.HyperModel, abc.ABC):
+    """A space of networks around a published one, each with a recipe to train it.
+
+    A subclass says which knobs its architecture has, and what follows from their values: the
+    network's options, its cost, and the network.
+
+    Args:
+        input_shape: Shape of one example.
+        classes: Positive integer, number of classes.
+        knobs: The knobs of the architecture, parents first.
+        recipe: Name of the recipe in `training.recipes`, or a `Recipe`, that training is searched
+            around.
+        budget: A `Budget`.
+        settings: What the user says of the knobs, see `knobs.narrowed`.
+        labels: Kind of the labels, `"classes"`, `"multi_label"` or `"regression"`.
+
+    Raises:
+        EmptySpaceError: If no network of the space fits into the budget.
+    """
+
+    sizes: tuple[str, ...] = ()
+    """Knobs that reduce cost when lowered, without the number of the stage."""
+
+    widths: tuple[str, ...] = ()
+    """Those of them that a narrower network lowers together."""
+
+    quantization = "int8"
+    """Quantization of the networks when their latency is measured."""
+
+    def __init__(
+        self,
+        input_shape: Sequence[int | None],
+        classes: int,
+        knobs: Iterable[Knob],
+        recipe: Recipe | str,
+        budget: Budget,
+        settings: Mapping[str, Any],
+        labels: str = "classes",
+    ):
+        super().__init__(name=type(self).__name__)
+        self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
+        self.labels = _checks.choice("labels", labels, LABELS)
+        self.measure = measure_of(labels, self.classes)
+        recipe = checked_recipe(find_recipe(recipe), labels)
+        self.base_recipe, self.budget = recipe, budget
+        self.tradeoff: tuple[str, ...] = ()
+        self.latencies = Latencies(quantization=self.quantization)
+        every = [*knobs, *recipe_knobs(recipe, self.augmentations(), labels)]
+        self.architecture_knobs = [knob.name for knob in knobs]
+        settled = narrowed(every, settings)
+        self._check_settings(every, settled, settings)
+        self.knobs, self.defaults = free(settled), {knob.name: knob.default for knob in settled}
+        self._counted_cost = functools.lru_cache(maxsize=4096)(self._counted)
+        smallest(self)
+
+    def _check_settings(self, original: list[Knob], knobs: list[Knob], names) -> None:
+        """Checks each value that a user gives a knob on its own."""
+        defaults = {knob.name: knob.default for knob in original}
+        for before, knob in zip(original, knobs, strict=True):
+            if knob.name not in names:
+                continue
+            is_interval = isinstance(knob.choices, Interval)
+            ends = (knob.choices.low, knob.choices.high) if is_interval else knob.choices
+            condition = {knob.parent: knob.parent_values[0]} if knob.parent else {}
+            for value in ends:
+                check_value(before, value)
+                try:
+                    self.check_option(knob.name, value)
+                    self.recipe({**defaults, **condition, knob.name: value})
+                except ValueError as error:
+                    raise ValueError(
+                        f"`{knob.name}` takes no such value. Received: {knob.name}={value!r}. "
+                        f"{error}"
+                    ) from error
+
+    def check_option(self, name: str, value: object) -> None:
+        """Checks the value of an option that is a knob only because the user names it.
+
+        Raises:
+            ValueError: If no network has it.
+        """
+
+    def augmentations(self) -> tuple[str, ...]:
+        """Returns the augmentations to choose from, in addition to the recipe's."""
+        return ()
+
+    @abc.abstractmethod
+    def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the network's options as JSON values."""
+
+    @abc.abstractmethod
+    def count(self, options: dict[str, Any]) -> Cost:
+        """Returns the cost of a network, counted without training it.
+
+        Raises:
+            ValueError: If there is no such network.
+        """
+
+    @abc.abstractmethod
+    def network(self, options: dict[str, Any]) -> keras.Model:
+        """Returns the network."""
+
+    def prepared(self, **attributes: Any) -> "SearchSpace":
+        """Returns a copy with other values of some attributes, for one search.
+
+        Args:
+            **attributes: Of `tradeoff`, `latencies` and, of images, `standardization`.
+        """
+        prepared = copy.copy(self)
+        for name, value in attributes.items():
+            setattr(prepared, name, value)
+        return prepared
+
+    def check_values(self, values: Mapping[str, Any]) -> None:
+        """Checks that values read from a file are a point of the space.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        knobs = {knob.name: knob for knob in self.knobs}
+        for name, value in values.items():
+            if name not in knobs:
+                raise ValueError(f"{name} is no knob of the space")
+            knobs[name].check(value)
+        full = {**self.defaults, **values}
+        for knob in self.knobs:
+            if knob.name not in values and knob.matters(full):
+                raise ValueError(f"{knob.name} is missing")
+
+    def values(self, hp: keras_tuner.HyperParameters | Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the value of every knob, including those that are fixed, omitted or inactive."""
+        given = hp.values if isinstance(hp, keras_tuner.HyperParameters) else hp
+        chosen = {
+            knob.name: knob.nearest(given[knob.name]) for knob in self.knobs if knob.name in given
+        }
+        return {**self.defaults, **chosen}
+
+    def recipe(self, values: Mapping[str, Any]) -> Recipe:
+        """Returns the recipe that belongs to the values of all knobs."""
+        return recipe_of(self.base_recipe, values)
+
+    def objection(
+        self, hp: keras_tuner.HyperParameters | Mapping[str, Any], timed: bool = True
+    ) -> str | None:
+        """Returns why a point of the space is rejected, or `None`.
+
+        No weight is allocated, unless there is a bound on the latency and all others are kept.
+
+        Args:
+            hp: Hyperparameters, or the values of knobs.
+            timed: Whether the latency counts.
+        """
+        try:
+            options = json.dumps(self.options(self.values(hp)))
+            reason = self.budget.objection(self._counted_cost(options))
+            if reason is None and timed and self.budget.max_latency_ms is not None:
+                reason = self.budget.objection(self._timed(options))
+        except ValueError as error:
+            return str(error)
+        return reason
+
+    def share_of_budget(self, values: Mapping[str, Any]) -> float:
+        """Returns how many times its budget a network costs; infinite if there is none."""
+        try:
+            cost = self._counted_cost(json.dumps(self.options(self.values(values))))
+        except ValueError:
+            return math.inf
+        return self.budget.share(cost)
+
+    def cost(self, hp: keras_tuner.HyperParameters | Mapping[str, Any], timed: bool = True) -> Cost:
+        """Returns the cost of a point of the space.
+
+        Args:
+            hp: Hyperparameters, or the values of knobs.
+            timed: Whether to measure the latency where the search needs it.
+
+        Raises:
+            ValueError: If there is no such network.
+        """
+        options = json.dumps(self.options(self.values(hp)))
+        counts = self.budget.max_latency_ms is not None or "latency_ms" in self.tradeoff
+        return self._timed(options) if timed and counts else self._counted_cost(options)
+
+    def _timed(self, options: str) -> Cost:
+        latency = self.latencies.of(options, lambda: self.network(json.loads(options)))
+        return dataclasses.replace(self._counted_cost(options), latency_ms=latency)
+
+    def _counted(self, options: str) -> Cost:
+        return self.count(json.loads(options))
+
+    def active(self, values: Mapping[str, Any]) -> list[str]:
+        """Returns the names of the active knobs in `values`."""
+        full = {**self.defaults, **values}
+        return [knob.name for knob in self.knobs if knob.name in values and knob.matters(full)]
+
+    def description(self) -> dict[str, Any]:
+        """Returns what identifies the space, as JSON values."""
+        return {
+            "kind": self.name,
+            "builder": self.builder,
+            "input_shape": list(self.input_shape),
+            "classes": self.classes,
+            **({} if self.labels == "classes" else {"labels": self.labels}),
+            "budget": dataclasses.asdict(self.budget),
+            "defaults": self.defaults,
+            "knobs": {
+                knob.name: dataclasses.asdict(knob.choices)
+                if isinstance(knob.choices, Interval)
+                else list(knob.choices)
+                for knob in self.knobs
+            },
+        }
+
+    @property
+    @abc.abstractmethod
+    def builder(self) -> str:
+        """The name of what builds the networks."""
