@@ -13,8 +13,9 @@ from keras_residual.analysis._graph import layer_calls
 from keras_residual.analysis._leaf_costs import leaf_cost
 from keras_residual.layers.composite import CompositeLayer
 from keras_residual.models.assembly import Top, split_options
-from keras_residual.models.factories import checked_scaling, layers_of
+from keras_residual.models.factories import layers_of
 from keras_residual.models.inputs import rank_of, shape_of_inputs
+from keras_residual.models.published import checked_scaling
 from keras_residual.models.registry import find_variant
 
 

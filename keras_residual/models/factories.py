@@ -27,6 +27,7 @@ from keras_residual.models.inputs import (
     rank_of,
     source_of_inputs,
 )
+from keras_residual.models.published import checked_scaling, normalization, options_of_weights
 from keras_residual.models.registry import VARIANTS, register
 from keras_residual.models.rows import Row, documentation
 
@@ -201,7 +202,7 @@ def assemble(
     scaling = checked_scaling(include_preprocessing)
     if scaling is not False:
         check_takes_images(architecture, include_preprocessing)
-        outputs = [_normalization(scaling, weights, variant, dtype, data_format, inputs)(inputs)]
+        outputs = [normalization(scaling, weights, variant, dtype, data_format, inputs)(inputs)]
     for layer in [*body.layers, *head]:
         inputs_of[layer.name] = outputs[-1]
         outputs.append(layer(outputs[-1]))
@@ -234,41 +235,10 @@ def _unrolled(architecture):
     return replace(architecture, execution="unrolled") if execution == "auto" else architecture
 
 
-def checked_scaling(include_preprocessing):
-    """Returns `include_preprocessing` as a bool or a `weights.Preprocessing`, or raises."""
-    if isinstance(include_preprocessing, bool):
-        return include_preprocessing
-    from keras_residual.weights import checked_inclusion
-
-    return checked_inclusion(include_preprocessing)
-
-
-def options_of_weights(weights, variant: Variant) -> dict[str, object]:
-    """Returns the architecture options that published weights require."""
-    if weights is None:
-        return {}
-    from keras_residual.weights import options_for_factory
-
-    return options_for_factory(weights, variant)
-
-
 def _addition(skip, dtype):
     policy = checked_policy(dtype)
     return keras.layers.Add(
         name=skip.name, dtype=policy.variable_dtype if skip.is_output else policy
-    )
-
-
-def _normalization(scaling, weights, variant, dtype, data_format, inputs):
-    """Returns the layer that normalizes images with values 0…255 as `scaling` or `weights` say."""
-    from keras_residual.weights import preprocessing_for_factory
-
-    channels = inputs.shape[1] if data_format == "channels_first" else inputs.shape[-1]
-    if scaling is True:
-        scaling = preprocessing_for_factory(weights, variant)
-    preprocessing = scaling.with_channels(channels)
-    return preprocessing.layer(
-        data_format=data_format, dtype=checked_policy(dtype), name="preprocessing"
     )
 
 

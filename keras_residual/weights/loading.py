@@ -1,6 +1,5 @@
 """Loading weights into a network from files of many libraries."""
 
-import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +9,14 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._description import is_noted, keep
-from keras_residual.layers.image_normalization import ImageNormalization
-from keras_residual.weights import _digests, _scaling, cache, files, sources
+from keras_residual.weights import _scaling, cache, files, sources
+from keras_residual.weights._fit_checks import (
+    check_digest,
+    check_entries,
+    check_scaling,
+    check_source,
+    shortest_description,
+)
 from keras_residual.weights._keras_names import by_layer_names
 from keras_residual.weights._layouts import torch_layout_for
 from keras_residual.weights._readers.torch_file import from_state_dict
@@ -20,12 +25,8 @@ from keras_residual.weights._slots import assign, options_of, read, slots_of
 from keras_residual.weights.arrays import Entries
 from keras_residual.weights.description import description_of
 from keras_residual.weights.errors import WeightsError, first_line
-from keras_residual.weights.labels import CLASS_COUNTS
-from keras_residual.weights.matching import MismatchError, check_options, match
+from keras_residual.weights.matching import match
 from keras_residual.weights.preprocessing import Preprocessing
-from keras_residual.weights.sources import WeightSource
-
-_MOST_COUNTERS = 10_000
 
 
 def load(model: keras.Model, source: object, skip_mismatched_top: bool = False) -> None:
@@ -91,11 +92,11 @@ def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
         return
     known, path = resolve(published_name or model.name, source)
     if known is not None:
-        _check_source(model, known, skip_top)
+        check_source(model, known, skip_top)
     if path is None:
         path = cache.fetch(known or source)
     elif known is not None:
-        _check_digest(path, known)
+        check_digest(path, known)
     with files.opened(path) as entries:
         given = scaling_given or known is not None
         scaling = _load_entries(model, entries, str(path), skip_top, published_name, path, given)
@@ -204,47 +205,6 @@ def options_for_factory(weights: object, variant: Any) -> dict[str, object]:
     return dict(known.options)
 
 
-def _check_source(model: keras.Model, source: WeightSource, skip_top: bool) -> None:
-    """Raises unless the model matches the network that the source's weights were trained for."""
-    required = dict(source.options)
-    if source.layout == "keras.applications":
-        required.pop("norm_epsilon", None)
-    check_options(options_of(model), required, f"the weights {source.name}")
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense) and layer.name == "classifier" and not skip_top:
-            _check_classes(layer.units, source)
-    _check_scaling(model, source.preprocessing, f"the weights {source.name}", repr(source.name))
-
-
-def _check_classes(classes: int, source: WeightSource) -> None:
-    known = CLASS_COUNTS.get(source.classes, classes)
-    if classes != known:
-        raise MismatchError(
-            f"the weights {source.name} tell {known} classes apart, the model {classes}: build it "
-            f"with classes={known}, or load them with skip_mismatched_top=True"
-        )
-
-
-def _check_scaling(model, expected: Preprocessing, what: str, name: str) -> None:
-    """Raises if the model scales pixels inside differently from what its weights expect."""
-    for layer in model.layers:
-        if not isinstance(layer, ImageNormalization) or layer.name != "preprocessing":
-            continue
-        if not expected.with_channels(len(layer.mean)).scales_like(layer):
-            raise WeightsError(
-                f"{what} expect pixels scaled otherwise than the model's layer {layer.name!r} "
-                f"does: build the model with include_preprocessing={name}, or without it"
-            )
-
-
-def _check_digest(path: pathlib.Path, source: WeightSource) -> None:
-    if source.digest is not None and path.is_file() and not _digests.matches(path, source.digest):
-        raise WeightsError(
-            f"{path}: it has the name of the published weights {source.name} but not their hash "
-            f"{source.digest}: it is damaged or another file. Rename it to load it all the same"
-        )
-
-
 def _load_entries(
     model, entries: Entries, origin, skip_top, published_name, path=None, scaling_given=False
 ) -> Preprocessing | None:
@@ -260,22 +220,14 @@ def _load_entries(
     scaling = _scaling.expected(found.layout, entries, published_name, path)
     if scaling is not None and not scaling_given:
         what = f"{origin}: these weights (names of {found.layout.name})"
-        _check_scaling(model, scaling, what, _described(scaling))
+        check_scaling(model, scaling, what, shortest_description(scaling))
     assign(found.values)
     return scaling
 
 
-def _described(scaling: Preprocessing) -> str:
-    """Returns the shortest description of a scaling."""
-    for mode in ("caffe", "tf", "torch"):
-        if Preprocessing.from_mode(mode).scales_like(scaling):
-            return repr(mode)
-    return f"Preprocessing(mean={scaling.mean}, std={scaling.std})"
-
-
 def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
     """Loads a file that Keras wrote for the same model, or leaves the model unchanged."""
-    _check_entries(model, entries, path)
+    check_entries(model, entries, path)
     before = [np.array(value) for value in model.get_weights()]
     try:
         model.load_weights(path)
@@ -284,22 +236,3 @@ def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> 
         raise WeightsError(
             f"{path}: it does not fit {model.name!r}: {first_line(error)}"
         ) from error
-
-
-def _check_entries(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
-    """Raises if a file has many more values than the model, or damaged ones, before Keras reads."""
-    if len(entries.layers) > 2 * len(model.variables) + _MOST_COUNTERS:
-        raise WeightsError(f"{path}: it does not fit {model.name!r}: {len(entries.layers)} layers")
-    found = sum(math.prod(entry.shape) for entry in entries.values())
-    # Besides weights, files hold counters and the states of random generators and metrics.
-    most = 2 * sum(math.prod(variable.shape) for variable in model.variables) + _MOST_COUNTERS
-    if found > most:
-        raise WeightsError(
-            f"{path}: it does not fit {model.name!r}: it has {found:,} values, the model "
-            f"{model.count_params():,}"
-        )
-    for name, entry in entries.items():
-        # Keras decompresses anything; reading checks the data against the declared sizes.
-        values = entry.read()
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise WeightsError(f"{path}: {name!r} holds numbers that are not finite")
