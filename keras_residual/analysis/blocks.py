@@ -11,8 +11,8 @@ import numpy as np
 
 from keras_residual.analysis._graph import Runner
 from keras_residual.layers import DenseBlock, DualPathBlock, HighwayStage, ResidualStage
+from keras_residual.layers.block_parts import SECOND
 from keras_residual.layers.equal_blocks import named_weights
-from keras_residual.layers.residual_unit import SECOND
 from keras_residual.layers.strides import downsamples
 
 # Its sigmoid is zero in every dtype that can represent it.

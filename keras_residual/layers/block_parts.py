@@ -1,13 +1,16 @@
-"""The optional parts of a residual block: variants of its 3×3 convolution, channel attention."""
+"""The sublayers of a residual block: convolutions and their variants, attention, shortcut."""
 
 from typing import Any
 
 import keras
 
 from keras_residual import _checks
+from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.composite import fresh_initializer
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.multi_scale_convolution import MultiScaleConvolution
+from keras_residual.layers.norm_activation import norm_activation_of
+from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.selective_kernel import SelectiveKernel
 from keras_residual.layers.shortcut import Shortcut
 from keras_residual.layers.split_attention import SplitAttention
@@ -25,6 +28,8 @@ SPATIAL = {
     "split": (SplitAttention, {}),
     "multi_scale": (MultiScaleConvolution, {}),
 }
+# Prefix of the layer names of a second residual function.
+SECOND = "path2_"
 
 
 def check_parts(block) -> None:
@@ -73,6 +78,41 @@ def _check_reversible(block) -> None:
     for name in ("normalize_identity", "shake_shake", "shake_drop"):
         value = getattr(block, name)
         _checks.effective(name, value, False, False, "reversible=False", reversible=True)
+
+
+def make_sublayers(block) -> None:
+    """Gives a `ResidualUnit` the layers of F, its shortcut and its activation."""
+    block.norm1 = None
+    if block.activation_order in ("pre", "pyramid", "leading"):
+        changes = {"pyramid": {"activation": None}, "leading": {"normalization": "none"}}
+        block.norm1 = norm_activation_of(block, "norm1", **changes.get(block.activation_order, {}))
+    block.conv_names = tuple(f"conv{index + 1}" for index in range(len(block.convolutions())))
+    block.second_names = (
+        tuple(SECOND + name for name in block.conv_names) if block.shake_shake else ()
+    )
+    for names in (block.conv_names, block.second_names):
+        for index, name in enumerate(names):
+            # Numbers that differ from those of the shortcut, as offsets of fixed seeds.
+            number = index if names is block.conv_names else len(names) + 3 + index
+            arguments = block.convolutions()[index]
+            setattr(block, name, make_convolution(block, number, name, arguments))
+    block.squeeze_excite = block.eca = block.inner_norm = None
+    if block.attention == "eca":
+        block.eca = make_attention(block, EfficientChannelAttention, "eca")
+    elif block.squeezes and block.attention == "squeeze_excite":
+        block.squeeze_excite = make_squeeze_excite(block)
+    if block.squeezes_inside and block.preactivated and block.spatial == "plain":
+        block.inner_norm = norm_activation_of(block, "inner_norm")
+    block.dropout = None
+    if block.dropout_rate:
+        block.dropout = keras.layers.Dropout(
+            block.dropout_rate, dtype=block.dtype_policy, name="dropout"
+        )
+    block.drop_path = make_drop_path(block)
+    block.shortcut = make_shortcut(block, len(block.conv_names) + 2)
+    block.prelu = None
+    if block.activation_order == "post":
+        block.prelu = learned(block.activation, **block.sublayer_options())
 
 
 def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -12,24 +11,16 @@ from keras_residual.layers.block_parts import (
     ATTENTIONS,
     SPATIAL,
     check_parts,
-    make_attention,
-    make_convolution,
-    make_drop_path,
-    make_shortcut,
     make_squeeze_excite,
+    make_sublayers,
     without_cascade,
 )
-from keras_residual.layers.channel_attention import EfficientChannelAttention
 from keras_residual.layers.composite import BlockLayer, Plan, chain
-from keras_residual.layers.norm_activation import norm_activation_of
-from keras_residual.layers.parametric_relu import learned
 from keras_residual.layers.reversible_halves import branches_of_halves, make_halves, plan_of_halves
 from keras_residual.layers.shortcut import KINDS
 from keras_residual.layers.strides import downsamples
 
 ORDERS = ("post", "pre", "inner", "pyramid", "leading")
-# Prefix of the layer names of a second residual function.
-SECOND = "path2_"
 
 
 class ResidualUnit(BlockLayer):
@@ -162,46 +153,16 @@ class ResidualUnit(BlockLayer):
 
     def _make_sublayers(self):
         """Creates the sublayers; a subclass calls it after setting its own arguments."""
-        if self.reversible:
-            make_halves(self)
-            return
-        self.norm1 = None
-        if self.activation_order in ("pre", "pyramid", "leading"):
-            changes = {"pyramid": {"activation": None}, "leading": {"normalization": "none"}}
-            self.norm1 = norm_activation_of(self, "norm1", **changes.get(self.activation_order, {}))
-        self.conv_names = tuple(f"conv{index + 1}" for index in range(len(self.convolutions())))
-        self._second = tuple(SECOND + name for name in self.conv_names) if self.shake_shake else ()
-        for names in (self.conv_names, self._second):
-            for index, name in enumerate(names):
-                # Numbers that differ from those of the shortcut, as offsets of fixed seeds.
-                number = index if names is self.conv_names else len(names) + 3 + index
-                arguments = self.convolutions()[index]
-                setattr(self, name, make_convolution(self, number, name, arguments))
-        self.squeeze_excite = self.eca = self.inner_norm = None
-        if self.attention == "eca":
-            self.eca = make_attention(self, EfficientChannelAttention, "eca")
-        elif self._squeezes and self.attention == "squeeze_excite":
-            self.squeeze_excite = make_squeeze_excite(self)
-        if self.squeezes_inside and self.preactivated and self.spatial == "plain":
-            self.inner_norm = norm_activation_of(self, "inner_norm")
-        self.dropout = None
-        if self.dropout_rate:
-            self.dropout = keras.layers.Dropout(
-                self.dropout_rate, dtype=self.dtype_policy, name="dropout"
-            )
-        self.drop_path = make_drop_path(self)
-        self.shortcut = make_shortcut(self, len(self.conv_names) + 2)
-        self.prelu = None
-        if self.activation_order == "post":
-            self.prelu = learned(self.activation, **self.sublayer_options())
+        make = make_halves if self.reversible else make_sublayers
+        make(self)
 
     @property
-    def _squeezes(self):
+    def squeezes(self) -> bool:
         return self.se_ratio > 0 and not self.spatial.startswith("selective")
 
     @property
     def squeezes_inside(self) -> bool:
-        return self._squeezes and self.attention == "inner_squeeze_excite"
+        return self.squeezes and self.attention == "inner_squeeze_excite"
 
     def plan(self, input_shape: Shape) -> Plan:
         if self.reversible:
@@ -213,7 +174,7 @@ class ResidualUnit(BlockLayer):
             self.squeeze_excite = make_squeeze_excite(self, channels, activation=activation)
         self.shortcut.plan(input_shape)
         *convs, last = [getattr(self, name) for name in self.conv_names]
-        second = [getattr(self, name) for name in self._second]
+        second = [getattr(self, name) for name in self.second_names]
         without_cascade([*convs, *second], not self.shortcut.is_identity(input_shape))
         inside = [self.squeeze_excite, self.inner_norm] if self.squeezes_inside else []
         outside = [self.eca] if self.squeezes_inside else [self.squeeze_excite, self.eca]
@@ -248,7 +209,7 @@ class ResidualUnit(BlockLayer):
         if self.activation_order in ("pre", "leading"):
             projected = self.shortcut.conv is not None
             shortcut = x if projected or self.share_preactivation else inputs
-        second = self._convolved(x, self._second, training) if self.shake_shake else None
+        second = self._convolved(x, self.second_names, training) if self.shake_shake else None
         x = self._convolved(x, self.conv_names, training)
         if self.squeeze_excite is not None and not self.squeezes_inside:
             x = self.squeeze_excite(x)
