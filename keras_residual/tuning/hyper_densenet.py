@@ -20,7 +20,7 @@ class HyperDenseNet(NamedHyperNetwork):
         input_shape: `(height, width, channels)`.
         base: Name of the network to start from, one of the DenseNet family. Defaults to
             `"DenseNetBC100_12"`.
-        **knobs: Those of `NamedHyperNetwork`.
+        **knobs: Those of `SearchSpace`.
 
     Example:
 

@@ -30,7 +30,7 @@ class HyperRegNet(NamedHyperNetwork):
     Args:
         input_shape: `(height, width, channels)`.
         base: Name of the network to start from, a RegNetX, Y, V or Z. Defaults to `"RegNetX002"`.
-        **knobs: Those of `NamedHyperNetwork`.
+        **knobs: Those of `SearchSpace`.
 
     Example:
 

@@ -7,7 +7,7 @@ from keras_residual.models import ResidualLSTMClassifier
 from keras_residual.models.for_dataset import ACTIVATIONS, standardized
 from keras_residual.models.sequences import SequenceOptions
 from keras_residual.training import Recipe
-from keras_residual.tuning.budget import Budget, Cost
+from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.file_size import lstm_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
@@ -30,21 +30,13 @@ class HyperResidualLSTM(HyperNetwork):
 
     Args:
         input_shape: `(steps, features)`, or `(steps,)` for integers.
-        classes: Positive integer, number of classes.
         vocabulary_size: For sequences of integers: how many there are. Defaults to `None`.
-        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters: As in `HyperResNet`.
         max_macs: The most multiply–accumulates, those of the gates at every step and of the
             classifier.
         max_file_size: The most bytes of the LiteRT file with 8-bit weights (`"dynamic"`), by an
             estimate.
         max_latency_ms: The most milliseconds for one sequence by that file on this machine.
-        labels: As in `HyperResNet`.
-        **knobs: What to fix, narrow or leave out.
-
-    Raises:
-        ValueError: If a knob is unknown or takes no such value.
-        EmptySpaceError: If no network of the space fits into the budget.
+        **knobs: Those of `SearchSpace`.
 
     Example:
 
@@ -62,17 +54,12 @@ class HyperResidualLSTM(HyperNetwork):
         classes: int,
         vocabulary_size: int | None = None,
         recipe: Recipe | str = "quick",
-        *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
         **knobs: Any,
     ):
         input_shape = SequenceOptions(input_shape, vocabulary_size).shape
-        self.vocabulary_size, self.standardization = vocabulary_size, None
-        if input_shape[0] is None and (max_file_size or max_latency_ms):
+        self.vocabulary_size = vocabulary_size
+        bounds = [name for name in ("max_file_size", "max_latency_ms") if knobs.get(name)]
+        if input_shape[0] is None and bounds:
             raise ValueError(
                 "`max_file_size` and `max_latency_ms` need a fixed number of steps, as in LiteRT. "
                 f"Received: input_shape={input_shape!r}"
@@ -87,8 +74,7 @@ class HyperResidualLSTM(HyperNetwork):
         ]
         if vocabulary_size is not None:
             architecture.append(Knob("embedding_size", multiples(_UNITS), _UNITS))
-        budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(input_shape, classes, architecture, recipe, budget, knobs, labels)
+        super().__init__(input_shape, classes, architecture, recipe, **knobs)
 
     def options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         names = ("num_layers", "units", "bidirectional_bottom", "pooling", "dropout")

@@ -41,7 +41,7 @@ class HyperResNet(NamedHyperNetwork):
         constant_macs: Whether `base_width` is no knob but follows from `cardinality`, so that the
             multiply–accumulates stay as near as they can to those of cardinality 1 and the base
             width of `base` (ResNeXt's table 2).
-        **knobs: Those of `NamedHyperNetwork`.
+        **knobs: Those of `SearchSpace`.
 
     Example:
 

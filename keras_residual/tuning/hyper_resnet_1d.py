@@ -25,7 +25,7 @@ class HyperResNet1D(NamedHyperNetwork):
 
     Args:
         input_shape: `(steps, features)`.
-        **knobs: Those of `NamedHyperNetwork`.
+        **knobs: Those of `SearchSpace`.
 
     Example:
 

@@ -2,21 +2,19 @@
 
 import abc
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 
 from keras_residual import _checks
-from keras_residual._docstrings import completed
 from keras_residual.analysis import cost
 from keras_residual.models import get_model
 from keras_residual.models.for_dataset import ACTIVATIONS, standardized
 from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.training import Recipe
-from keras_residual.tuning.budget import Budget, Cost
+from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.file_size import int8_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
@@ -51,42 +49,8 @@ def block_convolutions(options: dict[str, Any]) -> int:
     return sum(options["depths"]) * block + projections
 
 
-def _signature_of(space):
-    """Returns the signature of a space, with the arguments that its constructor passes on."""
-    _, *own = inspect.signature(space.__init__).parameters.values()
-    found = {parameter.name: parameter for parameter in own}
-    if own[-1].kind is inspect.Parameter.VAR_KEYWORD:
-        has_base = "base" in found
-        _, *inherited = inspect.signature(NamedHyperNetwork.__init__).parameters.values()
-        found = {**{parameter.name: parameter for parameter in inherited}, **found}
-        if not has_base:
-            del found["base"]
-        elif found["base"].default is None:
-            found["base"] = found["base"].replace(default=space.default_base, annotation=str)
-    return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
-
-
 class NamedHyperNetwork(HyperNetwork):
-    """A space of networks that differ from a named one in some of its options.
-
-    The constructors of its subclasses have in common:
-
-    Args:
-        classes: Positive integer, number of classes.
-        recipe: A `training.Recipe` or the name of one. Defaults to `"quick"`.
-        max_parameters: The most trainable parameters.
-        max_macs: The most multiply–accumulates for one input.
-        max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
-        max_latency_ms: The most milliseconds for one input, measured on this machine with the
-            LiteRT interpreter, int8, one thread.
-        labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
-            several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
-        **knobs: What to fix, narrow or leave out.
-
-    Raises:
-        ValueError: If a knob is unknown or takes no such value.
-        EmptySpaceError: If no network of the space fits into the budget.
-    """
+    """A space of networks that differ from a named one in some of its options."""
 
     quick_to_count: ClassVar[dict[str, Any]] = {}
     """Options that only make counting faster: fewer layers are built, of equal cost."""
@@ -102,9 +66,13 @@ class NamedHyperNetwork(HyperNetwork):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        shared = {"NamedHyperNetwork": NamedHyperNetwork.__doc__}
-        cls.__doc__ = completed(cls.__doc__, shared)
-        cls.__signature__ = _signature_of(cls)
+        parameters = [
+            parameter.replace(default=cls.default_base, annotation=str)
+            if parameter.name == "base" and parameter.default is None
+            else parameter
+            for parameter in cls.__signature__.parameters.values()
+        ]
+        cls.__signature__ = cls.__signature__.replace(parameters=parameters)
 
     def __init__(
         self,
@@ -112,27 +80,19 @@ class NamedHyperNetwork(HyperNetwork):
         classes: int,
         base: str | None = None,
         recipe: Recipe | str = "quick",
-        *,
-        max_parameters: int | None = None,
-        max_macs: int | None = None,
-        max_file_size: int | None = None,
-        max_latency_ms: float | None = None,
-        labels: str = "classes",
         **knobs: Any,
     ):
         base = self.default_base if base is None else base
         family = [name for name, row in VARIANTS.items() if self._is_of_family(row)]
         self.base_name = find_variant(_checks.known("base", _known_name(base), family)).name
         self.base = VARIANTS[self.base_name].architecture
-        self.standardization = None
         self.input_shape = _known_sizes(input_shape)
         architecture = self.architecture(self.base)
         settings = self._for_each_stage(knobs, architecture)
         further = self._further(settings, architecture)
         self._further_names = {knob.name for knob in further}
         architecture += further
-        budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
-        super().__init__(self.input_shape, classes, architecture, recipe, budget, settings, labels)
+        super().__init__(self.input_shape, classes, architecture, recipe, **settings)
 
     def _is_of_family(self, variant):
         fits = len(variant.input_shape) == self.dimensions + 1

@@ -4,15 +4,17 @@ import abc
 import copy
 import dataclasses
 import functools
+import inspect
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import keras_tuner
 
 from keras_residual import _checks
+from keras_residual._docstrings import completed
 from keras_residual.training import Recipe, find_recipe
 from keras_residual.tuning.accepted import check_value
 from keras_residual.tuning.budget import Budget, Cost
@@ -23,23 +25,42 @@ from keras_residual.tuning.recipe_knobs import checked_recipe, recipe_knobs, rec
 from keras_residual.tuning.shrinking import smallest
 
 
+def _signature_of(space):
+    """Returns a space's signature with the keyword arguments that its constructor passes on."""
+    bases = space.__mro__[: space.__mro__.index(SearchSpace) + 1]
+    constructor, *others = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
+    _, *parameters = inspect.signature(constructor).parameters.values()
+    found = {parameter.name: parameter for parameter in parameters}
+    passes_on = parameters[-1].kind is inspect.Parameter.VAR_KEYWORD
+    for inherited in others if passes_on else ():
+        for parameter in inspect.signature(inherited).parameters.values():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                found.setdefault(parameter.name, parameter)
+    return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
+
+
 class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     """A space of networks around a published one, each with a recipe to train it.
 
-    A subclass says which knobs its architecture has, and what follows from their values: the
-    network's options, its cost, and the network.
+    A subclass gives the shape of one example, the number of classes and the knobs of its
+    architecture, parents first, and computes from the values of the knobs the network's options,
+    its cost, and the network. The constructors of all subclasses have in common:
 
     Args:
-        input_shape: Shape of one example.
         classes: Positive integer, number of classes.
-        knobs: The knobs of the architecture, parents first.
-        recipe: Name of the recipe in `training.recipes`, or a `Recipe`, that training is searched
-            around.
-        budget: A `Budget`.
-        settings: What the user says of the knobs, see `knobs.narrowed`.
-        labels: Kind of the labels, `"classes"`, `"multi_label"` or `"regression"`.
+        recipe: A `training.Recipe` or the name of one, which training is searched around. Defaults
+            to `"quick"`.
+        max_parameters: The most trainable parameters.
+        max_macs: The most multiply–accumulates for one input.
+        max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
+        max_latency_ms: The most milliseconds for one input, measured on this machine with the
+            LiteRT interpreter, int8, one thread.
+        labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
+            several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
+        **knobs: What to fix, narrow or leave out.
 
     Raises:
+        ValueError: If a knob is unknown or takes no such value.
         EmptySpaceError: If no network of the space fits into the budget.
     """
 
@@ -52,28 +73,40 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     quantization = "int8"
     """Quantization of the networks when their latency is measured."""
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = completed(cls.__doc__, {"SearchSpace": SearchSpace.__doc__})
+        cls.__signature__ = _signature_of(cls)
+
     def __init__(
         self,
         input_shape: Sequence[int | None],
         classes: int,
-        knobs: Iterable[Knob],
-        recipe: Recipe | str,
-        budget: Budget,
-        settings: Mapping[str, Any],
+        architecture: Sequence[Knob],
+        /,
+        recipe: Recipe | str = "quick",
+        *,
+        max_parameters: int | None = None,
+        max_macs: int | None = None,
+        max_file_size: int | None = None,
+        max_latency_ms: float | None = None,
         labels: str = "classes",
+        **knobs: Any,
     ):
         super().__init__(name=type(self).__name__)
         self.input_shape, self.classes = tuple(input_shape), _checks.integer("classes", classes)
         self.labels = _checks.choice("labels", labels, LABELS)
         self.measure = measure_of(labels, self.classes)
         recipe = checked_recipe(find_recipe(recipe), labels)
-        self.base_recipe, self.budget = recipe, budget
+        self.base_recipe = recipe
+        self.budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
+        self.standardization = None
         self.tradeoff: tuple[str, ...] = ()
         self.latencies = Latencies(quantization=self.quantization)
-        every = [*knobs, *recipe_knobs(recipe, self.augmentations(), labels)]
-        self.architecture_knobs = [knob.name for knob in knobs]
-        settled = narrowed(every, settings)
-        self._check_settings(every, settled, settings)
+        every = [*architecture, *recipe_knobs(recipe, self.augmentations(), labels)]
+        self.architecture_knobs = [knob.name for knob in architecture]
+        settled = narrowed(every, knobs)
+        self._check_settings(every, settled, knobs)
         self.knobs, self.defaults = free(settled), {knob.name: knob.default for knob in settled}
         self._counted_cost = functools.lru_cache(maxsize=4096)(self._counted)
         smallest(self)

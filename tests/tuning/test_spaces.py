@@ -8,7 +8,6 @@ import pytest
 
 import keras_residual
 from keras_residual import training, tuning
-from keras_residual.tuning.budget import Budget
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.oracles import RandomSearchOracle
 
@@ -177,7 +176,7 @@ def test_draws_that_exceed_the_budget_are_made_to_fit(tmp_path):
 
 def test_a_space_without_its_methods_cannot_be_made():
     with pytest.raises(TypeError, match="abstract method"):
-        HyperNetwork((4,), 2, [], "quick", Budget(), {})
+        HyperNetwork((4,), 2, [])
 
 
 def test_knobs_are_fixed_narrowed_and_left_out():

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_residual import tuning
 from keras_residual.training import find_recipe
-from keras_residual.tuning.budget import Budget, Cost
+from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.recipe_knobs import recipe_knobs
@@ -28,7 +28,7 @@ class ToySpace(HyperNetwork):
     builder = "toy"
     sizes = ("units", "layers")
 
-    def __init__(self, seconds=0.0, max_parameters=None, max_macs=None, **settings):
+    def __init__(self, seconds=0.0, **settings):
         self.seconds = seconds
         knobs = [
             Knob("units", (1, 2, 4, 8, 16, 32), 8),
@@ -36,8 +36,7 @@ class ToySpace(HyperNetwork):
             Knob("activation", ("relu", "tanh"), "relu"),
             Knob("mishap", ("none",), "none"),
         ]
-        budget = Budget(max_parameters, max_macs)
-        super().__init__((4,), 2, knobs, "quick", budget, {**NO_RECIPE, **settings})
+        super().__init__((4,), 2, knobs, **{**NO_RECIPE, **settings})
 
     def options(self, values):
         return {name: values[name] for name in ("units", "layers", "activation", "mishap")}
