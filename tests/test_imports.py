@@ -1,6 +1,7 @@
 """Who may import whom, what an import costs, and what it must not load."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -139,13 +140,22 @@ def test_an_underscore_is_private_to_its_folder_inside_the_plan(path):
         if package != "keras_residual":
             continue
         for position, part in enumerate(parts):
-            folder = PACKAGE.joinpath(*parts[:position])
-            module = folder / part
-            is_file = module.is_dir() or module.with_suffix(".py").is_file()
-            # At the top stand the files that every room shares.
-            if part.startswith("_") and is_file and folder != PACKAGE:
+            home = PACKAGE.joinpath(*parts[:position])
+            folder = home if home.is_dir() else home.parent
+            if part.startswith("_"):
                 inside = path.is_relative_to(folder)
                 assert inside, f"{path.name}:{line} imports {name}, private to {folder.name}/"
+
+
+def test_the_guide_states_the_plan_inside_the_package():
+    text = (PACKAGE.parent / "docs" / "guide" / "architecture.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", text, re.MULTILINE)
+    stated = {room: imports for room, imports in table if room != "cli"}
+    assert stated.keys() == ALLOWED.keys() - COMMON
+    for room, imports in stated.items():
+        at_top, _, lazy = imports.partition("; inside functions")
+        assert set(re.findall(r"`(\w+)`", at_top)) == ALLOWED[room], room
+        assert set(re.findall(r"`(\w+)`", lazy)) == LAZY.get(room, set()), room
 
 
 def import_graph():
