@@ -1,4 +1,4 @@
-"""Oracles, which decide what to try next, with budgets, leases and safe files."""
+"""Base of the oracles: budget, time limit, leases of workers, and files that survive crashes."""
 
 import collections
 import itertools
@@ -19,10 +19,10 @@ from keras_residual.tuning.proposals import Proposals
 from keras_residual.tuning.tried import ENDED, Tried
 
 FAILURE = "tuner/failure"
-"""Key of a worker's reason in the values of a trial, whose message is not transmitted."""
+"""Key in a trial's values of the reason why it failed; Keras Tuner does not send messages."""
 REFUSED = "tuner/refused"
-"""Key of the reason why a worker gets no trial."""
-# What of the state of Keras Tuner's oracles changes in a search.
+"""Key in a trial's values of the reason why a worker is refused."""
+# The entries of an oracle's state that change during a search.
 _PROGRESS = {
     "ongoing_trials",
     "start_order",
@@ -37,31 +37,32 @@ _PROGRESS = {
     "current_iteration",
 }
 PARENT = "tuner/parent"
-"""Key of the trial whose weights the network may inherit."""
+"""Key in a trial's values of the trial whose weights the network may inherit."""
 _STARTS = 3
 _FAILURES = 10
 
 
 class BudgetedOracle(Proposals):
-    """What this package adds to an oracle of Keras Tuner: a mixin that precedes it in the bases.
+    """Mixin for the oracles of Keras Tuner, listed before them in the bases.
 
     - The first trial is the default of the space, made narrower if it exceeds the budget.
     - A point that the hypermodel objects to is replaced before it becomes a trial.
-    - Files are replaced whole; damaged ones are set aside and reported when they are read again.
-    - A trial whose process ended three times is given up.
-    - With a lease, a trial whose worker has not been heard of for so long is given to the next.
+    - Files are written atomically; damaged ones are renamed and reported when they are read.
+    - A trial during which the process has died three times counts as failed.
+    - With a lease, the trial of a worker that sends no heartbeat for that long goes to another.
     - The search ends after `max_seconds` of training, or ten failures in a row.
 
     Args:
         hypermodel: A `HyperNetwork`.
-        folder: Where the search is kept.
-        max_seconds: The most seconds of all trials together; `None` for no bound.
-        lease: Seconds, or `None` where there is one process only.
-        search_id: What identifies the search; workers append it to their names. Empty where there
-            is one process only.
-        identity: What identifies the search in its files.
-        judged_epochs: Epochs of a trial, to end hopeless ones by the median rule; `None` for none.
-        **options: As of the oracle behind.
+        folder: Folder of the search.
+        max_seconds: Most seconds of training, over all trials; `None` for no limit.
+        lease: Seconds without a heartbeat after which a worker loses its trial; `None` in a search
+            by one process.
+        search_id: Identifier of the search, which workers append to their names; empty in a search
+            by one process.
+        identity: Identifier of the search in its files.
+        judged_epochs: Epochs of a trial, if trials are stopped by the median rule, or `None`.
+        **options: Those of Keras Tuner's oracle.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class BudgetedOracle(Proposals):
         judged_epochs: int | None = None,
         **options,
     ):
-        # Keras Tuner would end the search by an error, before it has saved the last trial.
+        # At its own limit Keras Tuner raises before it has saved the last trial.
         super().__init__(max_consecutive_failed_trials=math.inf, **options)
         self.hypermodel, self.folder = hypermodel, folder
         self.max_seconds, self.lease, self.search_id = max_seconds, lease, search_id
@@ -115,7 +116,9 @@ class BudgetedOracle(Proposals):
 
     def _refusal(self):
         point = keras_tuner.HyperParameters()
-        point.values[REFUSED] = "The chief runs another search: this worker needs its options."
+        point.values[REFUSED] = (
+            "The chief runs another search; start the worker with the chief's options."
+        )
         return Trial(point, status=TrialStatus.RUNNING)
 
     def _take_over(self, tuner_id):
@@ -134,12 +137,12 @@ class BudgetedOracle(Proposals):
         return [worker for worker, heard in list(self.heard.items()) if heard < late]
 
     def forget(self, worker: str) -> None:
-        """Stops waiting for a worker to request another trial."""
+        """Removes a worker, so that the chief does not wait for its next request."""
         self.heard.pop(worker, None)
         self.tuner_ids.discard(worker)
 
     def _idle_or_stopped(self, tuner_id):
-        """The end, unless the trial of another worker may yet come back."""
+        """Returns that the search has ended, or to wait as another's trial may come back."""
         waiting = bool(self.ongoing_trials)
         (self.tuner_ids.add if waiting else self.tuner_ids.discard)(tuner_id)
         status = TrialStatus.IDLE if waiting else TrialStatus.STOPPED
@@ -159,7 +162,7 @@ class BudgetedOracle(Proposals):
         return used >= self.max_seconds
 
     def all_failed(self) -> str | None:
-        """Returns the last reason if too many trials in a row failed."""
+        """Returns the last trial's message if too many trials in a row have failed."""
         ended = (self.trials[trial_id] for trial_id in reversed(self.end_order))
         known = (trial for trial in ended if not recovery.is_lost(trial))
         last = list(itertools.islice(known, _FAILURES))
@@ -168,7 +171,7 @@ class BudgetedOracle(Proposals):
 
     @keras_tuner.synchronized
     def get_trial(self, trial_id):
-        """Also renews the lease of the worker that has the trial."""
+        """Returns a trial and renews the lease of the worker that trains it."""
         for worker, trial in self.ongoing_trials.items():
             if trial.trial_id == trial_id:
                 self.heard[worker] = time.monotonic()
@@ -184,7 +187,7 @@ class BudgetedOracle(Proposals):
         trial = self.get_trial(trial_id)
         if not self.curves.is_hopeless(trial_id, self._completed()):
             return trial
-        # The trial itself is under way until its process ends it.
+        # The stored trial stays RUNNING until its worker ends it.
         return Trial.from_state({**trial.get_state(), "status": TrialStatus.STOPPED})
 
     def _completed(self):
@@ -195,7 +198,7 @@ class BudgetedOracle(Proposals):
         ]
 
     def _has_ended(self, trial_id):
-        """A worker thought lost may come back with a trial that another has run."""
+        """Returns whether a trial has ended, as when another worker ran that of a lost one."""
         trial = self.trials.get(trial_id)
         return trial is not None and trial.status in ENDED and trial_id in self.end_order
 
@@ -206,10 +209,10 @@ class BudgetedOracle(Proposals):
         ours = self.trials[trial.trial_id]
         reason = trial.hyperparameters.values.pop(FAILURE, None)
         trial.message = reason or trial.message
-        # What comes over the network has lost digits and the order of the space.
+        # Values sent over the network have lost digits and the order of the space.
         trial.hyperparameters = ours.hyperparameters
         super().end_trial(trial)
-        self.save()  # Keras Tuner has done so while the trial was still under way.
+        self.save()  # Keras Tuner saved while the trial was still listed as ongoing.
 
     def save(self):
         write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
@@ -222,7 +225,7 @@ class BudgetedOracle(Proposals):
     def reload(self):
         trials, lines = recovery.read_trials(self.folder, self)
         self.set_aside += lines
-        # Keras Tuner looks for trials by a pattern, which brackets in a folder's name spoil.
+        # Keras Tuner finds trials by a glob pattern, which fails if a folder's name has brackets.
         self.trials.update(trials)
         super().reload()
 
@@ -237,10 +240,10 @@ class BudgetedOracle(Proposals):
         return {**super().get_state(), "keras_residual": own}
 
     def check_state(self, state: dict[str, Any]) -> None:
-        """Checks what an algorithm keeps beside the trials, whose shape is right.
+        """Checks the algorithm's own state, which has the right schema.
 
         Raises:
-            ValueError: If it is not of this search.
+            ValueError: If it belongs to another search.
         """
 
     def set_state(self, state):
@@ -249,7 +252,7 @@ class BudgetedOracle(Proposals):
         self.starts.update(own["starts"])
         self.curves.restore(own.get("curves", {}))
         state = recovery.reconciled(state, self.trials)
-        # The rest follows from the arguments.
+        # All other entries follow from the arguments.
         given = {k: v for k, v in super().get_state().items() if k not in _PROGRESS}
         super().set_state({**state, **given})
         self._tried = Tried(self)

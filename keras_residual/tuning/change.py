@@ -67,14 +67,14 @@ class Change(Transfer):
         if self.before.block not in ("basic", "bottleneck"):
             raise NotKeptError(f"`block` is {self.before.block!r}")
         if self.before.normalization != "batch":
-            raise NotKeptError("only batch normalization treats each channel by itself")
+            raise NotKeptError("only batch normalization is independent per channel")
         if len(self.before.kernel_sizes) != len(self.after.kernel_sizes):
-            raise NotKeptError("the number of `kernel_sizes` is another")
+            raise NotKeptError("the number of `kernel_sizes` differs")
         if len(self.after.depths) < len(self.before.depths):
-            raise NotKeptError("a stage less")
+            raise NotKeptError("a stage is missing")
         strides = self.before.stage_strides_or_default()
         if self.after.stage_strides_or_default()[: len(strides)] != strides:
-            raise NotKeptError("`stage_strides` are others")
+            raise NotKeptError("`stage_strides` differ")
         if any(name.endswith("alpha") for name in self.old):
             raise NotKeptError("the activation has weights")
 
@@ -86,7 +86,7 @@ class Change(Transfer):
         self.norm("final_norm", channels)
         classes = np.arange(self.old["classifier.bias"].size)
         if self.new["classifier.bias"].size != classes.size:
-            raise NotKeptError("the number of classes is another")
+            raise NotKeptError("the number of classes differs")
         self.embed("classifier.kernel", channels, classes)
         self.embed("classifier.bias", classes)
 
@@ -116,7 +116,7 @@ class Change(Transfer):
         before = 0 if is_new else self.before.depths[stage]
         after = self.after.depths[stage]
         if after < before:
-            raise NotKeptError(f"stage {stage + 1} has a block less")
+            raise NotKeptError(f"stage {stage + 1} has fewer blocks")
         for number in range(after):
             prefix = f"stage{stage + 1}.block{number + 1}"
             if number < before:
@@ -156,10 +156,10 @@ class Change(Transfer):
     def _check_pooled(self, stride):
         """Raises if a new strided stage would change the mean over positions."""
         if self.after.shortcut != "pooled" or self.preactivated:
-            raise NotKeptError('a stage more that strides needs post-activation, shortcut="pooled"')
+            raise NotKeptError('an added strided stage needs post-activation and shortcut="pooled"')
         reduced = int(np.prod(self.before.stage_strides_or_default()))
         if any(size % (reduced * stride) for size in self.spatial) or self.after.stem != "conv3":
-            raise NotKeptError("a stage more needs sizes that its stride divides")
+            raise NotKeptError("an added stage needs sizes that its stride divides")
 
     def _check_identity(self, stage, count, before, stride, is_new):
         if count != before or (stride > 1 and not is_new):
@@ -169,7 +169,7 @@ class Change(Transfer):
             raise NotKeptError("a projection follows the activation, an identity does not")
 
     def _padded(self, stage, inputs, count, wanted, is_new):
-        """Returns the channel positions after a shortcut that pads, or passes on, its inputs."""
+        """Returns the channel positions after a shortcut that pads its inputs or leaves them."""
         if self.after.shortcut == "none":
             return np.arange(count)
         before = len(inputs)
@@ -236,16 +236,16 @@ class Change(Transfer):
         )
 
     def gate(self, prefix, last, outputs):
-        """Writes squeeze and excitation; a new gate is 1/2 everywhere, of a doubled branch."""
+        """Writes squeeze-and-excitation; an added gate is 1/2, and its branch is doubled."""
         names = [f"{prefix}.squeeze_excite.{part}" for part in ("reduce", "expand")]
         reduce, expand = names
         was, now = (f"{reduce}.kernel" in arrays for arrays in (self.old, self.new))
         if was and not now:
-            raise NotKeptError("squeeze and excitation is left out")
+            raise NotKeptError("squeeze-and-excitation was removed")
         if was:
             hidden = np.arange(self.old[f"{reduce}.bias"].size)
             if hidden.size > self.new[f"{reduce}.bias"].size:
-                raise NotKeptError("squeeze and excitation is narrower")
+                raise NotKeptError("squeeze-and-excitation is narrower")
             self.embed(f"{reduce}.kernel", outputs, hidden)
             self.embed(f"{reduce}.bias", hidden)
             self.embed(f"{expand}.kernel", hidden, outputs)
@@ -263,9 +263,9 @@ class Change(Transfer):
     def silent(self, prefix):
         """Makes the residual branch of a new block zero."""
         if self.after.activation_order == "post" and self.after.activation not in ("relu", None):
-            raise NotKeptError(f"{self.after.activation!r} is not itself applied twice")
+            raise NotKeptError(f"{self.after.activation!r} is not idempotent")
         if self.after.shortcut == "none":
-            raise NotKeptError("a block without a shortcut passes nothing on")
+            raise NotKeptError("a block without a shortcut cannot be the identity")
         last = max(
             (name for name in self.new if re.match(rf"{prefix}\.conv\d+\.", name)),
             key=lambda name: name.removeprefix(prefix).split(".")[1],

@@ -1,4 +1,4 @@
-"""Pictures of a search over time: the best so far, and the learning curves of the trials."""
+"""Pictures of a search over time: the best result so far, and the learning curves of trials."""
 
 import itertools
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ BEST, GREY = "#d1495b", "#999999"
 
 
 def scale(axes: Any, result: Any, values: Sequence[float]) -> None:
-    """Names and bounds the axis of what trials reached; a few that went astray are cut off."""
+    """Labels and limits the axis of results; outliers are cut off."""
     best = result.value(result.best)
     if result.measure.is_error:
-        axes.set_ylabel("Error on the examples held out")
+        axes.set_ylabel("Error on held-out examples")
         high = max(float(np.quantile(values, 0.9)), best)
         axes.set_ylim(max(0.0, best - 0.1 * (high - best)), high + 0.1 * (high - best) + 1e-9)
         return
-    axes.set_ylabel("Accuracy on the examples held out")
+    axes.set_ylabel("Accuracy on held-out examples")
     low = float(np.quantile(values, 0.1))
     axes.set_ylim(max(0.0, low - 0.05), min(1.02, max(best, *values) + 0.03))
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value <= 1 else "")
 
 
 def progress(result: Any, path: Path) -> Path:
-    """Draws the best so far, and each trial as a point, over the seconds of all trials."""
+    """Draws the best result so far, and each trial as a point, over the total training time."""
     rows = [row for row in result.rows if row.status == "COMPLETED"]
     seconds = list(itertools.accumulate(row.metrics["seconds"] for row in rows))
     values = [result.value(row) for row in rows]
@@ -37,7 +37,7 @@ def progress(result: Any, path: Path) -> Path:
     axes.scatter(seconds, values, color=GREY, s=24, alpha=0.7, label="trial")
     so_far = list(itertools.accumulate(values, better))
     axes.step(seconds, so_far, where="post", color="#2f6db5", marker="o", label="best so far")
-    axes.set_xlabel("Seconds of all trials together")
+    axes.set_xlabel("Total training time of the trials (seconds)")
     scale(axes, result, values)
     _finish(figure, axes, path)
     return path

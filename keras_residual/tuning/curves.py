@@ -1,4 +1,4 @@
-"""Learning curves of trials, and which of them are hopeless."""
+"""Learning curves of trials, and early stopping by the median rule."""
 
 import math
 import statistics
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 CURVE = "tuner/curve"
-"""Key of the quality after an epoch, of which a worker reports every one."""
+"""Key of the quality after an epoch, which workers report after each epoch."""
 INHERITS = "tuner/inherits"
-"""Key of whether the network began with inherited weights, in the same report."""
+"""Key, in the same report, of whether the network started from inherited weights."""
 STATE = {str: {"values": [float], "inherits": bool}}
 """The schema of `Curves.state`."""
-# A trial is compared with no fewer, and after no smaller share of its epochs.
+# Fewest trials to compare with, and the share of its epochs that a trial is given before.
 _FEWEST, _GRACE = 3, 0.3
 
 
@@ -19,8 +19,7 @@ class Curves:
     """The quality of each trial after each of its epochs; larger is better.
 
     Args:
-        epochs: Epochs of a trial, of which the first third or so are never judged; `None` to judge
-            no trial.
+        epochs: Epochs of a trial, which is not stopped in its first 30 %; `None` to stop no trial.
     """
 
     def __init__(self, epochs: int | None = None):
@@ -28,21 +27,21 @@ class Curves:
         self._of: dict[str, dict[str, Any]] = {}
 
     def of(self, trial_id: str) -> tuple[float, ...]:
-        """Returns the curve of a trial, empty if nothing is known of it."""
+        """Returns the curve of a trial, empty if it is unknown."""
         return tuple(self._of.get(trial_id, {}).get("values", ()))
 
     def add(self, trial_id: str, epoch: int, report: Mapping[str, float]) -> None:
-        """Adds the quality after an epoch, from 0; a trial that begins anew loses its curve."""
+        """Adds the quality after an epoch, counted from 0; a restarted trial loses its curve."""
         values = self._of.get(trial_id, {}).get("values", [])[:epoch]
         inherits = bool(report.get(INHERITS, False))
         self._of[trial_id] = {"values": [*values, float(report[CURVE])], "inherits": inherits}
 
     def is_hopeless(self, trial_id: str, completed: Iterable[str]) -> bool:
-        """Whether a trial should be ended, by the median rule.
+        """Returns whether a trial should be stopped by the median rule.
 
         It should if its best epoch so far is worse than the median, over the completed trials, of
-        their mean up to the same epoch. Networks that began with inherited weights are compared
-        with each other alone, as their curves start higher.
+        their mean up to the same epoch. Networks with inherited weights are compared only with
+        each other, as their curves start higher.
 
         Args:
             trial_id: The trial.
@@ -68,5 +67,5 @@ class Curves:
         return self._of
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes over what `state` returned."""
+        """Restores curves that `state` returned."""
         self._of = dict(state)

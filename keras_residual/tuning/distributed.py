@@ -1,4 +1,4 @@
-"""Distributed search by a chief and workers, each of which detects that the other is gone."""
+"""Distributed search by a chief and workers, which detect when the other side is gone."""
 
 import _thread
 import contextlib
@@ -31,18 +31,18 @@ class Cluster:
 
     Attributes:
         role: `"chief"` or `"worker"`.
-        chief: `"HOST:PORT"` of the chief, which listens there. Defaults to `"127.0.0.1:8000"`,
-            which only processes of this machine reach.
-        worker: Unique name of a worker. Defaults to host and process number. A worker restarted
-            under its name resumes its trial at once.
+        chief: `"HOST:PORT"` that the chief listens on. Defaults to `"127.0.0.1:8000"`, which only
+            processes on the same machine can reach.
+        worker: Unique name of a worker. Defaults to host name and process id. A worker restarted
+            under the same name resumes its trial at once.
         lease: Seconds without a heartbeat after which the chief reassigns a worker's trial.
             Defaults to `120`.
         patience: Seconds after which a worker stops if the chief does not answer, and the chief
-            if there is no worker. Defaults to `300`.
+            stops if it has no worker. Defaults to `300`.
         secret: Shared by chief and workers; calls without it are rejected. Defaults to the
             environment variable `KERAS_RESIDUAL_SECRET`, or to the content of the file that
-            `KERAS_RESIDUAL_SECRET_FILE` names. Needed where the chief is not on a loopback
-            address. Calls are signed with it but not encrypted: use networks that you trust.
+            `KERAS_RESIDUAL_SECRET_FILE` names. Required unless the chief listens on a loopback
+            address. Calls are signed with it but not encrypted; use trusted networks.
     """
 
     role: str
@@ -66,7 +66,7 @@ class Cluster:
                 f'`worker` must be a name without "chief" in it. Received: {self.worker!r}'
             )
         if self.secret is not None and not (isinstance(self.secret, str) and self.secret.strip()):
-            raise ValueError("`secret` must be a text that is not empty.")
+            raise ValueError("`secret` must be a non-empty string.")
         if not self.key and not _is_loopback(self.address[0]):
             raise ValueError(
                 f"`chief` at {self.chief} can be reached from other machines and needs a `secret`: "
@@ -128,7 +128,7 @@ def run(cluster: Cluster | None, tuner, **fit_arguments) -> None:
 
 
 def _serve(cluster, tuner):
-    """Serves workers until every trial has ended and every active worker has been told so."""
+    """Serves workers until all trials have ended and every active worker has been notified."""
     try:
         server = service.serve(tuner.oracle, cluster.chief, cluster.key)
     except RuntimeError as error:
@@ -157,8 +157,8 @@ def _watch(cluster, tuner):
             alive = time.monotonic()
         if time.monotonic() - alive > cluster.patience:
             raise SearchError(
-                f"No worker has been heard of for {cluster.patience:.0f} s; "
-                f"{counted(len(oracle.end_order), 'trial')} ended. The same commands go on."
+                f"No worker has sent a heartbeat for {cluster.patience:.0f} s; "
+                f"{counted(len(oracle.end_order), 'trial')} ended. Run the same commands to resume."
             )
 
 
@@ -190,15 +190,15 @@ def _work(cluster, tuner, fit_arguments):
 
     for job in (renew, watch):
         threading.Thread(target=job, daemon=True).start()
-    gone = f"The chief at {cluster.chief} is gone. Start it again, then this worker."
+    gone = f"The chief at {cluster.chief} does not answer. Restart it, then this worker."
     try:
         tuner.search(**fit_arguments)
     except grpc.RpcError as error:
         details = str(error.details())
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             raise SearchError(
-                f"The chief at {cluster.chief} has another secret. Give both the same: {SECRET}, "
-                f"or {SECRET_FILE}."
+                f"The chief at {cluster.chief} has a different secret. Set the same {SECRET} or "
+                f"{SECRET_FILE} for both."
             ) from error
         if details.startswith("Exception calling application"):
             raise SearchError(f"The chief at {cluster.chief} failed. {details}") from error
@@ -231,7 +231,7 @@ def _answers(cluster) -> bool:
 
 
 def strategy():
-    """Returns the `tf.distribute` strategy over all devices of the process, if there are several.
+    """Returns the `tf.distribute` strategy over all devices of the process, `None` for one device.
 
     On JAX it sets `keras.distribution` for the process instead.
     """

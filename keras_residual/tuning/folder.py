@@ -1,4 +1,4 @@
-"""The folder of a search: which search it holds, and whether another may go on there."""
+"""The folder of a search, and the check that a resumed search is the same one."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from keras_residual.tuning.lineage import RETRAINED
 from keras_residual.tuning.result import BEST, TRIALS
 
 SEARCH, _SETTINGS = "search", "search.json"
-# Settings that earlier searches did not name, with what they did.
+# Settings that earlier versions did not write, with the values that they implied.
 _LATER = {"inherit": False, "early_stopping": None}
 
 
@@ -23,20 +23,20 @@ def identity(settings: dict[str, Any]) -> str:
 
 
 def prepare(output: Path, settings: dict[str, Any], resume: bool) -> list[str]:
-    """Removes the search in a folder, or makes sure that it is the one with these settings.
+    """Deletes the search in a folder, or checks that it has these settings.
 
-    A damaged or absent `search.json` is written again if the search beside it is known to be this.
+    A damaged or missing `search.json` is rewritten if the oracle's file identifies this search.
 
     Args:
         output: The folder.
-        settings: What identifies the search.
-        resume: Whether to go on with what is there.
+        settings: The settings that identify the search.
+        resume: Whether to resume the search in the folder.
 
     Returns:
-        What the user should know, in lines.
+        Messages for the user.
 
     Raises:
-        ValueError: If another search is there, or nobody can tell which.
+        ValueError: If the folder holds another search, or one that cannot be identified.
     """
     path, lines = output / _SETTINGS, []
     if not resume:
@@ -56,10 +56,10 @@ def prepare(output: Path, settings: dict[str, Any], resume: bool) -> list[str]:
     elif recovery.is_begun(output / SEARCH):
         if _kept_identity(output / SEARCH) != identity(settings):
             raise ValueError(
-                f"{path} {damage}, so that nobody can tell whether {output} holds this search. "
-                "Choose another output, or start anew with resume=False."
+                f"{path} {damage}, so the search in {output} cannot be identified. Choose another "
+                "output, or start over with resume=False."
             )
-        lines.append(f"{path} {damage}; it is written again, as the search beside it is this one")
+        lines.append(f"{path} {damage} and was rewritten; the folder holds this search")
     write_text(path, json.dumps(settings, indent=2) + "\n")
     return lines
 
@@ -71,17 +71,17 @@ def _check_same(output, before, settings):
         differences = ", ".join(other)
         raise ValueError(
             f"{output} holds another search: {differences} differ. Choose another output, or start "
-            "anew with resume=False."
+            "over with resume=False."
         )
 
 
 def _plain(value):
-    """Returns a value as JSON gives it back, with lists in place of tuples."""
+    """Returns a value after a round trip through JSON, which turns tuples into lists."""
     return json.loads(json.dumps(value))
 
 
 def _kept_identity(search):
-    """Returns what the oracle's file says that the search is, if it can be read."""
+    """Returns the identifier of the search in the oracle's file, `None` if it is unreadable."""
     try:
         return json.loads((search / "oracle.json").read_text(encoding="utf-8"))["keras_residual"][
             "search"

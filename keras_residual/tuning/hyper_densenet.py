@@ -12,7 +12,7 @@ class HyperDenseNet(NamedHyperNetwork):
     Its default is the network `base` with the recipe `recipe`. Knobs are fixed, narrowed and left
     out as in `HyperResNet`.
 
-    Knobs of the network: `stages`; `depth1` … of each dense block (`depth` speaks of all);
+    Knobs of the network: `stages`; `depth1` … of each dense block (`depth` sets all);
     `growth_rate`; `bottleneck`; `compression`; `stem`; `stem_width`; `dropout_rate`; any other
     option of `DenseNet` with plain values by naming it. Knobs of training: as in `HyperResNet`.
 

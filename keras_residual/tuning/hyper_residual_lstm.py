@@ -45,7 +45,7 @@ class HyperResidualLSTM(HyperNetwork):
 
     sizes = ("num_layers", "units", "embedding_size")
     widths = ("units", "embedding_size")
-    # Integers throughout lose LiteRT's fused operations.
+    # Full-integer quantization would lose LiteRT's fused LSTM operations.
     quantization = "dynamic"
 
     def __init__(
@@ -85,8 +85,8 @@ class HyperResidualLSTM(HyperNetwork):
         return options
 
     def count(self, options: dict[str, Any]) -> Cost:
-        """Counts an LSTM layer over n features as 4·u·(n + u) weights, used once a step, and 4·u
-        biases."""
+        """Counts 4·u·(n + u) weights, used once per step, and 4·u biases for each LSTM layer of u
+        units over n features."""
         if options["bidirectional_bottom"] and options["num_layers"] == 1:
             raise ValueError("`bidirectional_bottom` needs `num_layers` of at least 2.")
         steps, cells = self.input_shape[0], self.cells(options)
@@ -97,13 +97,13 @@ class HyperResidualLSTM(HyperNetwork):
         if self.vocabulary_size is not None:
             embedding = self.vocabulary_size * options["embedding_size"]
         parameters = embedding + kernels + biases + classifier + self.classes
-        # Masks, which come with a vocabulary, are unknown to LiteRT's fused operation.
+        # A vocabulary implies masks, which LiteRT's fused operation does not support.
         unrolled = steps if embedding else None
         size = lstm_file_size(cells, (embedding, classifier), unrolled)
         return Cost(parameters, (steps or 1) * kernels + classifier, size)
 
     def cells(self, options: dict[str, Any]) -> list[tuple[int, int]]:
-        """Returns features and units of each LSTM, those of both directions one by one."""
+        """Returns the features and units of each LSTM; a bidirectional layer counts as two."""
         features, units = self.input_shape[-1], options["units"]
         if self.vocabulary_size is not None:
             features = options["embedding_size"]

@@ -14,7 +14,7 @@ from keras_residual.tuning import fitting
 from keras_residual.tuning.shrinking import shrunk, smallest
 from keras_residual.tuning.space import SearchSpace
 
-# Tan et al., 2019, section 3.1: doubling the cost must pay by 5 % more accuracy.
+# Tan et al., 2019, section 3.1: doubling the cost must raise the accuracy by 5 %.
 _TRADEOFF = 0.07
 
 
@@ -25,18 +25,18 @@ class HyperNetwork(SearchSpace):
     """
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Declares all knobs, so that no network must be built to find them."""
+        """Declares all knobs without building a network."""
         for knob in self.knobs:
             knob.register(hp)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Returns the compiled network.
 
-        A point that exceeds the budget, as Keras Tuner's own oracles propose them, is made smaller
-        until it fits; `hp` then has the values of the network that is returned.
+        A point over the budget, which Keras Tuner's own oracles may propose, is shrunk until it
+        fits; `hp` is updated to the values of the network that is returned.
         """
         self.declare_hyperparameters(hp)
-        # The latency counts on the machine that chose the point, which may be another.
+        # Latency is checked where the point is chosen, perhaps on another machine.
         if self.objection(hp, timed=False) is not None:
             hp.values.update(self._fitting(hp.values))
         values = self.values(hp)
@@ -45,7 +45,7 @@ class HyperNetwork(SearchSpace):
         return model
 
     def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns values near those of a point outside the budget that are inside."""
+        """Returns values within the budget near those of a point outside it."""
         known = {knob.name for knob in self.knobs}
         values = {name: value for name, value in given.items() if name in known}
         values = {name: values[name] for name in self.active(values)}
@@ -66,17 +66,17 @@ class HyperNetwork(SearchSpace):
     ) -> dict[str, float]:
         """Trains the network by its recipe and returns the metrics of the last epoch.
 
-        A model that a subclass has compiled in its `build` is trained as it was compiled.
+        A model that a subclass compiles in its `build` is trained as compiled.
 
         Args:
-            x: Inputs, batches, or a `data.Dataset`, whose `test` split is only evaluated.
+            x: Inputs, batches, or a `data.Dataset`, whose `test` split is used for validation.
             y: Labels, if `x` are inputs.
             epochs: Number of epochs. Defaults to the recipe's.
-            initial_epoch: The epochs that the model has behind it; the learning rate runs through
-                its schedule in the others.
-            seed: Decides order and augmentation of a dataset.
+            initial_epoch: Number of epochs that the model has been trained for; the learning rate
+                follows its schedule over the remaining ones.
+            seed: Determines order and augmentation of a dataset.
             callbacks: Callbacks.
-            **options: As in `model.fit`, where `x` is no dataset.
+            **options: Those of `model.fit`, if `x` is not a dataset.
         """
         recipe = self.recipe(self.values(hp))
         epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
@@ -94,14 +94,14 @@ class HyperNetwork(SearchSpace):
         return metrics
 
     def quality(self, logs: Mapping[str, float]) -> float | None:
-        """Returns what the logs of an epoch say of the quality of a network; larger is better.
+        """Returns the quality of a network from the logs of an epoch; larger is better.
 
-        `None` if they say nothing, as where a subclass has compiled the model in its own way.
+        `None` if the logs lack the metric, as when a subclass compiles the model with others.
         """
         return self.measure.quality(logs)
 
     def _score(self, metrics, hp):
-        """The metric, less what the network costs more than the default."""
+        """Returns the metric, penalized by the cost relative to that of the default."""
         factor = 1.0
         if self.tradeoff:
             ours, default = self.cost(hp), self.cost({})

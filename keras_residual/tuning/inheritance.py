@@ -1,10 +1,10 @@
-"""Weights of a residual network for a changed one that computes the same function.
+"""Initializes a modified residual network from another, so that it computes the same function.
 
-A wider layer keeps the old channels and gets new ones, random ones, which nothing reads yet: the
-weights from new channels to old ones are zero. Batch normalization, which treats each channel by
-itself, and groups, within which old channels stay together, leave that exact. A further block
-begins with a branch of zero, a further gate at one half with the branch doubled, a larger kernel
-with a border of zeros.
+A wider layer keeps the old channels and adds randomly initialized ones that do not yet affect the
+output: the weights from new channels to old ones are zero. This is exact with batch normalization,
+which is per channel, and with groups, as old channels of one group stay together. The residual
+branch of an added block starts at zero, an added gate at 1/2 with its branch doubled, and larger
+kernels are padded with zeros.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning.change import Change
 from keras_residual.tuning.transfer import NotKeptError
 
-# Larger than any number in a network's weights or of them; doubled, it is still exact.
+# Weights are numbered from here to trace them: above all weights and counts, exact when doubled.
 _FIRST = 2.0**45
 
 
@@ -28,7 +28,7 @@ def weights_of(model: keras.Model) -> dict[str, keras.Variable]:
     """Returns the variables of a network by name, such as `stage2.block1.conv1.conv.kernel`.
 
     Raises:
-        NotKeptError: If a stage is scanned: its variables are those of several blocks.
+        NotKeptError: If a stage is scanned, as its variables are stacked over blocks.
     """
     found = {}
     for layer in model.layers:
@@ -52,14 +52,15 @@ def _blocks(stage):
 
 @dataclasses.dataclass(frozen=True)
 class Inheritance:
-    """What a changed network takes over.
+    """The weights that a modified network inherits.
 
     Attributes:
         weights: All weights of the new network by name.
-        is_exact: Whether the function is kept; without it, blocks have been taken out.
-        left_out: The blocks that were taken out, such as `stage2.block3`.
-        sources: For each weight, the name of the old one that it comes from, where each of its
-            numbers stood there (-1 for a new one) and by what it was multiplied.
+        is_exact: Whether the network computes the same function; not if blocks were removed.
+        left_out: The blocks that were removed, such as `stage2.block3`.
+        sources: For each weight of the new network, the name of the old weight that it comes from,
+            the index of each value in the flattened old weight (-1 for a new value), and the factor
+            by which each value was multiplied.
     """
 
     weights: dict[str, np.ndarray]
@@ -68,13 +69,13 @@ class Inheritance:
     sources: dict[str, tuple[str, np.ndarray, np.ndarray]]
 
     def carried(self, name: str, arrays: Mapping[str, np.ndarray], power: int) -> np.ndarray:
-        """Brings what an optimizer keeps for a weight to the new network, 0 for what is new.
+        """Returns an optimizer's state for a new weight, with 0 for new values.
 
         Args:
             name: Name of the new weight.
-            arrays: What was kept for the old ones, by name.
-            power: A weight that is multiplied by 2 has half the gradient: the power of that in what
-                is kept.
+            arrays: The optimizer's state for the old weights, by name.
+            power: Power of the gradient in that state: 1 for momentum, 2 for squared gradients. The
+                gradient of a weight multiplied by 2 is halved.
         """
         before, places, factors = self.sources[name]
         if before not in arrays:
@@ -90,18 +91,18 @@ def inherited(
     new: Mapping[str, np.ndarray],
     spatial: tuple[int, ...],
 ) -> Inheritance:
-    """Takes the weights of a network over into a changed one.
+    """Returns the weights of a modified network that computes the same function as another.
 
     Args:
         before: The architecture of the old network.
-        after: That of the new one. Where a stage has fewer blocks, those of the weakest branches
-            are taken out; that alone changes the function.
+        after: The architecture of the new network. Where a stage has fewer blocks, the blocks with
+            the weakest branches are removed, which alone changes the function.
         old: The weights of the old network by name, see `weights_of`.
-        new: The initial weights of the new one, which what is added keeps.
+        new: The initial weights of the new network, kept by the parts that are added.
         spatial: Height and width, or the number of steps, of the inputs.
 
     Raises:
-        NotKeptError: If the change cannot keep the function.
+        NotKeptError: If the modified network cannot compute the same function.
     """
     shorter, names, left_out = _without_weakest(before, after, old)
     rest = {name: old[origin] for name, origin in names.items()}
@@ -115,7 +116,7 @@ def inherited(
 
 
 def _sources(before, after, old, new, spatial) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns where each number of the new weights comes from: the same change of numbered ones."""
+    """Returns the origin of each new weight, by applying the same change to numbered weights."""
     numbered = {
         name: (_FIRST + np.arange(value.size, dtype=np.float64)).reshape(value.shape)
         for name, value in old.items()
@@ -132,17 +133,17 @@ def _sources(before, after, old, new, spatial) -> dict[str, tuple[np.ndarray, np
 
 
 def _without_weakest(before, after, old):
-    """Takes out blocks, the weakest first, until no stage has more than the new network's.
+    """Removes blocks, the weakest first, until no stage is deeper than in the new network.
 
     Returns:
-        The shorter architecture, the old name of each of its weights, and the blocks taken out.
+        The shorter architecture, the old name of each of its weights, and the removed blocks.
     """
     names = {name: name for name in old}
     depths, left_out = list(before.depths), []
     for stage in range(min(len(depths), len(after.depths))):
         numbers = list(range(1, depths[stage] + 1))
         while len(numbers) > after.depths[stage]:
-            # The first block changes the size.
+            # The first block changes the shape and must stay.
             weakest = min(
                 numbers[1:], key=lambda number: _strength(old, f"stage{stage + 1}.block{number}.")
             )
@@ -159,7 +160,7 @@ def _without_weakest(before, after, old):
 
 
 def _renamed(name, stage, blocks):
-    """Returns the name of a weight in the shorter network, empty if its block is left out."""
+    """Returns the name of a weight in the shorter network, empty if its block was removed."""
     if not name.startswith(stage):
         return name
     block = ".".join(name.split(".")[:2]) + "."

@@ -1,4 +1,4 @@
-"""Inherited weights as files, and the final training from scratch."""
+"""Saves weights for the trials that inherit them, and trains the best network from scratch."""
 
 import dataclasses
 import json
@@ -21,10 +21,10 @@ RETRAINED = "retrained.json"
 
 
 def check_space(hypermodel) -> None:
-    """Checks that networks of a space can inherit.
+    """Checks that networks of a space can inherit weights.
 
     Raises:
-        ValueError: If they cannot.
+        ValueError: If they are no residual networks.
     """
     if getattr(hypermodel, "family", None) is not ResNetArchitecture:
         raise ValueError(
@@ -34,11 +34,11 @@ def check_space(hypermodel) -> None:
 
 
 def keep(path: Path, model: keras.Model) -> None:
-    """Writes a trained network's weights, and its optimizer's state, for the trials after it."""
+    """Saves a trained network's weights and optimizer state for trials that inherit them."""
     try:
         weights = weights_of(model)
     except NotKeptError:
-        return  # Then `take_over` finds no file and says so.
+        return  # `take_over` then reports the missing file.
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in weights.items()}
     arrays |= optimizer_state.state_of(model, weights)
     with replacing(path) as partial, partial.open("wb") as file:
@@ -47,11 +47,11 @@ def keep(path: Path, model: keras.Model) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class TakenOver:
-    """What became of an inheritance.
+    """Whether and how a network inherited its parent's weights.
 
     Attributes:
-        reason: Why the network stays as it was, or `None`.
-        optimizer: The callback by which its optimizer goes on where the parent's ended.
+        reason: Why the network inherited nothing, or `None`.
+        optimizer: A callback that restores the parent's optimizer state.
     """
 
     reason: str | None
@@ -61,13 +61,13 @@ class TakenOver:
 def take_over(
     hypermodel, path: Path, before: Mapping[str, Any], after: Mapping[str, Any], model: keras.Model
 ) -> TakenOver:
-    """Initializes a network from the weights of another, so that it computes the same function.
+    """Initializes a network from its parent's weights, so that it computes the same function.
 
     Args:
-        hypermodel: The space of both.
-        path: The file of the other's weights.
-        before: The other's values of the knobs.
-        after: The network's.
+        hypermodel: The space of both networks.
+        path: The file of the parent's weights.
+        before: The parent's values of the knobs.
+        after: The network's values of the knobs.
         model: The network.
 
     Returns:
@@ -101,14 +101,14 @@ def _architecture(hypermodel, values):
 def retrained(hypermodel, row, output: Path, seed: int, **fit_arguments) -> dict[str, Any]:
     """Trains the network of a trial from scratch and returns its metrics.
 
-    They are kept in a file, so that a search that goes on does not train it again.
+    The metrics are saved, so that a resumed search does not train the network again.
 
     Args:
         hypermodel: The space.
         row: The trial.
         output: The folder of the search.
-        seed: Decides the initial weights.
-        **fit_arguments: As of the trials.
+        seed: Determines the initial weights.
+        **fit_arguments: Arguments of `HyperNetwork.fit`, as for the trials.
     """
     path, identity = output / RETRAINED, {"trial": row.trial, "values": row.values}
     try:
@@ -116,7 +116,7 @@ def retrained(hypermodel, row, output: Path, seed: int, **fit_arguments) -> dict
         if {name: kept[name] for name in identity} == identity:
             return {name: float(value) for name, value in kept["metrics"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        pass  # It is trained, perhaps again.
+        pass  # Missing or damaged: the network is trained, perhaps again.
     hp = keras_tuner.HyperParameters()
     hp.values = dict(row.values)
     keras.utils.clear_session()

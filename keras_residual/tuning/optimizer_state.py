@@ -1,4 +1,4 @@
-"""The state of an optimizer, which goes along with inherited weights."""
+"""Saves and restores the optimizer state that belongs to inherited weights."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,8 +10,7 @@ from keras_residual.training.schedules import Later
 from keras_residual.training.updates import slots_of
 
 _KIND, _STEPS = "optimizer/kind", "optimizer/iterations"
-# By what power of a weight's factor its slot shrinks: a gradient by the first, its square by the
-# second.
+# Power of the gradient that each slot averages.
 _POWERS = {"momentum": 1, "velocity": 2}
 
 
@@ -19,7 +18,7 @@ def state_of(model: keras.Model, weights: Mapping[str, keras.Variable]) -> dict[
     """Returns the kind, the step and the moments of an optimizer as arrays by name.
 
     Args:
-        model: A network; of one that has not been trained there is no state.
+        model: A network; an untrained one has no state.
         weights: Its weights by name.
     """
     optimizer = getattr(model, "optimizer", None)
@@ -37,22 +36,21 @@ def state_of(model: keras.Model, weights: Mapping[str, keras.Variable]) -> dict[
 
 
 def is_state(name: str) -> bool:
-    """Whether an array's name is one of `state_of`."""
+    """Returns whether an array of this name belongs to the optimizer's state."""
     return name.startswith("optimizer/")
 
 
 class Continues(keras.callbacks.Callback):
-    """Lets an optimizer go on with the moments of another when the training begins.
+    """Restores the moments of the parent's optimizer when training begins.
 
-    The learning rate begins its schedule anew; the step that corrects the moments and the averages
-    of weights for their start goes on. Another kind of optimizer begins anew.
+    The learning-rate schedule starts from the beginning, while the step count used for bias
+    correction continues. An optimizer of another kind starts fresh.
 
     Args:
-        state: What `state_of` returned for the network before.
+        state: The state of the parent's optimizer, from `state_of`.
         weights: The weights of the network by name, with their inherited values.
-        carried: A function of `(name, arrays, power)` that returns an array of a weight before, of
-            `arrays` by name, in the shape of the weight now: zero where nothing is inherited,
-            divided by the weight's own factor to a power.
+        carried: A function of `(name, arrays, power)` that returns the parent's array for a weight
+            in the shape of the new weight, see `Inheritance.carried`.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class Continues(keras.callbacks.Callback):
 
     def _value(self, slot, name, variable):
         if slot not in _POWERS:
-            # A trained network holds its averaged weights.
+            # The weights of a trained network are the averaged ones.
             return variable
         prefix = f"optimizer/{slot}/"
         arrays = {key.removeprefix(prefix): value for key, value in self.state.items()}

@@ -1,4 +1,4 @@
-"""Oracles within a budget: Keras Tuner's, and one of evolution."""
+"""Search algorithms that respect a budget: those of Keras Tuner, and evolution."""
 
 import itertools
 import random
@@ -14,13 +14,13 @@ from keras_residual.tuning.tried import of_space
 
 
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
-    """Random search; an infeasible point is drawn again."""
+    """Random search; points over the budget are replaced."""
 
     ends_by_chance = True
 
 
 class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
-    """Hyperband; an infeasible point is drawn again."""
+    """Hyperband; points over the budget are replaced."""
 
     def __init__(self, *args, max_trials=None, **options):
         super().__init__(*args, **options)
@@ -31,18 +31,18 @@ class HyperbandOracle(BudgetedOracle, keras_tuner.oracles.HyperbandOracle):
         numbers = range(self._get_num_brackets())
         known = {*rounds, state["current_bracket"]} <= set(numbers)
         if not known or any(count != number + 1 for number, count in rounds.items()):
-            raise ValueError("its brackets are not those of the algorithm")
+            raise ValueError("its brackets do not match those of the algorithm")
 
 
 class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Bayesian optimization; of some points that fit, the nearest to an infeasible one is taken."""
+    """Bayesian optimization; a point over the budget is replaced by the nearest of 16 that fit."""
 
     candidates, ends_by_chance = 16, True
 
     def populate_space(self, trial_id):
-        # Keras Tuner's generator runs on from point to point and would begin anew after a kill.
+        # Keras Tuner's generator carries its state from point to point and loses it in a restart.
         self._random_state = np.random.RandomState((self.seed + len(self.trials)) % 2**32)
-        # With few trials the bounds of the Gaussian process' kernel are often reached.
+        # With few trials, fitting the Gaussian process often hits the bounds of its kernel.
         with warnings.catch_warnings(action="ignore"):
             return super().populate_space(trial_id)
 
@@ -61,21 +61,22 @@ class BayesianOptimizationOracle(BudgetedOracle, keras_tuner.oracles.BayesianOpt
 
 
 class _DrawingOracle(keras_tuner.Oracle):
-    """Proposes what `draw` returns."""
+    """A base oracle that proposes whatever `draw` returns."""
 
     def populate_space(self, trial_id):
         return {"status": TrialStatus.RUNNING, "values": self.draw()}
 
 
 class EvolutionOracle(BudgetedOracle, _DrawingOracle):
-    """Evolution: each point is one of the best so far with one or two of its values changed.
+    """Evolution: each new point is one of the best so far with one or two values changed.
 
-    Behind the default stand `random_starts` random points. A parent is the best of a random half of
-    the last `population` trials, so that a lucky one is forgotten in time.
+    The search starts with the default point and `random_starts` random ones. After that, the parent
+    of a point is the best of a random half of the last `population` trials; older trials die out,
+    so that one lucky result does not dominate the search.
 
     Args:
-        inherit: Whether a trial says which one it comes from, to take its weights over.
-        *args, **options: As of `BudgetedOracle`.
+        inherit: Whether a trial records its parent, so that it can inherit the parent's weights.
+        *args, **options: Those of `BudgetedOracle`.
 
     Reference:
         - [Real et al., 2019](https://arxiv.org/abs/1802.01548).
@@ -115,16 +116,16 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
     def _parent(self, order):
         trials = [self.trials[trial_id] for trial_id in self.end_order]
         completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
-        living = completed[-self.population :]
-        if not living:
+        population = completed[-self.population :]
+        if not population:
             return None
-        candidates = order.sample(living, (len(living) + 1) // 2)
+        candidates = order.sample(population, (len(population) + 1) // 2)
         best = max if self.objective.direction == "max" else min
         return best(candidates, key=lambda trial: trial.score)
 
 
 class GridSearchOracle(BudgetedOracle, keras_tuner.oracles.GridSearchOracle):
-    """Every combination in turn, the defaults first; infeasible ones are skipped."""
+    """Grid search, defaults first; points over the budget are skipped."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)

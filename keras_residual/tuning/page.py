@@ -17,15 +17,15 @@ _COSTS = {
     "latency_ms": "ms",
 }
 _PICTURES = {
-    "progress": ("Progress", "The best so far over the seconds of all trials together."),
+    "progress": ("Progress", "The best result so far over the training time of all trials."),
     "learning_curves": (
         "Learning curves",
-        "Every trial, the best in red. A dashed curve was ended early, a dotted one began with "
+        "Every trial, the best in red. Dashed: stopped early. Dotted: started with "
         "inherited weights.",
     ),
     "parallel_coordinates": (
         "Knobs",
-        "Each line is a trial, through the values of its knobs to what it reached.",
+        "Each line is a trial: the values of its knobs and, on the right, its result.",
     ),
 }
 
@@ -55,8 +55,8 @@ def write(result: Any, pictures: Iterable[Path]) -> Path:
     rows, order = _rows(result)
     page.add(
         "Trials",
-        f"{counted(len(result.rows), 'trial')}, the best first. Last stand the knobs that differ "
-        f"from those of trial {result.rows[0].trial}.",
+        f"{counted(len(result.rows), 'trial')}, the best first. The last column lists the knobs "
+        f"that differ from those of trial {result.rows[0].trial}.",
         rows=rows,
         is_open=True,
         text_columns=(len(rows[0]) - 2, len(rows[0]) - 1),
@@ -110,7 +110,7 @@ def _rows(result):
     titles = [title for _, title in names]
     shown = [quality for row in order for quality in row.curve]
     low, high = min(shown, default=0.0), max(shown, default=1.0)
-    # One trial that went astray would flatten all others.
+    # A single outlier would flatten all other curves.
     low = max(low, high - 1.0) if measure.is_error else low
     head = ["trial", measure.title, "curve", "seconds", *titles, "remark", "network", "knobs"]
     rows = [head]

@@ -18,7 +18,7 @@ _COSTS = {
     "parameters": "Trainable parameters",
     "macs": "Multiply–accumulates",
     "file_size": "Bytes of int8 LiteRT (estimated)",
-    "latency_ms": "Milliseconds an example (int8 LiteRT)",
+    "latency_ms": "Milliseconds per example (int8 LiteRT)",
 }
 
 
@@ -125,9 +125,9 @@ def parallel_coordinates(result, path: Path) -> Path:
     axes.tick_params(axis="x", rotation=35, length=0)
     axes.set(yticks=(), xlim=(-0.2, len(knobs) + 0.7), ylim=(-0.06, 1.1))
     axes.spines[:].set_visible(False)
-    title = "Every trial, the best in red; a gap is a knob that means nothing there"
+    title = "Every trial, the best in red; gaps are inactive knobs"
     if len(knobs) < len(varied):
-        title += f"; the {len(knobs)} knobs that tell most of {measure.title}"
+        title += f"; the {len(knobs)} knobs with the largest effect on {measure.title}"
     axes.set_title(title)
     save(figure, path)
     return path
@@ -160,7 +160,7 @@ def most_telling(
 
 
 def _told_by(knob, rows, value):
-    """Returns how much the values reached differ between a knob's values, corrected for chance."""
+    """Returns how much results differ between a knob's values, corrected for chance."""
     groups = collections.defaultdict(list)
     for row in rows:
         height = _height(knob, row.values.get(knob.name))

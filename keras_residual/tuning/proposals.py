@@ -1,4 +1,4 @@
-"""What an oracle proposes: new points within the budget."""
+"""How an oracle proposes new points within the budget."""
 
 import itertools
 import random
@@ -16,13 +16,13 @@ _SMALL_SPACE = 4096
 
 
 class Proposals:
-    """The half of a `BudgetedOracle` that chooses points; a mixin that precedes an oracle.
+    """Mixin that keeps the proposals of a Keras Tuner oracle within the budget and new.
 
-    It counts in `draws` the random values drawn, and in `rejected` the points over the budget.
+    It counts the random values drawn in `draws` and the points rejected in `rejected`.
     """
 
     ends_by_chance = False
-    """Whether the oracle behind ends a search when a few random points have been tried before."""
+    """Whether Keras Tuner's oracle stops after a few random draws that have all been tried."""
 
     def populate_space(self, trial_id):
         response = self._within_budget(super().populate_space(trial_id))
@@ -31,7 +31,7 @@ class Proposals:
         return response
 
     def lineage(self) -> dict[str, Any]:
-        """Returns what a new trial says of where its values come from."""
+        """Returns the values that record the parent of a new trial."""
         return {}
 
     def _within_budget(self, response):
@@ -54,7 +54,7 @@ class Proposals:
         return {"status": TrialStatus.RUNNING, "values": {**replacement, **bookkeeping}}
 
     def first_point(self) -> dict[str, Any]:
-        """Returns the values of the default, or of a narrower or otherwise smaller one."""
+        """Returns the default point, made narrower or otherwise smaller if it is over budget."""
         default = {knob.name: knob.default for knob in self.hypermodel.knobs}
         default = {name: default[name] for name in self.hypermodel.active(default)}
         if self.hypermodel.objection(default) is None:
@@ -68,17 +68,17 @@ class Proposals:
         )
 
     def replacement(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Returns the values of a point within the budget in place of those of one that is not."""
+        """Returns a point within the budget that replaces `values`, `None` if there is none."""
         return self.feasible_draw()
 
     def feasible_draw(self) -> dict[str, Any] | None:
-        """Returns random values that fit and are new, or `None` if none are found.
+        """Returns a random untried point within the budget, or `None` if none is found.
 
-        One that does not fit is made smaller until it does: of the networks within a budget,
-        those that use it up are mostly the best.
+        A point over the budget is shrunk until it fits: the best networks are mostly those that
+        use most of the budget.
         """
         tried = self._tried
-        # What an algorithm draws may lie where all has been tried, while other points are left.
+        # The algorithm may draw only points already tried while others are left.
         for draw in (self.draw, self.random_point):
             for _ in range(_DRAWS):
                 values = draw()
@@ -103,7 +103,7 @@ class Proposals:
         return {name: values[name] for name in self.hypermodel.active(values)}
 
     def draw(self) -> dict[str, Any]:
-        """Returns the values of a point as the algorithm proposes it."""
+        """Returns the point that the algorithm proposes next."""
         return self.random_point()
 
     def random_point(self) -> dict[str, Any]:

@@ -7,21 +7,21 @@ from typing import Any
 from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Interval, Knob
 
-# What suits most networks; the ranges around it are two orders of magnitude.
+# Values that suit most networks; the ranges around them span a factor of 64.
 _RATES = {"sgd": 0.1, "adamw": 2e-3}
 _DECAYS = {"sgd": 2e-4, "adamw": 0.02}
 _OF_OPTIMIZER = ("learning_rate", "weight_decay")
 
 
-# What mixes or smooths classes.
+# Options that mix or smooth classes.
 _OF_CLASSES = ("label_smoothing", "mixup", "cutmix")
 
 
 def checked_recipe(recipe: Recipe, labels: str) -> Recipe:
-    """Returns a recipe that trains on labels of a kind.
+    """Returns the recipe if it suits the kind of labels.
 
     Raises:
-        ValueError: If it treats labels as classes that are none.
+        ValueError: If it mixes or smooths classes and the labels are numbers.
     """
     for name in _OF_CLASSES if labels == "regression" else ():
         if value := getattr(recipe, name):
@@ -40,8 +40,8 @@ def recipe_knobs(
     Args:
         recipe: The recipe.
         augmentations: Names of augmentations to choose from.
-        labels: Kind of the labels: numbers are neither smoothed nor mixed, several labels not
-            mixed.
+        labels: Kind of the labels; numbers are neither smoothed nor mixed, and several labels are
+            not mixed.
     """
     knobs = [_choice("optimizer", recipe.optimizer, "sgd", "adamw")]
     for optimizer in knobs[0].choices:

@@ -1,4 +1,4 @@
-"""Recovers an interrupted search; damaged and missing files are replaced."""
+"""Recovers an interrupted search and replaces its damaged and missing files."""
 
 import json
 import math
@@ -17,9 +17,9 @@ from keras_residual.tuning.schema import count, digits
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _STATUSES = (*_ENDED, TrialStatus.RUNNING, TrialStatus.INVALID)
 _NULL = type(None)
-# A folder of a number that is larger by more is not of this search.
+# Folders whose numbers exceed the number of trials by more than this do not belong to the search.
 _MOST_BETWEEN = 1000
-# A plan that speaks of more absent trials than there are others, and so many, is damaged.
+# An oracle's file that lists more than twice the trials there are, and ten, is damaged.
 _MOST_ABSENT = 10
 _MISSING, _DAMAGED = "was missing; its trial counts as failed", "was damaged"
 _TRIAL = {
@@ -54,23 +54,23 @@ _OF_SOME = {
 
 
 def is_begun(folder: Path) -> bool:
-    """Returns whether a folder holds a search, whole or damaged."""
+    """Returns whether a folder holds a search, intact or damaged."""
     return (folder / "oracle.json").exists() or any(folder.glob("trial_*"))
 
 
 def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
-    """Reads all trials; sets aside files that cannot be read, and says so of each in a line.
+    """Reads all trials; files that cannot be read are renamed and reported.
 
-    The trial of a damaged or absent file counts as failed, so that its number is not given to
-    another. If the oracle's own file is damaged or absent, the finished trials are kept and its
-    plan begins anew.
+    A trial whose file is damaged or missing counts as failed, so that its number is not reused. If
+    the oracle's own file is damaged or missing, the finished trials are kept and the algorithm
+    starts over.
 
     Args:
-        folder: Where the search is kept.
-        oracle: A `BudgetedOracle` that has not begun.
+        folder: Folder of the search.
+        oracle: A new `BudgetedOracle`.
 
     Returns:
-        The trials by their ids, and the lines.
+        The trials by id, and a message for each file that was replaced.
     """
     trials, lines = {}, []
     folders = sorted(folder.glob("trial_*"))
@@ -83,16 +83,16 @@ def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         schema.check(state, {**_ORACLE, **{k: v for k, v in _OF_SOME.items() if k in empty}})
-        # Earlier searches kept no curves.
+        # Earlier versions did not store curves.
         schema.check(state["keras_residual"].get("curves", {}), curves.STATE, "curves")
         _check_plan(state, trials)
         oracle.check_state(state)
     except FileNotFoundError:
         state = None
         lines.append(
-            f"{path} was missing; the search goes on after {counted(len(trials), 'trial')}"
+            f"{path} was missing; the search resumes after {counted(len(trials), 'trial')}"
         )
-    except Exception as error:  # whatever other bytes make the reader of JSON raise
+    except Exception as error:  # damaged files make the JSON reader raise many kinds of errors
         state = None
         lines.append(f"{path} {_DAMAGED} ({first_line(error, 200)}) and is now {_set_aside(path)}")
     for trial_id in _absent(trials, state):
@@ -109,23 +109,23 @@ def _read_trial(path, trial_id, oracle, lines):
         schema.check(state, _TRIAL)
         check_trial(state, trial_id, oracle)
         trial = Trial.from_state({**state, "hyperparameters": {"space": [], "values": {}}})
-        # The space is the oracle's, whatever the file says.
+        # The space always comes from the oracle, not from the file.
         oracle.hypermodel.declare_hyperparameters(trial.hyperparameters)
         trial.hyperparameters.values = state["hyperparameters"]["values"]
         return trial
     except FileNotFoundError:
         lines.append(f"{path} {_MISSING}")
-    except Exception as error:  # whatever other bytes make JSON and Keras Tuner raise
+    except Exception as error:  # damaged files make JSON and Keras Tuner raise many kinds of errors
         aside = _set_aside(path)
         lines.append(f"{path} {_DAMAGED} ({first_line(error, 200)}) and is now {aside}")
     return _failed(path, trial_id, lines[-1])
 
 
 def check_trial(state: dict[str, Any], trial_id: str, oracle) -> None:
-    """Checks a trial beyond its schema: number, status, values and metrics.
+    """Checks what a trial's schema cannot: number, status, values and metrics.
 
     Raises:
-        ValueError: If it is no trial of this search.
+        ValueError: If the trial does not belong to this search.
     """
     if state["trial_id"] != trial_id:
         raise ValueError(f"it is trial {state['trial_id']}")
@@ -145,18 +145,18 @@ def check_trial(state: dict[str, Any], trial_id: str, oracle) -> None:
 
 
 def _check_completed(state, oracle):
-    """A completed trial has a finite score and every metric that the report shows."""
-    # Without `search`, Keras Tuner's tuners may have any objective.
+    """Checks that a completed trial has a finite score and every metric that the report shows."""
+    # Tuners that are used without `search` may have any objective.
     names = (oracle.objective.name,)
     if names == ("score",):
         names = ("score", f"val_{oracle.hypermodel.measure.metric}", "seconds")
     metrics = state["metrics"]["metrics"]
     for name in names:
         if not metrics.get(name, {}).get("observations"):
-            raise ValueError(f"it is completed without {name}")
+            raise ValueError(f"the trial is completed and has no {name}")
     numbers = [number for metric in metrics.values() for number in _values(metric)]
     if state["score"] is None or not all(map(math.isfinite, [state["score"], *numbers])):
-        raise ValueError("its score or a metric is not finite")
+        raise ValueError("the score or a metric is not finite")
 
 
 def _values(metric):
@@ -167,7 +167,7 @@ def _values(metric):
 
 
 def is_lost(trial: Trial) -> bool:
-    """Returns whether a trial failed only because its file was damaged or absent."""
+    """Returns whether a trial failed only because its file was damaged or missing."""
     message = trial.message or ""
     return trial.status == TrialStatus.FAILED and (_MISSING in message or _DAMAGED in message)
 
@@ -196,17 +196,17 @@ def _check_plan(state, trials):
         schema.check(trial_id, digits, "the id of a trial")
     last = max((int(trial_id) for trial_id in ids if len(trial_id) < 10), default=-1)
     if any(len(trial_id) >= 10 for trial_id in ids) or last > 2 * len(trials) + _MOST_ABSENT:
-        raise ValueError(f"it speaks of trial {max(ids, key=int)[:20]}; there are {len(trials)}")
+        raise ValueError(f"it lists trial {max(ids, key=int)[:20]} of {len(trials)} trials")
 
 
 def _absent(trials, state):
-    """Yields the ids of trials that must have been there: trials are numbered without gaps."""
+    """Yields the ids of trials whose files are missing, as trials are numbered without gaps."""
     ids = {*trials, *(_ids(state) if state is not None else ())}
     width = max(map(len, ids), default=1)
     known = {int(trial_id): trial_id for trial_id in sorted(ids)}
-    there = {int(trial_id) for trial_id in trials}
+    present = {int(trial_id) for trial_id in trials}
     for number in range(max(known, default=-1) + 1):
-        if number not in there:
+        if number not in present:
             yield known.get(number, f"{number:0{width}d}")
 
 
@@ -228,9 +228,9 @@ def _set_aside(path):
 
 
 def reconciled(state: dict[str, Any], trials: dict[str, Trial]) -> dict[str, Any]:
-    """Returns the oracle's state brought in line with the trials' files, which may be newer.
+    """Returns the oracle's state, updated from the trials' files, which may be newer.
 
-    A process may have been killed between writing a trial and writing the oracle.
+    The process may have been killed after it wrote a trial and before it wrote the oracle.
     """
     state = dict(state)
     known = sorted(trials, key=int)
@@ -241,7 +241,7 @@ def reconciled(state: dict[str, Any], trials: dict[str, Trial]) -> dict[str, Any
     state["start_order"] = started + [trial_id for trial_id in known if trial_id not in started]
     waiting = [trial_id for trial_id in dict.fromkeys(state["retry_queue"]) if trial_id in trials]
     state["retry_queue"] = [trial_id for trial_id in waiting if trial_id not in ended]
-    # Keras Tuner runs again what is under way in the file.
+    # Keras Tuner restarts the trials that are listed as ongoing.
     state["ongoing_trials"] = {
         f"killed{number}": trial_id
         for number, trial_id in enumerate(known)

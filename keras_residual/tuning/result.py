@@ -1,4 +1,4 @@
-"""What a search found, as data, as a table and as files."""
+"""The result of a search, as data, as a table and as files."""
 
 import contextlib
 import dataclasses
@@ -27,14 +27,14 @@ class TrialRow:
     """One trial of a search.
 
     Attributes:
-        trial: Its number.
-        status: `"COMPLETED"`, `"FAILED"`, or what Keras Tuner says of one that is under way.
+        trial: Number of the trial, as text.
+        status: `"COMPLETED"`, `"FAILED"`, or Keras Tuner's status of a trial in progress.
         metrics: The metrics of its last epoch.
         values: The values of its knobs.
-        cost: What the network costs; `None` if the trial's file was damaged, or if the latency
-            counts and cannot be measured.
-        reason: Why it failed.
-        curve: The quality after each epoch, larger is better: the accuracy, or an error below 0.
+        cost: Cost of the network; `None` if the trial's file was damaged, or if the latency is
+            needed and cannot be measured.
+        reason: Why the trial failed.
+        curve: The quality after each epoch, larger is better: the accuracy, or the negative error.
     """
 
     trial: str
@@ -47,10 +47,10 @@ class TrialRow:
 
     @property
     def accuracy(self) -> float:
-        """The share of the held-out examples whose class is right, or of their labels.
+        """Accuracy on the held-out examples; with several labels each, the share of right labels.
 
         Raises:
-            KeyError: If the labels are numbers, which `SearchResult.value` knows too.
+            KeyError: If the labels are numbers; `SearchResult.value` returns the error instead.
         """
         several = self.metrics.get("val_binary_accuracy")
         return self.metrics["val_accuracy"] if several is None else several
@@ -65,7 +65,7 @@ def rows_of(oracle, hypermodel: HyperNetwork) -> tuple[TrialRow, ...]:
 
 
 def in_order(oracle):
-    """Returns the trials by number: how many digits an id has depends on `max_trials`."""
+    """Returns the trials by number, as ids of different lengths would sort wrongly as text."""
     return [oracle.trials[trial_id] for trial_id in sorted(oracle.trials, key=int)]
 
 
@@ -85,16 +85,16 @@ def _row(trial, hypermodel):
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         hypermodel: The space.
         rows: All trials.
         output: The folder of the search.
         epochs: The epochs of a trial.
-        rejected: How many points were rejected before they became trials.
-        settings: What identifies the search.
-        retrained: With inherited weights, the metrics of the best network trained from scratch.
+        rejected: Number of points rejected before training, over budget or impossible.
+        settings: The settings that identify the search.
+        retrained: Metrics of the best network trained from scratch, if it had inherited weights.
     """
 
     hypermodel: HyperNetwork
@@ -108,8 +108,8 @@ class SearchResult:
     @property
     def completed(self) -> list[TrialRow]:
         """The completed trials, the best first."""
-        done = [row for row in self.rows if row.status == TrialStatus.COMPLETED]
-        return sorted(done, key=lambda row: -row.metrics["score"])
+        completed = [row for row in self.rows if row.status == TrialStatus.COMPLETED]
+        return sorted(completed, key=lambda row: -row.metrics["score"])
 
     @property
     def failed(self) -> list[TrialRow]:
@@ -128,11 +128,11 @@ class SearchResult:
 
     @property
     def measure(self) -> Measure:
-        """What the networks are compared by."""
+        """The metric that networks are compared by."""
         return self.hypermodel.measure
 
     def value(self, row: TrialRow) -> float:
-        """Returns the accuracy or the error of a completed trial on the examples held out."""
+        """Returns the accuracy or the error of a completed trial on the held-out examples."""
         return self.measure.value(row.metrics)
 
     def in_words(self, row: TrialRow) -> str:
@@ -141,7 +141,7 @@ class SearchResult:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """The costs that accuracy is traded for, else those bounded, else multiply–accumulates."""
+        """The costs in the objective; without any, those in the budget, or multiply–accumulates."""
         objective = self.settings.get("objective", ())
         traded = tuple(name for name in objective if name != self.measure.metric)
         bounds = dataclasses.asdict(self.hypermodel.budget).items()
@@ -149,14 +149,14 @@ class SearchResult:
         return traded or bounded or ("macs",)
 
     def pareto(self, *costs: str) -> list[TrialRow]:
-        """Returns the trials that no other beats: in accuracy or a cost, at no loss in the others.
+        """Returns the Pareto front: the trials that no other beats in accuracy and all costs.
 
         Args:
             *costs: Some of `"parameters"`, `"macs"`, `"file_size"` and `"latency_ms"`. Defaults to
                 `costs`.
 
         Returns:
-            The trials from the cheapest on, by the first of the costs.
+            The trials, sorted by the first of the costs.
         """
         names = [field.name for field in dataclasses.fields(Cost)]
         costs = tuple(_checks.choice("costs", cost, names) for cost in costs) or self.costs
@@ -164,16 +164,16 @@ class SearchResult:
         for row in self.completed:
             used = tuple(getattr(row.cost, name) for name in costs)
             if None not in used:
-                # The first of equals stands for all.
+                # Of trials with equal costs and quality, the first is reported.
                 points.setdefault((*used, -self.measure.quality(row.metrics)), row)
         return [row for point, row in sorted(points.items()) if not _beaten(point, points)]
 
     def network(self, row: TrialRow | None = None) -> keras.Model:
-        """Returns the untrained network of a trial, of the best by default."""
+        """Returns the untrained network of a trial, by default the best."""
         return self.hypermodel.network(self._options(row or self.best))
 
     def recipe(self, row: TrialRow | None = None) -> Recipe:
-        """Returns the `training.Recipe` of a trial, of the best by default."""
+        """Returns the `training.Recipe` of a trial, by default the best."""
         recipe = self.hypermodel.recipe(self.hypermodel.values((row or self.best).values))
         return dataclasses.replace(recipe, epochs=self.epochs)
 
@@ -181,7 +181,7 @@ class SearchResult:
         return self.hypermodel.options(self.hypermodel.values(row.values))
 
     def as_dict(self, row: TrialRow | None = None) -> dict[str, Any]:
-        """Returns a trial, the best by default, as `best.json` holds it."""
+        """Returns a trial, by default the best, in the form of `best.json`."""
         row = row or self.best
         return {
             "model": self.hypermodel.builder,
@@ -197,12 +197,15 @@ class SearchResult:
         }
 
     def report(self, pictures: bool = True) -> list[Path]:
-        """Writes `best.json`, `trials.csv`, `report.html` and, if they are wanted, the pictures.
+        """Writes `best.json`, `trials.csv`, `report.html` and the pictures.
 
-        In `trials.csv` a column says which trials lie on the Pareto front.
+        The column `pareto` of `trials.csv` marks the trials on the Pareto front.
+
+        Args:
+            pictures: Whether to draw the pictures. Defaults to `True`.
 
         Returns:
-            The files, in the order in which they are worth a look.
+            The files, the most important first.
         """
         from keras_residual.tuning import page
         from keras_residual.tuning import pictures as drawing
@@ -241,7 +244,7 @@ class SearchResult:
         return text.getvalue()
 
     def table(self, count: int = 10) -> list[list[str]]:
-        """Returns the best trials as rows of text, the headings first."""
+        """Returns the best trials as rows of text, headings first."""
         costs = [("parameters", "parameters"), ("macs", "MACs"), ("file_size", "int8 bytes")]
         measured = any(row.cost.latency_ms is not None for row in self.completed)
         costs += [("latency_ms", "ms")] if measured else []
@@ -270,10 +273,10 @@ class SearchResult:
             trials = ", ".join(row.trial for row in self.pareto())
             if self.retrained is not None:
                 text, title = self.measure.text, self.measure.title
-                again = text(self.measure.value(self.retrained))
+                from_scratch = text(self.measure.value(self.retrained))
                 lines.append(
                     f"The best, trial {self.best.trial}, has {title} {text(self.value(self.best))} "
-                    f"with inherited weights and {again} trained from scratch for "
+                    f"with inherited weights and {from_scratch} trained from scratch for "
                     f"{counted(self.epochs, 'epoch')}"
                 )
             if ended := [row.trial for row in self.completed if "stopped" in row.metrics]:
@@ -284,7 +287,7 @@ class SearchResult:
 
 
 def _beaten(point, points) -> bool:
-    """Returns whether another point is nowhere greater."""
+    """Returns whether another point is at least as small in every coordinate."""
     return any(
         other != point and all(a <= b for a, b in zip(other, point, strict=True))
         for other in points

@@ -1,4 +1,4 @@
-"""A whole search in one call."""
+"""`search`: runs a search, alone or as part of a cluster, and returns its result."""
 
 import contextlib
 import dataclasses
@@ -55,53 +55,53 @@ def search(
 ) -> SearchResult:
     """Searches a space for the best network within its budget.
 
-    A part of the training examples is held out to compare networks by; test examples are never
-    looked at. Killed at any moment, the same call goes on and loses at most the trial in flight. A
-    trial that fails is kept with its reason, and the search goes on.
+    Networks are compared on held-out training examples; the test split is never used. After a
+    crash or a kill, the same call resumes the search and loses at most the trial in progress. A
+    failed trial is recorded with its reason, and the search continues.
 
     Args:
         hypermodel: The space, such as `HyperResNet(…)`.
-        source: A `data.Dataset` of images or series, or `(x, y)`, examples and their labels, of the
-            kind that the space has: an integer, 0 or 1 for each of several, or numbers.
+        source: A `data.Dataset` of images or series, or a pair of arrays `(x, y)` with labels of
+            the space's kind: integers, `(examples, labels)` of 0 and 1, or numbers.
         output: The folder to write to.
-        algorithm: `"evolution"`, which changes a little what has done well (Real et al., 2019) and
-            begins with the default; or Keras Tuner's `"random"`, `"bayesian"`, `"hyperband"` or
-            `"grid"`. Bayesian optimization begins with as many random trials as are a third of
-            `max_trials`.
-        max_trials: The most networks to train; the search ends earlier when the whole space has
-            been tried. With Hyperband, which trains in rounds, each network counts once a round.
-        epochs: Epochs of each trial, the most with Hyperband. Defaults to the recipe's.
-        objective: `"accuracy"` (of several labels `"binary_accuracy"`, of numbers
-            `"mean_absolute_error"`), or with it some of `"parameters"`, `"macs"`, `"file_size"` and
-            `"latency_ms"`. With these the best is the one of the highest
-            accuracy · ∏ (cost / cost of the default)^-0.07 (Tan et al., 2019), and the report draws
-            the Pareto front. Defaults to the metric alone.
-        validation: Number in (0, 1), the share of the training examples to compare by.
-        max_minutes: Positive number, the most minutes of all trials together; the last one is
-            finished.
-        seed: Integer, decides what is tried and how each trial is trained.
-        resume: Whether to go on with what `output` holds. Otherwise it is removed.
-        inherit: Whether evolution gives a changed network its parent's weights where that keeps the
-            function; it then trains for half the epochs, and its optimizer goes on. At the end the
-            best is trained from scratch, see `SearchResult.retrained`. For `HyperResNet` and
-            `HyperResNet1D`.
-        early_stopping: `"median"` ends a trial whose best epoch so far is worse than the median,
+        algorithm: `"evolution"`, which starts from the default and mutates good networks (Real et
+            al., 2019); or Keras Tuner's `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`. The
+            first third of `max_trials` in Bayesian optimization is random.
+        max_trials: Most networks to train; the search ends earlier once the space is exhausted.
+            Hyperband trains in rounds and counts a network once per round.
+        epochs: Epochs of each trial; with Hyperband, of the longest. Defaults to the recipe's.
+        objective: The metric (`"accuracy"`; `"binary_accuracy"` for several labels,
+            `"mean_absolute_error"` for numbers), or a list of it and some of `"parameters"`,
+            `"macs"`, `"file_size"` and `"latency_ms"`. With costs, the best network is the one
+            with the highest accuracy · ∏ (cost / cost of the default)^-0.07 (Tan et al., 2019), and
+            the report draws the Pareto front. Defaults to the metric alone.
+        validation: Number in (0, 1), the share of the training examples to hold out.
+        max_minutes: Positive number, most minutes of training over all trials; the trial in
+            progress is finished.
+        seed: Integer, determines the points tried and the training of each trial.
+        resume: Whether to resume the search in `output`. Otherwise it is deleted.
+        inherit: Whether a mutated network inherits its parent's weights where it can compute the
+            same function; it is then trained for half the epochs, with the parent's optimizer
+            state. Finally the best network is trained from scratch, see `SearchResult.retrained`.
+            For evolution with `HyperResNet` and `HyperResNet1D`.
+        early_stopping: `"median"` stops a trial whose best epoch so far is worse than the median,
             over the completed trials, of their mean up to the same epoch. `None` trains every trial
-            to its end. Hyperband ends trials in its own way.
+            to the end. Not for Hyperband, which stops trials itself.
         tensorboard: Whether each trial writes a log for TensorBoard, `tensorboard/NUMBER` in
             `output`.
         data_parallel: Whether each trial is trained on all devices of its process.
-        cluster: What this process is in a search by several.
-        listener: Hears of every trial and epoch.
+        cluster: The role of this process in a distributed search. Defaults to a search by one
+            process.
+        listener: A `Listener`, notified of trials, epochs and messages.
 
     Returns:
-        A `SearchResult`. That of a worker holds no trials; the chief's holds all.
+        A `SearchResult` with all trials; a worker's has none.
 
     Raises:
         EmptySpaceError: If no network of the space fits into its budget.
-        SearchError: If many trials in a row fail, another process writes to `output`, or the chief
-            of a cluster is gone.
-        ValueError: If an argument is none of the accepted, or `output` holds another search.
+        SearchError: If ten trials in a row fail, another process writes to `output`, or the chief
+            of a cluster cannot be reached.
+        ValueError: If an argument is invalid, or `output` holds another search.
 
     Example:
 
@@ -126,7 +126,7 @@ def search(
         "inherit": inherit,
         "early_stopping": early_stopping,
     }
-    # Workers may share a folder, and write no search.
+    # Several workers may be given one folder; only the chief writes the search.
     writes = cluster is None or cluster.role == "chief"
     try:
         with claimed(output) if writes else contextlib.nullcontext():
@@ -161,9 +161,9 @@ def search(
 
 @contextlib.contextmanager
 def _quick_garbage_collection():
-    """Keeps what is there before the trials out of the collections between them.
+    """Excludes the objects that exist before the trials from garbage collection between them.
 
-    Keras Tuner collects twice a trial, which takes half a second with all modules of TensorFlow.
+    Keras Tuner collects twice per trial, which takes half a second with TensorFlow's modules.
     """
     frozen = gc.get_freeze_count()
     gc.freeze()
@@ -175,7 +175,8 @@ def _quick_garbage_collection():
 
 
 def _result(tuner, output, epochs, settings, fit_arguments):
-    """Returns the result of a finished search; its best is retrained from scratch if needed."""
+    """Returns the result of a finished search, retraining its best network where weights were
+    inherited."""
     oracle, hypermodel = tuner.own_oracle, tuner.hypermodel
     if reason := oracle.all_failed():
         raise SearchError(
@@ -194,7 +195,7 @@ def _check_inherit(inherit, algorithm, hypermodel):
     if _checks.boolean("inherit", inherit):
         if algorithm != "evolution":
             raise ValueError(
-                '`inherit` needs algorithm="evolution", in which networks come from others. '
+                '`inherit` needs algorithm="evolution", where each network has a parent. '
                 f"Received: algorithm={algorithm!r}"
             )
         lineage.check_space(hypermodel)
@@ -206,20 +207,20 @@ def _check_early_stopping(early_stopping, algorithm):
     _checks.choice("early_stopping", early_stopping, EARLY_STOPPING)
     if algorithm == "hyperband":
         raise ValueError(
-            '`early_stopping` has no place in algorithm="hyperband", which trains the better half '
-            f"on. Received: early_stopping={early_stopping!r}"
+            '`early_stopping` must be None with algorithm="hyperband", which stops trials itself. '
+            f"Received: early_stopping={early_stopping!r}"
         )
 
 
 def _tensorboard(output):
-    """Returns a callback whose folder Keras Tuner extends by the number of the trial."""
+    """Returns a callback; Keras Tuner appends the number of the trial to its folder."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError("`tensorboard` needs the TensorFlow backend. Received: tensorboard=True")
     return keras.callbacks.TensorBoard(str(output / "tensorboard"))
 
 
 def _prepared(hypermodel, source, validation, seed, tradeoff, output):
-    """Returns a copy of the space for this search, and what its trials train on."""
+    """Returns a copy of the space for this search, and the training data of its trials."""
     path = output / "latency.json"
     latencies = Latencies(path, hypermodel.latencies.known, hypermodel.quantization)
     hypermodel = hypermodel.prepared(tradeoff=tradeoff, latencies=latencies)
@@ -269,7 +270,7 @@ def _options(algorithm, max_trials, epochs, inherit) -> dict[str, Any]:
     if algorithm == "evolution":
         return {"max_trials": max_trials, "inherit": inherit}
     if algorithm == "hyperband":
-        # Without end: the trials or the minutes are what bounds the search.
+        # 0 iterations means no limit: `max_trials` or `max_minutes` ends the search.
         return {"max_epochs": epochs, "max_trials": max_trials, "hyperband_iterations": 0}
     if algorithm == "bayesian":
         return {"max_trials": max_trials, "num_initial_points": max(3, math.ceil(max_trials / 3))}

@@ -15,7 +15,7 @@ from keras_tuner.engine.trial import Trial
 _SERVICE = "keras_residual.Search"
 _SIGNATURE = "signature"
 _METHODS = ("get_space", "update_space", "create_trial", "update_trial", "end_trial", "get_trial")
-# Long enough for a chief to compute its answer, or to be restarted.
+# Seconds: enough for the chief to compute its answer or to be restarted.
 _TIMEOUT = 3600
 
 
@@ -47,7 +47,7 @@ def serve(oracle, address: str, secret: str):
     handler = grpc.method_handlers_generic_handler(_SERVICE, calls)
     server.add_generic_rpc_handlers((handler,))
     if not server.add_insecure_port(address):
-        raise RuntimeError(f"Nobody can listen at {address}.")
+        raise RuntimeError(f"{address} cannot be bound.")
     server.start()
     return server
 
@@ -60,7 +60,7 @@ def _answering(oracle, method, secret):
         received = dict(context.invocation_metadata()).get(_SIGNATURE, "")
         expected = _signature(secret, method, content)
         if not hmac.compare_digest(str(received).encode(), expected.encode()):
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "The secret is another.")
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "The signature is invalid.")
         return json.dumps(_call(oracle, method, json.loads(content))).encode()
 
     return answer
@@ -81,7 +81,7 @@ class RemoteOracle:
     """The worker's proxy of the chief's oracle.
 
     Args:
-        own: The worker's local oracle, which knows the objective.
+        own: The worker's local oracle, which has the objective.
         address: `"HOST:PORT"` of the chief.
         secret: The shared secret of the search.
     """
@@ -100,7 +100,7 @@ class RemoteOracle:
         self._channel.close()
 
     def save(self) -> None:
-        """Does nothing: the chief saves."""
+        """Does nothing; the chief saves the search."""
 
     def get_space(self):
         return keras_tuner.HyperParameters.from_config(self._ask("get_space"))

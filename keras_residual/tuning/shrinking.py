@@ -10,7 +10,7 @@ from keras_residual.tuning.errors import EmptySpaceError
 
 
 def smallest(space) -> dict[str, Any]:
-    """Returns the values of the default if it fits the budget, else of the cheapest network found.
+    """Returns `{}`, the default, if it fits the budget, else the values of the cheapest network.
 
     Raises:
         EmptySpaceError: If even the cheapest exceeds the budget.

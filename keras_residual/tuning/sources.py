@@ -1,4 +1,4 @@
-"""What the trials of a search train on, and are compared by."""
+"""The training and held-out examples of a search."""
 
 import zlib
 from typing import Any
@@ -13,7 +13,7 @@ from keras_residual.tuning.hypermodel import HyperNetwork
 
 
 def described(source: data.Dataset | tuple[np.ndarray, np.ndarray]) -> str:
-    """Returns what tells a source from others."""
+    """Returns a text that identifies a source, for arrays by their checksum."""
     if isinstance(source, data.Dataset):
         return str(source)
     x, y = (np.ascontiguousarray(array) for array in source)
@@ -21,7 +21,7 @@ def described(source: data.Dataset | tuple[np.ndarray, np.ndarray]) -> str:
 
 
 def of_arrays(hypermodel: HyperNetwork, source: object, validation: float) -> dict[str, Any]:
-    """Returns arrays in two parts, as arguments of `HyperNetwork.fit`.
+    """Splits arrays into training and held-out examples, as arguments of `HyperNetwork.fit`.
 
     Raises:
         ValueError: If they do not fit the space, or a part would be empty.
@@ -90,7 +90,7 @@ def _others(hypermodel, y, count):
 
 
 def of_dataset(hypermodel: HyperNetwork, dataset: data.Dataset, validation: float) -> data.Dataset:
-    """Returns the training examples in two parts, to train on and to compare by.
+    """Splits the training examples of a dataset into training and held-out ones.
 
     Raises:
         ValueError: If they do not fit the space.

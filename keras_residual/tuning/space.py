@@ -1,4 +1,4 @@
-"""What the spaces have in common: knobs, a budget, and the cost of each point."""
+"""Base of the search spaces: knobs, a budget, and the cost of each point."""
 
 import abc
 import copy
@@ -65,10 +65,10 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     """
 
     sizes: tuple[str, ...] = ()
-    """Knobs that reduce cost when lowered, without the number of the stage."""
+    """Knobs that reduce the cost when lowered, without the number of the stage."""
 
     widths: tuple[str, ...] = ()
-    """Those of them that a narrower network lowers together."""
+    """Those of them that are lowered together to make a network narrower."""
 
     quantization = "int8"
     """Quantization of the networks when their latency is measured."""
@@ -112,7 +112,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         smallest(self)
 
     def _check_settings(self, original: list[Knob], knobs: list[Knob], names) -> None:
-        """Checks each value that a user gives a knob on its own."""
+        """Checks each value that a user gives a knob, one by one."""
         defaults = {knob.name: knob.default for knob in original}
         for before, knob in zip(original, knobs, strict=True):
             if knob.name not in names:
@@ -132,10 +132,10 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
                     ) from error
 
     def check_option(self, name: str, value: object) -> None:
-        """Checks the value of an option that is a knob only because the user names it.
+        """Checks the value of an option that is a knob only because the user named it.
 
         Raises:
-            ValueError: If no network has it.
+            ValueError: If the value is invalid for every network.
         """
 
     def augmentations(self) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         """Returns the cost of a network, counted without training it.
 
         Raises:
-            ValueError: If there is no such network.
+            ValueError: If the options are invalid.
         """
 
     @abc.abstractmethod
@@ -159,10 +159,10 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         """Returns the network."""
 
     def prepared(self, **attributes: Any) -> "SearchSpace":
-        """Returns a copy with other values of some attributes, for one search.
+        """Returns a copy with some attributes replaced, for one search.
 
         Args:
-            **attributes: Of `tradeoff`, `latencies` and, of images, `standardization`.
+            **attributes: Some of `tradeoff`, `latencies` and `standardization`.
         """
         prepared = copy.copy(self)
         for name, value in attributes.items():
@@ -173,12 +173,12 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         """Checks that values read from a file are a point of the space.
 
         Raises:
-            ValueError: If they are not.
+            ValueError: If a knob is missing or unknown, or has an invalid value.
         """
         knobs = {knob.name: knob for knob in self.knobs}
         for name, value in values.items():
             if name not in knobs:
-                raise ValueError(f"{name} is no knob of the space")
+                raise ValueError(f"{name} is not a knob of the space")
             knobs[name].check(value)
         full = {**self.defaults, **values}
         for knob in self.knobs:
@@ -202,11 +202,11 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     ) -> str | None:
         """Returns why a point of the space is rejected, or `None`.
 
-        No weight is allocated, unless there is a bound on the latency and all others are kept.
+        No weights are allocated, unless the latency is bounded and all other bounds are met.
 
         Args:
             hp: Hyperparameters, or the values of knobs.
-            timed: Whether the latency counts.
+            timed: Whether to check the latency.
         """
         try:
             options = json.dumps(self.options(self.values(hp)))
@@ -218,7 +218,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         return reason
 
     def share_of_budget(self, values: Mapping[str, Any]) -> float:
-        """Returns how many times its budget a network costs; infinite if there is none."""
+        """Returns the largest ratio of a cost to its bound; infinite for an invalid network."""
         try:
             cost = self._counted_cost(json.dumps(self.options(self.values(values))))
         except ValueError:
@@ -272,4 +272,4 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     @property
     @abc.abstractmethod
     def builder(self) -> str:
-        """The name of what builds the networks."""
+        """Name of the factory that builds the networks."""

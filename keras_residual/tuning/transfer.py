@@ -1,4 +1,4 @@
-"""Transfers single weights of a network to a modified one."""
+"""Transfers individual weights of a network to a modified one."""
 
 import dataclasses
 from collections.abc import Mapping

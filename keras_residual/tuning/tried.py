@@ -1,4 +1,4 @@
-"""Which points of a space a search has tried."""
+"""The points of a space that a search has tried."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,14 @@ ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
 def of_space(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what algorithms keep beside the values of a point."""
+    """Returns the values of a point without the bookkeeping that algorithms store with them."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 class Tried:
-    """The points of a search's trials, without a comparison with every trial.
+    """The set of points that a search has tried, with lookup in constant time.
 
-    The points of ended trials, which do not change any more, are kept by their hashes.
+    Points of ended trials, which no longer change, are kept in a hash set.
 
     Args:
         oracle: The oracle of the search.
@@ -38,7 +38,7 @@ class Tried:
         return point in self._points or point in running
 
     def _points_of_running(self):
-        """Adds the trials that have ended since, and returns the points of those that have not."""
+        """Adds newly ended trials to the set and returns the points of running ones."""
         order = self._oracle.start_order
         trials = [*self._running, *(self._oracle.trials[name] for name in order[self._known :])]
         self._known = len(order)

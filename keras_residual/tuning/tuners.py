@@ -1,4 +1,4 @@
-"""Keras Tuner's tuners with the oracles of this package."""
+"""Keras Tuner's tuners, with the oracles of this package."""
 
 import contextlib
 import math
@@ -21,26 +21,27 @@ from keras_residual.tuning.errors import SearchError
 from keras_residual.tuning.listener import Listener
 
 _IDLE_SECONDS = 0.5
-# Of the epochs that a network with inherited weights trains.
+# Share of the epochs that a network with inherited weights is trained for.
 _SHARE = 0.5
-# How Keras Tuner calls a tuner that is alone.
+# Keras Tuner's name of the tuner in a search by one process.
 _NAME = "tuner0"
 
 
 class _Tuner:
-    """What this package adds to a tuner of Keras Tuner: a mixin that precedes it in the bases.
+    """Mixin for the tuners of Keras Tuner, listed before them in the bases.
 
     Args:
-        hypermodel: A `HyperNetwork`; it says which points fit into its budget.
+        hypermodel: A `HyperNetwork`, which has a budget.
         objective: As in Keras Tuner.
-        directory: Where to keep the search. A search that is there goes on.
-        project_name: The folder in it.
-        seed: Integer, decides what is tried and, with the number of a trial, its training.
-        max_seconds: The most seconds of all trials together.
-        lease: Seconds after which a worker that is silent loses its trial; `None` without workers.
-        search_id: What identifies the search to its chief and workers; empty without workers.
-        identity: What identifies the search in its files.
-        listener: Hears of every trial and epoch.
+        directory: Folder of the project. A search that it holds is resumed.
+        project_name: Name of the search's folder in `directory`.
+        seed: Integer, determines the points tried and, with the number of a trial, its training.
+        max_seconds: Most seconds of training, over all trials.
+        lease: Seconds without a heartbeat after which a worker loses its trial; `None` in a search
+            by one process.
+        search_id: Identifier that chief and workers share; empty in a search by one process.
+        identity: Identifier of the search in its files.
+        listener: A `Listener`, notified of trials, epochs and messages.
         keep_models: Whether the best epoch of each trial is saved for `get_best_models`.
         distribution_strategy: A `tf.distribute.Strategy` for each trial.
         **options: Arguments of the oracle, such as `max_trials`.
@@ -66,12 +67,12 @@ class _Tuner:
         **options: Any,
     ):
         folder = Path(directory) / project_name
-        # Zero would mean any seed to Keras Tuner.
+        # Keras Tuner takes 0 as "no seed", hence seed + 1 below.
         self.seed, self.listener = seed, listener or Listener()
         self.current_trial, self._idle, self._began = None, False, 0.0
         self._keep_models, self._inherits = keep_models, False
         self._epochs, self._stopped = math.inf, None
-        # A worker's `oracle` is the chief's; this one it has beside.
+        # A worker replaces `oracle` by a proxy of the chief's; this stays the local one.
         self.own_oracle = self.oracle_class(
             hypermodel,
             folder,
@@ -84,7 +85,7 @@ class _Tuner:
             **options,
         )
         if recovery.is_begun(folder):
-            # Keras Tuner looks for this file to know that there is something to go on with.
+            # Keras Tuner resumes a search only if this file exists.
             write_text(folder / f"{_NAME}.json", "{}")
         with contextlib.redirect_stdout(None):
             keras_tuner.Tuner.__init__(
@@ -108,7 +109,7 @@ class _Tuner:
         self.own_oracle.update_space(space)
 
     def pre_create_trial(self) -> None:
-        """Waits briefly if the last answer was that there is nothing to do yet."""
+        """Waits briefly if the last request returned no trial."""
         if self._idle:
             time.sleep(_IDLE_SECONDS)
         self._idle = True
@@ -152,7 +153,7 @@ class _Tuner:
         keras.utils.set_random_seed(self.seed + int(trial.trial_id))
         try:
             with warnings.catch_warnings():
-                # Keras Tuner looks for the best of values that are all no numbers.
+                # Keras Tuner takes the best of values that may all be NaN.
                 warnings.filterwarnings("ignore", "(All-NaN|Mean of empty)", RuntimeWarning)
                 results = super().run_trial(trial, *args, **kwargs)
             for name, value in ((k, v) for metrics in results for k, v in metrics.items()):
@@ -172,7 +173,7 @@ class _Tuner:
     def _build_and_fit_model(self, trial, *args, **kwargs):
         self._epochs = kwargs.get("epochs") or math.inf
         if not self._keep_models:
-            # Keras Tuner would write all weights after each epoch.
+            # Keras Tuner's checkpoint callback writes all weights after each epoch.
             path = self._get_checkpoint_fname(trial.trial_id)
             kwargs["callbacks"] = [
                 callback
@@ -189,7 +190,7 @@ def _reason(error):
     text = " ".join(str(error).split())[:300]
     kind = type(error).__name__
     if isinstance(error, FloatingPointError):
-        return text.split(". ")[0] + "."  # The rest speaks of files that are gone.
+        return text.split(". ")[0] + "."  # The rest names checkpoints that do not exist here.
     return text if kind == "FailedTrialError" else f"{kind}: {text}" if text else kind
 
 
@@ -218,10 +219,10 @@ class Hyperband(_Tuner, keras_tuner.Hyperband):
 
 
 class Evolution(_Tuner, keras_tuner.Tuner):
-    """Evolution (Real et al., 2019) within a budget; Keras Tuner has none.
+    """Evolution (Real et al., 2019) within a budget, which Keras Tuner does not offer.
 
-    With `inherit=True` a network takes over its parent's weights where that keeps the function, and
-    then trains for half the epochs.
+    With `inherit=True` a network inherits its parent's weights where it can compute the same
+    function, and is then trained for half the epochs.
     """
 
     oracle_class = oracles.EvolutionOracle
@@ -240,10 +241,10 @@ class Evolution(_Tuner, keras_tuner.Tuner):
         return {**metrics, "inherited": float(self._inherits)}
 
     def _take_over(self, trial, model):
-        """Gives a network its parent's weights, or says why not.
+        """Initializes a network with its parent's weights, or reports why that is impossible.
 
         Returns:
-            A callback that lets the optimizer go on too, `None` if nothing was taken over.
+            A callback that restores the state of the optimizer, `None` if nothing was inherited.
         """
         parent = trial.hyperparameters.values.get(PARENT)
         if parent is None:

@@ -91,7 +91,7 @@ def test_hopeless_trials_end_early_and_the_best_stays(tmp_path):
     ("options", "message"),
     [
         ({"early_stopping": "mean"}, "`early_stopping` must be one of 'median'"),
-        ({"early_stopping": "median", "algorithm": "hyperband"}, "`early_stopping` has no place"),
+        ({"early_stopping": "median", "algorithm": "hyperband"}, "`early_stopping` must be None"),
     ],
 )
 def test_wrong_arguments(options, message, tmp_path):

@@ -112,9 +112,9 @@ NOT_KEPT = [
     (BASE, {"block": "bottleneck"}, "`block` is"),
     (BASE, {"shortcut": "pad"}, "`shortcut` is"),
     (BASE, {"stages": 3}, "needs post-activation"),
-    ({**BASE, "se_ratio": 0.25}, {"se_ratio": 0.0}, "squeeze and excitation is left out"),
+    ({**BASE, "se_ratio": 0.25}, {"se_ratio": 0.0}, "squeeze-and-excitation was removed"),
     (BOTTLENECK, {"cardinality": 1}, "do not hold the old ones"),
-    ({**BASE, "stages": 3}, {"stages": 2}, "a stage less"),
+    ({**BASE, "stages": 3}, {"stages": 2}, "a stage is missing"),
     ({**BASE, "width1": 6}, {"stem_width": 6}, "was a projection"),
 ]
 

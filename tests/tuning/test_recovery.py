@@ -154,7 +154,7 @@ def test_the_settings_are_written_again_where_the_search_is_known(folder, conten
     else:
         path.write_text(content)
     result, (line,) = resumed(folder)
-    assert "search.json" in line and "written again" in line
+    assert "search.json" in line and "rewritten" in line
     assert path.read_text() == before and len(result.completed) == 6
 
 
@@ -164,7 +164,7 @@ def test_a_search_that_nobody_can_tell_is_left_alone(folder, content):
     path.unlink()
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ValueError, match="nobody can tell whether"):
+    with pytest.raises(ValueError, match="cannot be identified"):
         resumed(folder, seed=1)
     assert len(list((folder / "search").glob("trial_*"))) == 4
 
