@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-# Sections in the order in which they stand in a docstring.
+# Sections in the order of a docstring.
 _SECTIONS = ("Args", "Call arguments", "Returns", "Raises", "Example", "Reference")
 _HEADING = re.compile(rf"^({'|'.join(_SECTIONS)}):$", re.MULTILINE)
 _REFERENCE = re.compile(r"^    \*\*\w+: Those of (.+)\.$", re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a temporary path beside `path` to write to, which replaces `path` at the end.
+    """Yields a temporary path next to `path` to write to, which replaces `path` at the end.
 
     If the block fails, `path` is unchanged. The next call removes what a killed process left.
 

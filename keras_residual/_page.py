@@ -1,4 +1,4 @@
-"""Reports as one HTML page that needs nothing beside it and fits a phone's screen."""
+"""Reports as one self-contained HTML page that also fits a phone's screen."""
 
 import base64
 import html
@@ -29,7 +29,7 @@ _WIDTH, _HEIGHT = 90, 20
 
 @dataclass(frozen=True)
 class Markup:
-    """HTML that stands in a cell as it is.
+    """HTML that is put into a table cell unescaped.
 
     Attributes:
         html: The markup.
@@ -72,7 +72,7 @@ class Page:
             command: A line to be copied into a terminal.
             is_wide: Whether the picture is scrolled on a narrow screen instead of being shrunk.
             is_open: Whether the table is shown without a click.
-            text_columns: Numbers of the columns that hold texts, beside the first.
+            text_columns: Numbers of the columns that hold text, in addition to the first.
             best: Number of the row to stress, from 0, without the headings.
         """
         parts = [f"<h2>{html.escape(heading)}</h2>", f"<p>{html.escape(text)}</p>"]
@@ -123,8 +123,8 @@ def sparkline(values: Sequence[float], low: float, high: float) -> Markup:
 
     Args:
         values: The values, from left to right.
-        low: What stands at the bottom.
-        high: What stands at the top.
+        low: Value at the bottom.
+        high: Value at the top.
     """
     if not values:
         return Markup("")

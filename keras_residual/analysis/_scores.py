@@ -21,7 +21,7 @@ def checked_inputs(model: keras.Model, x) -> np.ndarray:
         )
     if not keras.backend.is_float_dtype(model.inputs[0].dtype):
         raise ValueError(
-            "`model` must take floating-point inputs: there is no gradient by integers. "
+            "`model` must take floating-point inputs, as integers have no gradient. "
             f"Received: {model.name!r} with inputs of {model.inputs[0].dtype}"
         )
     x = np.asarray(ops.convert_to_numpy(x), "float32")

@@ -1,4 +1,4 @@
-"""Parameters, multiply–accumulates and activation memory, from shapes alone."""
+"""Parameters, multiply–accumulates and activation memory, computed from shapes."""
 
 import math
 from collections.abc import Sequence

@@ -101,7 +101,7 @@ def lesion_study(
     if not deletable:
         raise ValueError(
             "`model` must have a block that can be deleted; of a plain network of bottlenecks or "
-            f"with pre-activation nothing can stand for one. Received: {model.name!r}"
+            f"with pre-activation they cannot be replaced. Received: {model.name!r}"
         )
 
     def deleted(count):

@@ -178,12 +178,12 @@ def _metric(label_kind):
 
 def _chosen(options, recipe, history) -> dict:
     """Returns further settings that identify a training, and the epoch whose weights are kept."""
-    said = {"epochs": len(history["loss"]), "best_epoch": _best(recipe, history)}
+    settings = {"epochs": len(history["loss"]), "best_epoch": _best(recipe, history)}
     if recipe.in_phases:
-        said |= {"freeze": recipe.freeze, "layer_decay": recipe.layer_decay}
+        settings |= {"freeze": recipe.freeze, "layer_decay": recipe.layer_decay}
     if options.class_weights:
-        said["class_weights"] = options.class_weights
-    return said
+        settings["class_weights"] = options.class_weights
+    return settings
 
 
 def _best(recipe, history) -> int:

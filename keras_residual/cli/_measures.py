@@ -96,7 +96,7 @@ def measure(
         if found[-1].shape != labels.shape:
             raise ValueError(
                 f"The model outputs {found[-1].shape[1:]}; the data has {len(names)} "
-                f"{'labels' if kind == 'multi_label' else 'numbers'} an example."
+                f"{'labels' if kind == 'multi_label' else 'numbers'} per example."
             )
     y, outputs = np.concatenate(expected), np.concatenate(found)
     columns = (_of_labels if kind == "multi_label" else _of_numbers)(y, outputs)
@@ -108,12 +108,12 @@ def measure(
 def _of_labels(y, outputs) -> dict:
     """Accuracy, precision and recall of each label; outputs are probabilities or logits."""
     probabilities = outputs.min() >= 0 and outputs.max() <= 1
-    said, true = outputs > (0.5 if probabilities else 0.0), y > 0.5
-    both = (said & true).sum(axis=0)
+    predicted, true = outputs > (0.5 if probabilities else 0.0), y > 0.5
+    both = (predicted & true).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return {
-            "accuracy": (said == true).mean(axis=0),
-            "precision": np.nan_to_num(both / said.sum(axis=0)),
+            "accuracy": (predicted == true).mean(axis=0),
+            "precision": np.nan_to_num(both / predicted.sum(axis=0)),
             "recall": np.nan_to_num(both / true.sum(axis=0)),
         }
 

@@ -54,7 +54,7 @@ class Options:
     class_weights: str | None = None
 
     def settings(self, batch_size: int) -> dict:
-        """Returns the settings, beside the recipe, that a resumed training must have kept."""
+        """Returns the settings besides the recipe that must be the same in a resumed training."""
         names = ("dataset", "seed", "dtype", "image_size")
         shown = {name: getattr(self, name) for name in names}
         begun = {"weights": self.weights} if self.weights else {}

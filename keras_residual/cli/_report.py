@@ -183,7 +183,7 @@ def ask(
 
 
 def _row(report, number) -> list[str]:
-    """Returns the table row of a class; a dash stands for a measure without examples."""
+    """Returns the table row of a class; a dash marks a measure without examples."""
     measures = (report.precision, report.recall, report.f1)
     return [
         report.class_names[number],

@@ -1,4 +1,4 @@
-"""A search while it runs: a live table, or a line a trial where there is no terminal."""
+"""Progress of a running search: a live table, or one line per trial without a terminal."""
 
 from dataclasses import dataclass, field
 

@@ -72,4 +72,4 @@ def _say_how_to_go_on(output, epochs, again):
         )
     else:
         console.print("\nInterrupted before the first epoch was finished.")
-    console.print(f"To go on: {bold(again)}", soft_wrap=True)
+    console.print(f"To resume: {bold(again)}", soft_wrap=True)

@@ -63,7 +63,7 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
     Warnings of this package are still shown, one line each.
 
     Args:
-        *expected: Exceptions that do not count as a crash, beside invalid arguments and
+        *expected: Exceptions that do not count as a crash, besides invalid arguments and
             interruptions.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

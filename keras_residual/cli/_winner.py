@@ -60,7 +60,7 @@ def read(path: Path) -> Winner:
         return Winner(content["model"], options, training.Recipe(**recipe))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} is no best.json of `keras-residual tune` ({type(error).__name__}: {error})."
+            f"{path} is not a best.json of `keras-residual tune` ({type(error).__name__}: {error})."
         ) from error
 
 

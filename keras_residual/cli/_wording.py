@@ -25,7 +25,7 @@ _ALIASES = {
 # Accepted values that only Python code can pass, and their replacement in messages.
 _NO_RESUME = ((r"with resume=False", "with --no-resume"),)
 _PHRASES = {
-    "quickstart": ((r"start anew with resume=False", "leave out --resume"),),
+    "quickstart": ((r"start over with resume=False", "leave out --resume"),),
     "train": _NO_RESUME,
     "tune": _NO_RESUME,
     "export": (

@@ -35,7 +35,7 @@ def checks(as_json: AsJson = False) -> None:
             console.print(f"{name:<16} {text}", markup=False, soft_wrap=True)
     console.print()
     print_table(_COLUMNS, _rows(found["extras"]))
-    console.print(f'pip install "{_PACKAGE}[EXTRA]" brings what is missing.', markup=False)
+    console.print(f'pip install "{_PACKAGE}[EXTRA]" installs what is missing.', markup=False)
 
 
 def _rows(extras):

@@ -39,7 +39,7 @@ def export(
         str | None,
         typer.Option(
             help="What the weights expect: caffe, tf, torch or the name of published weights. "
-            "Default: what the weights' file tells."
+            "Default: that stored with the weights."
         ),
     ] = None,
     batch_size: Annotated[
@@ -59,13 +59,13 @@ def export(
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Class names: a file with one a line, or imagenet. Default: those of the weights "
-            "or the data."
+            help="Class names: a file with one per line, or imagenet. Default: those of the "
+            "weights or the data."
         ),
     ] = None,
     outputs: Annotated[
         str | None,
-        typer.Option(help="uint8 or float32, what an int8 file for phones puts out."),
+        typer.Option(help="Output type of an int8 file for phones: uint8 or float32."),
     ] = None,
     web: Annotated[
         bool,

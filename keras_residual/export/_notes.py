@@ -1,4 +1,4 @@
-"""What a reader of an export should know beside its numbers."""
+"""Notes on an export, for its report and card."""
 
 from typing import Any
 
@@ -58,15 +58,15 @@ def notes_of(
 
 
 def _unknown(model, request, arguments):
-    """Yields what an app would miss in a file because nobody said it."""
+    """Yields notes on information that a file for apps lacks because it was not given."""
     picture, shape = request.picture, model.inputs[0].shape
     if picture is not None and picture.task == "classifier" and request.labels is None:
-        yield "Apps show no class names: nobody said them (`labels`)."
+        yield "Apps show no class names, as none were given (`labels`)."
     if picture is None and arguments["target"] is None and len(model.inputs) == 1:
         takes_pictures = len(shape) == 4 and shape[-1] in (1, 3)
         asked = arguments["include_preprocessing"] is None
         if takes_pictures and asked and weights.description_of(model) is None:
             yield (
-                "The file takes what the model takes, not pictures as apps give them: nobody "
-                "said how their pixels are scaled (`preprocessing`)."
+                "The file takes the inputs of the model, not pictures as apps pass them, because "
+                "the scaling of pixels is unknown (`preprocessing`)."
             )

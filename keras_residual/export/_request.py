@@ -252,9 +252,10 @@ def _known_layer(model, inputs, description):
     layer = None if description is None else layer_of(description, next(iter(inputs.values())))
     if layer is None:
         raise ValueError(
-            "`preprocessing` must be given with include_preprocessing=True: nobody said what the "
-            f"weights of {model.name!r} expect, such as `layers.ImageNormalization()` for those of "
-            "torchvision or `weights.Preprocessing.from_mode('caffe')`. "
+            "`preprocessing` must be given with include_preprocessing=True if the scaling that the "
+            f"weights expect is unknown, as for {model.name!r}, such as "
+            "`layers.ImageNormalization()` for torchvision's weights or "
+            "`weights.Preprocessing.from_mode('caffe')`. "
             "Received: preprocessing=None"
         )
     return layer
@@ -288,7 +289,7 @@ def _checked_labels(model, labels, description) -> list[str] | None:
     if not valid or len(labels) not in counts:
         size = counted(len(labels), "label") if valid else repr(labels)
         raise ValueError(
-            "`labels` must be one name for each of the model's outputs, or a file with one a line: "
+            "`labels` must be one name per output of the model, or a file with one per line: "
             f"{' or '.join(map(str, counts))} of them. Received: {size}"
         )
     return labels

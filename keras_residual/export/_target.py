@@ -118,11 +118,11 @@ def takes_clip(model: keras.Model, given: Any) -> bool:
 def description_of_file(
     description: Description | None, picture: PictureFile | None, labels, included: bool
 ) -> Description | None:
-    """Returns what goes into a file and what its outputs mean, `None` if nobody said.
+    """Returns the description of a file's inputs and outputs, `None` if they are unknown.
 
     Args:
-        description: That of the model.
-        picture: What the file takes in place of the model's input, if it does.
+        description: The description of the model.
+        picture: The picture that the file takes in place of the model's input, if it does.
         labels: Names of its outputs.
         included: Whether the file scales pixels 0…255 itself.
     """
@@ -156,7 +156,7 @@ def _scaling(model, inputs, preprocessing, description) -> Pixels | str:
     if None in shape[1:] or len(output) not in (2, 4):
         return "the model must have a fixed size of its input, and an output of rank 2 or 4."
     if description is not None and description.task == "super_resolution":
-        return "the model must not put out pictures."
+        return "the model must not output pictures."
     pixels = Pixels.of_channels(shape[-1])
     if name in preprocessing:
         layers = [preprocessing[name]]
@@ -164,7 +164,7 @@ def _scaling(model, inputs, preprocessing, description) -> Pixels | str:
         layers = _described_layers(model, spec, description)
     if layers is None:
         return (
-            f"nobody said how pixels are scaled for {model.name!r}; give `preprocessing`, such as "
+            f"the scaling of pixels is unknown for {model.name!r}; give `preprocessing`, such as "
             "`keras.layers.Rescaling(1 / 255)` or a `weights.Preprocessing`."
         )
     for layer in layers:
@@ -175,7 +175,7 @@ def _scaling(model, inputs, preprocessing, description) -> Pixels | str:
 
 
 def layer_of(description, spec: InputSpec):
-    """Returns what a description says of the scaling as a layer, `None` if nothing."""
+    """Returns the scaling in a description as a layer, `None` if it has none."""
     if description.white is not None:
         return keras.layers.Rescaling(description.white / 255.0, name="scaling")
     steps = weights.Preprocessing.from_dict(description.preprocessing)
@@ -196,5 +196,5 @@ def _described_layers(model, spec, description):
 def _task(model, description):
     if len(model.outputs[0].shape) == 4:
         return "segmenter"
-    told = description is not None and description.class_names is not None
-    return "classifier" if told or ends_with_softmax(model) else "embedder"
+    is_classifier = description is not None and description.class_names is not None
+    return "classifier" if is_classifier or ends_with_softmax(model) else "embedder"

@@ -39,14 +39,14 @@ def _rebuilt(folder, job):
     for ours, theirs in zip(found, expected, strict=True):
         length = max(float(np.linalg.norm(theirs)), 1e-6)
         if not np.linalg.norm(np.asarray(ours) - theirs) <= tolerance * length:
-            raise NotRebuilt("it computes other numbers on TensorFlow")
+            raise NotRebuilt("its outputs differ on TensorFlow")
     if description is not None:
         describe(model, Description.from_json(description, "the model"))
     return model
 
 
 def main(folder: Path) -> None:
-    """Runs the job in a folder and writes the result beside it."""
+    """Runs the job in a folder and writes the result there."""
     job = pickle.loads((folder / "job").read_bytes())
     try:
         model = _rebuilt(folder, job)

@@ -1,4 +1,4 @@
-"""From a Keras model to artefacts for other runtimes."""
+"""Exports a Keras model to other runtimes."""
 
 import os
 import shutil
@@ -24,9 +24,9 @@ from keras_residual.export.proof.verify import verify
 
 __all__ = ["export"]
 
-# Largest difference allowed, as the length of the difference over that of the model's outputs.
+# Largest relative difference allowed: the norm of the difference over that of the model's outputs.
 TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.15, "int16x8": 0.15, "int8": 0.4}
-# What a model that computes in half precision is off from itself in float32.
+# Expected difference of a model that computes in half precision from the same in float32.
 _HALF_TOLERANCES = {None: 0.0, "float16": 1e-2, "bfloat16": 8e-2}
 _TIMED_SECONDS = 0.3
 
@@ -52,76 +52,82 @@ def export(
     measure: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> ExportReport:
-    """Writes a model for other runtimes and proves that each file computes the same.
+    """Writes a model for other runtimes and verifies that each file computes the same outputs.
 
-    `directory` gets `saved_model/`, a TensorFlow SavedModel; `model.tflite` or `model_int8.tflite`,
-    a LiteRT file of builtin operations; `model.onnx` or `model_int8.onnx`; `model.jax`, a file of
-    `jax.export` for CPU, CUDA and TPU; `model.mlpackage`, a Core ML package for Apple's devices;
-    and a model card, `card.json` and `README.md`. Each artefact is run in its own runtime and
-    compared with the model. All of them appear under their names at the end, or none does.
+    `directory` gets one artefact per format and a model card, `card.json` and `README.md`:
 
-    A LiteRT file of an image classifier is ready for phones where it is known how its pixels are
-    scaled: from published weights, from a training by this package, from `preprocessing`, or from
-    a scaling layer at its beginning. It takes one RGB picture with pixels 0…255 (uint8 in a file of
-    integers), has the scaling and the labels inside, and runs as it is in MediaPipe's tasks and
-    Android's task library; grey networks take RGB as well. `Artefact.predict` still takes what the
-    model takes, or uint8 pictures. Other formats, and models of which it is not known, take what
-    the model takes.
+    - `saved_model/`, a TensorFlow SavedModel
+    - `model.tflite` or `model_int8.tflite`, a LiteRT file of builtin operations
+    - `model.onnx` or `model_int8.onnx`
+    - `model.jax`, a `jax.export` file for CPU, CUDA and TPU
+    - `model.mlpackage`, a Core ML package for Apple's devices
 
-    Models with a `ResidualLSTM` become LiteRT files of fused operations where the format has them
-    (`export.lstm`), with a fixed batch and number of steps.
+    Each artefact is run in its own runtime and compared with the model. If one fails, none is
+    written.
+
+    The LiteRT file of an image classifier targets phones if the scaling of its pixels is known:
+    from published weights, training by this package, `preprocessing`, or a scaling layer at the
+    model's input. It takes one RGB image with pixels 0…255 (uint8 if quantized to integers),
+    includes scaling and labels, and runs unchanged in MediaPipe Tasks and Android's Task Library;
+    files of grayscale networks take RGB too. `Artefact.predict` accepts inputs of the model as well
+    as uint8 images. All other artefacts take the inputs of the model.
+
+    Models with a `ResidualLSTM` become LiteRT files with fused operations where the format supports
+    them (`export.lstm`), with a fixed batch size and number of steps.
 
     Args:
-        model: A Keras model; a subclassed one needs `representative_data`. Artefacts name several
-            inputs and outputs as the model does: by the keys of its dict, or its tensors' names.
-        directory: The folder to write to; what has the same name there is replaced.
-        formats: Some of `"saved_model"`, `"litert"`, `"onnx"`, `"jax"`, with Keras on JAX only, and
-            `"coreml"`. Defaults to the first two.
-        quantization: `None` for float32; `"float16"`, weights of half size; `"dynamic"`, weights of
-            8 bits and activations quantized as they come; `"int8"`, integers throughout;
-            `"int16x8"`, 8-bit weights and 16-bit activations. A SavedModel and a file of JAX stay
-            float32, a Core ML package has no integers but in weights.
-        representative_data: `(n, ...)` inputs as the model will see them, for several inputs a
-            tuple in their order or a dict by their names; or a `tf.data.Dataset`, a generator, or a
-            function that returns one (as TFLite's converter takes), of batches or single inputs.
-            The first 200 decide the ranges of integers, and the comparison is made with them.
-            Without them it is made with random numbers.
-        evaluation_data: Optional pair of such arrays and their classes; the card then has
-            accuracies. For phones also a pair of a list of photographs of any sizes, paths or
-            uint8 arrays, and their classes: the card then has the accuracy of photographs that are
-            stretched to the input's size, and of those that are cropped.
-        preprocessing: What turns raw inputs into the model's: a layer such as
+        model: A Keras model; a subclassed one needs `representative_data`. If a model has several
+            inputs or outputs, artefacts name them by the keys of its dict, or its tensors' names.
+        directory: The folder to write to; files with the same names are replaced.
+        formats: Some of `"saved_model"`, `"litert"`, `"onnx"`, `"coreml"` and, on the JAX backend,
+            `"jax"`. Defaults to the first two.
+        quantization: `None` for float32; `"float16"`, 16-bit weights; `"dynamic"`, 8-bit weights
+            and activations quantized at run time; `"int8"`, full-integer quantization; `"int16x8"`,
+            8-bit weights and 16-bit activations. SavedModel and JAX files stay float32; Core ML
+            packages have integer weights only.
+        representative_data: `(n, ...)` inputs of the model; for several inputs, a tuple in their
+            order or a dict by their names; or a `tf.data.Dataset`, a generator, or a function that
+            returns one (as for TFLite's converter), of batches or single inputs. The first 200
+            calibrate integer quantization and are used for the comparison, which otherwise takes
+            random inputs.
+        evaluation_data: Optional pair of such arrays and their classes, for accuracies in the card.
+            For phones also a pair of a list of photographs of any size (paths or uint8 arrays) and
+            their classes; the card then has the accuracy on photographs stretched to the input size
+            and on cropped ones.
+        preprocessing: The function from raw inputs to inputs of the model: a layer such as
             `layers.ImageNormalization` or `keras.layers.Rescaling`, a `weights.Preprocessing`, the
             name of published weights or a mode (`"caffe"`, `"tf"`, `"torch"`); for several inputs a
-            dict of these by name. It is written down in the card and a LiteRT file's metadata.
-        include_preprocessing: Whether all artefacts do it themselves; all data are raw then.
-            Without `preprocessing` it is that of the model's weights. `None`, the default: LiteRT
-            files for phones do, and data are as the model takes them.
-        target: `"phone"` or `"server"`, which leaves a LiteRT file's input as the model's. Defaults
-            to `None`: `"phone"` where it is possible and `include_preprocessing` is not `False`.
-        outputs: What a LiteRT file for phones puts out: `"float32"`, the default, or `"uint8"` for
-            `"int8"`. With the first an int8 file scales pixels and computes the softmax in floating
-            point, which is faster and keeps small probabilities apart; with the second it has
-            integers throughout, as the Edge TPU needs.
-        labels: Names of the outputs, or a file with one a line; packed into LiteRT and ONNX files.
-            Defaults to the class names that the model knows.
-        batch_size: Positive integer to fix it. Defaults to any, `1` for phones and LSTM models as
-            LiteRT.
-        integer_io: Whether a LiteRT file of integers takes and gives integers. Defaults to `True`.
-        opset: Version of ONNX' operations. Defaults to the converter's.
+            dict of these by name. It is recorded in the card and in a LiteRT file's metadata.
+        include_preprocessing: Whether all artefacts include it; all data are then raw. Without
+            `preprocessing`, that of the model's weights is used. Defaults to `None`: only LiteRT
+            files for phones include it, and data are inputs of the model.
+        target: `"phone"`, or `"server"` for a LiteRT file that takes inputs of the model. Defaults
+            to `None`: `"phone"` if possible and `include_preprocessing` is not `False`.
+        outputs: Output dtype of a LiteRT file for phones, `"float32"` or, with `"int8"`, `"uint8"`.
+            With `"float32"` an int8 file scales pixels and computes the softmax in floating point,
+            which is faster and resolves small probabilities; with `"uint8"` it has integers
+            throughout, as the Edge TPU requires. Defaults to `"float32"`.
+        labels: Names of the outputs, or a file with one per line; stored in LiteRT and ONNX files.
+            Defaults to the class names stored with the model.
+        batch_size: Positive integer, a fixed batch size. Defaults to a variable one, or to `1` for
+            phones and for LiteRT files of LSTM models.
+        integer_io: Whether the inputs and outputs of an integer LiteRT file are integers. Defaults
+            to `True`.
+        opset: Version of ONNX operators. Defaults to the converter's.
         fold: Whether to `fold` the model first. Defaults to `True`.
-        tolerance: Largest difference allowed, the length of the difference as a share of that of
-            the model's outputs. Defaults to 1e-4 for float32, 0.01 for float16, 0.15 for
-            `"dynamic"` and `"int16x8"`, 0.4 for `"int8"`.
-        measure: Whether to measure latency and memory for the card, in a process of its own.
-        progress: Optional function that is called with each step before it begins.
+        tolerance: Largest relative difference allowed, the norm of the difference over that of the
+            model's outputs. Defaults to 1e-4 for float32, 0.01 for float16, 0.15 for `"dynamic"`
+            and `"int16x8"`, 0.4 for `"int8"`.
+        measure: Whether to measure latency and memory for the card, in a separate process.
+            Defaults to `True`.
+        progress: Optional function, called with a description of each step before it starts.
 
     Returns:
         An `ExportReport`: path, size, differences and operations of each artefact.
 
     Raises:
-        ValueError: If an argument is none of the accepted.
-        ExportError: If a format cannot express the model, or the artefact computes other numbers.
+        ValueError: If an argument is invalid.
+        ExportError: If a format cannot express the model, or an artefact's outputs differ.
         ImportError: If a converter or a runtime is not installed.
         OSError: If the directory cannot be written.
 
@@ -221,10 +227,9 @@ class _Export:
         # Written so that NaN fails.
         if not checked.relative <= tolerance:
             raise ExportError(
-                f"The {artefact.format} of {self.model.name!r} computes other numbers than the "
-                f"model: off by {checked.relative:.3g} of the outputs' length ({tolerance:.3g} is "
-                f"allowed), and by {checked.worst:.3g} at worst. (`tolerance` changes what is "
-                "allowed.)"
+                f"The outputs of {path.name} differ from those of {self.model.name!r} by "
+                f"{checked.relative:.3g} (relative; `tolerance` is {tolerance:.3g}), the "
+                f"largest single difference is {checked.worst:.3g}."
             )
         return ExportRow(
             artefact.format,

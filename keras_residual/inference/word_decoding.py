@@ -29,7 +29,7 @@ def decode_words(
 
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
-        characters: What each unit but the blank stands for; `" "` divides words.
+        characters: The character of each unit but the blank; `" "` separates words.
         mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
         blank: Index of the blank; `-1`, the default, is the last unit.
         language_model: Path of a KenLM model, `.arpa` or binary, which needs the package `kenlm`;

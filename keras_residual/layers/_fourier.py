@@ -19,7 +19,7 @@ class PowerSpectrum:
     Attributes:
         rows: Number of rows that a frame fills.
         columns: Number of columns.
-        window: `(rows, columns)`, zeros behind the frame.
+        window: `(rows, columns)`, zeros after the frame.
         first: `(rows, 2 · kept)`, the transform over the rows, real and imaginary parts.
         rotation: Two arrays `(kept, columns)`, cosines and sines.
         second: `(2 · columns, 2 · columns)`, the transform over the columns.

@@ -18,9 +18,9 @@ from keras_residual.layers.squeeze_excite import SqueezeExcite
 from keras_residual.layers.stochastic_depth import ShakeDrop, ShakeShake, StochasticDepth
 from keras_residual.layers.strides import downsamples
 
-# What scales channels: "inner" stands behind the 3×3 convolution and is sized by the block's input.
+# Channel attention; "inner" follows the 3×3 convolution and is sized by the block's input.
 ATTENTIONS = ("squeeze_excite", "inner_squeeze_excite", "eca")
-# What stands for a block's 3×3 convolution: its class and what sets the kind apart.
+# The layer that replaces a block's 3×3 convolution: its class and arguments.
 SPATIAL = {
     "plain": None,
     "selective": (SelectiveKernel, {}),
@@ -128,7 +128,7 @@ def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):
     if options.pop("spatial", False) and block.spatial != "plain":
         return make_spatial(block, name, options)
     last = name.endswith(block.conv_names[-1])
-    # Behind a gate in front of the last convolution stands the normalization of its own.
+    # With a gate before the last convolution, the normalization of the one before follows the gate.
     bare = last or (block.squeezes_inside and name.endswith(block.conv_names[-2]))
     if last or (bare and block.preactivated):
         options["activation"] = None
@@ -183,11 +183,11 @@ def make_spatial(block, name: str, options: dict[str, Any]):
     return layer_class(branches=block.branch_count, name=name, **more, **options)
 
 
-def without_cascade(convolutions: list[Any], alone: bool) -> None:
-    """Disables the cascade of a multi-scale convolution where the shape changes."""
+def set_cascade(convolutions: list[Any], cascade: bool) -> None:
+    """Sets whether multi-scale convolutions cascade; they do not where the shape changes."""
     for layer in convolutions:
         if isinstance(layer, MultiScaleConvolution):
-            layer.cascade = not alone
+            layer.cascade = cascade
 
 
 def make_squeeze_excite(block, channels: int | None = None, **options) -> SqueezeExcite:

@@ -43,7 +43,7 @@ class Convolution(SpatialLayer):
         weight_standardization: Whether the kernel of each filter is standardized, to mean 0 and
             variance 1, before it is applied. Defaults to `False`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for the Keras default.
-        lora_rank: Rank of a trainable update beside the frozen kernel, see `enable_lora`. Defaults
+        lora_rank: Rank of a trainable update of the frozen kernel, see `enable_lora`. Defaults
             to `None`, no update.
         lora_alpha: The update is scaled by `lora_alpha / lora_rank`. Defaults to `lora_rank`.
 

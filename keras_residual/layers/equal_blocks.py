@@ -53,7 +53,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         if self.scanned:
             raise ValueError(
                 f"{self.path!r} computes its {self.depth} blocks in a loop over stacked weights, "
-                "so they are no layers of their own. Build the network with "
+                "so they are not separate layers. Build the network with "
                 '`execution="unrolled"`; it reads the same weight files.'
             )
 

@@ -24,7 +24,7 @@ class HighwayBlock(BlockLayer):
         kernel_size: Positive integer, of both convolutions. Defaults to `3`.
         dilation_rate: Positive integer. Defaults to `1`.
         transform_bias: Number at which the gate's biases start. Defaults to `-2`.
-        normalization: As in other blocks, behind the convolution of H. Defaults to `"none"`, as in
+        normalization: As in other blocks, after the convolution of H. Defaults to `"none"`, as in
             the paper.
         **kwargs: Those of `BlockLayer`.
 

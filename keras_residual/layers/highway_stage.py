@@ -30,7 +30,7 @@ class HighwayStage(SublayerRow, BlockLayer):
         dropout_rate: Dropout of the stage's input, in `[0, 1)`. Defaults to `0`.
         rematerialize: Whether values inside the highway layers are computed again in the backward
             pass instead of kept. Defaults to `False`.
-        normalization: As in other blocks, behind all convolutions but the gates. Defaults to
+        normalization: As in other blocks, after all convolutions but the gates. Defaults to
             `"none"`, as in the paper.
         **kwargs: Those of `BlockLayer`.
 

@@ -94,5 +94,5 @@ class KeywordBlock(BlockLayer):
 
 
 def bare_norm(block: BlockLayer, name: str):
-    """Returns a normalization alone, without a scale and an offset."""
+    """Returns a batch normalization without scale and offset."""
     return norm_activation_of(block, name, activation=None, affine=False)

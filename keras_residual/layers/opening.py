@@ -86,7 +86,7 @@ def _call_parts(layer, x, name, operations, arguments):
     policy = layer.dtype_policy
     if keras.backend.standardize_dtype(x.dtype) != layer.compute_dtype:
         x = keras.layers.Activation("linear", dtype=policy, name=f"{name}_cast")(x)
-    # A copy runs the layer's own `call` with stand-ins; the layer itself is unchanged.
+    # A copy runs the layer's own `call` with substitutes; the layer itself is unchanged.
     reader = object.__new__(type(layer))
     vars(reader).update(vars(layer))
     for attribute, value in attributes_of(layer).items():

@@ -13,7 +13,7 @@ from keras_residual.layers.block_parts import (
     check_parts,
     make_squeeze_excite,
     make_sublayers,
-    without_cascade,
+    set_cascade,
 )
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.reversible_halves import branches_of_halves, make_halves, plan_of_halves
@@ -175,7 +175,7 @@ class ResidualUnit(BlockLayer):
         self.shortcut.plan(input_shape)
         *convs, last = [getattr(self, name) for name in self.conv_names]
         second = [getattr(self, name) for name in self.second_names]
-        without_cascade([*convs, *second], not self.shortcut.is_identity(input_shape))
+        set_cascade([*convs, *second], self.shortcut.is_identity(input_shape))
         inside = [self.squeeze_excite, self.inner_norm] if self.squeezes_inside else []
         outside = [self.eca] if self.squeezes_inside else [self.squeeze_excite, self.eca]
         layers = [self.norm1, *convs, *inside, last, *outside]

@@ -89,7 +89,7 @@ class ShakeShake(keras.layers.Layer):
         Same shape as the inputs.
 
     Raises:
-        ValueError: If `seed` is no integer.
+        ValueError: If `seed` is not an integer.
 
     Reference:
         - [Gastaldi, 2017](https://arxiv.org/abs/1705.07485), "Shake-Shake-Image"

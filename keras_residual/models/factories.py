@@ -243,7 +243,7 @@ def _addition(skip, dtype):
 
 
 def _signature(name, classes, own=()):
-    """Returns `Factory`'s signature with these defaults, behind the arguments of a builder."""
+    """Returns `Factory`'s signature with these defaults, after the arguments of a builder."""
     defaults = {"name": name, "classes": classes}
     _, *shared = inspect.signature(Factory.__call__).parameters.values()
     shared = [item.replace(default=defaults.get(item.name, item.default)) for item in shared]

@@ -77,7 +77,7 @@ def HighwayNet(
     Args:
         widths: Channels of each stage.
         depths: Layers of each stage, the plain convolution included.
-        final_width: Width of the 1×1 convolution behind the last stage, `None` for none. Defaults
+        final_width: Width of the 1×1 convolution after the last stage, `None` for none. Defaults
             to `100`.
         kernel_size: Size of all other convolutions. Defaults to `3`.
         transform_bias: Number at which the biases of the gates start; less for deeper networks.

@@ -152,7 +152,7 @@ class ImageArchitecture(ConvolutionalArchitecture):
         )
         if not self.stem_pool or self.stem not in POOLING:
             return [stem]
-        # The other kinds of downsampling apply to the stages alone.
+        # The other kinds of downsampling apply to the stages only.
         blurred = _checks.choice("blur_pool", self.blur_pool, DOWNSAMPLING) is True
         return [stem, stem.make_pool("stem_pool", self.stem_pool, self.pool_padding, blurred)]
 

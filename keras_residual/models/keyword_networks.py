@@ -145,9 +145,9 @@ def _bc(factor):
 
 
 RES = (
-    *_res("Res8", 6, "res8 for keywords, 7 convolutions behind a pooling of 4×3", pool=(4, 3)),
+    *_res("Res8", 6, "res8 for keywords, 7 convolutions after 4×3 pooling", pool=(4, 3)),
     *_res("Res15", 13, "res15 for keywords, 14 dilated convolutions", dilated=True),
-    *_res("Res26", 24, "res26 for keywords, 25 convolutions behind a pooling of 2×2", pool=(2, 2)),
+    *_res("Res26", 24, "res26 for keywords, 25 convolutions after 2×2 pooling", pool=(2, 2)),
 )
 BROADCASTED = tuple(map(_bc, (1, 1.5, 2, 3, 6, 8)))
 globals().update(factories(RES, KeywordResNetArchitecture, "KeywordResNet", _SECOND, _WORDS))

@@ -62,7 +62,7 @@ def list_models(pattern: str = "*", kind: str | None = None) -> list[str]:
             all of them.
 
     Raises:
-        ValueError: If `pattern` is no string, or `kind` is unknown.
+        ValueError: If `pattern` is not a string, or `kind` is unknown.
 
     Example:
 

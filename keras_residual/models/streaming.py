@@ -35,16 +35,16 @@ _OF_MASKS = (keras.layers.Masking, CertainBlank, ShortenedMask)
 
 @dataclass(frozen=True)
 class Window:
-    """The window of the input that a stream takes at a time.
+    """The window of the input that a stream takes per call.
 
     Attributes:
-        size: Number of steps, samples or columns of a stretch.
-        hop: How many later the next one begins.
-        needed: How many of them decide the first step of the output that comes of a stretch; what
-            follows counts for later ones.
-        before: Zeros in front of the first step.
-        after: Zeros behind the last one.
-        axis: Axis of the steps, the batch's being 0.
+        size: Number of steps, samples or columns in a window.
+        hop: Distance between the starts of two windows.
+        needed: Number of them that the first output step of a window depends on; the rest of the
+            window affects later output steps only.
+        before: Number of zeros before the first step.
+        after: Number of zeros after the last step.
+        axis: Axis of the steps; the batch is axis 0.
     """
 
     size: int = 1
@@ -99,7 +99,7 @@ def streamed_layers(model: keras.Model) -> list[keras.layers.Layer]:
             continue
         if isinstance(layer, TrailingPadding) and layer.input is model.inputs[0]:
             continue
-        # A mask may stand beside the input.
+        # A mask may accompany the input.
         in_chain = keras.tree.flatten(layer.input)[0] is before
         if len(model.inputs) != 1 or not in_chain or not _is_streamed(layer, len(before.shape)):
             raise ValueError(

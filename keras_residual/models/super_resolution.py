@@ -153,7 +153,7 @@ VDSR = _factory(
     _variant("VDSR", VDSRArchitecture(), KIM_2016),
     "VDSR: 20 plain convolutions that compute what a bicubic enlargement lacks.",
     depth="Even integer of at least 4, number of convolutions. Defaults to `20`.",
-    own="channels: As `input_shape` says; the paper enlarges luminance alone, hence 1.",
+    own="channels: As in `input_shape`; the paper enlarges luminance only, hence 1.",
     initializer="He normal",
     deviations="; the enlargement is part of the model.",
 )

@@ -105,7 +105,7 @@ def restore(path: Path, model: keras.Model, progress: Progress) -> None:
             variable.assign(value)
         raise CheckpointError(
             f"{path} belongs to another model than {model.name!r} ({first_line(error)}). "
-            "Choose another output, or start anew with resume=False."
+            "Choose another output, or start over with resume=False."
         ) from error
     for state, value in zip(_random_states(model), progress.random_states, strict=True):
         state.assign(value)
@@ -129,8 +129,8 @@ def _check_random_states(path, model, progress):
 
 def _damaged(path, reason) -> CheckpointError:
     return CheckpointError(
-        f"{path} is no checkpoint of a training or is damaged ({first_line(reason)}). "
-        "Start anew with resume=False to replace it."
+        f"{path} is not a training checkpoint or is damaged ({first_line(reason)}). "
+        "Start over with resume=False to replace it."
     )
 
 

@@ -30,7 +30,7 @@ def weights_of_classes(
         names: Names of the classes, if they have some.
 
     Raises:
-        ValueError: If a class is unknown, a weight is no number, or a class has no example.
+        ValueError: If a class is unknown, a weight is not a number, or a class has no examples.
     """
     if isinstance(class_weights, Mapping):
         return _from_mapping(class_weights, classes, names)

@@ -102,7 +102,7 @@ class _FineTuning:
     def _run(self, phase, done, callbacks) -> None:
         """Runs the remaining epochs of a phase."""
         part = self._part(phase)
-        # Anew, as the part is another object than the one that the optimizer was made with.
+        # A new one, as the trained part is not the model that the optimizer was built for.
         part.compile(
             self.model.optimizer,
             self.run.loss,

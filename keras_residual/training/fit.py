@@ -174,7 +174,7 @@ def _run_with_files(run: Run) -> list[dict[str, Any]]:
 def _run_without_files(run: Run) -> list[dict[str, Any]]:
     if not run.recipe.in_phases:
         return _run_whole(run)
-    # Phases keep what the frozen layers put out, and the best epoch, in files.
+    # Phases store the outputs of the frozen layers, and the best epoch, in files.
     with tempfile.TemporaryDirectory() as folder:
         return run_in_phases(replace(run, output=Path(folder), checkpoint_seconds=math.inf))
 

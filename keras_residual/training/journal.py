@@ -84,7 +84,7 @@ class Journal(keras.callbacks.Callback):
         """Writes the checkpoint; if that fails, the previous one is kept and training continues."""
         epoch = len(self.progress.rows)
         if not all(_is_finite(variable) for variable in self.whole.weights):
-            self._stop(f"Weights became infinite or no number in epoch {epoch}.")
+            self._stop(f"Weights became infinite or NaN in epoch {epoch}.")
         started = time.perf_counter()
         if self.writes and not self._try(self._checkpoint, "checkpoint"):
             return
@@ -106,7 +106,7 @@ class Journal(keras.callbacks.Callback):
                 raise
             warnings.warn(
                 f"The {what} of epoch {len(self.progress.rows)} could not be written ({error}); "
-                f"the checkpoint of epoch {self.saved} stays and the training goes on.",
+                f"the checkpoint of epoch {self.saved} is kept and training continues.",
                 stacklevel=2,
             )
             return False

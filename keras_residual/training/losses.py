@@ -15,7 +15,7 @@ KINDS = ("cross_entropy", "binary_cross_entropy")
 
 @registered
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy for class numbers, or for proportions of classes as of mixed images.
+    """Cross-entropy for class numbers, or for proportions of classes, as for mixed images.
 
     With `label_smoothing` s, the target of K classes is (1 - s) · target + s / K.
 

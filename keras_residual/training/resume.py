@@ -45,7 +45,7 @@ def start(
         )
         raise checkpoint.CheckpointError(
             f"{output} holds a training with {differences}. Choose another output, or "
-            "start anew with resume=False."
+            "start over with resume=False."
         )
     checkpoint.restore(path, model, progress)
     return progress

@@ -42,7 +42,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 @registered
 class Later(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that begins after some steps, of an optimizer that goes on counting.
+    """A schedule that starts after some steps, for an optimizer whose step count continues.
 
     Args:
         schedule: The schedule.

@@ -67,7 +67,7 @@ class Entries(dict[str, Entry]):
 
 
 class Arrays(dict[str, np.ndarray]):
-    """The arrays of a weight file by name, in the file's order; attributes as of `Entries`."""
+    """The arrays of a weight file by name, in the file's order; attributes as in `Entries`."""
 
     def __init__(
         self,

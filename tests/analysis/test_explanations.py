@@ -126,7 +126,7 @@ def test_unknown_layers_are_refused_with_those_there_are():
         analysis.grad_cam(small(), ramp(1, 12, 12, 1))
     with pytest.raises(ValueError, match="`x` must be finite"):
         analysis.saliency(small(), np.full((1, 12, 12, 3), np.nan))
-    with pytest.raises(ValueError, match="no gradient by integers"):
+    with pytest.raises(ValueError, match="integers have no gradient"):
         tagger = keras_residual.ResidualLSTMTagger(vocabulary_size=9, classes=2, units=4)
         analysis.saliency(tagger, np.zeros((1, 5)))
     with pytest.raises(ValueError, match='method="integrated_gradients"'):

@@ -94,17 +94,17 @@ def test_options_of_every_verb_are_known():
         ),
         (
             "tune",
-            "Choose another output, or start anew with resume=False.",
-            "Choose another output, or start anew with --no-resume.",
+            "Choose another output, or start over with resume=False.",
+            "Choose another output, or start over with --no-resume.",
         ),
         (
             "train",
-            "Start anew with resume=False to replace it.",
-            "Start anew with --no-resume to replace it.",
+            "Start over with resume=False to replace it.",
+            "Start over with --no-resume to replace it.",
         ),
         (
             "quickstart",
-            "Choose another output, or start anew with resume=False.",
+            "Choose another output, or start over with resume=False.",
             "Choose another output, or leave out --resume.",
         ),
         ("tune", "`batch_size` takes no such value.", "`batch_size` takes no such value."),

@@ -157,7 +157,7 @@ def test_interrupted_it_says_how_to_go_on(run, dataset, tmp_path):
     done = training.finished_epochs(tmp_path / "run")
     assert done >= 1
     assert f"Interrupted. run/checkpoint.keras holds epoch {done} of 500." in stdout
-    assert f"To go on: keras-residual {TRAIN} --epochs 500" in stdout
+    assert f"To resume: keras-residual {TRAIN} --epochs 500" in stdout
     assert "--no-resume" not in stdout
     assert run("evaluate run/checkpoint.keras --dataset tiny.npz").exit_code == 0
 
@@ -243,8 +243,8 @@ test_evaluate_refuses_a_bad_model_file = refuses(
         ("foreign.keras", "truncated or no .keras file"),
         ("truncated.keras", "truncated or no .keras file"),
         ("broken.keras", "broken.keras cannot be read as a Keras model"),
-        ("foreign.tflite", "no LiteRT file"),
-        ("empty", "no readable SavedModel"),
+        ("foreign.tflite", "not a LiteRT file"),
+        ("empty", "not a readable SavedModel"),
         ("tiny.npz", "is not a model file"),
         ("other.keras", "The model takes inputs of (4,)"),
     ],

@@ -45,7 +45,7 @@ test_refusals = refuses(
         ("--model edsr --hold-out 0.1", "`--hold-out` has no effect on edsr"),
         ("--model edsr --export", "`--export` has no effect on edsr"),
         ("--model edsr --scale 5", "`--scale` must be one of 2, 3, 4"),
-        ("--model edsr --dataset digits", "digits is no folder"),
+        ("--model edsr --dataset digits", "digits is not a folder"),
         ("--model edsr --image-size 20", "too small for patches of patch_size=20"),
     ],
     fixtures=("pictures",),

@@ -114,9 +114,9 @@ test_tune_refuses = refuses(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is no best.json"),
-        ('{"model": "ResNet8"}', "is no best.json"),
-        ("[" * 100_000, "is no best.json"),
+        ("{", "is not a best.json"),
+        ('{"model": "ResNet8"}', "is not a best.json"),
+        ("[" * 100_000, "is not a best.json"),
         ('{"model": "ResNet8", "options": {"classes": 3}, "recipe": {}}', "hold 'classes'"),
         ('{"model": "ResNet8", "options": {"input_tensor": 1}, "recipe": {}}', "'input_tensor'"),
         ('{"model": "ResNet8", "options": {"stem": {}}, "recipe": {}}', "option 'stem'"),

@@ -113,11 +113,11 @@ def test_a_folder_in_use_is_named(refused, dataset, tmp_path):
             '{"model": "resnet8", "options": {"input_tensor": 1}, "recipe": {}}',
             "'input_tensor', which no search changes",
         ),
-        ('{"model": 5, "options": {}, "recipe": {}}', "is no best.json"),
-        ('{"model": "resnet8", "options": [], "recipe": {}}', "is no best.json"),
+        ('{"model": 5, "options": {}, "recipe": {}}', "is not a best.json"),
+        ('{"model": "resnet8", "options": [], "recipe": {}}', "is not a best.json"),
         ('{"model": "resnet8", "options": {}, "recipe": {"drops": 2}}', "`drops`"),
-        ("[" * 100_000, "is no best.json"),
-        ("[]", "is no best.json"),
+        ("[" * 100_000, "is not a best.json"),
+        ("[]", "is not a best.json"),
     ],
 )
 def test_forged_results_of_a_search_are_refused(refused, dataset, tmp_path, content, message):

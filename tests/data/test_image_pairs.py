@@ -124,7 +124,7 @@ def test_luminance_is_that_of_papers():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: ImagePairs(folder / "nowhere", 2), "nowhere is no folder"),
+        (lambda folder: ImagePairs(folder / "nowhere", 2), "nowhere is not a folder"),
         (lambda folder: ImagePairs(folder, 2), "holds no PNG"),
         (lambda folder: ImagePairs([], 2), "`source` must be a folder"),
         (lambda folder: ImagePairs([np.zeros((4, 4, 3))], 2), "`source` must be a folder"),

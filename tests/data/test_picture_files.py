@@ -111,9 +111,9 @@ def write_bad(folder):
     ("name", "message"),
     [
         ("missing.png", "does not exist"),
-        ("empty.png", "is damaged or is no PNG"),
-        ("text.png", "is damaged or is no PNG"),
-        ("half.jpg", "is damaged or is no PNG"),
+        ("empty.png", "is damaged or not a PNG"),
+        ("text.png", "is damaged or not a PNG"),
+        ("half.jpg", "is damaged or not a PNG"),
         ("named.png", "is a BMP file"),
         ("cmyk.jpg", "has the colours CMYK"),
         ("moving.webp", "is an animation of 3 pictures"),

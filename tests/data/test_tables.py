@@ -140,7 +140,7 @@ def test_data_frames(tmp_path):
         ("file,a,b", "{n}.png,x,y", ["the columns of labels as `labels`"]),
         ("file,class,split", "{n}.png,c{odd},p{odd}", ["'split' must hold train"]),
         ("file,class,group", "{n}.png,c{odd},p", ["at least 2 groups"]),
-        ("file,class", '{n}.png,"c{odd}', ["no CSV file"]),
+        ("file,class", '{n}.png,"c{odd}', ["not a CSV file"]),
     ],
 )
 def test_wrong_tables_are_one_line(tmp_path, header, row, words):

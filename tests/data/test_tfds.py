@@ -274,7 +274,7 @@ def test_unknown_names(name, words):
 
 
 def test_other_tasks_are_refused():
-    with pytest.raises(data.DatasetError, match="'ag_news_subset' is no classification"):
+    with pytest.raises(data.DatasetError, match="'ag_news_subset' is not for classification"):
         data.load("ag_news_subset")
 
 

@@ -41,7 +41,7 @@ def test_series_of_several_lengths_are_padded(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("1,?,3:a", "line 7, holds what is no number"),
+        ("1,?,3:a", "line 7, has a value that is not a number"),
         ("1,2,3", "line 7, is not a series with a label"),
         ("1,2,3:4,5,6:a", "equally many dimensions"),
         ("1,nan,3:a", "NaN"),

@@ -150,7 +150,7 @@ def _stateful():
     ("make", "arguments", "words"),
     [
         (tagger, {"batch_size": 0}, "`batch_size` must be"),
-        (tagger, {"steps": 9}, "`steps` must be the model's"),
+        (tagger, {"steps": 9}, "`steps` must be"),
         (tagger, {"implementation": "flex"}, "`implementation` must be"),
         (tagger, {"quantization": "int4"}, "`quantization` must be"),
         (tagger, {"quantization": "int8"}, "`representative_data` must be"),
@@ -166,7 +166,7 @@ def _stateful():
                 "representative_data": ramp(3, STEPS, FEATURES),
                 "implementation": "fused",
             },
-            "no integer arithmetic",
+            "computes wrong results with integers",
         ),
         (
             lambda: tagger(activation="relu"),

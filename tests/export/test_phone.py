@@ -109,7 +109,7 @@ def test_a_network_of_unknown_scaling_takes_what_it_takes(tmp_path):
     model = network()
     (row,) = write(model, tmp_path).rows
     assert input_details(row.path)[0]["shape_signature"].tolist() == [-1, 16, 16, 3]
-    with pytest.raises(ValueError, match=r"nobody said how pixels are scaled.*`preprocessing`"):
+    with pytest.raises(ValueError, match=r"the scaling of pixels is unknown.*`preprocessing`"):
         write(model, tmp_path, target="phone")
     with pytest.raises(ValueError, match="`preprocessing` must be given"):
         write(model, tmp_path, include_preprocessing=True)
@@ -122,7 +122,7 @@ def test_a_network_of_unknown_scaling_takes_what_it_takes(tmp_path):
 
 def test_a_report_says_what_an_app_would_miss(tmp_path):
     model = network()
-    assert "nobody said how their pixels are scaled" in str(write(model, tmp_path))
+    assert "the scaling of pixels is unknown" in str(write(model, tmp_path))
     assert "pixels are scaled" not in str(write(model, tmp_path, target="server"))
     report = write(model, tmp_path, preprocessing=keras.layers.Rescaling(1 / 255))
     assert "no class names" in str(report)
@@ -266,7 +266,7 @@ def test_an_absent_mediapipe_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv(export.MEDIAPIPE_PYTHON, str(tmp_path / "none"))
     model = described(network(), white=1.0)
     (row,) = write(model, tmp_path).rows
-    with pytest.raises(ImportError, match="no interpreter at"):
+    with pytest.raises(ImportError, match="No interpreter was found at"):
         export.verify(row.path, model, [RGB[0]], runtime="mediapipe")
 
 

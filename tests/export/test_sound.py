@@ -99,7 +99,7 @@ def test_a_network_says_its_rate_without_a_description(tmp_path):
 
 def test_files_that_do_not_fit_are_not_joined(tmp_path):
     content = write(network(), tmp_path).path.read_bytes()
-    with pytest.raises(export.ExportError, match="cannot go before one that takes"):
+    with pytest.raises(export.ExportError, match="cannot be joined to one that takes"):
         joined(content, content)
 
 

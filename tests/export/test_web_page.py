@@ -68,7 +68,7 @@ def test_missing_tasks_are_named(artefact, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"has no vision_bundle.mjs.*npm pack"):
         export.web_page(artefact, tmp_path / "page", tmp_path / "empty")
     (tmp_path / "broken.tgz").write_bytes(b"no archive")
-    with pytest.raises(ImportError, match="no npm package"):
+    with pytest.raises(ImportError, match="not an npm package"):
         export.web_page(artefact, tmp_path / "page", tmp_path / "broken.tgz")
     monkeypatch.delenv(TASKS_VISION, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -129,7 +129,7 @@ def built(**options):
         ),
         (
             lambda layer: layer.copy_to_torch({"weight_ih_l0": np.ones((2, 2))}),
-            "`target` must hold tensors of PyTorch",
+            "`target` must hold PyTorch tensors",
         ),
     ],
 )

@@ -131,14 +131,15 @@ def augmentation_of(
     """Returns an augmentation from a name or another augmentation, with some fields changed.
 
     Raises:
-        TypeError: If a change is no field of `Augmentation`.
+        TypeError: If a change is not a field of `Augmentation`.
         ValueError: If a value is none of the accepted.
     """
     fields = Augmentation.__dataclass_fields__
     if unknown := [name for name in changes if name not in fields or name == "kind"]:
         accepted = ", ".join(name for name in fields if name != "kind")
         raise TypeError(
-            f"`{unknown[0]}` is no argument and no field of `Augmentation`. Accepted: {accepted}"
+            f"`{unknown[0]}` is neither an argument nor a field of `Augmentation`. "
+            f"Accepted: {accepted}"
         )
     if isinstance(augmentation, Augmentation):
         return replace(augmentation, **changes)

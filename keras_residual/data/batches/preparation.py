@@ -133,7 +133,7 @@ def make_preparation(
 ) -> Preparation:
     """Checks the arguments and returns the preparation of a split's batches."""
     channels = split.image_shape[-1]
-    # Evaluation follows the kind alone, for its crop.
+    # For evaluation, only the kind of augmentation matters, as it determines the crop.
     unmixed = replace(augmentation, mixup=0.0, cutmix=0.0, rand_augment=0.0)
     used = augmentation if training else unmixed
     return Preparation(

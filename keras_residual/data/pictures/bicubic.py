@@ -22,7 +22,7 @@ def reduced(pixels: np.ndarray, scale: int) -> np.ndarray:
         scale: Positive integer.
 
     Raises:
-        ValueError: If a size is no multiple of `scale`.
+        ValueError: If a size is not a multiple of `scale`.
     """
     height, width = pixels.shape[:2]
     if height % _checks.integer("scale", scale) or width % scale:

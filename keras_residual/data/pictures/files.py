@@ -112,7 +112,7 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = LARGEST_PICTURE
         raise
     # Pillow raises a dozen kinds of exception on damaged bytes.
     except Exception as error:
-        raise DatasetError(f"{path} is damaged or is no PNG, JPEG or WebP picture.") from error
+        raise DatasetError(f"{path} is damaged or not a PNG, JPEG or WebP picture.") from error
     if ORIENTATION in exif:
         del exif[ORIENTATION]
     return Picture(*_pixels(upright), exif.tobytes() if len(exif) else b"", profile)

@@ -199,7 +199,7 @@ def _items(source) -> list[Path | np.ndarray]:
     if isinstance(source, str | os.PathLike):
         folder = Path(source).expanduser()
         if not folder.is_dir():
-            raise DatasetError(f"{folder} is no folder of PNG, JPEG or WebP pictures.")
+            raise DatasetError(f"{folder} is not a folder of PNG, JPEG or WebP pictures.")
         source = [path for path in files_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES]
         if not source:
             raise DatasetError(f"{folder} holds no PNG, JPEG or WebP pictures.")
@@ -226,7 +226,7 @@ def _size_in_file(path: Path) -> tuple[int, int]:
             turned = image.getexif().get(ORIENTATION, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
     except Exception as error:
-        raise DatasetError(f"{path} is damaged or is no picture.") from error
+        raise DatasetError(f"{path} is damaged or not a picture.") from error
 
 
 def _eight_bits(path: Path) -> np.ndarray:

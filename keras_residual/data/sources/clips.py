@@ -55,7 +55,7 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
 def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> ArraySplit:
     """Returns a split of clips `(frames, height, width, channels)` uint8 of several lengths."""
     longest = max(map(len, clips))
-    # Shorter clips are padded with their last frame; `lengths` tells the padding apart.
+    # Shorter clips are padded with their last frame; `lengths` excludes the padding.
     x = np.stack([clip[np.minimum(np.arange(longest), len(clip) - 1)] for clip in clips])
     return ArraySplit(
         x=x,

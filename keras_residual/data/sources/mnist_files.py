@@ -67,7 +67,7 @@ def _read(path, rank, room, max_bytes):
                 size *= side
             if size > room:
                 raise DatasetError(
-                    f"{path} says that it holds {size:,} bytes, with which the files are more than "
+                    f"{path} declares {size:,} bytes, with which the files are more than "
                     f"max_bytes={max_bytes:,}: raise `max_bytes` if that is right."
                 )
             content = file.read(size)

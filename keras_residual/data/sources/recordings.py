@@ -67,7 +67,7 @@ def check_rate(rate: object, options: Options, where: str) -> int:
     """Returns the sampling rate of the source or of the options.
 
     Raises:
-        DatasetError: If it is unknown, is no positive integer, or the two differ.
+        DatasetError: If it is unknown, not a positive integer, or the two differ.
     """
     if rate is not None:
         numbers = np.asarray(rate).reshape(-1)

@@ -48,7 +48,7 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
         with soundfile.SoundFile(path) as file:
             if file.frames * file.channels * 4 > max_bytes:
                 raise DatasetError(
-                    f"{path} says that it holds {file.frames:,} samples, more than "
+                    f"{path} declares {file.frames:,} samples, more than "
                     f"max_bytes={max_bytes:,} allows."
                 )
             kind = "int16" if file.subtype in _WHOLE_NUMBERS else "float32"

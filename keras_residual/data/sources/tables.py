@@ -74,7 +74,7 @@ def read_table(path: Path, options: Options) -> Table:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise DatasetError(
-            f"{path} is no CSV file ({error}). Accepted: {ACCEPTED_TABLE}."
+            f"{path} is not a CSV file ({error}). Accepted: {ACCEPTED_TABLE}."
         ) from error
     rows = [(line, row) for line, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
     if len(rows) < 2:

@@ -39,7 +39,7 @@ def keys_of(builder: Any) -> tuple[str, str]:
     inputs = (tfds.features.Image, tfds.features.Audio)
     if len(kinds) != 2 or kinds[0] not in inputs or kinds[1] is not tfds.features.ClassLabel:
         raise DatasetError(
-            f"TFDS dataset {builder.name!r} is no classification: {_ACCEPTED} is accepted. "
+            f"TFDS dataset {builder.name!r} is not for classification: {_ACCEPTED} is accepted. "
             f"Received: features {', '.join(features)}"
         )
     return keys

@@ -90,7 +90,7 @@ def _read(path: Path) -> tuple[list[list[np.ndarray]], list[str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is no text file. Accepted: {ACCEPTED_TS}.") from error
+        raise DatasetError(f"{path} is not a text file. Accepted: {ACCEPTED_TS}.") from error
     for number, line in enumerate(lines, start=1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -105,7 +105,8 @@ def _read(path: Path) -> tuple[list[list[np.ndarray]], list[str]]:
             series = [np.array(channel.split(","), np.float32) for channel in channels]
         except ValueError as error:
             raise DatasetError(
-                f"{path}, line {number}, holds what is no number ({error}): fill in missing values."
+                f"{path}, line {number}, has a value that is not a number ({error}). Fill in "
+                "missing values."
             ) from error
         if not series or not label.strip():
             raise DatasetError(f"{path}, line {number}, is not a series with a label.")

@@ -91,7 +91,7 @@ class JaxRuntime:
         try:
             self._exported = export.deserialize(bytearray(path.read_bytes()))
         except Exception as error:
-            raise ExportError(f"{path} is no file of jax.export ({first_line(error)}).") from error
+            raise ExportError(f"{path} is not a jax.export file ({first_line(error)}).") from error
         flat = [_spec(aval) for aval in self._exported.in_avals]
         positional, named = self._exported.in_tree.unflatten(flat)
         self.inputs = {**{f"input_{i}": spec for i, spec in enumerate(positional)}, **named}

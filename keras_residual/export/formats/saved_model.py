@@ -116,7 +116,9 @@ class SavedModelRuntime:
                 loaded = tf.saved_model.load(plain)
             self._serve = loaded.signatures["serving_default"]
         except Exception as error:
-            raise ExportError(f"{path} is no readable SavedModel ({first_line(error)}).") from error
+            raise ExportError(
+                f"{path} is not a readable SavedModel ({first_line(error)})."
+            ) from error
         # The signature is valid only while the loaded object exists.
         self._loaded = loaded
         specs = self._serve.structured_input_signature[1]

@@ -31,7 +31,7 @@ def mediapipe_python(python: str | os.PathLike[str] | None = None) -> str:
     named = python or os.environ.get(MEDIAPIPE_PYTHON)
     if named:
         if not Path(named).is_file():
-            raise ImportError(f"There is no interpreter at {named}.")
+            raise ImportError(f"No interpreter was found at {named}.")
         return str(named)
     if importlib.util.find_spec("mediapipe") is None:
         raise ImportError(
@@ -105,7 +105,7 @@ def run_under_node(
     """
     node, modules = shutil.which("node"), node_modules(PACKAGES[runtime])
     if node is None:
-        raise ImportError(f"{runtime} runs under Node, and there is no `node`.")
+        raise ImportError(f"{runtime} needs Node.js, and `node` was not found.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         first = batches[0].items()

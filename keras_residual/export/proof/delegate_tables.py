@@ -1,10 +1,10 @@
-"""What the delegates of phones take: `delegates.csv`, an operation a row, a delegate a column.
+"""The operations that the delegates on phones support, from `delegates.csv`.
 
-An entry is the newest version of the operation that the delegate reads, or `any`; `float` stands
-for floating point alone, where LiteRT's own kernel computes integers. Nothing is what it does not
-take. It was read from the sources of LiteRT (August 2026): `xnnpack_delegate.cc`;
-`model_builder.cc` of the GPU delegate; `nnapi_delegate.cc`, for NNAPI 1.3 without a named
-accelerator; the last column from Coral's list of operations.
+The table has one row per operation and one column per delegate. An entry is the newest supported
+version of the operation, or `any`, followed by `float` if only floating point is supported; an
+empty entry means unsupported. Sources: LiteRT (August 2026), `xnnpack_delegate.cc`,
+`model_builder.cc` of the GPU delegate and `nnapi_delegate.cc`, for NNAPI 1.3 without a named
+accelerator; for the Edge TPU, Coral's list of operations.
 """
 
 import csv
@@ -18,11 +18,11 @@ MOST_DIMENSIONS = {"xnnpack": 6, "gpu": 4, "nnapi": 4, "edgetpu": 4}
 
 @dataclass(frozen=True)
 class Support:
-    """How a delegate takes an operation.
+    """A delegate's support of an operation.
 
     Attributes:
-        version: The newest version, `None` for any.
-        float_only: Whether it takes floating point alone.
+        version: The newest supported version, `None` for any.
+        float_only: Whether only floating point is supported.
     """
 
     version: int | None
@@ -31,7 +31,7 @@ class Support:
 
 @functools.cache
 def supported() -> dict[tuple[str, str], Support]:
-    """Returns how operations are taken, by delegate and operation."""
+    """Returns the supported operations, by delegate and operation."""
     file = importlib.resources.files("keras_residual.export.proof") / "delegates.csv"
     found = {}
     for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):

@@ -1,4 +1,4 @@
-"""What the delegates of phones would leave to the slow path of a LiteRT file, and why."""
+"""Finds the operations of a LiteRT file that the delegates on phones do not run, and why."""
 
 import os
 import struct
@@ -17,27 +17,27 @@ from keras_residual.export.proof.delegate_tables import DELEGATES, MOST_DIMENSIO
 _FLOATS = ("FLOAT32", "FLOAT16")
 _REMEDIES = {
     "PADV2": 'a ReLU before the pooling (`activation="relu"`), or `pool_padding="zero"`',
-    "dynamic": '`batch_size=1`, or `target="phone"`, and a fixed size of the input',
-    "CONV_3D": '`VideoResNet("factorized")`, which has 2-D convolutions alone,',
-    "dimensions": '`batch_size=1`, for clips `target="phone"`, or a network of two spatial axes',
+    "dynamic": '`batch_size=1`, or `target="phone"`, and a fixed input size',
+    "CONV_3D": '`VideoResNet("factorized")`, which has only 2-D convolutions,',
+    "dimensions": '`batch_size=1`, for clips `target="phone"`, or a 2-D network',
     "integers": 'quantization="int8", for phones with outputs="uint8",',
     "int16": 'quantization="int8"',
     "WHILE": "`export.lstm`, which writes fused or unrolled loops",
-    "version": "the newest runtime in the app, where the delegate reads it",
+    "version": "a LiteRT release whose delegate supports that version",
 }
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Operations of a file that a delegate leaves to LiteRT's own kernels.
+    """Operations of a file that a delegate does not run, which fall back to LiteRT's CPU kernels.
 
     Attributes:
         delegate: `"xnnpack"`, `"gpu"`, `"nnapi"` or `"edgetpu"`.
         operation: Name of the operation.
-        layer: The layer that made the first of them, as the file names it; empty if it does not.
-        count: How many there are.
-        reason: What the delegate does not take.
-        remedy: What avoids it; empty if nothing does.
+        layer: Name of the layer that the first of them comes from; empty if the file has no names.
+        count: Number of these operations.
+        reason: What the delegate does not support.
+        remedy: How to avoid it; empty if there is no way.
     """
 
     delegate: str
@@ -55,10 +55,10 @@ class Refusal:
 
 
 def lint(path: str | os.PathLike[str], delegates: Sequence[str] = DELEGATES) -> tuple[Refusal, ...]:
-    """Returns what the delegates of phones would not take of a LiteRT file.
+    """Returns the operations of a LiteRT file that the delegates on phones do not run.
 
-    Files of integers are written without the names of layers; `export` looks at them before, and
-    the card beside a file has them.
+    Integer files are written without layer names; `export` checks a file before the names are
+    removed, and lists them in the card.
 
     Args:
         path: A LiteRT file.
@@ -82,14 +82,14 @@ def lint(path: str | os.PathLike[str], delegates: Sequence[str] = DELEGATES) -> 
     try:
         return refusals(content, delegates)
     except (struct.error, ValueError, IndexError, TypeError) as error:
-        raise ExportError(f"{path} is no LiteRT file ({first_line(error)}).") from error
+        raise ExportError(f"{path} is not a LiteRT file ({first_line(error)}).") from error
 
 
 def refusals(content: bytes, delegates: Sequence[str] = DELEGATES) -> tuple[Refusal, ...]:
-    """Returns what each delegate would not take of a LiteRT file.
+    """Returns the operations of a LiteRT file that delegates do not run, see `lint`.
 
     Args:
-        content: The file.
+        content: The content of the file.
         delegates: Some of the four.
     """
     module, model = opened(content)
@@ -135,7 +135,7 @@ def _shape(tensor):
 
 
 def _layer(tensor):
-    """Returns the path of the layer that made a tensor, from its name in the file."""
+    """Returns the path of the layer that a tensor comes from, by its name in the file."""
     name = (tensor.name or b"").decode(errors="replace").split(";")[0]
     # Outputs are named by the signature.
     if name.startswith("StatefulPartitionedCall"):
@@ -145,7 +145,7 @@ def _layer(tensor):
 
 
 def _refused(delegate, node):
-    """Returns reason and remedy if a delegate does not take a node, else `None`."""
+    """Returns reason and remedy if a delegate does not run a node, else `None`."""
     for check in (_operation, _dimensions, _dynamic, _type, _version, _broadcast, _slice, _joined):
         found = check(delegate, node)
         if found is not None:
@@ -155,7 +155,7 @@ def _refused(delegate, node):
 
 def _operation(delegate, node):
     if (delegate, node.name) not in supported():
-        return "not among its operations", _REMEDIES.get(node.name, "")
+        return "not supported", _REMEDIES.get(node.name, "")
     return None
 
 
@@ -168,9 +168,9 @@ def _dimensions(delegate, node):
 
 
 def _dynamic(delegate, node):
-    # XNNPACK reads the sizes that the interpreter was given.
+    # XNNPACK is set up after the interpreter has resolved all sizes.
     if delegate != "xnnpack" and any(size < 0 for shape in node.shapes for size in shape):
-        return "a size that is only known when it runs", _REMEDIES["dynamic"]
+        return "a dynamic size", _REMEDIES["dynamic"]
     return None
 
 
@@ -179,7 +179,7 @@ def _type(delegate, node):
     if "INT16" in node.types:
         return "16-bit integers", _REMEDIES["int16"]
     if delegate == "xnnpack" and node.types[-1] in ("INT32", "INT64", "BOOL"):
-        return "whole numbers that stand for nothing else", ""
+        return "unquantized integers", ""
     if delegate == "edgetpu" and floating:
         return "floating point", _REMEDIES["integers"]
     if not floating and supported()[delegate, node.name].float_only:
@@ -195,7 +195,7 @@ def _version(delegate, node):
 
 
 def _broadcast(delegate, node):
-    """The GPU delegate adds and multiplies tensors of two ranks in three cases alone."""
+    """Checks the only three cases in which the GPU delegate broadcasts over different ranks."""
     if delegate != "gpu" or node.name not in ("ADD", "MUL"):
         return None
     short, long = sorted(node.shapes[:2], key=len)
@@ -206,11 +206,11 @@ def _broadcast(delegate, node):
     single = long[0] == 1 and short == (1, 1)
     if len(long) == 4 and len(short) == 2 and (single or short == (long[0], long[3])):
         return None
-    return f"operands of shapes {list(long)} and {list(short)}", "operands of one rank"
+    return f"operands of shapes {list(long)} and {list(short)}", "giving both the same rank"
 
 
 def _slicing(model, graph, op):
-    """Returns whether a slice drops or adds axes, and whether it takes every second or so."""
+    """Returns whether a slice drops or adds axes, and whether it has steps other than 1."""
     options = op.builtinOptions
     masks = options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask
     data = model.buffers[graph.tensors[op.inputs[3]].buffer].data
@@ -220,7 +220,7 @@ def _slicing(model, graph, op):
 
 def _slice(delegate, node):
     if delegate in ("xnnpack", "gpu") and node.drops_axes:
-        return "a slice that drops or adds axes", "a slice of one and a reshape"
+        return "a slice that drops or adds axes", "slicing with size 1 and reshaping"
     if delegate == "xnnpack" and node.has_steps:
         return "a slice with steps", ""
     return None

@@ -22,7 +22,7 @@ def fold(model: keras.Model) -> keras.Model:
 
     Returns:
         A `keras.Model` of its own weights, in inference form; its attribute `folding` is a
-        `Folding`, which says what was done.
+        `Folding`, which lists the changes.
 
     Raises:
         ValueError: If `model` is not a built functional or sequential model.

@@ -8,7 +8,7 @@ from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.convolution import Convolution
 
 _KERAS = keras.layers
-# Where the output channels stand in the kernel: last, before last, or spread over the last two.
+# Axis of the output channels in the kernel: last, second last, or spread over the last two.
 _LAST = (_KERAS.Conv1D, _KERAS.Conv2D, _KERAS.Conv3D, _KERAS.Dense, Convolution)
 _BEFORE_LAST = (_KERAS.Conv1DTranspose, _KERAS.Conv2DTranspose, _KERAS.Conv3DTranspose)
 _LAST_TWO = (_KERAS.DepthwiseConv1D, _KERAS.DepthwiseConv2D)
@@ -75,7 +75,7 @@ def folded_block_weights(weights: dict[str, np.ndarray], epsilon: float) -> dict
 def _balance_sub_bands(weights: dict, epsilon: float) -> None:
     """Moves what the sub-bands of a channel are scaled by in common into the convolution before.
 
-    The function stays the same; what the convolution puts out has one range in all channels, which
+    The function stays the same; the convolution's output has one range in all channels, which
     integers need: they have one scale for all.
     """
     for path in [name for name in weights if name.endswith("sub_spectral.gamma")]:
@@ -97,7 +97,7 @@ _STATISTICS = (("gamma", 1.0), ("beta", 0.0), ("moving_mean", None), ("moving_va
 
 
 def normalized(weights: dict[str, np.ndarray]) -> list[str]:
-    """Returns where in a block batch normalizations stand: their paths without `norm.…`."""
+    """Returns the paths of the batch normalizations in a block, without `norm.…`."""
     ending = "norm.moving_mean"
     return [name.removesuffix(ending) for name in weights if name.endswith(ending)]
 

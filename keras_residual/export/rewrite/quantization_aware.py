@@ -33,7 +33,7 @@ def quantization_aware(model: keras.Model, representative_data: Any) -> keras.Mo
 
     The model is folded; then kernels are rounded to 8 bits, each output channel of a convolution by
     its own range, and so is every value that an int8 file rounds: inputs, what convolutions, dense
-    layers and means put out after their activation, sums and concatenations. Ranges follow the data
+    layers and means output after their activation, sums and concatenations. Ranges follow the data
     while training; gradients pass as if nothing were rounded. `export(…, quantization="int8")`
     writes a LiteRT file with these kernels and ranges. What normalizes the input inside the model
     stays in floating point, and so does what is left of a normalization with no convolution before

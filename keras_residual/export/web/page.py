@@ -104,7 +104,7 @@ def web_page(
     A file that takes waveforms gets a page with the microphone.
 
     The page is static, needs no build step, and works without a network once it was loaded. It runs
-    the file in MediaPipe's web tasks, which lie beside it.
+    the file in MediaPipe's web tasks, which are copied next to it.
 
     Args:
         artefact: A LiteRT file for phones, of a classifier.
@@ -245,5 +245,5 @@ def _unpacked(kind, archive, folder) -> Path:
                 with tar.extractfile(member) as source, place.open("wb") as target:
                     shutil.copyfileobj(source, target)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise ImportError(f"{archive} is no npm package ({error}). {kind.missing}") from error
+        raise ImportError(f"{archive} is not an npm package ({error}). {kind.missing}") from error
     return folder

@@ -1,8 +1,8 @@
-"""Weights of a recurrent stack from and to stacks of other libraries' layers.
+"""Copies weights between a recurrent stack and the recurrent layers of Keras and PyTorch.
 
-Keras and PyTorch order the gates of an LSTM alike (input, forget, candidate, output). PyTorch
-transposes the kernels and has two biases, of which in an LSTM only the sum matters. Every copy
-checks all layers before it changes the first.
+Keras and PyTorch order the gates of an LSTM the same way (input, forget, candidate, output).
+PyTorch transposes the kernels and has two biases; in an LSTM only their sum matters. All layers are
+checked before any weight is changed.
 """
 
 import re
@@ -18,11 +18,11 @@ _TORCH_PARAMETER = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 
 
 class PeerWeights(CellWeights):
-    """The methods of a stack of Keras' own cells, which copy weights from and to Keras and PyTorch.
+    """Mixin of stacks of Keras' cells that copies weights from and to Keras and PyTorch.
 
     Attributes:
-        cell_class: Keras' cell.
-        peer: Keras' layer of one such cell.
+        cell_class: Class of the cells, such as `keras.layers.LSTMCell`.
+        peer: Keras' layer with such a cell, such as `keras.layers.LSTM`.
         gates: Number of gates in a kernel.
     """
 
@@ -37,26 +37,26 @@ class PeerWeights(CellWeights):
         return cell.kernel, cell.recurrent_kernel, cell.bias
 
     def torch_arrays(self, cell: keras.layers.Layer) -> dict[str, np.ndarray]:
-        """Returns what PyTorch calls the weights of a cell, by their names without a suffix."""
+        """Returns the weights of a cell under PyTorch's names, without the layer's suffix."""
         kernel, recurrent_kernel, *bias = cell.get_weights()
         arrays = {"weight_ih": kernel.T, "weight_hh": recurrent_kernel.T}
         return arrays | ({"bias_ih": bias[0], "bias_hh": 0 * bias[0]} if bias else {})
 
     def from_torch_arrays(self, arrays: Mapping[str, np.ndarray]) -> list[Any]:
-        """Returns the weights of a cell from what `torch_arrays` names."""
+        """Returns the weights of a cell from arrays named as in `torch_arrays`."""
         kernels = [arrays["weight_ih"].T, arrays["weight_hh"].T]
         return kernels + ([arrays["bias_ih"] + arrays["bias_hh"]] if "bias_ih" in arrays else [])
 
     def copy_from_torch(self, source: Any) -> None:
-        """Takes the weights of PyTorch's module of the same cell, such as `torch.nn.LSTM`.
+        """Copies the weights of PyTorch's module of the same kind, such as `torch.nn.LSTM`.
 
         Args:
-            source: A module or state dict with all layers, or a list with one for each layer, the
-                bottom one first.
+            source: A module or state dict with all layers, or a list with one for each layer,
+                bottom first.
 
         Raises:
-            ValueError: If a parameter is missing, left over or misshapen. Then no weight is
-                changed.
+            ValueError: If a parameter is missing, unexpected or has the wrong shape. No weights
+                are changed then.
         """
         weights = []
         for cell, parameters in self._beside_torch("source", source):
@@ -66,9 +66,13 @@ class PeerWeights(CellWeights):
             cell.set_weights(values)
 
     def copy_to_torch(self, target: Any) -> None:
-        """Gives its weights to PyTorch's module; of biases that are summed the second becomes zero.
+        """Copies the weights to PyTorch's module; where biases are summed, the second becomes zero.
 
-        Arguments and errors as `copy_from_torch`.
+        Args:
+            target: As `source` of `copy_from_torch`.
+
+        Raises:
+            ValueError: As in `copy_from_torch`.
         """
         for cell, parameters in self._beside_torch("target", target, writable=True):
             for name, value in self.torch_arrays(cell).items():
@@ -79,7 +83,7 @@ class PeerWeights(CellWeights):
         pairs = self._beside_keras(name, layers)
         for title, cell, layer in pairs:
             if not layer.built:
-                raise ValueError(f"{title} has no weights yet: call it or `build` it first")
+                raise ValueError(f"{title} has no weights yet: call or `build` it first")
             check_shapes(f"The weights of {title}", self._shapes_of(layer), cell)
         for _, cell, layer in pairs:
             cell.set_weights(layer.cell.get_weights())
@@ -103,7 +107,7 @@ class PeerWeights(CellWeights):
         return [(width, sizes), (layer.units, sizes), bias][: 3 if layer.use_bias else 2]
 
     def _beside_keras(self, name, layers) -> list[tuple[Any, ...]]:
-        """Returns the name of each of `layers`, the cell that belongs to it, and itself."""
+        """Returns a name, the corresponding cell, and the layer for each of `layers`."""
         pairs = []
         for index, layer in enumerate(_one_a_layer(name, layers, self.num_layers)):
             directions = self._directions(index)
@@ -123,9 +127,9 @@ class PeerWeights(CellWeights):
         return pairs
 
     def _beside_torch(self, name, modules, writable=False) -> list[tuple[Any, ...]]:
-        """Returns each cell with the parameters that belong to it, by their names without a suffix.
+        """Returns each cell with its PyTorch parameters, named without the layer's suffix.
 
-        A single module holds all layers; in a list there is one for each.
+        A single module holds all layers; a list has one module per layer.
         """
         every = range(self.num_layers)
         groups = [(name, modules, every)]
@@ -148,70 +152,79 @@ class PeerWeights(CellWeights):
 
 
 class LSTMWeights(PeerWeights):
-    """The part of `ResidualLSTM` that hands its weights out and takes others in."""
+    """The methods of `ResidualLSTM` that get, set and copy weights."""
 
     cell_class, peer, gates = keras.layers.LSTMCell, keras.layers.LSTM, 4
 
     def get_lstm_weights(self, index: int, backward: bool = False) -> list[Any]:
-        """Returns `[kernel, recurrent_kernel, bias]` of a layer, as `keras.layers.LSTM` has them.
+        """Returns `[kernel, recurrent_kernel, bias]` of a layer, in the order of Keras' LSTM.
 
         Args:
-            index: Which layer, from 0.
-            backward: Whether to take the backward direction of a bidirectional bottom layer.
+            index: Index of the layer, bottom first.
+            backward: Whether to return the weights of the backward direction of a bidirectional
+                bottom layer.
         """
         return self.get_cell_weights(index, backward)
 
     def set_lstm_weights(self, index: int, weights: list[Any], backward: bool = False) -> None:
-        """Sets `[kernel, recurrent_kernel, bias]` of a layer, arguments as `get_lstm_weights`."""
+        """Sets `[kernel, recurrent_kernel, bias]` of a layer; see `get_lstm_weights`."""
         self.set_cell_weights(index, weights, backward)
 
     def copy_from_keras(self, lstms: list[Any]) -> None:
-        """Takes the weights of `keras.layers.LSTM` layers, bottom first.
+        """Copies the weights of `keras.layers.LSTM` layers.
 
         Args:
-            lstms: One layer for each of the stack; with `bidirectional_bottom`, the first is a
-                `keras.layers.Bidirectional`.
+            lstms: One layer for each layer of the stack, bottom first; with `bidirectional_bottom`,
+                the first is a `keras.layers.Bidirectional`.
 
         Raises:
-            ValueError: If a layer is of another kind, has other shapes or is not built. Then no
-                weight is changed.
+            ValueError: If a layer has the wrong type or shapes, or is not built. No weights are
+                changed then.
         """
         self._copy_from_keras("lstms", lstms)
 
     def copy_to_keras(self, lstms: list[Any]) -> None:
-        """Gives its weights to `keras.layers.LSTM` layers, building them if need be.
+        """Copies the weights to `keras.layers.LSTM` layers, which are built if necessary.
 
-        Arguments and errors as `copy_from_keras`.
+        Args:
+            lstms: As in `copy_from_keras`.
+
+        Raises:
+            ValueError: As in `copy_from_keras`.
         """
         self._copy_to_keras("lstms", lstms)
 
 
 class GRUWeights(PeerWeights):
-    """The part of `ResidualGRU` that hands its weights out and takes others in.
+    """The methods of `ResidualGRU` that copy weights.
 
-    Keras has the gates in the order update, reset, candidate, PyTorch reset, update, candidate.
+    Keras orders the gates update, reset, candidate; PyTorch reset, update, candidate.
     """
 
     cell_class, peer, gates = keras.layers.GRUCell, keras.layers.GRU, 3
 
     def copy_from_keras(self, grus: list[Any]) -> None:
-        """Takes the weights of `keras.layers.GRU` layers, bottom first.
+        """Copies the weights of `keras.layers.GRU` layers.
 
         Args:
-            grus: One layer for each of the stack; with `bidirectional_bottom`, the first is a
-                `keras.layers.Bidirectional`.
+            grus: One layer for each layer of the stack, bottom first; with `bidirectional_bottom`,
+                the first is a `keras.layers.Bidirectional`.
 
         Raises:
-            ValueError: If a layer is of another kind, has other shapes or is not built, or has
-                another `reset_after`. Then no weight is changed.
+            ValueError: If a layer has the wrong type, shapes or `reset_after`, or is not built. No
+                weights are changed then.
         """
         self._check_reset("grus", grus)
         self._copy_from_keras("grus", grus)
 
     def copy_to_keras(self, grus: list[Any]) -> None:
-        """Gives its weights to `keras.layers.GRU` layers, building them if need be.
+        """Copies the weights to `keras.layers.GRU` layers, which are built if necessary.
 
-        Arguments and errors as `copy_from_keras`.
+        Args:
+            grus: As in `copy_from_keras`.
+
+        Raises:
+            ValueError: As in `copy_from_keras`.
         """
         self._check_reset("grus", grus)
         self._copy_to_keras("grus", grus)
@@ -219,7 +232,7 @@ class GRUWeights(PeerWeights):
     def torch_arrays(self, cell: keras.layers.GRUCell) -> dict[str, np.ndarray]:
         if not self.reset_after:
             raise ValueError(
-                "torch.nn.GRU computes what `reset_after=True` does. Received: reset_after=False"
+                "torch.nn.GRU needs a stack with reset_after=True. Received: reset_after=False"
             )
         kernel, recurrent_kernel, *bias = (_exchanged(w) for w in cell.get_weights())
         arrays = {"weight_ih": kernel.T, "weight_hh": recurrent_kernel.T}
@@ -235,13 +248,13 @@ class GRUWeights(PeerWeights):
         for index, (_, _, layer) in enumerate(self._beside_keras(name, layers)):
             if layer.reset_after != self.reset_after:
                 raise ValueError(
-                    f"`{name}` must have reset_after={self.reset_after}, as this stack has. "
+                    f"`{name}` must have reset_after={self.reset_after}, like this stack. "
                     f"Received: {layer!r} with reset_after={layer.reset_after} (direction {index})"
                 )
 
 
 def _exchanged(weight):
-    """Returns a weight with its first two gates in each other's place."""
+    """Returns a weight with its first two gates swapped."""
     first, second, rest = np.split(weight, 3, axis=-1)
     return np.concatenate([second, first, rest], axis=-1)
 
@@ -250,7 +263,7 @@ def _one_a_layer(name, items, count):
     if not isinstance(items, (list, tuple)) or len(items) != count:
         received = f"{len(items)}" if isinstance(items, (list, tuple)) else type(items).__name__
         raise ValueError(
-            f"`{name}` must be a list of {count} layers, the bottom one first. Received: {received}"
+            f"`{name}` must be a list of {count} layers, bottom first. Received: {received}"
         )
     return items
 
@@ -264,7 +277,7 @@ def _state(name, module, writable, kind):
         )
     state = {key: state[key] for key in state if _TORCH_PARAMETER.fullmatch(str(key))}
     if writable and not all(hasattr(value, "copy_") for value in state.values()):
-        raise ValueError(f"`{name}` must hold tensors of PyTorch, to be written to")
+        raise ValueError(f"`{name}` must hold PyTorch tensors, which can be written to")
     return state
 
 

@@ -130,7 +130,7 @@ class Layerwise:
     def once_started(self, outputs, before=None):
         """Returns the outputs from the first unmasked step on, and `before` until then.
 
-        As on TensorFlow and PyTorch in Keras, an initial `h` is no output.
+        An initial `h` is not an output, as in Keras on TensorFlow and PyTorch.
         """
         if self.started is None:
             return outputs

@@ -24,7 +24,7 @@ class RecurrentHighway(CellWeights, RecurrentStack):
     t_l is a sigmoid of such a sum, and the carry gate c_l = 1 - t_l (`coupled`) or a sigmoid too.
     The last s_l is the output of the step and the state.
 
-    `num_layers` of them may stand on each other, with each layer's input added to its output from
+    `num_layers` of them may be stacked, with each layer's input added to its output from
     layer `first_residual` on, as in `ResidualLSTM`; so are masks treated. The gates are computed in
     float32 under `mixed_bfloat16` and `mixed_float16`.
 

@@ -27,7 +27,7 @@ class RecurrentStack(
     h_i = cell_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
     it; the result is x_{num_layers}.
 
-    A masked step, wherever it stands, leaves all states as they are and repeats the last `h` (zero
+    A masked step, at any position, leaves all states unchanged and repeats the last `h` (zero
     before the first step that is not masked); without `return_sequences` the result is the output
     at the last step that is not masked. A mask that comes with the inputs is used also where
     `initial_state` is given.

@@ -24,7 +24,7 @@ class ResidualGRU(GRUWeights, RecurrentStack):
     the inputs are taken out of the loop over time.
 
     Args:
-        reset_after: Whether the reset gate acts behind the product with the recurrent kernel, as
+        reset_after: Whether the reset gate acts after the product with the recurrent kernel, as
             in cuDNN and PyTorch, or in front of it. Defaults to `True`.
         **kwargs: Those of `RecurrentStack`.
 

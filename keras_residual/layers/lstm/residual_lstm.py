@@ -23,7 +23,7 @@ class ResidualLSTM(LSTMWeights, RecurrentStack):
     `keras.layers.LSTM`, whose arguments mean the same here. The gates and cell states are computed
     in float32 under `mixed_bfloat16` and `mixed_float16`.
 
-    A masked step, wherever it stands, leaves all states as they are and repeats the last `h` (zero
+    A masked step, at any position, leaves all states unchanged and repeats the last `h` (zero
     before the first step that is not masked); without `return_sequences` the result is the output
     at the last step that is not masked. A mask that comes with the inputs is used also where
     `initial_state` is given.
@@ -79,7 +79,7 @@ class ResidualLSTM(LSTMWeights, RecurrentStack):
 
     Reference:
         - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1. The skip inside the cell
-          of [Kim et al., 2017](https://arxiv.org/abs/1701.03360) is another cell, and not here.
+          of [Kim et al., 2017](https://arxiv.org/abs/1701.03360) is a different cell.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ class SequenceAverage(keras.layers.GlobalAveragePooling1D):
     """Averages the steps of each sequence that are not masked; zero where all are masked.
 
     `keras.layers.GlobalAveragePooling1D` divides by the number of unmasked steps and returns NaN
-    for a sequence of padding alone.
+    for a sequence that is all padding.
 
     Call arguments:
         inputs: `(batch, time, features)`, floating point.

@@ -1,4 +1,4 @@
-"""How `ResidualLSTM` gets through its layers: which loop, and when all layers run together."""
+"""How `ResidualLSTM` runs its layers: one by one, or all together as a wavefront."""
 
 import os
 
@@ -10,12 +10,12 @@ from keras_residual.layers.lstm import loops
 from keras_residual.layers.lstm.layerwise import Layerwise, weights_of
 from keras_residual.layers.lstm.loops import LoopOptions
 
-# On a CPU, larger batches do better inside the loop, where what a step needs is in the cache.
+# On a CPU, the input products of larger batches are faster inside the loop, where they stay cached.
 SMALL_BATCHES = range(1, 5)
-# On a CPU, TensorFlow's own products are as quick as XLA's where batch times units are more.
+# On a CPU, XLA is faster than TensorFlow's own kernels only up to this batch size times units.
 _LARGE_STEP, _USUAL_BATCH, _FEW_STEPS = 2**12, 32, 8
-# On a CPU, XLA spreads a wavefront over the cores where its cells, and their products, are so many
-# and so large; weights that leave the cache cost more than that gains.
+# On a CPU, XLA parallelizes a wavefront only from these many cells and units on; the gain is lost
+# if the weights do not fit into the cache.
 _MANY_CELLS, _LARGE_UNITS, _CACHED_WEIGHTS = 128, 128, 2**20
 
 
@@ -25,7 +25,7 @@ def state_dtype(layer) -> str:
 
 
 def loop_options(layer, shape, training: bool) -> LoopOptions:
-    """Returns how a loop over `(time, batch, features)` is computed."""
+    """Returns the options of a loop over `(time, batch, features)`."""
     cell, batch = layer.cells[0], shape[1]
     return LoopOptions(
         activation=cell.activation,
@@ -39,11 +39,10 @@ def loop_options(layer, shape, training: bool) -> LoopOptions:
 
 
 def compiling_pays(units: int, shape) -> bool:
-    """Returns whether TensorFlow's loop is quicker when XLA compiles it.
+    """Returns whether TensorFlow's loop is faster when compiled by XLA.
 
-    On a CPU, where nothing compiles a model unless it is asked to, an operation of TensorFlow's
-    costs more than the arithmetic of a small step. XLA compiles anew for each number of steps, so
-    that must be known.
+    On a CPU, models are not compiled by default, and the overhead of an operation exceeds the
+    arithmetic of a small step. The number of steps must be known, as XLA compiles once for each.
     """
     if keras.backend.backend() != "tensorflow" or on_accelerator():
         return False
@@ -56,7 +55,7 @@ def compiling_pays(units: int, shape) -> bool:
 
 
 def wavefront_pays(layer, shape, training: bool) -> bool:
-    """Returns whether the wavefront is the quicker one for `(time, batch, features)`."""
+    """Returns whether the wavefront is faster for inputs of shape `(time, batch, features)`."""
     if on_accelerator():
         return True
     if training or keras.backend.backend() != "jax" or os.cpu_count() == 1:
@@ -69,7 +68,7 @@ def wavefront_pays(layer, shape, training: bool) -> bool:
 
 
 class LSTMPass(Layerwise):
-    """One pass of a `ResidualLSTM`, whose loops have gradients written by hand."""
+    """One forward pass of a `ResidualLSTM`, whose loops have hand-written gradients."""
 
     def __init__(self, layer, x, mask, training: bool):
         super().__init__(layer, x, mask, training)
@@ -91,11 +90,11 @@ class LSTMPass(Layerwise):
         return x, new, layer.num_layers
 
     def fits(self, index, x):
-        """Returns whether layer `index` and all above can run together."""
+        """Returns whether layer `index` and those above it can run as a wavefront."""
         return x.shape[-1] <= self.layer.units and str(index) not in self.layer.projections
 
     def run_wavefront(self, index, x, pairs):
-        """Runs layer `index` and all above as one wavefront."""
+        """Runs layer `index` and those above it as one wavefront."""
         layer = self.layer
         missing = layer.units - x.shape[-1]
         kernels, biases, factors = [], [], []
@@ -126,7 +125,7 @@ class LSTMPass(Layerwise):
         return outputs, [state[i] for i in range(len(pairs)) for state in (h, c)]
 
     def _side_by_side(self, width, missing):
-        """Returns `[factors]` of a layer's inputs and `h` in one tensor, `[]` without dropout."""
+        """Returns the dropout factors of a layer's inputs and state as `[tensor]`, or `[]`."""
         if not any(self.rates):
             return []
         ones = ops.ones((self.batch, self.layer.units), self.layer.compute_dtype)

@@ -28,7 +28,7 @@ class RecurrentStates:
         return [getattr(self, name) for name in self._state_names] or None
 
     def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple[Any, ...]:
-        """Runs one time step, for streaming: the outputs of a whole sequence, one at a time.
+        """Runs one time step, for streaming; over all steps, outputs equal those of a full call.
 
         Args:
             inputs: `(batch, features)`.

@@ -29,7 +29,7 @@ class TrailingPadding(keras.layers.Layer):
     `keras.layers.Masking` would mask the zeros inside a waveform too.
 
     Args:
-        mask_value: Number that stands for padding. Defaults to `0`.
+        mask_value: Number that marks padding. Defaults to `0`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:

@@ -1,7 +1,7 @@
-"""Core ML packages: converted by coremltools, their program evaluated operation by operation.
+"""Core ML packages: writes them with coremltools, and evaluates their program with NumPy.
 
-Apple's runtime is part of macOS and iOS. Elsewhere a package can be written and its program be
-computed, which proves its operations and weights, but not what a device's own rounding does.
+Apple's runtime exists on macOS and iOS only. The evaluation verifies operations and weights
+anywhere, but not a device's own rounding.
 """
 
 import contextlib
@@ -49,13 +49,13 @@ def write(
     Args:
         network: A functional model of a fixed batch size.
         path: The package to write.
-        quantization: `None` for float32; `"float16"`; or `"dynamic"`, weights of 8 bits that are
-            computed with in float16.
-        inputs: Its inputs.
-        outputs: Names of its outputs.
-        is_picture: Whether its input is an RGB picture, which apps then give as an image.
-        labels: Class names of a classifier, which then puts out the best of them as well.
-        facts: What this package reads from the file again.
+        quantization: `None` for float32; `"float16"`; or `"dynamic"`, 8-bit weights and float16
+            arithmetic.
+        inputs: The network's inputs by name.
+        outputs: Names of the network's outputs.
+        is_picture: Whether to declare the input as an image, so that apps can pass RGB images.
+        labels: Class names of a classifier, which then also outputs the best class.
+        facts: Metadata of this library, stored in the package.
     """
     ct, optimize = _coremltools()
     taken = [_taken(ct, name, spec, is_picture) for name, spec in inputs.items()]
@@ -78,7 +78,7 @@ def write(
                 )
                 config = optimize.OptimizationConfig(global_config=settings)
                 package = optimize.linear_quantize_weights(package, config)
-    # coremltools raises whatever its frontend meets.
+    # coremltools passes on errors of any kind from its frontend.
     except Exception as error:
         raise ExportError(f"Core ML cannot express this model ({conversion_error(error)}).") from (
             error
@@ -95,7 +95,7 @@ def _taken(ct, name, spec, is_picture):
     shape = tuple(spec.shape)
     if None in shape:
         raise ExportError(
-            "Core ML packages are written for one input of a fixed size; build the model with one. "
+            "Core ML needs inputs of fixed size; build the model with a fixed input shape. "
             f"Received: {name!r} of {spec}"
         )
     if is_picture:
@@ -120,7 +120,7 @@ def _coremltools():
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps away progress bars, and warnings of versions that were not tried."""
+    """Suppresses progress bars and warnings about untested versions."""
     logger = logging.getLogger("coremltools")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -145,7 +145,7 @@ class CoreMLRuntime:
                 self._program = Program(spec, path / "Data" / "com.apple.CoreML" / "weights")
         except Exception as error:
             raise ExportError(
-                f"{path} is no readable Core ML package ({first_line(error)})."
+                f"{path} is not a readable Core ML package ({first_line(error)})."
             ) from (error)
         described = spec.description
         self._metadata = dict(described.metadata.userDefined)
@@ -166,7 +166,7 @@ class CoreMLRuntime:
         return {name: np.asarray(v, np.float32) for name, v in zip(names, outputs, strict=True)}
 
     def operations(self) -> dict[str, int]:
-        """Returns how often each operation occurs in the program."""
+        """Returns the number of operations of each kind in the program."""
         return dict(sorted(Counter(self._program.operation_kinds()).items()))
 
     def labels(self) -> list[str] | None:

@@ -1,8 +1,8 @@
-"""Evaluates a Core ML program, operation by operation, where Apple's own runtime is not there.
+"""Evaluates a Core ML program, operation by operation, without Apple's runtime.
 
-coremltools folds constants by evaluating operations ("value inference"). The same is done here
-with real inputs: each operation is given its inputs as constants. Convolutions, pooling and a few
-others, which coremltools cannot evaluate, are computed with NumPy.
+coremltools folds constants by evaluating operations ("value inference"). Here, each operation gets
+its actual inputs as constants and is evaluated the same way. Convolutions, pooling and a few other
+operations that coremltools cannot evaluate are computed with NumPy.
 """
 
 from pathlib import Path
@@ -33,12 +33,12 @@ class Program:
         return list(self._function.inputs)
 
     def operation_kinds(self) -> list[str]:
-        """Returns the kinds of its operations, constants left out, in order."""
+        """Returns the kinds of its operations in order, without constants."""
         kinds = (operation.op_type for operation in self._function.operations)
         return [kind for kind in kinds if kind != "const" and not kind.startswith("constexpr_")]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Returns the outputs for one batch, in order; of a classifier its probabilities."""
+        """Returns the outputs for one batch, in order; for a classifier, the probabilities."""
         values = {}
         for name, variable in self._function.inputs.items():
             values[variable.name] = np.asarray(inputs[name])
@@ -61,7 +61,7 @@ class Program:
         if kind.startswith("constexpr_"):
             return [operation.materialized_val_inference()]
         given = {name: _value(each, values) for name, each in operation.inputs.items()}
-        # The builder takes Python's own truth values alone.
+        # The builder accepts Python's `bool` only.
         given = {
             name: bool(value) if isinstance(value, np.bool_) else value
             for name, value in given.items()

@@ -30,7 +30,7 @@ class GraphEditor:
         return np.frombuffer(data, kind).reshape(shape_of(tensor))
 
     def is_constant(self, index: int) -> bool:
-        """Returns whether a tensor's values stand in the file."""
+        """Returns whether a tensor's values are stored in the file."""
         data = self.model.buffers[self.graph.tensors[index].buffer].data
         return data is not None and len(data) > 0
 

@@ -1,8 +1,8 @@
-"""Files without tensors of five axes, which delegates for GPUs, NNAPI and the Edge TPU do not take.
+"""Rewrites rank-5 tensors as rank 4, for the GPU, NNAPI and Edge TPU delegates.
 
-Networks for clips and group normalization have them. Two neighbouring axes of such a tensor are
-stored as one: an operation that treats both alike computes the same. Which two depends on the
-operation; where neighbours differ, a reshape stands between them.
+Video networks and group normalization produce rank-5 tensors. Two adjacent axes are merged into
+one, which changes nothing for an operation that treats them alike. Which two depends on the
+operation; where consecutive operations differ, a reshape is inserted.
 """
 
 import numpy as np
@@ -19,16 +19,16 @@ _REDUCTIONS = {"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"}
 _PADDINGS = {"PAD", "PADV2", "MIRROR_PAD"}
 _VERSIONED = (_ELEMENTWISE - {"QUANTIZE", "DEQUANTIZE", "CAST"}) | _PADDINGS
 _VERSIONED |= {"SLICE", "STRIDED_SLICE"}
-# The batch stays an axis where it can.
+# Merging the batch with another axis is the last choice.
 _ORDER = (2, 1, 3, 0)
 
 
 def with_four_axes(content: bytes, fold_input: bool = False) -> bytes:
-    """Returns a file in which tensors of five axes have four, as far as its operations allow.
+    """Returns a file whose rank-5 tensors have rank 4, as far as its operations allow.
 
     Args:
-        content: A file; one with sizes that are only known when it runs is returned as it is.
-        fold_input: Whether inputs of five axes and a batch of one lose the batch.
+        content: A LiteRT file. One with dynamic sizes is returned unchanged.
+        fold_input: Whether to drop the batch axis of rank-5 inputs with a batch size of 1.
     """
     module, model = opened(content)
     for graph in model.subgraphs:
@@ -43,21 +43,21 @@ def with_four_axes(content: bytes, fold_input: bool = False) -> bytes:
 
 
 def _filled(shape):
-    """Returns a shape with ones in front, as it broadcasts with five axes."""
+    """Returns a shape padded with leading ones to rank 5."""
     return (*(1,) * (_WIDE - len(shape)), *shape)
 
 
 def _merged(shape, at):
-    """Returns a shape with the axes `at` and `at + 1` as one."""
+    """Returns a shape with the axes `at` and `at + 1` merged."""
     return (*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :])
 
 
 class _Folding(GraphEditor):
-    """Tensors of five axes as such of four.
+    """Rewrites a graph so that its rank-5 tensors have rank 4.
 
     Attributes:
-        stored: Which two axes of such a tensor are stored as one, `None` for neither.
-        reshaped: Tensors in another shape, by tensor and shape.
+        stored: First of the two merged axes of each rank-5 tensor, `None` if none are merged.
+        reshaped: Reshaped tensors, by original tensor and shape.
     """
 
     def __init__(self, module, model, graph):
@@ -79,7 +79,7 @@ class _Folding(GraphEditor):
         inputs, outputs = [int(i) for i in op.inputs], [int(i) for i in op.outputs]
         if not any(len(self.shapes[i]) == _WIDE for i in (*inputs, *outputs) if i >= 0):
             if name in _VERSIONED:
-                # The converter gives all of a kind the version that the widest needs.
+                # The converter gives all operations of a kind the version that the widest needs.
                 op.opcodeIndex = self.code(name, self._version(op, name))
             self.operators.append(op)
             return
@@ -94,10 +94,10 @@ class _Folding(GraphEditor):
         self._finish(op, outputs, view)
 
     def _finish(self, op, outputs, view):
-        """Adds an operation; what the graph puts out keeps its five axes."""
-        given = [int(index) for index in self.graph.outputs]
+        """Adds an operation; outputs of the graph keep rank 5."""
+        results = [int(index) for index in self.graph.outputs]
         wide = [index for index in outputs if len(self.shapes[index]) == _WIDE]
-        later = [index for index in wide if index in given and view is not None]
+        later = [index for index in wide if index in results and view is not None]
         for index in wide:
             if index not in later:
                 self._store(index, view)
@@ -117,12 +117,12 @@ class _Folding(GraphEditor):
             tensor.shapeSignature = None
 
     def _view(self, op, name, inputs):
-        """Returns which two axes an operation treats alike, `None` if it treats no two so."""
+        """Returns the first of two adjacent axes that an operation treats alike, `None` if none."""
         wide = [i for i in inputs if i >= 0 and len(self.shapes[i]) == _WIDE]
         if not wide:
             return None
-        now = self.stored.get(wide[0])
-        order = [now, *_ORDER] if now is not None else [*_ORDER]
+        current = self.stored.get(wide[0])
+        order = [current, *_ORDER] if current is not None else [*_ORDER]
         return next((view for view in order if self._allows(op, name, inputs, view)), None)
 
     def _allows(self, op, name, inputs, at):
@@ -133,7 +133,7 @@ class _Folding(GraphEditor):
             axes = {axis % _WIDE for axis in self.values(inputs[1]).ravel().tolist()}
             return len(axes & {*pair}) != 1
         shape = self.shapes[inputs[0]]
-        # An axis of one goes into its neighbour whatever becomes of that.
+        # An axis of size 1 can be merged whatever happens to its neighbour.
         kept = pair[:1] if shape[at] == 1 else pair
         if name in _PADDINGS:
             return not self.values(inputs[1])[[*kept]].any()
@@ -154,7 +154,7 @@ class _Folding(GraphEditor):
         for index in inputs:
             shape = _filled(self.shapes[index])
             sizes.append((shape[pair[0]], shape[pair[1]]))
-            # What is computed with fewer axes must do without the merged ones.
+            # An operand of lower rank must not extend to the merged axes.
             narrow = len(self.shapes[index]) < _WIDE and not self.is_constant(index)
             if narrow and max(shape[: pair[1] + 1]) > 1:
                 return False
@@ -162,7 +162,7 @@ class _Folding(GraphEditor):
         return all(size in (full, (1, 1)) for size in sizes)
 
     def _adapt(self, op, name, at):
-        """Changes what an operation says of its axes."""
+        """Adapts the axes in an operation's parameters to the merged shape."""
         inputs = [int(index) for index in op.inputs]
         if name in _REDUCTIONS:
             axes = {axis % _WIDE for axis in self.values(inputs[1]).ravel().tolist()}
@@ -194,7 +194,7 @@ class _Folding(GraphEditor):
             self.set_constant(op, place, np.delete(values, at))
 
     def _operand(self, index, view, name):
-        """Returns the tensor that an operation reads in place of one."""
+        """Returns the tensor that replaces an operand of an operation."""
         index = int(index)
         if index < 0:
             return index
@@ -222,10 +222,10 @@ class _Folding(GraphEditor):
         self.add_reshape(source, target)
 
     def _version(self, op, name):
-        """Returns the version of an operation that has four axes only."""
+        """Returns the version of an operation on tensors of at most rank 4."""
         version = self.model.operatorCodes[op.opcodeIndex].version
         if name == "MUL" and version == 3:
-            # The product of the scales is above that of the output.
+            # Version 3 is needed where the product of the input scales exceeds the output scale.
             return version
         kind = self.graph.tensors[int(op.inputs[0])].type
         return min(version, 1 if kind == self.module.TensorType.FLOAT32 else 2)

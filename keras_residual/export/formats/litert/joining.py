@@ -23,7 +23,7 @@ def joined(first: bytes, second: bytes) -> bytes:
     ends = graph.tensors[source], more.tensors[target]
     if ends[0].type != ends[1].type or [*ends[0].shape] != [*ends[1].shape]:
         raise ExportError(
-            f"A file that puts out {[*ends[0].shape]} cannot go before one that takes "
+            f"A file that outputs {[*ends[0].shape]} cannot be joined to one that takes "
             f"{[*ends[1].shape]}."
         )
     buffers, codes = len(model.buffers), len(model.operatorCodes)

@@ -217,5 +217,5 @@ def _spec(details):
 def _read(path):
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
-        raise ExportError(f"{path} is no LiteRT file.")
+        raise ExportError(f"{path} is not a LiteRT file.")
     return content

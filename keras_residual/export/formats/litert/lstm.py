@@ -1,4 +1,4 @@
-"""Models on recurrent stacks as LiteRT files, for whole sequences and for streams."""
+"""Writes models with recurrent stacks to LiteRT, for whole sequences or for streaming."""
 
 import dataclasses
 import os
@@ -49,36 +49,36 @@ def write(
     quantization: str | None = None,
     representative_data: np.ndarray | None = None,
 ) -> Path:
-    """Writes a model that takes whole sequences to a LiteRT file of builtin operations.
+    """Writes a model to a LiteRT file of builtin operations that takes whole sequences.
 
-    A `ResidualLSTM`, `ResidualGRU`, `RecurrentHighway` or `HighwayLSTM` is a recurrent stack; all
-    but the first are unrolled.
+    The model must contain a recurrent stack: `ResidualLSTM`, `ResidualGRU`, `RecurrentHighway` or
+    `HighwayLSTM`. Only `ResidualLSTM` has a fused form; the others are unrolled.
 
-    What the format cannot do: batch and number of steps are fixed in the file. The fused operation
-    `UNIDIRECTIONAL_SEQUENCE_LSTM` knows no mask, no initial state and no other activations than
-    tanh and sigmoid, does not give its last states, and has no integer arithmetic that TensorFlow's
-    converter gets right; `"auto"` takes it wherever none of these is asked for. It keeps its states
-    from one run to the next: a program must call the interpreter's `reset_all_variables()` before
-    each sequence, as `LiteRTSequences` does. Unrolled files grow with the number of steps.
+    Limits of the format: batch size and number of steps are fixed in the file. The fused operation
+    `UNIDIRECTIONAL_SEQUENCE_LSTM` supports neither masks nor initial states, no activations but
+    tanh and sigmoid, does not return its last states, and TensorFlow's converter gets its integer
+    arithmetic wrong; `"auto"` uses it where none of these is needed. It keeps its states between
+    runs: a program must call the interpreter's `reset_all_variables()` before each sequence, as
+    `LiteRTSequences` does. Unrolled files grow with the number of steps.
 
     Args:
-        model: A Keras model of one input: `(steps, features)`, `(steps,)`, also of samples, or
-            pictures `(height, columns, channels)`, whose columns are the steps.
+        model: A Keras model with one input: sequences `(steps, features)`, `(steps,)` of integers
+            or samples, or images `(height, columns, channels)` whose columns are the steps.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
         steps: Positive integer, length of the sequences. Defaults to the model's, if it is fixed.
-        implementation: `"fused"`, one operation a layer, `"unrolled"`, or `"auto"`, the default.
-        quantization: `None` for float32, `"float16"` for weights of half size, `"dynamic"` for
-            weights as integers, `"int8"` for integers throughout and `"int16x8"` for 8-bit weights
-            and 16-bit activations. Inputs and outputs stay floating point.
-        representative_data: `(n, steps, …)` inputs that decide the ranges of `"int8"` and
-            `"int16x8"`.
+        implementation: `"fused"`, one operation per layer; `"unrolled"`; or `"auto"`. Defaults to
+            `"auto"`.
+        quantization: `None` for float32, `"float16"` for 16-bit weights, `"dynamic"` for 8-bit
+            weights, `"int8"` for full-integer quantization, `"int16x8"` for 8-bit weights and
+            16-bit activations. Inputs and outputs stay floating point.
+        representative_data: `(n, steps, …)` inputs that calibrate `"int8"` and `"int16x8"`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If an argument is none of the accepted, or the layer has no fused form.
+        ValueError: If an argument is invalid, or `"fused"` is not possible for the model.
         ExportError: If the format cannot express the model.
 
     Example:
@@ -92,18 +92,23 @@ def write(
     shape, dtype = _input(model)
     axis = _axis(shape)
     if steps is None and shape[axis] is None:
-        raise ValueError("`steps` must be given for a model of any length. Received: steps=None")
+        raise ValueError(
+            "`steps` must be given for a model with a variable number of steps. "
+            "Received: steps=None"
+        )
     if steps is not None:
         _checks.integer("steps", steps)
         if shape[axis] not in (None, steps):
-            raise ValueError(f"`steps` must be the model's, {shape[axis]}. Received: steps={steps}")
+            raise ValueError(
+                f"`steps` must be {shape[axis]}, as in the model. Received: steps={steps}"
+            )
     shape = (batch_size, *shape[:axis], steps or shape[axis], *shape[axis + 1 :])
     samples = None
     if quantization in INTEGERS:
         samples = _batches(representative_data, shape, dtype, quantization)
         if implementation == "fused":
             raise ValueError(
-                "`implementation='fused'` has no integer arithmetic that is right; use 'auto' or "
+                "`implementation='fused'` computes wrong results with integers; use 'auto' or "
                 f"'unrolled'. Received: quantization={quantization!r}"
             )
         implementation = "unrolled"
@@ -118,29 +123,31 @@ def write_streaming(
     batch_size: int = 1,
     quantization: str | None = None,
 ) -> Path:
-    """Writes a model that takes one step of a sequence at a time, states going in and out.
+    """Writes a model that takes one step of a sequence at a time, with its states as inputs.
 
     The file's inputs are `sequences`, `(batch, 1, …)`, and `state_0`, `state_1`, …, which are zeros
-    before the first step; its outputs are `outputs` and the next states by the same names.
-    `LiteRTStream` runs it. A layer that needs more than the steps so far cannot be streamed. Where
-    a causal front makes one step of several, the file takes as many at a time; of pictures, as many
-    columns. Of waveforms it takes the samples of the frames that make one step of outputs, which
-    overlap with those before; `stream_window` of the model says how, the file's metadata too.
+    before the first step; its outputs are `outputs` and the next states under the same names.
+    `LiteRTStream` runs it. Every layer must depend on past steps only.
+
+    If causal convolutions reduce several steps to one, the file takes that many steps, or columns
+    of an image, at a time. From a waveform it takes the samples of the frames for one output step,
+    which overlap with the previous ones; `stream_window` of the model and the file's metadata give
+    the size and the overlap.
 
     Args:
         model: A Keras model: a chain of recurrent stacks, causal blocks of a
-            `ResidualLSTMTranscriber`, and layers that see one step at a time, also above a
-            `LogMelSpectrogram` with padding `"zeros"` or `"valid"`, or the columns of pictures.
+            `ResidualLSTMTranscriber`, and layers that see one step at a time; it may start with a
+            `LogMelSpectrogram` with padding `"zeros"` or `"valid"`, or take columns of images.
         path: The file to write.
         batch_size: Positive integer. Defaults to `1`.
-        quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. States that are
-            rounded to integers at every step drift, so there is no `"int8"`.
+        quantization: `None`, `"float16"` or `"dynamic"`, as in `write`. There is no `"int8"`, as
+            states that are rounded to integers at every step drift.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If an argument is none of the accepted, or a layer cannot be streamed.
+        ValueError: If an argument is invalid, or a layer cannot be streamed.
         ExportError: If the format cannot express the model.
     """
     _checks.integer("batch_size", batch_size)
@@ -155,7 +162,7 @@ def write_streaming(
     content = add_metadata(
         content,
         model.name,
-        "One step of a sequence at a time, states going in and out.",
+        "One step of a sequence at a time, with the states as inputs and outputs.",
         [*inputs, *map(InputMetadata, states)],
         ["outputs", *states],
         facts={"stream": dataclasses.asdict(window)},
@@ -164,14 +171,14 @@ def write_streaming(
 
 
 def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
-    """Returns a model as a stream in this process: the same as `LiteRTStream` without a file.
+    """Returns an object that runs a model step by step, like `LiteRTStream` without a file.
 
     Args:
         model: As for `write_streaming`.
         batch_size: Positive integer. Defaults to `1`.
 
     Raises:
-        ValueError: If an argument is none of the accepted, or a layer cannot be streamed.
+        ValueError: If an argument is invalid, or a layer cannot be streamed.
     """
     _checks.integer("batch_size", batch_size)
     shape, dtype, window = _stretch(model, batch_size)
@@ -179,7 +186,7 @@ def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
 
 
 def _stretch(model, batch_size):
-    """Returns shape and type of what a stream takes at a time, and its `Window`."""
+    """Returns shape and dtype of a stream's input per call, and its `Window`."""
     shape, dtype = _input(model)
     streamed_layers(model)
     window = window_of(model)
@@ -190,15 +197,17 @@ def _stretch(model, batch_size):
 
 def _input(model):
     if not isinstance(model, keras.Model) or len(model.inputs or ()) != 1:
-        raise ValueError(f"`model` must be a built Keras model of one input. Received: {model!r}")
+        raise ValueError(f"`model` must be a built Keras model with one input. Received: {model!r}")
     if not any(isinstance(layer, RecurrentStack) for layer in model.layers):
-        raise ValueError(f"`model` must have a ResidualLSTM layer or its like. Received: {model!r}")
+        raise ValueError(
+            f"`model` must have a recurrent stack, such as ResidualLSTM. Received: {model!r}"
+        )
     (tensor,) = model.inputs
     shape = tuple(tensor.shape[1:])
     if len(shape) not in (1, 2, 3) or (len(shape) == 3 and None in (shape[0], shape[2])):
         raise ValueError(
-            "`model` must take sequences, (steps, features) or (steps,), or pictures whose columns "
-            f"are the steps, (height, columns, channels). Received: a model of {shape}"
+            "`model` must take sequences, (steps, features) or (steps,), or images whose columns "
+            f"are the steps, (height, columns, channels). Received: a model with inputs {shape}"
         )
     halves = {layer.compute_dtype for layer in model.layers} & {"bfloat16", "float16"}
     if halves:
@@ -210,7 +219,7 @@ def _input(model):
 
 
 def _axis(shape) -> int:
-    """Returns which axis of an input without batch holds the steps."""
+    """Returns the axis of the steps in an input shape without the batch."""
     return 1 if len(shape) == 3 else 0
 
 
@@ -230,7 +239,7 @@ def _batches(data, shape, dtype, quantization):
 def _converted(model, specs, quantization, samples) -> bytes:
     import tensorflow as tf
 
-    # Keras' own export makes the batch size variable, and fused operations need a fixed one.
+    # Fused operations need a fixed batch size, which Keras' own export makes variable.
     module = tf.Module()
     module.kept = [weight.value for weight in model.weights]
     signature = {name: tf.TensorSpec(*spec, name=name) for name, spec in specs.items()}

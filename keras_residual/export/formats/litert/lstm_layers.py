@@ -1,4 +1,4 @@
-"""Models on recurrent stacks rebuilt from operations that LiteRT can express."""
+"""Rebuilds models with recurrent stacks from operations that LiteRT can express."""
 
 import uuid
 from typing import Any
@@ -39,7 +39,7 @@ def phone_model(model, shape, dtype, implementation: str) -> keras.Model:
 
 
 def streaming_model(model, shape, dtype) -> tuple[keras.Model, dict[str, Any]]:
-    """Returns a model of the next steps with states in and out, and the states' shapes by name."""
+    """Returns a model of the next steps, with states as inputs and outputs, and their shapes."""
     x = inputs = keras.Input(batch_shape=shape, dtype=dtype, name="sequences")
     states, after, copies = {}, {}, []
     for layer in streamed_layers(model):
@@ -72,7 +72,7 @@ def _copy(layer, **changes):
 def _copy_weights(copies):
     for layer, new in copies:
         new = new.layer if isinstance(new, (_Whole, _Step)) else new
-        # Masks are computed by operations, which are in the graph and have no weights.
+        # The operations that compute masks are in the graph too, and have no weights.
         if isinstance(layer, keras.layers.Layer):
             new.set_weights(layer.get_weights())
 
@@ -80,7 +80,7 @@ def _copy_weights(copies):
 def _unfit(layer) -> str | None:
     """Returns why a layer has no fused form."""
     if not isinstance(layer, ResidualLSTM):
-        return f"cells that are no LSTM's: it is a {type(layer).__name__}"
+        return f"cells other than LSTM cells, a {type(layer).__name__}"
     cell = layer.cells[0]
     if cell.activation is not keras.activations.tanh:
         return f"activation={layer.get_config()['activation']!r}"
@@ -101,13 +101,13 @@ def _arrays(layer, index):
 
 
 class _Whole(keras.layers.Layer):
-    """Stands for a recurrent stack over whole sequences: fused operations, or unrolled steps."""
+    """Replaces a recurrent stack over whole sequences by fused operations or unrolled steps."""
 
     def __init__(self, layer, implementation):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
         if layer.stateful:
             raise ValueError(
-                "A stateful layer cannot be exported; `write_streaming` has the states as inputs "
+                "A stateful layer cannot be exported; `write_streaming` makes the states inputs "
                 f"and outputs. Received: {layer.name!r} with stateful=True"
             )
         loops = {"implementation": "layerwise"} if isinstance(layer, ResidualLSTM) else {}
@@ -159,7 +159,7 @@ class _Whole(keras.layers.Layer):
 
 
 class _Step(keras.layers.Layer):
-    """Stands for a layer with states over the next steps: `[x, states] -> [y, next states]`."""
+    """Replaces a layer with states by one for the next steps: `[x, states] -> [y, next states]`."""
 
     def __init__(self, layer):
         super().__init__(dtype=layer.dtype_policy, name=layer.name)
@@ -177,20 +177,20 @@ class _Step(keras.layers.Layer):
         return [y, *states]
 
     def compute_mask(self, inputs, previous_mask=None):
-        """Returns no mask: a step to be passed over is not to be fed."""
+        """Returns no mask: a stream is fed only steps that count."""
 
 
 def _fused_lstm(x, kernel, recurrent_kernel, bias=None):
-    """Returns the outputs of one LSTM over `x`, `(batch, time, features)` of known sizes.
+    """Returns the outputs of one LSTM over `x`, `(batch, time, features)` with known sizes.
 
-    TensorFlow's converter recognizes a function with these attributes and this signature as
-    UNIDIRECTIONAL_SEQUENCE_LSTM, whatever is inside. It crashes if the weights are variables.
+    TensorFlow's converter recognizes a function by these attributes and this signature and replaces
+    it by UNIDIRECTIONAL_SEQUENCE_LSTM. It crashes if the weights are variables.
     """
     import tensorflow as tf
 
     units = recurrent_kernel.shape[0]
     if None in x.shape:
-        # Keras looks at the shape with an unknown batch when it saves; nothing is converted then.
+        # Keras traces with an unknown batch when it saves; the result is not converted.
         return tf.zeros((*tf.unstack(tf.shape(x)[:2]), units), x.dtype)
     length = x.shape[1]
 

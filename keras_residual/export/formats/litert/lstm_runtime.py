@@ -1,4 +1,4 @@
-"""LiteRT files of LSTM models at work: whole sequences, and streams."""
+"""Runs LiteRT files of recurrent models on whole sequences and on streams."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ _SIGNATURE = "serving_default"
 
 
 class LiteRTSequences:
-    """Runs a file of `export.lstm.write`; every call starts from zero states.
+    """Runs a file written by `export.lstm.write`; every call starts from zero states.
 
     Args:
         path: The file.
@@ -57,22 +57,22 @@ class LiteRTSequences:
 
 
 class LiteRTStream:
-    """Runs a file of `export.lstm.write_streaming`, one step at a time.
+    """Runs a file written by `export.lstm.write_streaming`, one step at a time.
 
     Args:
         path: The file.
         threads: Positive integer. Defaults to `1`.
 
     Attributes:
-        shape: Shape of what it takes at a time: `(batch, 1, …)`, or more steps where a causal front
-            makes one of them, samples of a waveform, or columns of pictures.
-        window: How what it takes at a time follows one another, a `Window`.
+        shape: Shape of the input of one call: `(batch, 1, …)`, or with several steps that causal
+            convolutions reduce to one, samples of a waveform, or columns of an image.
+        window: A `Window`: the size of an input and its offset from the previous one.
 
     Call arguments:
-        sequences: The next step, or steps, of that shape.
+        sequences: The next input, of that shape.
 
     Returns:
-        The outputs for that step.
+        The outputs for that input.
 
     Example:
 
@@ -104,17 +104,17 @@ class LiteRTStream:
 
 
 class KerasStream:
-    """Runs a model one step at a time; `export.lstm.stream` makes one.
+    """Runs a model one step at a time, as `export.lstm.stream` returns it.
 
     Attributes:
-        shape: Shape of what it takes at a time, `(batch, steps, …)`.
-        window: How what it takes at a time follows one another, a `Window`.
+        shape: Shape of the input of one call, `(batch, steps, …)`.
+        window: A `Window`: the size of an input and its offset from the previous one.
 
     Call arguments:
-        sequences: The next step, or steps, of that shape.
+        sequences: The next input, of that shape.
 
     Returns:
-        The outputs for them.
+        The outputs for that input.
     """
 
     def __init__(self, step: keras.Model, states: dict[str, tuple[int, ...]], window: Window):
@@ -142,7 +142,7 @@ def _check_next_steps(sequences, shape):
 
 
 def operations(path: str | os.PathLike[str]) -> set[str]:
-    """Returns the names of the operations in a LiteRT file; Flex operations by their own names."""
+    """Returns the names of the operations in a LiteRT file, including TensorFlow (Flex) ones."""
     return set(operation_counts(Path(path).read_bytes()))
 
 

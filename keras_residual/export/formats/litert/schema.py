@@ -41,7 +41,7 @@ def file_facts(content: bytes) -> dict[str, Any]:
             if entry.Name() == FACTS:
                 return json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
     except Exception as error:
-        raise ExportError("The file is truncated or no LiteRT file.") from error
+        raise ExportError("The file is truncated or not a LiteRT file.") from error
     return {}
 
 
