@@ -31,7 +31,7 @@ def _signature_of(space):
     constructor, *others = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
     _, *parameters = inspect.signature(constructor).parameters.values()
     found = {parameter.name: parameter for parameter in parameters}
-    passes_on = parameters[-1].kind is inspect.Parameter.VAR_KEYWORD
+    passes_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
     for inherited in others if passes_on else ():
         for parameter in inspect.signature(inherited).parameters.values():
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -100,7 +100,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         recipe = checked_recipe(find_recipe(recipe), labels)
         self.base_recipe = recipe
         self.budget = Budget(max_parameters, max_macs, max_file_size, max_latency_ms)
-        self.standardization = None
+        self.standardization: tuple[list[float], list[float]] | None = None
         self.tradeoff: tuple[str, ...] = ()
         self.latencies = Latencies(quantization=self.quantization)
         every = [*architecture, *recipe_knobs(recipe, self.augmentations(), labels)]
