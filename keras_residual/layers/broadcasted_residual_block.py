@@ -7,11 +7,11 @@ from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 from keras_residual.layers.sub_spectral_normalization import SubSpectralNormalization
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class BroadcastedResidualBlock(BlockLayer):
     """A residual block that does most of its work along time, on the mean over frequencies.
 

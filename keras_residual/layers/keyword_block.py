@@ -1,16 +1,14 @@
 from typing import Any
 
-import keras
-
 from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers.composite import BlockLayer, Plan, chain
 from keras_residual.layers.conv_norm import ConvNorm
 from keras_residual.layers.norm_activation import norm_activation_of
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class KeywordBlock(BlockLayer):
     """The residual block of Tang and Lin's networks, which normalizes after the addition.
 

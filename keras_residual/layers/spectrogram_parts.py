@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_residual import _checks
@@ -11,10 +10,10 @@ from keras_residual.layers._convolution import forms
 from keras_residual.layers.composite import SpatialLayer
 from keras_residual.layers.convolution import Convolution
 from keras_residual.layers.pooling import average_pool
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SpectrogramChannel(SpatialLayer):
     """Adds an axis of one channel to spectrograms `(batch, time, frequencies)`."""
 
@@ -34,7 +33,7 @@ class SpectrogramChannel(SpatialLayer):
         return (batch, 1, *spatial) if self.channels_first else (batch, *spatial, 1)
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SpectrogramPool(SpatialLayer):
     """Average pooling over non-overlapping windows; the remainder is dropped, as in PyTorch.
 
@@ -68,7 +67,7 @@ class SpectrogramPool(SpatialLayer):
         return {**super().get_config(), "window": self.window}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class FrequencyConvolution(Convolution):
     """A convolution over spectrograms that pads their times, but not their frequencies."""
 

@@ -7,10 +7,10 @@ from keras_residual import _checks
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.composite import checked_data_format
-from keras_residual.layers.registration import PACKAGE
+from keras_residual.layers.registration import registered
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@registered
 class SubSpectralNormalization(BatchNorm):
     """Batch normalization of each sub-band of a spectrogram with its own statistics.
 

@@ -60,6 +60,13 @@ def test_a_search_by_minutes_ends_and_goes_on(tmp_path):
         assert sum(in_order[:-1]) < limit <= sum(seconds)
 
 
+def test_the_space_of_the_caller_is_not_changed(tmp_path):
+    space = ToySpace()
+    before = dict(vars(space))
+    search(tmp_path, space, objective=("accuracy", "macs"), max_trials=2)
+    assert vars(space) == before
+
+
 def test_more_trials_can_be_asked_for(tmp_path):
     """In a folder, too, whose name Keras Tuner would take for a pattern."""
     tmp_path = tmp_path / "of [many]*"
