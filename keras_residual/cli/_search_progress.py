@@ -57,13 +57,13 @@ class SearchProgress(tuning.Listener):
 
     def search_began(self, ended):
         self.ended = len(ended)
-        done = [trial for trial in ended if trial.status == "COMPLETED"]
-        for trial in done:
+        completed = [trial for trial in ended if trial.status == "COMPLETED"]
+        for trial in completed:
             self._rate(self._value(trial))
             self._rows.append(self._row(trial))
             self._end(self._rows[-1], trial)
         if ended:
-            self.message(f"going on after {counted(len(ended), 'trial')}")
+            self.message(f"resuming after {counted(len(ended), 'trial')}")
 
     def trial_began(self, trial):
         self._rows.append(self._row(trial))

@@ -56,13 +56,13 @@ def run(
         fail(error, code=1)
     except KeyboardInterrupt:
         bar.stop()
-        _say_how_to_go_on(output, epochs, again)
+        _print_how_to_resume(output, epochs, again)
         raise SystemExit(INTERRUPTED) from None
     finally:
         bar.stop()
 
 
-def _say_how_to_go_on(output, epochs, again):
+def _print_how_to_resume(output, epochs, again):
     done = training.finished_epochs(output)
     if done:
         console.print(

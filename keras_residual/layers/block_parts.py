@@ -49,9 +49,9 @@ def check_parts(block) -> None:
     _checks.effective("branches", count, 2, branched, "a `spatial` with some", spatial=spatial)
     _checks.effective("se_divisor", block.se_divisor, 1, ratio > 0, "`se_ratio`", se_ratio=ratio)
     mixed = {name: getattr(block, name) for name in ("drop_path_rate", "se_ratio", "attention")}
-    alone = mixed == {"drop_path_rate": 0, "se_ratio": 0, "attention": "squeeze_excite"}
+    plain_mix = mixed == {"drop_path_rate": 0, "se_ratio": 0, "attention": "squeeze_excite"}
     needs = "neither attention nor drop path"
-    _checks.effective("shake_shake", block.shake_shake, False, alone, needs, **mixed)
+    _checks.effective("shake_shake", block.shake_shake, False, plain_mix, needs, **mixed)
     _check_reversible(block)
     dilation, strides = block.first_dilation_rate, block.strides
     plain = not downsamples(strides)

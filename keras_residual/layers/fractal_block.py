@@ -119,7 +119,7 @@ class FractalBlock(SublayerRow, BlockLayer):
         if self.global_drop_path:
             raise ValueError(
                 "`global_drop_path` needs fractal blocks that are layers: a flat network cannot "
-                f"choose a column in training alone. Received: {self.path!r} with "
+                f"choose a column only in training. Received: {self.path!r} with "
                 f"global_drop_path={self.global_drop_path}"
             )
 
@@ -169,8 +169,8 @@ class FractalBlock(SublayerRow, BlockLayer):
         shape = (2, ops.shape(inputs)[0]) + (1,) * (len(inputs.shape) - 1)
         drawn = keras.random.uniform(shape, dtype="float32", seed=self.column_generator)
         column = ops.floor(drawn[1] * self.columns)
-        alone = drawn[0] < self.global_drop_path
-        chosen = [ops.logical_and(alone, column == index) for index in range(self.columns)]
+        single_column = drawn[0] < self.global_drop_path
+        chosen = [ops.logical_and(single_column, column == index) for index in range(self.columns)]
         return ops.cast(ops.stack(chosen), "float32")
 
     def _convolved(self, convolution, x, training):

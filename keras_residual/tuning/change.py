@@ -225,12 +225,12 @@ class Change(Transfer):
         old, new = (arrays[f"{prefix}.conv2.conv.kernel"].shape for arrays in (self.old, self.new))
         size, wider = old[-2], new[-2]
         groups, more = old[-1] // size, new[-1] // wider
-        together = 1 if more >= groups else wider // size
-        if wider < size or more * together < groups:
+        per_group = 1 if more >= groups else wider // size
+        if wider < size or more * per_group < groups:
             raise NotKeptError(f"the groups of {prefix} do not hold the old ones")
         return np.concatenate(
             [
-                np.arange(size) + group // together * wider + group % together * size
+                np.arange(size) + group // per_group * wider + group % per_group * size
                 for group in range(groups)
             ]
         )

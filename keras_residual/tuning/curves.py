@@ -51,14 +51,14 @@ class Curves:
             - Golovin et al., 2017, Google Vizier: A Service for Black-Box Optimization.
         """
         ours = self._of[trial_id]
-        done = len(ours["values"])
-        if self.epochs is None or done < max(1, math.ceil(_GRACE * self.epochs)):
+        epochs_seen = len(ours["values"])
+        if self.epochs is None or epochs_seen < max(1, math.ceil(_GRACE * self.epochs)):
             return False
         others = [self._of[other] for other in completed if other in self._of]
         means = [
-            statistics.fmean(other["values"][:done])
+            statistics.fmean(other["values"][:epochs_seen])
             for other in others
-            if other["inherits"] == ours["inherits"] and len(other["values"]) >= done
+            if other["inherits"] == ours["inherits"] and len(other["values"]) >= epochs_seen
         ]
         return len(means) >= _FEWEST and max(ours["values"]) < statistics.median(means)
 

@@ -168,11 +168,11 @@ def _work(cluster, tuner, fit_arguments):
     _wait_for(cluster)
     tuner.oracle = service.RemoteOracle(tuner.own_oracle, cluster.chief, cluster.key)
     tuner.tuner_id = f"{cluster.name}@{tuner.own_oracle.search_id}"
-    done, lost = threading.Event(), threading.Event()
+    finished, lost = threading.Event(), threading.Event()
 
     def renew():
         """Sends heartbeats to the chief while this worker trains."""
-        while not done.wait(min(10.0, cluster.lease / 5)):
+        while not finished.wait(min(10.0, cluster.lease / 5)):
             if tuner.current_trial is not None:
                 with contextlib.suppress(grpc.RpcError):
                     tuner.oracle.get_trial(tuner.current_trial)
@@ -180,7 +180,7 @@ def _work(cluster, tuner, fit_arguments):
     def watch():
         """Stops the worker when the chief has been unreachable for too long."""
         answered = time.monotonic()
-        while not done.wait(min(2.0, cluster.patience / 5)):
+        while not finished.wait(min(2.0, cluster.patience / 5)):
             if _answers(cluster):
                 answered = time.monotonic()
             elif time.monotonic() - answered > cluster.patience:
@@ -208,7 +208,7 @@ def _work(cluster, tuner, fit_arguments):
             raise SearchError(gone) from None
         raise
     finally:
-        done.set()
+        finished.set()
         tuner.oracle.close()
 
 

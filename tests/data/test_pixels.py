@@ -71,7 +71,7 @@ def test_grey_and_smooth(shape):
 @pytest.mark.parametrize("shape", [*SHAPES, (70, 60, 3)])
 def test_equalize(shape):
     images = images_of(shape)
-    found = pixels.through(images, pixels.equalizing(pixels.histogram(images)))
+    found = pixels.lookup(images, pixels.equalizing(pixels.histogram(images)))
     np.testing.assert_array_equal(found, by_pillow(ImageOps.equalize, images))
 
 
@@ -87,6 +87,6 @@ def test_autocontrast():
         expected = (inside - first) * 255 / max(last - first, 1) if last > first else inside
         np.testing.assert_array_equal(table[first : last + 1], np.floor(expected))
     images = images_of((24, 16, 3))
-    ours = pixels.through(images, pixels.stretching(pixels.histogram(images)))
+    ours = pixels.lookup(images, pixels.stretching(pixels.histogram(images)))
     theirs = by_pillow(ImageOps.autocontrast, images)
     assert set(np.unique(ours - theirs)) <= {0, 1} and (ours == theirs).mean() > 0.95

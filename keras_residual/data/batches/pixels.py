@@ -97,7 +97,7 @@ def mean_brightness(images: Tensor) -> Tensor:
     return (total + count // 2) // count
 
 
-def through(images: Tensor, table: Tensor) -> Tensor:
+def lookup(images: Tensor, table: Tensor) -> Tensor:
     """Maps each level by the `(batch, channels, 256)` lookup table of its image."""
     return namespace(images).take(namespace(images).reshape(table, (-1,)), _places(images), axis=0)
 

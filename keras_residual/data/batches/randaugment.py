@@ -157,7 +157,7 @@ def _changed(images, drawn, fill):
 
     for names, change in (
         (_MATRIX, lambda images: pixels.affine(images, matrix, fill)),
-        (_TONES, lambda images: pixels.through(images, _table(images, drawn))),
+        (_TONES, lambda images: pixels.lookup(images, _table(images, drawn))),
         (["color"], blended(pixels.grey, "color")),
         (["sharpness"], blended(pixels.smooth, "sharpness")),
     ):

@@ -60,14 +60,16 @@ def run_mediapipe(
         source, target = Path(folder, "pictures.npz"), Path(folder, "outputs.npz")
         np.savez(source, **{str(i): picture for i, picture in enumerate(pictures)})
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-        done = subprocess.run(
+        finished = subprocess.run(
             [mediapipe_python(python), str(_WORKER), str(path), task, str(source), str(target)],
             capture_output=True,
             text=True,
             env=environment,
         )
-        if done.returncode or not target.exists():
-            lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        if finished.returncode or not target.exists():
+            lines = [line for line in finished.stderr.splitlines() if line.strip()] or [
+                "no message"
+            ]
             raise ExportError(f"MediaPipe refuses {path.name} ({lines[-1].strip()[:400]}).")
         with np.load(target) as outputs:
             return [outputs[str(i)] for i in range(len(pictures))]
@@ -116,9 +118,9 @@ def run_under_node(
             for key, values in batch.items():
                 (folder / f"{index}_{key}.bin").write_bytes(np.ascontiguousarray(values).tobytes())
         command = [node, _WEB_WORKER, runtime, modules, path.resolve(), folder]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-        if done.returncode or not (folder / "outputs.json").exists():
-            lines = re.findall(r"^\w*Error\b.*", done.stderr, re.MULTILINE) or ["no message"]
+        finished = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        if finished.returncode or not (folder / "outputs.json").exists():
+            lines = re.findall(r"^\w*Error\b.*", finished.stderr, re.MULTILINE) or ["no message"]
             raise ExportError(f"{runtime} cannot run {path.name} ({lines[0].strip()[:300]}).")
         described = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
         return {

@@ -38,12 +38,12 @@ class Graph:
         return calls is None or any(call.training for call in calls)
 
     def only_source(self, name: str) -> str | None:
-        """Returns the layer whose output is consumed by layer `name` alone."""
+        """Returns the layer whose output is consumed only by layer `name`."""
         if not self.called_once(name) or len(self.calls[name][0].sources) != 1:
             return None
         (source,) = self.calls[name][0].sources
-        alone = self.takers[source] == [name] and self.called_once(source[0])
-        return source[0] if alone else None
+        is_only_consumer = self.takers[source] == [name] and self.called_once(source[0])
+        return source[0] if is_only_consumer else None
 
 
 def graph_of(model: keras.Model) -> Graph:
