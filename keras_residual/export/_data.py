@@ -1,4 +1,4 @@
-"""The data of an export, checked: what ranges and comparisons come from, and accuracies."""
+"""Checks the data of an export: for calibration, for the comparison, and for accuracies."""
 
 import os
 from typing import Any

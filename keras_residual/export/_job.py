@@ -1,4 +1,4 @@
-"""What the writer of a format needs."""
+"""The input of the writers of all formats."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Streaming of sequence models: the next steps and states in, outputs and next states out."""
+"""Streaming of sequence models: maps the next steps and states to outputs and next states."""
 
 import math
 from collections.abc import Sequence
@@ -165,22 +165,22 @@ class SequenceModel(keras.Model):
     """
 
     def step(self, inputs: Tensor, states: Sequence[Tensor]) -> tuple[Any, list[Any]]:
-        """Runs the next steps of a stream; outputs are those of the whole sequence at once.
+        """Runs the next steps of a stream; outputs equal those of the entire sequence.
 
-        Without a front a step goes in and a step of outputs comes out. A causal front with
-        `strides` makes one step of outputs of `strides` steps. Of waveforms, `step` takes the
-        samples of the frames that make a step of outputs, which overlap with those of the call
-        before: `stream_window` has the numbers, and `inference.TranscriptStream` does it for
-        pieces of any length. A step to be masked is not to be fed.
+        Without a front, each input step gives one output step; a causal front reduces `strides`
+        input steps to one. For waveforms, `step` takes the samples of the frames for an output
+        step, which overlap with those of the previous call: see `stream_window`;
+        `inference.TranscriptStream` handles this for pieces of any length. Skip masked steps
+        instead of passing them.
 
         Args:
-            inputs: `(batch, size + k * hop, …)` for k + 1 steps of outputs; of pictures
-                `(batch, height, size + k * hop, channels)`. Where a step is one alone, its axis
-                may be left out, as with `ResidualLSTM.step`.
-            states: What `get_initial_state` or the call before returned.
+            inputs: `(batch, size + k * hop, …)` for k + 1 output steps; for pictures
+                `(batch, height, size + k * hop, channels)`. The axis of a single step may be
+                omitted, as with `ResidualLSTM.step`.
+            states: The states from `get_initial_state` or the previous call.
 
         Returns:
-            The outputs `(batch, k + 1, units)`, without the axis of steps where `inputs` has none,
+            The outputs `(batch, k + 1, units)`, without the axis of steps if `inputs` has none,
             and the list of next states.
 
         Raises:
@@ -225,7 +225,7 @@ class SequenceModel(keras.Model):
 
     @property
     def stream_window(self) -> Window:
-        """Which stretch of the input `step` takes: `size`, `hop`, `before`, `after`, `axis`.
+        """The window of the input that `step` takes.
 
         Raises:
             ValueError: If a layer needs later steps.

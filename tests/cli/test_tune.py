@@ -49,7 +49,7 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
 
     again = run(f"{TUNE} --max-trials 2")
     assert again.exit_code == 0 and "trial 0: accuracy" not in again.stdout
-    assert "going on after 2 trials" in again.stdout
+    assert "resuming after 2 trials" in again.stdout
     (command,) = [line for line in found.stdout.splitlines() if "keras-residual train" in line]
     trained = run(command.strip().removeprefix("keras-residual "))
     assert trained.exit_code == 0, trained.output

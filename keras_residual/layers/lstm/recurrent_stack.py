@@ -1,4 +1,4 @@
-"""What all stacks of recurrent layers with residual connections share."""
+"""Base of the stacks of recurrent layers with residual connections."""
 
 import inspect
 from collections.abc import Sequence
