@@ -11,16 +11,16 @@ from keras_residual import data, training
 from keras_residual.layers.devices import on_accelerator
 from keras_residual.training import Recipe
 
-# In longer trainings what graphs take to be optimized hardly counts.
+# In longer trainings the time for optimizing graphs is negligible.
 _MOST_STEPS = 2000
 
 
 @contextlib.contextmanager
 def started_quickly(steps: int) -> Iterator[None]:
-    """Lets TensorFlow run the graphs of a short training on a CPU as they are traced.
+    """Disables TensorFlow's graph optimizer for a short training on a CPU.
 
-    Optimizing the graphs takes as long as hundreds of steps of a small network, and the steps of a
-    training are no faster for it on a CPU. The setting is the process's and is put back.
+    Optimizing the graphs takes as long as hundreds of steps of a small network, and does not make
+    training steps faster on a CPU. The setting is global and is restored afterwards.
 
     Args:
         steps: Number of training steps.
@@ -40,7 +40,7 @@ def started_quickly(steps: int) -> Iterator[None]:
 
 
 def compile_by(model: keras.Model, recipe: Recipe, steps: int, labels: str = "classes") -> None:
-    """Compiles a network by its recipe, for a training of so many steps on labels of a kind."""
+    """Compiles a network by its recipe, for a training of `steps` steps on a kind of labels."""
     if labels == "classes":
         loss = training.CrossEntropy(recipe.loss, recipe.label_smoothing, from_logits=False)
         metrics = ["accuracy"]
@@ -52,7 +52,7 @@ def compile_by(model: keras.Model, recipe: Recipe, steps: int, labels: str = "cl
 
 
 def is_own_compilation(model: keras.Model) -> bool:
-    """Returns whether a subclass of a space has compiled the network in its own way."""
+    """Returns whether a subclass of a space compiled the network itself."""
     return not getattr(model.loss, "follows_recipe", False)
 
 
@@ -66,15 +66,15 @@ def fit_dataset(
     callbacks: Sequence[keras.callbacks.Callback],
     labels: str = "classes",
 ) -> dict[str, list[float]]:
-    """Trains on images or series, augmented as the recipe says, and returns the history.
+    """Trains on a dataset, augmented by the recipe, and returns the history.
 
     Args:
         model: A compiled network.
         recipe: Its recipe.
-        dataset: Images; the `test` split is evaluated after each epoch.
-        size: Height and width that images are brought to.
+        dataset: Images or series; the `test` split is evaluated after each epoch.
+        size: Height and width to which images are resized.
         epochs: Number of epochs.
-        seed: Decides order and augmentation.
+        seed: Determines order and augmentation.
         callbacks: Callbacks.
         labels: Kind of the labels.
     """
@@ -89,7 +89,7 @@ def fit_dataset(
         ).history
     own = {}
     if labels != "classes":
-        # Batches do not tell several labels from one-hot classes.
+        # Batches of several labels look like those of one-hot classes.
         chosen = training.objective(model, labels, recipe)
         own = {"loss": chosen.loss, "metrics": list(chosen.metrics)}
     with started_quickly(len(batches[0]) * epochs):
@@ -110,15 +110,12 @@ def fit(
 ) -> dict[str, list[float]]:
     """Trains on arrays or batches and returns the history.
 
+    Other arguments are those of `fit_dataset`.
+
     Args:
-        model: A compiled network.
-        recipe: Its recipe.
         x: Inputs, or batches of inputs and labels.
         y: Labels, or `None`.
-        epochs: Number of epochs.
-        callbacks: Callbacks.
-        labels: Kind of the labels.
-        **options: As in `model.fit`.
+        **options: Those of `model.fit`.
     """
     options = {"shuffle": y is not None, **options}
     if y is not None:
@@ -144,6 +141,6 @@ def _steps(x, y, options):
         return max(1, len(x))
     except TypeError as error:
         raise ValueError(
-            "`x` has no known number of batches, from which the learning rate follows: give "
-            f"`steps_per_epoch` too. Received: x of type {type(x).__name__}"
+            "`x` has no known number of batches, which the learning rate schedule needs: give "
+            f"`steps_per_epoch`. Received: x of type {type(x).__name__}"
         ) from error
