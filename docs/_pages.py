@@ -27,6 +27,9 @@ ROOMS = {
     "analysis": "Costs, explanations, and a look inside.",
 }
 
+# Files of the examples whose results are many, below `examples/results/`.
+RECORDS = {"cifar10": "resnet*.json", "ucr_archive": "ucr/*.json"}
+
 
 def is_documented(member) -> bool:
     return (inspect.isclass(member) or callable(member)) and bool(inspect.getdoc(member))
@@ -123,24 +126,31 @@ def write_gallery() -> None:
             lines += [f"![{title}](images/{path.stem}.png)", ""]
         lines += [
             text.strip("\n"),
-            *recorded_run(ROOT / "examples" / "results" / f"{path.stem}.json"),
+            *recorded_runs(path.stem),
         ]
     with mkdocs_gen_files.open("gallery.md", "w") as file:
         file.write("\n".join(lines) + "\n")
 
 
-def recorded_run(path: Path) -> list[str]:
-    """Returns what `tests/record_example.py` has kept of a run, as lines of Markdown."""
-    result = json.loads(path.read_text("utf-8")) if path.exists() else None
-    if not isinstance(result, dict) or "printed" not in result:
+def recorded_runs(stem: str) -> list[str]:
+    """Returns how, when and where the kept runs of an example took place, as lines of Markdown."""
+    results = ROOT / "examples" / "results"
+    paths = sorted(results.glob(RECORDS.get(stem, f"{stem}.json")))
+    if not paths:
         return []
-    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    about = (
-        f"Run on {result['date']} in {result['seconds']} s, {result['processor_seconds']} s of "
-        f"the processor, on {result['machine']} that did other work too ({packages}): "
-        f"`{result['command']}`."
-    )
-    return ["", f"*{about}*"]
+    runs = [json.loads(path.read_text("utf-8")) for path in paths]
+    dates = sorted({run["date"] for run in runs})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    machines = "; ".join(sorted({run["machine"] for run in runs}))
+    packages = ", ".join(f"{name} {version}" for name, version in runs[-1]["versions"].items())
+    place = f"{machines}, beside other work, with {packages}"
+    if len(runs) > 1:
+        return ["", f"*{len(runs)} runs from {when} on {place}.*"]
+    (run,) = runs
+    spent = f" in {run['seconds']} s" if "seconds" in run else ""
+    if "processor_seconds" in run:
+        spent += f", {run['processor_seconds']} s of the processor,"
+    return ["", f"*Run on {when}{spent} on {place}:* `{run['command']}`"]
 
 
 def write_notebooks() -> None:

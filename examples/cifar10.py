@@ -27,6 +27,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import safetensors.numpy
+from common.pictures import chart
 
 from keras_residual import data, export, weights
 
@@ -137,17 +138,42 @@ def _row(name, key, group, published):
     )
 
 
+def draw(path, results=RESULTS):
+    """Draws the test accuracy of each training by its length, beside the published accuracy."""
+    found = [json.loads(file.read_text()) for file in sorted(results.glob("*.json"))]
+    found = [result for result in found if "test_accuracy" in result]
+    names = [name for name in PUBLISHED if any(r["model"] == name.lower() for r in found)]
+
+    def points(axes):
+        for name, colour in zip(names, ("#e07b39", "#2f6f9f", "#6aa84f", "#8e63a6"), strict=False):
+            ours = sorted(
+                (result["epochs"], 100 * result["test_accuracy"])
+                for result in found
+                if result["model"] == name.lower()
+            )
+            axes.plot(*zip(*ours, strict=True), "o-", color=colour, label=name)
+            _, epochs, published = PUBLISHED[name]
+            axes.plot(epochs, published, "*", color=colour, ms=13, label=f"{name}, published")
+        axes.set(xlabel="epochs", ylabel="test accuracy, %")
+        axes.legend(loc="lower right", frameon=False)
+
+    chart(path, points)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="outputs of keras-residual train")
     parser.add_argument("--int8", action="store_true", help="measure the integer file too")
     parser.add_argument("--ship", type=Path, metavar="DIR", help="write the weights there")
+    parser.add_argument("--picture", type=Path, help="a PNG file to draw the table to")
     arguments = parser.parse_args()
     for folder in arguments.folders:
         print(keep(folder, arguments.int8))
         if arguments.ship:
             print(ship(folder, arguments.ship))
     print(table(), end="")
+    if arguments.picture:
+        draw(arguments.picture)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from common.pictures import bars
 
 import keras_residual
 from keras_residual import data, training, weights
@@ -102,10 +103,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--per-class", type=int, default=5, help="grey examples of each digit")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--picture", type=Path, help="a PNG file to draw")
     arguments = parser.parse_args()
-    for kind, values in compare(arguments.per_class, seeds=arguments.seeds).items():
+    accuracies = compare(arguments.per_class, seeds=arguments.seeds)
+    for kind, values in accuracies.items():
         each = ", ".join(f"{value:.1%}" for value in values)
         print(f"{kind:>12}: {np.mean(values):.1%} ({each})")
+    if arguments.picture:
+        each = {
+            f"seed {seed}": {kind: 100 * values[seed] for kind, values in accuracies.items()}
+            for seed in range(arguments.seeds)
+        }
+        mean = {kind: 100 * np.mean(values) for kind, values in accuracies.items()}
+        bars(arguments.picture, {**each, "mean": mean}, "held-out accuracy, %")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ Half a minute on 2 cores. After each epoch's accuracy it prints:
 
 import argparse
 import dataclasses
+import pathlib
 
 import keras
+from common.pictures import grid
 
 import keras_residual
 from keras_residual import data, training
@@ -42,14 +44,25 @@ def main():
     parser.add_argument("--model", default="ResNet20")
     parser.add_argument("--dataset", default="digits", help="a name, an .npz file or a folder")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     arguments = parser.parse_args()
     network, images, history = train(arguments.model, arguments.dataset, arguments.epochs)
     print(f"held-out accuracy: {history['val_accuracy'][-1]:.2%}")
     pixels, labels = next(iter(data.pipeline(images.test, batch_size=5)))
     names = images.class_names
+    titles = []
     for label, scores in zip(labels.numpy(), network.predict(pixels, verbose=0), strict=True):
         best = scores.argmax()
         print(f"a {names[label]} looks like a {names[best]} ({scores[best]:.1%})")
+        titles.append(f"{names[best]} ({scores[best]:.1%})")
+    if arguments.picture:
+        images = pixels.numpy()
+        grid(
+            arguments.picture,
+            titles,
+            lambda axes, number: axes.imshow(images[number], "gray_r"),
+            columns=5,
+        )
 
 
 if __name__ == "__main__":

@@ -21,10 +21,12 @@ Reference:
 import argparse
 import collections
 import importlib.metadata
+import pathlib
 import re
 
 import keras
 import numpy as np
+from common.pictures import lines
 
 from keras_residual import ResidualLSTMTagger, training
 
@@ -82,6 +84,7 @@ def main(arguments=None):
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--length", type=int, default=20)
     parser.add_argument("--vocabulary", type=int, default=2000)
+    parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     options = parser.parse_args(arguments)
     train, valid = encode(words(), options.vocabulary, options.length, options.words)
     print(f"{train[0].size} words to learn from, {valid[0].size} to predict")
@@ -91,6 +94,8 @@ def main(arguments=None):
             train, valid, options.vocabulary, layers, residual, options.epochs, options.units
         )
         print(f"{name:>10}: " + "  ".join(f"{value:.1f}" for value in results[name]), flush=True)
+    if options.picture:
+        lines(options.picture, results, "epoch", "perplexity of unseen text")
     return results
 
 

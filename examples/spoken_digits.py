@@ -256,7 +256,8 @@ def draw(rows, recordings, path):
         axes.bar(places, heights, 0.8 / len(ways), label=way, align="edge")
     axes.set_xticks([place + 0.4 for place in range(len(speakers))], speakers)
     axes.set(ylabel="accuracy, %", ylim=(40, 100), title="Each speaker held out of the training")
-    axes.legend(loc="lower left")
+    if len(ways) > 1:
+        axes.legend(loc="lower left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
 

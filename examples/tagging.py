@@ -23,9 +23,11 @@ Reference:
 import argparse
 import collections
 import importlib.metadata
+import pathlib
 
 import keras
 import numpy as np
+from common.pictures import lines
 
 from keras_residual import ResidualLSTMTagger, training
 
@@ -100,22 +102,14 @@ def train(tokens, labels, vocabulary, classes, num_layers, residual, epochs, uni
     return history.history["val_accuracy"]
 
 
-def plot(curves, path):
-    """Draws accuracy by epoch, one line for each stack."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('The plot needs: pip install "keras-residual[plot]"') from error
-    figure, axis = plt.subplots(figsize=(6, 4))
-    for (layers, residual), values in curves.items():
-        kind = "residual" if residual else "plain"
-        line = "-" if residual else "--"
-        axis.plot(range(1, len(values) + 1), values, line, label=f"{layers} layers, {kind}")
-    axis.set(
-        xlabel="epoch", ylabel="accuracy on unseen sentences", xticks=range(1, len(values) + 1)
-    )
-    axis.legend()
-    figure.savefig(path, bbox_inches="tight")
+def draw(curves, path):
+    """Draws the accuracy after the last epoch by the number of layers."""
+    layers = sorted({layers for layers, _ in curves})
+    last = {
+        kind: [100 * curves[count, residual][-1] for count in layers]
+        for kind, residual in (("plain", False), ("residual", True))
+    }
+    lines(path, last, "LSTM layers", "right tags of unseen sentences, %", x=layers)
 
 
 def main(arguments=None):
@@ -125,7 +119,7 @@ def main(arguments=None):
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--length", type=int, default=20)
     parser.add_argument("--sentences", type=int, help="use only so many")
-    parser.add_argument("--plot", help="a file to draw to, such as tagging.png")
+    parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     arguments = parser.parse_args(arguments)
     data = sentences()
     np.random.default_rng(0).shuffle(data)
@@ -147,8 +141,8 @@ def main(arguments=None):
             )
         plain, with_skips = curves[layers, False][-1], curves[layers, True][-1]
         print(f"{layers:>6}{plain:>10.4f}{with_skips:>10.4f}", flush=True)
-    if arguments.plot:
-        plot(curves, arguments.plot)
+    if arguments.picture:
+        draw(curves, arguments.picture)
     return curves
 
 

@@ -9,8 +9,10 @@ Three minutes on 2 cores. It prints the loss of every twentieth step, at last:
 """
 
 import argparse
+import pathlib
 
 import keras
+from common.pictures import lines
 
 import keras_residual
 from keras_residual import training
@@ -54,11 +56,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="ResNet1001V2")
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     arguments = parser.parse_args()
     losses = train(arguments.steps, model=arguments.model)
     window = max(1, len(losses) // 10)
     print(f"first {window} steps: mean loss {sum(losses[:window]) / window:.3f}")
     print(f"last  {window} steps: mean loss {sum(losses[-window:]) / window:.3f}")
+    if arguments.picture:
+        lines(arguments.picture, {arguments.model: losses}, "step", "loss", marker="")
 
 
 if __name__ == "__main__":

@@ -23,9 +23,11 @@ Reference:
 """
 
 import argparse
+import pathlib
 
 import keras
 import numpy as np
+from common.pictures import grid
 
 from keras_residual import ResNet1D, training
 
@@ -83,13 +85,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     arguments = parser.parse_args()
     network, accuracy = train(epochs=arguments.epochs, seed=arguments.seed)
     print(f"accuracy on 300 other series: {accuracy:.2%}")
     series, kinds = control_charts(6, seed=1000)
+    titles = []
     for kind, probabilities in zip(kinds, network.predict(series, verbose=0), strict=True):
         best = probabilities.argmax()
         print(f"{KINDS[kind]:>10} looks {KINDS[best]} ({probabilities[best]:.1%})")
+        titles.append(f"{KINDS[best]} ({probabilities[best]:.1%})")
+    if arguments.picture:
+        grid(
+            arguments.picture,
+            titles,
+            lambda axes, number: axes.plot(series[number, :, 0], color="#2f6f9f"),
+            columns=3,
+        )
 
 
 if __name__ == "__main__":

@@ -26,9 +26,12 @@ Reference:
 import argparse
 import pathlib
 import re
+import time
 
 import keras
 import numpy as np
+from common.kept import add_options, keep
+from common.pictures import lines
 
 from keras_residual import GNMT, training
 
@@ -93,7 +96,7 @@ def train(data, held_out, vocabulary, num_layers, residual, units, epochs, seed=
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = add_options(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
     parser.add_argument("folder", help="where the catalogues are, such as /usr/share/locale")
     parser.add_argument("--language", default="de")
     parser.add_argument(
@@ -115,17 +118,34 @@ def main(arguments=None):
     held_out_data = encode(tokenizer, held_out)
     vocabulary = tokenizer.get_vocab_size()
 
-    results = {}
+    results, started = {}, (time.perf_counter(), time.process_time())
     for name in options.stacks:
         model, perplexities = train(
-            data, held_out_data, vocabulary, *STACKS[name], options.units, options.epochs
+            data,
+            held_out_data,
+            vocabulary,
+            *STACKS[name],
+            options.units,
+            options.epochs,
+            options.seed,
         )
         results[name] = perplexities
         print(f"{name:>10}: " + "  ".join(f"{value:.1f}" for value in perplexities), flush=True)
+    seconds = [round(time.perf_counter() - started[0]), round(time.process_time() - started[1])]
     shown = held_out[: options.shown]
     found = model.translate([source for source, _ in shown], tokenizer, beam_size=4)
-    for (source, target), translation in zip(shown, found, strict=True):
-        print(f"  {source} → {translation}   (people: {target})")
+    translations = [
+        {"message": source, "translation": translation, "people": target}
+        for (source, target), translation in zip(shown, found, strict=True)
+    ]
+    for row in translations:
+        print(f"  {row['message']} → {row['translation']}   (people: {row['people']})")
+    if options.results:
+        result = {"seconds": seconds[0], "processor_seconds": seconds[1], "pairs": len(known)}
+        result |= {"perplexity": results, "translations": translations}
+        keep(options.results, result, packages=("tokenizers",))
+    if options.picture:
+        lines(options.picture, results, "epoch", "perplexity, held out", scale="log")
     return results
 
 

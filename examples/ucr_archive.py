@@ -32,6 +32,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from common.kept import keep
+from common.pictures import bars
 
 from keras_residual import ResidualLSTMClassifier, ResNet1D, training
 
@@ -143,20 +144,13 @@ def train(network, name, seed, epochs, dtype, output):
 
 def table(epochs=200, results=RESULTS):
     """Returns the table of the results after so many epochs."""
-    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    found = [result for result in found if result["epochs"] == epochs]
     lines = [
         "| set | training series | steps | seeds | accuracy | published | residual LSTM |",
         "|---|---:|---:|---|---:|---:|---:|",
     ]
     means = {}
-    for name, (_, published) in SETS.items():
-        ours, lstm = (
-            [result for result in found if (result["set"], result["network"]) == (name, network)]
-            for network in NETWORKS
-        )
-        if not ours:
-            continue
+    for name, (ours, lstm) in _by_set(epochs, results).items():
+        published = SETS[name][1]
         means[name] = _mean(ours)
         seeds = ", ".join(str(result["seed"]) for result in ours)
         size = ours[0]
@@ -170,6 +164,33 @@ def table(epochs=200, results=RESULTS):
         both = f"**{_percent(ours)}** | {_percent(theirs)}"
         lines.append(f"| mean of {len(means)} | | | | {both} | |")
     return "\n".join(lines) + "\n"
+
+
+def draw(path, epochs=200, results=RESULTS):
+    """Draws the accuracy of each set beside the published one."""
+    groups = {
+        name: {
+            "ResNet1D": 100 * _mean(ours),
+            "published ResNet": 100 * SETS[name][1],
+            "residual LSTM": 100 * _mean(lstm) if lstm else None,
+        }
+        for name, (ours, lstm) in _by_set(epochs, results).items()
+    }
+    bars(path, groups, "test accuracy, %", low=40)
+
+
+def _by_set(epochs, results):
+    """Returns the results of the two networks for each set that `ResNet1D` was trained on."""
+    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    found = [result for result in found if result["epochs"] == epochs]
+    by_set = {
+        name: [
+            [result for result in found if (result["set"], result["network"]) == (name, network)]
+            for network in NETWORKS
+        ]
+        for name in SETS
+    }
+    return {name: both for name, both in by_set.items() if both[0]}
 
 
 def _mean(results):
@@ -189,6 +210,7 @@ def main(arguments=None):
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--output", type=Path, default=Path("runs/ucr"))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--picture", type=Path, help="a PNG file to draw the table to")
     chosen = parser.parse_args(arguments)
     for seed in chosen.seeds:
         for name in chosen.sets:
@@ -201,6 +223,8 @@ def main(arguments=None):
                 keep(path, result, packages=(SETS[name][0],))
                 print(f"{path}: {result['test_accuracy']:.4f}", flush=True)
     print(table(chosen.epochs, chosen.results), end="")
+    if chosen.picture:
+        draw(chosen.picture, chosen.epochs, chosen.results)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ CHROMIUM = next(
 LEAST_WIDTH = 500
 # CSS pixels of a common phone.
 PHONE = 390
-_PROGRAM = "/program.html"
+_PROGRAM, _READY = "/program.html", "/ready"
 _FRAME = """<!doctype html>
 <body style="margin: 0">
 <iframe id="frame" src="{source}" width="{width}" height="{height}" style="border: 0"></iframe>
+{more}
 <script type="module">
 {program}
 </script>
@@ -32,6 +33,22 @@ looked().then((found) => ({found}), (error) => ({failed: String(error.stack)})).
   (report) => fetch("/report", {method: "POST", body: JSON.stringify(report)}),
 );
 """
+# Waits for a condition on the page in the frame, `page`, and resolves to its HTML.
+_UNTIL = """
+async function looked() {{
+  frame.src = {address};
+  for (;;) {{
+    const page = frame.contentDocument;
+    if (page.URL !== "about:blank" && page.readyState === "complete" && ({condition})) {{
+      return page.documentElement.outerHTML;
+    }}
+    await new Promise((done) => setTimeout(done, 100));
+  }}
+}}
+"""
+# Pictures further down are loaded when they are scrolled to.
+_SHOWN = """[...page.images].every((image) => image.complete || image.loading === "lazy")
+  && page.fonts.status === "loaded\""""
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -44,6 +61,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/stop":
             threading.Thread(target=self.server.stop).start()
+        if self.path == _READY:
+            # Chromium takes its picture when all of a page has been loaded: this, too.
+            self.server.reports.get(timeout=60)
+            self.send_error(404)
+            return
         if self.path != _PROGRAM:
             super().do_GET()
             return
@@ -116,7 +138,9 @@ def look(folder, program, width, timeout):
     Returns:
         What `looked` resolves to.
     """
-    page = _FRAME.format(source="about:blank", width=width, height=844, program=program + _REPORT)
+    page = _FRAME.format(
+        source="about:blank", width=width, height=844, more="", program=program + _REPORT
+    )
     with serving(folder, page) as server, _profile() as profile:
         browser = subprocess.Popen(
             command(profile, f"{server.address}{_PROGRAM}"),
@@ -133,12 +157,36 @@ def look(folder, program, width, timeout):
     return report["found"]
 
 
+def document(folder, address, condition, width=PHONE, timeout=240):
+    """Returns the HTML of a page of a folder as soon as a condition holds.
+
+    Args:
+        folder: The folder.
+        address: Of the page in it, such as `"/index.html?picture=a.png"`.
+        condition: JavaScript, in which `page` is the document.
+        width: Width of the page in CSS pixels.
+        timeout: Seconds after which Chromium is ended and `TimeoutError` raised.
+    """
+    program = _UNTIL.format(address=json.dumps(address), condition=condition)
+    try:
+        return look(folder, program, width, timeout)
+    except queue.Empty:
+        raise TimeoutError(f"{address} was not {condition} within {timeout} s") from None
+
+
 def photograph(folder, path, picture, width, height):
     """Writes a picture of one page of a folder as a window of that size shows it."""
-    page = _FRAME.format(source=path, width=width, height=height, program="")
+    program = _UNTIL.format(address=json.dumps(path), condition=_SHOWN) + _REPORT
+    page = _FRAME.format(
+        source="about:blank",
+        width=width,
+        height=height,
+        more=f'<img src="{_READY}" hidden>',
+        program=program,
+    )
     size = f"--window-size={max(width, LEAST_WIDTH)},{height}"
     with serving(folder, page) as server, _profile() as profile:
-        options = (size, "--virtual-time-budget=8000", f"--screenshot={pathlib.Path(picture)}")
+        options = (size, f"--screenshot={pathlib.Path(picture)}")
         subprocess.run(
             command(profile, *options, f"{server.address}{_PROGRAM}"),
             check=True,

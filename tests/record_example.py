@@ -90,10 +90,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("--picture", help="what the example draws, relative to where it runs")
-    parser.add_argument("arguments", nargs="*")
-    options = parser.parse_args()
+    # argparse takes `--` for a part of the positional arguments before it.
+    words = sys.argv[1:]
+    border = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:border])
     with tempfile.TemporaryDirectory() as folder:
-        result = record(options.name, options.arguments, folder)
+        result = record(options.name, words[border + 1 :], folder)
         if options.picture:
             content = reduced(pathlib.Path(folder) / options.picture)
             (IMAGES / f"{options.name}.png").write_bytes(content)

@@ -22,6 +22,7 @@ import numpy as np
 
 import keras_residual
 from keras_residual import data, export, training
+from keras_residual.cli import _classifier
 
 digits = data.load("digits")
 model = keras_residual.ResNet(
@@ -32,6 +33,10 @@ loaded = keras.saving.load_model("run/model.keras")
 sequences = keras_residual.layers.ResidualLSTM(4, num_layers=2)(np.ones((1, 3, 2), "float32"))
 colours = np.zeros((4, 8, 8, 3), "uint8")
 inputs = keras_residual.preprocess(colours, "ResNet50")
+held_out = [
+    np.concatenate(part)
+    for part in zip(*_classifier.held_out_batches(digits, 100, (8, 8)).as_numpy_iterator())
+]
 
 
 def error_of(function, *arguments):
@@ -49,6 +54,10 @@ print(json.dumps({
         loaded.predict(digits.test.x[:4] / 255, verbose=0),
     )),
     "shapes": [list(sequences.shape), list(inputs.shape)],
+    "held_out": [
+        bool(np.allclose(held_out[0], digits.test.x / np.float32(digits.test.scale), atol=1e-6)),
+        bool(np.array_equal(held_out[1], digits.test.y)),
+    ],
     "parameters": keras_residual.analysis.cost(model).parameters,
     "errors": {
         "pipeline": error_of(data.pipeline, digits.train),
@@ -80,6 +89,7 @@ def test_training_works_and_the_rest_says_what_it_needs(backend, tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     assert found["backend"] == backend and found["equal"] and found["loss"][0] < 5
+    assert found["held_out"] == [True, True]
     assert found["shapes"] == [[1, 4], [4, 224, 224, 3]] and found["parameters"] > 0
     for name, message in found["errors"].items():
         assert message is not None, name

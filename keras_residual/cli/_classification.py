@@ -19,6 +19,8 @@ from keras_residual.cli import (
     _winner,
 )
 from keras_residual.cli._options import Options
+from keras_residual.cli._progress import counting
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import command, console, print_next, quiet, refusing, same_command
 from keras_residual.cli._units import human_bytes, human_minutes
 
@@ -201,10 +203,10 @@ def _outcome(planned, history) -> tuple[dict, list[str]]:
         with refusing():
             pictures = answers.draw(planned.output, history)
         return {"test_accuracy": answers.report.accuracy, **answers.as_dict()}, pictures
-    with refusing(), quiet():
+    with refusing(), quiet(), counting(_held_out(planned), len(planned.source.test)) as batches:
         measures = _measures.measure(
             planned.network.predict_on_batch,
-            _held_out(planned).as_numpy_iterator(),
+            batches,
             planned.source.label_kind,
             planned.source.class_names,
         )
@@ -229,11 +231,10 @@ def _answers(planned, history) -> _report.Answers:
         f"after {counted(epochs, 'epoch')}"
     )  # fmt: skip
     _say(f"Held-out accuracy {accuracy:.2%} {which}")
-    batches = _held_out(planned)
-    with refusing(), quiet():
+    with refusing(), quiet(), counting(_held_out(planned), len(planned.source.test)) as batches:
         answers = _report.ask(
             planned.network.predict_on_batch,
-            batches.as_numpy_iterator(),
+            batches,
             planned.source.class_names,
             files=getattr(planned.source.test, "paths", ()),
         )
@@ -249,9 +250,10 @@ def _answers(planned, history) -> _report.Answers:
 
 
 def _export(planned):
-    with console.status("Exporting"), refusing(), quiet():
+    with Steps("Exporting") as steps, refusing(), quiet():
+        steps.plan((1, 4, 2, 2) * 2)
         rows = _winner.export_for_phones(
-            planned.network, planned.source, planned.tested, planned.output
+            planned.network, planned.source, planned.tested, planned.output, steps
         )
     for row in rows:
         _say(f"{row.path}, {human_bytes(row.bytes)}")

@@ -1,8 +1,12 @@
 """Builds the model and the batches for `training.fit` from a dataset and a model's name."""
 
+import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
 
 import keras_residual
 from keras_residual import data, training
@@ -30,7 +34,14 @@ class Batches:
 def held_out_batches(
     dataset, batch_size=128, image_size=None, augmentation="auto", test_crop=TEST_CROP
 ):
-    """Returns batches of the held-out images, unshuffled."""
+    """Returns batches of the held-out images, unshuffled.
+
+    Where TensorFlow is not installed, they are made without `tf.data` if no image is resized.
+    """
+    own = image_size is None or tuple(image_size) == tuple(dataset.image_shape[: len(image_size)])
+    without = importlib.util.find_spec("tensorflow") is None
+    if without and own and isinstance(dataset.test, data.ArraySplit):
+        return _InMemory(data.in_step(dataset.test, batch_size, augmentation=augmentation))
     return data.pipeline(
         dataset.test,
         batch_size=batch_size,
@@ -38,6 +49,18 @@ def held_out_batches(
         augmentation=augmentation,
         test_crop=test_crop,
     )
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """Batches of images in memory, under the method of a `tf.data.Dataset` that is used here."""
+
+    batches: Any
+
+    def as_numpy_iterator(self) -> Iterator[tuple[np.ndarray, ...]]:
+        for row in (row for part in self.batches.order(0) for row in part):
+            made = self.batches.make(self.batches.arrays, row, keras.ops.convert_to_tensor(0))
+            yield tuple(keras.ops.convert_to_numpy(part) for part in made)
 
 
 def size_of_images(dataset: data.Dataset, side: int | None) -> tuple[int, int]:

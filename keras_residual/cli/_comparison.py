@@ -38,7 +38,13 @@ class FormatRow:
     worst_difference: float
 
 
-def compare(files: dict[str, Path], images: np.ndarray, labels: np.ndarray, expected: np.ndarray):
+def compare(
+    files: dict[str, Path],
+    images: np.ndarray,
+    labels: np.ndarray,
+    expected: np.ndarray,
+    progress: Callable[[str], None],
+) -> list[FormatRow]:
     """Loads and measures each file.
 
     Args:
@@ -46,12 +52,14 @@ def compare(files: dict[str, Path], images: np.ndarray, labels: np.ndarray, expe
         images: `(n, ...)` held-out inputs.
         labels: `(n,)` integers.
         expected: `(n, classes)` outputs of the trained model.
+        progress: Called with what is done next.
 
     Returns:
         A list of `FormatRow`.
     """
     rows = []
     for name, path in files.items():
+        progress(f"Measuring {path.name}")
         size, predict, predict_one = _open(path)
         outputs = predict(images)
         rows.append(

@@ -11,6 +11,10 @@ from keras_residual import analysis, data
 from keras_residual._page import Page
 from keras_residual._words import counted
 from keras_residual.cli import _fit
+from keras_residual.cli._steps import Steps
+
+# Usual shares of the time: drawing, gradient flow, strength, lesions, paths.
+SHARES = (1, 4, 2, 4, 4)
 
 
 @dataclass
@@ -47,8 +51,10 @@ def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray
     return images[chosen], labels[chosen]
 
 
-def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Report:
-    """Runs every analysis that applies to the model."""
+def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int, steps: Steps) -> Report:
+    """Runs every analysis that applies to the model, and shows how far it is."""
+    steps.plan(SHARES)
+    steps("Drawing the network")
     blocks = analysis.blocks_of(model)
     report = Report(Page(f"Inside {model.name}"))
     cost = analysis.cost(model, x.shape[1:])
@@ -59,10 +65,14 @@ def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int) -> Repo
         "an image.",
         analysis.plot_architecture(model),
     )
+    steps("Gradient flow")
     _add_flow(report, model, x[:64], y[:64])
+    steps("Residual strength")
     if any(block.kind != "dense" for block in blocks):
         _add_strength(report, model, x[:64])
+    steps("Lesion study")
     _add_lesions(report, model, x, y, seed)
+    steps("Paths")
     if all(block.kind == "residual" for block in blocks) and len(blocks) > 1:
         _add_paths(report, model, x[:64], y[:64], seed)
     return report

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -86,14 +87,31 @@ class EpochBar(keras.callbacks.Callback):
         self._bar.stop()
 
 
+@contextlib.contextmanager
+def counting(batches: Any, total: int) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """Yields the batches of a dataset as NumPy arrays, and shows how many examples are done."""
+    with _bar_of_things("Evaluating", "examples", shown=True) as progress:
+
+        def counted():
+            done = 0
+            for batch in batches.as_numpy_iterator():
+                yield batch
+                done += len(batch[0])
+                progress(done, total)
+
+        yield counted()
+
+
 def window_bar() -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
     """Returns the bar for enlarging a picture window by window."""
     return _bar_of_things("Enlarging", "windows", shown=True)
 
 
-def picture_bar(shown: bool) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
-    """Returns the bar for predicting pictures one after the other."""
-    return _bar_of_things("Looking", "pictures", shown=shown)
+def picture_bar(
+    shown: bool, verb: str = "Looking"
+) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    """Returns the bar for predicting or explaining pictures one after the other."""
+    return _bar_of_things(verb, "pictures", shown=shown)
 
 
 @contextlib.contextmanager

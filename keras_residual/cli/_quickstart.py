@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,17 +11,21 @@ import keras
 import numpy as np
 
 import keras_residual
-from keras_residual import analysis, data, export, training
+from keras_residual import _needs, analysis, data, export, training
 from keras_residual._files import write_text
 from keras_residual.cli import _classifier, _comparison, _figures, _session
 from keras_residual.cli._terminal import same_command
 
 NAME, RECIPE = "ResNet8", "quick"
+# Usual seconds of each step after the training: folding, writing and comparing the files of both
+# exports, reloading and measuring four, and drawing.
+SHARES = (0.5, 3, 1, 3, 1, 0.5, 4, 1, 1, 1.5, 0.5, 0.5, 1.5)
 _PICTURES = ("learning_curves.png", "confusion_matrix.png", "sample_predictions.png")
 
 
 def check_extras() -> None:
     """Raises an ImportError before the training if a later step lacks a package."""
+    _needs.tensorflow("The quickstart, which writes files for phones,")
     needed = {"matplotlib": "plot", "ai_edge_litert": "export"}
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
@@ -72,14 +77,14 @@ class Quickstart:
             again=same_command(add="--resume"),
         )
 
-    def export(self) -> None:
-        """Writes the SavedModel and both LiteRT files."""
+    def export(self, progress: Callable[[str], None]) -> None:
+        """Writes the SavedModel and both LiteRT files; `progress` gets each step."""
         samples = self.dataset.train.x[:200] / np.float32(self.dataset.train.scale)
-        common = {"labels": self.dataset.class_names, "measure": False}
+        common = {"labels": self.dataset.class_names, "measure": False, "progress": progress}
         export.export(self.model, self.output, representative_data=samples, **common)
         export.export(self.model, self.output, ("litert",), "int8", samples, **common)
 
-    def compare(self) -> list[_comparison.FormatRow]:
+    def compare(self, progress: Callable[[str], None]) -> list[_comparison.FormatRow]:
         """Loads every file and measures it on the held-out images."""
         self.probabilities = self.model.predict(self.images, verbose=0)
         files = {
@@ -89,7 +94,7 @@ class Quickstart:
             "LiteRT int8": "model_int8.tflite",
         }
         paths = {name: self.output / file for name, file in files.items()}
-        return _comparison.compare(paths, self.images, self.labels, self.probabilities)
+        return _comparison.compare(paths, self.images, self.labels, self.probabilities, progress)
 
     print_table = staticmethod(_comparison.print_rows)
 

@@ -1,5 +1,6 @@
 """Progress of a running search: a live table, or one line per trial without a terminal."""
 
+import time
 from dataclasses import dataclass, field
 
 from rich.live import Live
@@ -9,6 +10,7 @@ from rich.table import Table
 from keras_residual import tuning
 from keras_residual._words import counted
 from keras_residual.cli._terminal import console
+from keras_residual.cli._units import human_minutes
 
 # Trials in the table, and messages below it.
 _TRIALS, _MESSAGES = 12, 3
@@ -37,14 +39,19 @@ class SearchProgress(tuning.Listener):
         space: The space.
         max_trials: The most trials.
         epochs: Epochs of a trial.
+        max_minutes: The most minutes of the search, `None` for no limit.
     """
 
-    def __init__(self, space, max_trials: int, epochs: int):
+    def __init__(self, space, max_trials: int, epochs: int, max_minutes: float | None = None):
         self.space, self.max_trials, self.epochs = space, max_trials, epochs
-        self.ended = 0
+        self.max_minutes = max_minutes
+        self.ended = self.ended_before = 0
+        self._began = time.monotonic()
         self.best = None
         self._rows, self._lines = [], []
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live = Live(
+            get_renderable=self._table, console=console, refresh_per_second=2, transient=True
+        )
 
     def __enter__(self):
         if console.is_terminal:
@@ -56,7 +63,8 @@ class SearchProgress(tuning.Listener):
         self._live.stop()
 
     def search_began(self, ended):
-        self.ended = len(ended)
+        self.ended = self.ended_before = len(ended)
+        self._began = time.monotonic()
         completed = [trial for trial in ended if trial.status == "COMPLETED"]
         for trial in completed:
             self._rate(self._value(trial))
@@ -139,13 +147,14 @@ class SearchProgress(tuning.Listener):
 
     def _refresh(self):
         if console.is_terminal:
-            self._live.update(self._table())
+            self._live.refresh()
 
     def _table(self):
         measure = self.space.measure
         best = "" if self.best is None else f", best {measure.title} {measure.text(self.best)}"
         table = Table(
-            title=f"[bold]{self.ended} of at most {counted(self.max_trials, 'trial')}[/]{best}",
+            title=f"[bold]{self.ended} of at most {counted(self.max_trials, 'trial')}[/]{best}"
+            f"{self._remaining()}",
             title_justify="left",
             box=None,
             pad_edge=False,
@@ -177,6 +186,14 @@ class SearchProgress(tuning.Listener):
         for line in self._lines:
             grid.add_row(f"[dim]{escape(line)}[/]")
         return grid
+
+    def _remaining(self) -> str:
+        """Returns how long the search may yet take, as long as its trials have taken so far."""
+        spent, ended = time.monotonic() - self._began, self.ended - self.ended_before
+        left = [60 * self.max_minutes - spent] if self.max_minutes else []
+        if ended:
+            left.append(spent / ended * (self.max_trials - self.ended))
+        return f", at most {human_minutes(max(0, min(left)))} left" if left else ""
 
 
 def _blocks(values, low, high) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -74,13 +75,22 @@ def _is_plain(value):
 
 
 def export_for_phones(
-    model: keras.Model, dataset: data.Dataset, size: tuple[int, int], output: Path
+    model: keras.Model,
+    dataset: data.Dataset,
+    size: tuple[int, int],
+    output: Path,
+    progress: Callable[[str], None],
 ) -> list[export.ExportRow]:
-    """Writes LiteRT files in float32 and int8 and returns the measures of each."""
+    """Writes LiteRT files in float32 and int8 and returns the measures of each.
+
+    `progress` is called with each step before it begins.
+    """
     batches = data.pipeline(dataset.train, batch_size=_SAMPLES, image_size=size)
     samples, _ = next(iter(batches.as_numpy_iterator()))
     reports = [
-        export.export(model, output, ("litert",), quantization, np.asarray(samples))
+        export.export(
+            model, output, ("litert",), quantization, np.asarray(samples), progress=progress
+        )
         for quantization in (None, "int8")
     ]
     return [row for report in reports for row in report.rows]

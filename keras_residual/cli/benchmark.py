@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import bold, console, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_seconds
@@ -56,12 +57,16 @@ def benchmark(
 
 def _measured(models, batch_size, threads, seconds, output):
     """Runs and writes the benchmark; returns the report and its rows as JSON types."""
-    with console.status("Measuring, each in a process of its own"), refusing(), quiet():
+    with Steps("Measuring, each in a process of its own") as steps, refusing(), quiet():
         from keras_residual import export
         from keras_residual._files import write_text
 
         measured = export.benchmark(
-            *models, batch_sizes=batch_size or (1, 32), threads=threads or (1, 2), seconds=seconds
+            *models,
+            batch_sizes=batch_size or (1, 32),
+            threads=threads or (1, 2),
+            seconds=seconds,
+            progress=steps.reach,
         )
         rows = [asdict(row) for row in measured.rows]
         write_text(output / "benchmark.json", json.dumps(rows, indent=2) + "\n")

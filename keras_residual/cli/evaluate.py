@@ -6,6 +6,7 @@ import typer
 from keras_residual import _checks
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
 from keras_residual.cli._options import DatasetName
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import console, quiet, refusing, same_command
 
 
@@ -59,31 +60,40 @@ def evaluate(
 def _measured(model_file, dataset, batch_size, test_crop):
     """Returns the results, `_report.Answers` or `_measures.Measures`, and the dataset."""
     with refusing(), quiet():
-        from keras_residual.cli import _classifier, _fit, _measures, _model_files, _report
+        with Steps("Starting Keras"):
+            from keras_residual.cli import _fit, _measures, _progress, _report
 
-        if test_crop is None:
-            test_crop = _model_files.test_crop_of(model_file)
-        _checks.real("--test-crop", test_crop, 0.01, 1)
-        predict, input_shape = _model_files.load_predictor(model_file)
-        source = _fit.load_for(input_shape, dataset, _model_files.sampling_rate_of(model_file))
-        _fit.check_inputs(input_shape, source)
-        fixed = source.examples == "images" and None not in input_shape[:-1]
-        size = input_shape[:-1] if fixed else None
-        batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
-        # The first batch compiles the model, outside the measured time.
-        predict(next(batches.as_numpy_iterator())[0])
-        examples = batches.as_numpy_iterator()
-        if source.label_kind != "classes":
-            kind, names = source.label_kind, source.class_names
-            return _measures.measure(predict, examples, kind, names), source
-        answers = _report.ask(
-            predict,
-            examples,
-            source.class_names,
-            check=lambda shape: _fit.check_outputs(shape, source),
-            files=getattr(source.test, "paths", ()),
-        )
-        return answers, source
+            predict, source, batches = _loaded(model_file, dataset, batch_size, test_crop)
+            # The first batch compiles the model, outside the measured time.
+            predict(next(batches.as_numpy_iterator())[0])
+        with _progress.counting(batches, len(source.test)) as examples:
+            if source.label_kind != "classes":
+                kind, names = source.label_kind, source.class_names
+                return _measures.measure(predict, examples, kind, names), source
+            answers = _report.ask(
+                predict,
+                examples,
+                source.class_names,
+                check=lambda shape: _fit.check_outputs(shape, source),
+                files=getattr(source.test, "paths", ()),
+            )
+            return answers, source
+
+
+def _loaded(model_file, dataset, batch_size, test_crop):
+    """Returns the function that predicts a batch, the dataset, and its held-out batches."""
+    from keras_residual.cli import _classifier, _fit, _model_files
+
+    if test_crop is None:
+        test_crop = _model_files.test_crop_of(model_file)
+    _checks.real("--test-crop", test_crop, 0.01, 1)
+    predict, input_shape = _model_files.load_predictor(model_file)
+    source = _fit.load_for(input_shape, dataset, _model_files.sampling_rate_of(model_file))
+    _fit.check_inputs(input_shape, source)
+    fixed = source.examples == "images" and None not in input_shape[:-1]
+    size = input_shape[:-1] if fixed else None
+    batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)
+    return predict, source, batches
 
 
 def _write(found, output, model_file, dataset):

@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import bold, console, print_next, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_seconds
@@ -12,6 +13,8 @@ from keras_residual.cli._wording import as_typed
 _COLUMNS = columns(
     "File", "Size", "Worst\ndifference", "Same\ntop-1", "Accuracy", "Latency", "Memory"
 )
+# Usual shares of the time: writing a file, comparing it, measuring it.
+_SHARES = (4, 2, 2)
 
 
 def export(
@@ -84,7 +87,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a model for phones and servers, prove that the files compute the same, measure them."""
-    with console.status("Starting TensorFlow") as status, refusing(), quiet():
+    with Steps("Starting Keras") as steps, refusing(), quiet():
         from keras_residual import export as library
         from keras_residual.cli import _export_data
         from keras_residual.weights import description_of
@@ -96,6 +99,7 @@ def export(
         if labels is not None:
             chosen["labels"] = _export_data.load_labels(labels)
         output = output or Path("runs") / f"export-{Path(model).stem.lower()}"
+        steps.plan((1, *_SHARES * len(format or ("litert",))))
         report = library.export(
             network,
             output,
@@ -106,7 +110,7 @@ def export(
             target="phone" if web and target is None else target,
             outputs=outputs,
             batch_size=batch_size,
-            progress=_shown(status),
+            progress=_shown(steps),
             **chosen,
         )
         page = _page(library, report, output, tasks_vision, tasks_audio) if web else None
@@ -144,9 +148,9 @@ def _page(library, report, output, tasks_vision, tasks_audio):
     return library.web_page(row.path, output / "web", tasks_vision, shown, tasks_audio)
 
 
-def _shown(status):
+def _shown(steps):
     def show(step):
-        status.update(step)
+        steps(step)
         if not console.is_terminal:
             console.print(step, soft_wrap=True)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import bold, console, quiet, refusing
 from keras_residual.cli._units import human_seconds
 
@@ -25,14 +26,14 @@ def inspect(
 ) -> None:
     """Look inside a trained network: gradients, blocks, paths, as one HTML page."""
     started = time.perf_counter()
-    with refusing(), quiet(), console.status("Looking inside"):
+    with refusing(), quiet(), Steps("Starting Keras") as steps:
         from keras_residual.cli import _inspection, _model_files
 
         path = model_file / "model.keras" if model_file.is_dir() else model_file
         model = _model_files.load_keras(path)
         inputs, labels = _inspection.held_out(model, dataset, samples)
         output = output or Path("runs") / f"inspect-{model.name}"
-        report = _inspection.inspect(model, inputs, labels, seed)
+        report = _inspection.inspect(model, inputs, labels, seed, steps)
         report.write(output, f"{path} on {counted(len(inputs), 'held-out image')} of {dataset}")
     for line in report.summary:
         console.print(line, markup=False, soft_wrap=True)

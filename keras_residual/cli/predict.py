@@ -7,6 +7,7 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
 from keras_residual.cli._units import human_seconds
 
@@ -55,15 +56,17 @@ def predict(
     """
     started = time.perf_counter()
     with standard_output_kept(as_json), refusing(), quiet():
-        from keras_residual import inference
-        from keras_residual.cli._progress import picture_bar
+        with Steps("Starting Keras"):
+            from keras_residual import inference
+            from keras_residual.cli._progress import picture_bar
 
         if output is not None and output.suffix not in (".csv", ".json"):
             raise ValueError(f"--output must end in .csv or .json. Received: {output}")
         if layer is not None and explain is None:
             raise ValueError(f"--layer has no effect without --explain. Received: {layer}")
         paths = _names(pictures)
-        predictor = inference.load_predictor(model, weights=weights)
+        with Steps("Loading the model"):
+            predictor = inference.load_predictor(model, weights=weights)
         if predictor.takes_sound and explain is not None:
             raise ValueError("--explain is for models that take pictures.")
         if predictor.description.task == "transcription":
@@ -86,7 +89,10 @@ def predict(
                     skip_damaged=skip_damaged,
                     progress=progress,
                 )
-            explained = inference.explain(predictor, answers, explain, layer) if explain else []
+            explained = []
+            if explain:
+                with picture_bar(shown=not as_json, verb="Explaining") as progress:
+                    explained = inference.explain(predictor, answers, explain, layer, progress)
         if output is not None:
             inference.write_predictions(output, answers)
     if as_json:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import LARGEST_SEED, bold, command, console, quiet, refusing
 from keras_residual.cli._units import human_count
 
@@ -23,7 +24,7 @@ def quickstart(
     """Train ResNet8 on handwritten digits, export it and compare the files, in about a minute."""
     started = time.perf_counter()
     console.print("[bold]keras-residual quickstart[/]")
-    with console.status("Starting TensorFlow"), refusing(), quiet():
+    with Steps("Starting Keras"), refusing(), quiet():
         from keras_residual.cli import _quickstart
 
         _quickstart.check_extras()
@@ -39,9 +40,11 @@ def quickstart(
         f"Trained   {counted(len(history['loss']), 'epoch')}, held-out accuracy "
         f"[bold]{history['val_accuracy'][-1]:.2%}[/]"
     )
-    with console.status("Exporting, reloading and comparing"), refusing(), quiet():
-        job.export()
-        rows = job.compare()
+    with Steps("Exporting") as steps, refusing(), quiet():
+        steps.plan(_quickstart.SHARES)
+        job.export(steps)
+        rows = job.compare(steps)
+        steps("Drawing")
         job.draw(history)
         job.write_report(history, rows, time.perf_counter() - started)
     console.print()

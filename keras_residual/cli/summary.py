@@ -3,6 +3,7 @@ from typing import Annotated
 import typer
 
 from keras_residual.cli._json import AsJson, print_json
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import Column, print_table
 from keras_residual.cli._terminal import console, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_count
@@ -40,7 +41,7 @@ def summary(
     parameters, trainable_parameters, macs (for one input), activation_bytes (for one input in
     training), and layers, a list of objects: name, kind, output_shape, parameters.
     """
-    with refusing(), quiet():
+    with Steps("Starting Keras"), refusing(), quiet():
         import keras
 
         import keras_residual

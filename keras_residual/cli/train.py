@@ -4,6 +4,7 @@ import typer
 
 from keras_residual import _checks
 from keras_residual.cli._options import DatasetName, Options, RunFolder
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import LARGEST_SEED, fail, quiet, refusing, same_command
 
 
@@ -83,7 +84,7 @@ def train(
     records the settings and the results. EDSR, SRResNet and VDSR take a folder of pictures as the
     dataset, and the side of a reduced patch as the image size.
     """
-    with refusing(), quiet():
+    with Steps("Starting Keras"), refusing(), quiet():
         from keras_residual.cli import _super_resolution
 
         _checks.real("--hold-out", hold_out, 0.0, 1.0, open_end=True)
@@ -109,7 +110,7 @@ def train(
             again=same_command(drop="--no-resume"),
         )
         return
-    with refusing(), quiet():
+    with Steps("Starting Keras"), refusing(), quiet():
         from keras_residual.cli import _classification
 
     options = Options(

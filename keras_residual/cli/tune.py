@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 
 from keras_residual.cli._options import DatasetName, RunFolder
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import (
     INTERRUPTED,
     bold,
@@ -103,7 +104,7 @@ def tune(
     Several processes that search together share a secret, which --secret-file or the environment
     variable KERAS_RESIDUAL_SECRET gives.
     """
-    with refusing():
+    with Steps("Starting Keras"), refusing():
         from keras_residual.cli import _search_progress, _searching
 
     bounds = {
@@ -121,7 +122,7 @@ def tune(
         output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
         cluster = _searching.cluster(distributed, chief, worker, lease, patience, secret_file)
     console.print(f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=True)
-    progress = _search_progress.SearchProgress(space, max_trials, epochs)
+    progress = _search_progress.SearchProgress(space, max_trials, epochs, max_minutes)
     try:
         with refusing(), quiet(tuning.SearchError), progress:
             result = tuning.search(

@@ -1,9 +1,11 @@
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 
+from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
 from keras_residual.cli._units import human_seconds
 
@@ -31,14 +33,13 @@ def upscale(
 ) -> None:
     """Enlarge a picture with a super-resolution network, window by window."""
     with refusing(), quiet():
-        import time
+        with Steps("Starting Keras"):
+            from keras_residual import data
+            from keras_residual.cli import _upscaling
+            from keras_residual.cli._progress import window_bar
 
-        from keras_residual import data
-        from keras_residual.cli import _upscaling
-        from keras_residual.cli._progress import window_bar
-
-        picture = data.read_picture(image)
-        enlarger = _upscaling.Enlarger(model, runtime, tile, overlap)
+            picture = data.read_picture(image)
+            enlarger = _upscaling.Enlarger(model, runtime, tile, overlap)
         output = output or image.with_name(f"{image.stem}_x{enlarger.scale}.png")
         data.check_writable(output, picture)
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """Grad-CAM heat maps drawn over the pictures that a model classified."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ _SCALE = np.array(
 _OPACITY = 0.6
 _SIDE = 448
 # Pictures that one call of the compiled function processes; more would exhaust the memory.
-_AT_ONCE = 128
+_AT_ONCE = 32
 
 
 def explain(
@@ -26,6 +27,7 @@ def explain(
     answers: list[Prediction],
     folder: Path,
     layer: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Writes each picture with a heat map of the evidence for its top prediction, as PNG.
 
@@ -34,6 +36,7 @@ def explain(
         answers: What `predict` returned.
         folder: Where to write; `dog.jpg` becomes `dog.png`, and equal names are numbered.
         layer: As in `analysis.grad_cam`.
+        progress: Called after each picture with the number of finished pictures and of all.
 
     Returns:
         The files, in the order of the answers.
@@ -60,6 +63,8 @@ def explain(
             path = _free(folder, Path(answer.path).stem, written)
             written.append(path)
             _write(path, overlay(pixels, heat), _title(answer))
+            if progress is not None:
+                progress(len(written), len(answers))
     return written
 
 

@@ -162,8 +162,8 @@ def labelled(rows: list[dict], cost: str, on_front: set[str]) -> list[dict]:
     span = math.log(max(row[cost] for row in rows) / min(row[cost] for row in rows))
     for row in sorted(rows, key=lambda row: (row["name"] not in on_front, -row["top1"])):
         near = any(
-            abs(math.log(row[cost] / other[cost])) < 0.2 * span
-            and abs(row["top1"] - other["top1"]) < 0.5
+            abs(math.log(row[cost] / other[cost])) < 0.25 * span
+            and abs(row["top1"] - other["top1"]) < 0.6
             for other in chosen
         )
         if not near:
@@ -198,11 +198,20 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
         for row in rows:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
+        most = max(row[cost] for row in rows)
         for row in labelled(rows, cost, on_front):
-            place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 8}
-            axis.annotate(row["name"], (row[cost], row["top1"]), **place)
+            # Where there is no room at the right, and beside the line rather than on it.
+            before = row["name"] in on_front or row[cost] > 0.6 * most
+            side = {"ha": "right", "xytext": (-6, 3)} if before else {"xytext": (5, 3)}
+            axis.annotate(
+                row["name"],
+                (row[cost], row["top1"]),
+                textcoords="offset points",
+                fontsize=8,
+                **side,
+            )
         axis.set_xlabel(titles.get(cost, cost))
-        axis.margins(x=0.12)
+        axis.margins(x=0.16)
         axis.grid(alpha=0.3)
     for axis in axes[:, 0]:
         axis.set_ylabel("ImageNet top-1, %")

@@ -74,7 +74,7 @@ def test_tagging_learns_and_draws(tmp_path):
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     path = tmp_path / "tagging.png"
     options = ["--layers", "2", "--sentences", "1000", "--epochs", "3", "--units", "32"]
-    curves = example("tagging").main([*options, "--plot", str(path)])
+    curves = example("tagging").main([*options, "--picture", str(path)])
     assert min(values[-1] for values in curves.values()) > 0.4
     assert path.stat().st_size > 5000
 

@@ -4,11 +4,13 @@ import json
 import os
 import re
 
+import browser
 import keras
 import numpy as np
 import pytest
+from browser import CHROMIUM
 from export.test_sound import RATE, WORDS, network, waves, write
-from export.test_web_page import CHROMIUM, browse, served  # noqa: F401
+from export.test_web_page import ANSWERED
 
 from keras_residual import export
 from keras_residual.export.web.page import AUDIO
@@ -38,14 +40,14 @@ def test_a_file_for_sound_gets_the_page_with_the_microphone(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM or not TASKS, reason="no Chromium, or no @mediapipe/tasks-audio")
-def test_the_page_hears_what_the_file_hears(tmp_path, served):  # noqa: F811
+def test_the_page_hears_what_the_file_hears(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     row = write(network(), tmp_path / "out")
     export.web_page(row.path, tmp_path / "page", tasks_audio=TASKS)
     # A rate that browsers decode to.
     wave = np.tile(waves(1)[0], 20)
     soundfile.write(tmp_path / "page" / "sound.wav", np.repeat(wave, 4), 4 * RATE)
-    document = browse(f"{served}/?sound=sound.wav", tmp_path, "--dump-dom")
+    document = browser.document(tmp_path / "page", "/?sound=sound.wav", ANSWERED)
     found = re.findall(r"<li[^>]*><span>([^<]*)</span><span>([\d.]+) %</span></li>", document)
     assert {name for name, _ in found} == set(WORDS), document[-2000:]
     assert sum(float(share) for _, share in found) == pytest.approx(100, abs=0.5)

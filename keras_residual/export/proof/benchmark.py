@@ -1,6 +1,7 @@
 """Benchmarks exported files and models against each other, each in a separate process."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def benchmark(
     batch_sizes: Sequence[int] = (1, 32),
     threads: Sequence[int] = (1, 2),
     seconds: float = 1.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Benchmark:
     """Measures latency, throughput, loading time and memory of files and models.
 
@@ -131,6 +133,8 @@ def benchmark(
         batch_sizes: Positive integers.
         threads: Positive integers.
         seconds: Total running time of each row. Defaults to `1`.
+        progress: Optional function that is called after each turn with the number of finished turns
+            and of all.
 
     Returns:
         A `Benchmark`: print it for a table, `plot` draws it.
@@ -152,11 +156,12 @@ def benchmark(
     measured = defaultdict(list)
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(_Worker(s, count)) for s in sources for count in threads]
-        for _ in range(_ROUNDS):
-            for worker in workers:
-                for batch in batch_sizes:
-                    answer = worker.run(batch, seconds / _ROUNDS)
-                    measured[worker, answer["batch"]].append(answer)
+        turns = list(itertools.product(range(_ROUNDS), workers, batch_sizes))
+        for done, (_, worker, batch) in enumerate(turns, start=1):
+            answer = worker.run(batch, seconds / _ROUNDS)
+            measured[worker, answer["batch"]].append(answer)
+            if progress is not None:
+                progress(done, len(turns))
     return Benchmark(tuple(_timing(*key, answers) for key, answers in measured.items()))
 
 

@@ -1,0 +1,75 @@
+"""What a command is doing, how far it is, and how long it may yet take."""
+
+from collections.abc import Sequence
+
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from keras_residual.cli._terminal import console
+from keras_residual.cli._units import human_minutes
+
+
+class _Remaining(ProgressColumn):
+    """The remaining time, as long as the finished steps took for their share of the work."""
+
+    def render(self, task: Task) -> Text:
+        if not task.total or not task.completed:
+            return Text("")
+        now, begun, reached = task.get_time(), task.fields["begun"], task.fields["reached"]
+        whole = (reached - begun) * task.total / task.completed
+        left = begun + whole - now
+        return Text(f"about {human_minutes(left)} left" if left >= 1 else "almost done")
+
+
+class Steps:
+    """A line on the terminal: the current step, a bar and the remaining time.
+
+    Until the steps are planned it is a spinner. Where there is no terminal nothing is shown.
+
+    Args:
+        text: The first step, such as `"Starting Keras"`.
+    """
+
+    def __init__(self, text: str):
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            _Remaining(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(text, total=None, begun=0.0, reached=0.0)
+        self._shares: list[float] = []
+        self._begun = 0
+
+    def __enter__(self) -> "Steps":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def plan(self, shares: Sequence[float]) -> None:
+        """Says how many steps there will be at most.
+
+        Args:
+            shares: A number for each step, in proportion to the time that it usually takes.
+        """
+        now = self._bar.get_time()
+        self._shares = list(shares)
+        self._bar.update(self._task, total=sum(shares), completed=0, begun=now, reached=now)
+
+    def __call__(self, text: str) -> None:
+        """Shows that the next step begins, and that the one before it has ended."""
+        done = sum(self._shares[: self._begun])
+        now = self._bar.get_time()
+        self._bar.update(self._task, description=text, completed=done, reached=now)
+        self._begun += 1
+
+    def reach(self, done: int, total: int) -> None:
+        """Shows how many of `total` equal steps have ended."""
+        if not self._shares:
+            self.plan([1] * total)
+        self._bar.update(self._task, completed=done, reached=self._bar.get_time())
