@@ -13,7 +13,7 @@ from keras_residual.layers.sublayers import SublayerRow
 class DenseBlock(SublayerRow, BlockLayer):
     """A dense block: every unit sees the concatenation of the input and all earlier outputs.
 
-    x_{l+1} = concat(x_l, F_l(x_l)); see `DenseUnit` for F.
+    xₗ₊₁ = concat(xₗ, Fₗ(xₗ)); see `DenseUnit` for F.
 
     Args:
         depth: Positive integer, number of units.

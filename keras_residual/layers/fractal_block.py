@@ -21,7 +21,7 @@ MOST_COLUMNS = 12
 class FractalBlock(SublayerRow, BlockLayer):
     """A fractal of convolutions: columns of 1, 2, 4, … of them, averaged where they meet.
 
-    f₁(x) = conv(x) and f_{n+1}(x) = mean(conv(x), f_n(f_n(x))), each 3×3 convolution followed by a
+    f₁(x) = conv(x) and fₙ₊₁(x) = mean(conv(x), fₙ(fₙ(x))), each 3×3 convolution followed by a
     normalization and an activation; columns that meet at the same depth share one mean. Paths pass
     through different numbers of convolutions, and none bypasses them all. Before the last mean, 2×2
     max pooling halves the resolution of each column.

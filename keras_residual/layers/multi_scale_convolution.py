@@ -16,7 +16,7 @@ from keras_residual.layers.registration import registered
 class MultiScaleConvolution(BranchedConvolution):
     """3×3 convolutions of groups of channels, each also taking the output of the one before.
 
-    y_1 = F_1(x_1), y_i = F_i(x_i + y_{i-1}), F = act(norm(conv)), and the last group is passed
+    y₁ = F₁(x₁), yᵢ = Fᵢ(xᵢ + yᵢ₋₁), F = act(norm(conv)), and the last group is passed
     through, so that the receptive field grows from group to group. Where the shape changes,
     `cascade=False` convolves each group by itself and applies 3×3 average pooling to the last.
 

@@ -15,9 +15,9 @@ from keras_residual.layers.registration import registered
 class AttentiveLSTM(AdaptedSublayers, keras.layers.Layer):
     """An LSTM layer that attends to a memory and takes the context as a part of its input.
 
-    p_ts = softmax over s of v · tanh(W h_{t-1} + U m_s), a_t = Σ_s p_ts m_s, and h_t, c_t =
-    LSTM([x_t, a_t], h_{t-1}, c_{t-1}). Masked steps of the memory get no weight, and a memory that
-    is masked throughout gives a_t = 0; masked steps of the sequences leave the states as they are.
+    pₜₛ = softmax over s of v · tanh(W hₜ₋₁ + U mₛ), aₜ = Σₛ pₜₛ mₛ, and hₜ, cₜ =
+    LSTM([xₜ, aₜ], hₜ₋₁, cₜ₋₁). Masked steps of the memory get no weight, and a memory that
+    is masked throughout gives aₜ = 0; masked steps of the sequences leave the states as they are.
 
     Args:
         units: Positive integer, width of the LSTM and of the attention's hidden layer.

@@ -17,8 +17,8 @@ from keras_residual.layers.sublayers import SublayerRow
 class AttentiveResidualLSTM(SublayerRow, AdaptedSublayers, keras.layers.Layer):
     """A stack of LSTM layers that all take the context of the bottom one's attention.
 
-    The bottom layer is an `AttentiveLSTM`; its output is x_1, its contexts are a. Above it h_i =
-    LSTM_i([x_i, a]), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
+    The bottom layer is an `AttentiveLSTM`; its output is x₁, its contexts are a. Above it hᵢ =
+    LSTMᵢ([xᵢ, a]), and xᵢ₊₁ = hᵢ + xᵢ from layer `first_residual` on, xᵢ₊₁ = hᵢ below
     it. Masked steps of the sequences leave the states as they are.
 
     Args:

@@ -43,9 +43,9 @@ class DepthGatedCell(keras.layers.LSTMCell):
 class HighwayLSTM(CellWeights, RecurrentStack):
     """A stack of LSTM layers whose memory takes in that of the layer below through a gate.
 
-    From the second layer on, c_t = d_t · c_t⁻ + f_t · c_{t-1} + i_t · tanh(…), c_t⁻ being the
-    memory of the layer below at the same step, with the depth gate d_t = sigmoid(W x_t +
-    w · c_{t-1} + w⁻ · c_t⁻ + b). The first layer, and all else, is a plain LSTM. Masks are treated
+    From the second layer on, cₜ = dₜ · cₜ⁻ + fₜ · cₜ₋₁ + iₜ · tanh(…), cₜ⁻ being the
+    memory of the layer below at the same step, with the depth gate dₜ = sigmoid(W xₜ +
+    w · cₜ₋₁ + w⁻ · cₜ⁻ + b). The first layer, and all else, is a plain LSTM. Masks are treated
     as by `ResidualLSTM`; gates and memories are computed in float32 under `mixed_bfloat16` and
     `mixed_float16`.
 

@@ -19,10 +19,10 @@ from keras_residual.layers.registration import registered
 class RecurrentHighway(CellWeights, RecurrentStack):
     """A recurrent highway network: a highway of several layers from each step to the next.
 
-    With s_0 the output of the step before, s_l = t_l · h_l + c_l · s_{l-1} for l = 1 …
-    `recurrence_depth`, where h_l = tanh([l = 1] W_h x + R_h,l s_{l-1} + b_h,l), the transform gate
-    t_l is a sigmoid of such a sum, and the carry gate c_l = 1 - t_l (`coupled`) or a sigmoid too.
-    The last s_l is the output of the step and the state.
+    With s₀ the output of the step before, sₗ = tₗ · hₗ + cₗ · sₗ₋₁ for l = 1 …
+    `recurrence_depth`, where hₗ = tanh([l = 1] W_h x + R_h,l sₗ₋₁ + b_h,l), the transform gate
+    tₗ is a sigmoid of such a sum, and the carry gate cₗ = 1 - tₗ (`coupled`) or a sigmoid too.
+    The last sₗ is the output of the step and the state.
 
     `num_layers` of them may be stacked, with each layer's input added to its output from
     layer `first_residual` on, as in `ResidualLSTM`; so are masks treated. The gates are computed in

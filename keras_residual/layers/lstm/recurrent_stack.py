@@ -24,8 +24,8 @@ class RecurrentStack(
 ):
     """Base of the stacks in which each recurrent layer's input is added to its output.
 
-    h_i = cell_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
-    it; the result is x_{num_layers}.
+    hᵢ = cellᵢ(xᵢ), and xᵢ₊₁ = hᵢ + xᵢ from layer `first_residual` on, xᵢ₊₁ = hᵢ below
+    it; the result is the last of them.
 
     A masked step, at any position, leaves all states unchanged and repeats the last `h` (zero
     before the first step that is not masked); without `return_sequences` the result is the output

@@ -17,8 +17,8 @@ from keras_residual.layers.registration import registered
 class ResidualGRU(GRUWeights, RecurrentStack):
     """A stack of GRU layers in which each layer's input is added to its output.
 
-    h_i = GRU_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
-    it; the result is x_{num_layers}. With one layer and the default `first_residual` this is
+    hᵢ = GRUᵢ(xᵢ), and xᵢ₊₁ = hᵢ + xᵢ from layer `first_residual` on, xᵢ₊₁ = hᵢ below
+    it; the result is the last of them. With one layer and the default `first_residual` this is
     `keras.layers.GRU`, whose arguments mean the same here. The gates are computed in float32 under
     `mixed_bfloat16` and `mixed_float16`. Masks are treated as by `ResidualLSTM`. The products with
     the inputs are taken out of the loop over time.

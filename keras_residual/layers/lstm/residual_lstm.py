@@ -18,8 +18,8 @@ from keras_residual.layers.registration import registered
 class ResidualLSTM(LSTMWeights, RecurrentStack):
     """A stack of LSTM layers in which each layer's input is added to its output.
 
-    h_i = LSTM_i(x_i), and x_{i+1} = h_i + x_i from layer `first_residual` on, x_{i+1} = h_i below
-    it; the result is x_{num_layers}. With one layer and the default `first_residual` this is
+    hᵢ = LSTMᵢ(xᵢ), and xᵢ₊₁ = hᵢ + xᵢ from layer `first_residual` on, xᵢ₊₁ = hᵢ below
+    it; the result is the last of them. With one layer and the default `first_residual` this is
     `keras.layers.LSTM`, whose arguments mean the same here. The gates and cell states are computed
     in float32 under `mixed_bfloat16` and `mixed_float16`.
 
