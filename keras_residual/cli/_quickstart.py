@@ -80,7 +80,12 @@ class Quickstart:
     def export(self, progress: Callable[[str], None]) -> None:
         """Writes the SavedModel and both LiteRT files; `progress` gets each step."""
         samples = self.dataset.train.x[:200] / np.float32(self.dataset.train.scale)
-        common = {"labels": self.dataset.class_names, "measure": False, "progress": progress}
+        common = {
+            "labels": self.dataset.class_names,
+            "evaluation_data": (self.images, self.labels),
+            "measure": False,
+            "progress": progress,
+        }
         export.export(self.model, self.output, representative_data=samples, **common)
         export.export(self.model, self.output, ("litert",), "int8", samples, **common)
 

@@ -179,7 +179,7 @@ def _with_metadata(job, content):
     return add_metadata(
         content,
         job.model.name,
-        f"{type(job.model).__name__} exported by keras_residual",
+        f"{job.model.name}, exported by keras_residual",
         inputs=[_described(job, *item) for item in job.inputs.items()],
         outputs=job.outputs,
         labels=job.labels,

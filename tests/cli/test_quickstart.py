@@ -35,6 +35,14 @@ def check_output(folder, epochs, accuracy):
     assert rows["SavedModel"]["worst_difference"] < 1e-5
     assert rows["LiteRT float32"]["worst_difference"] < 1e-5
     assert rows["LiteRT int8"]["bytes"] < 0.35 * rows["LiteRT float32"]["bytes"]
+    card = json.loads((folder / "card.json").read_text())
+    assert card["model"]["name"] == "resnet8"
+    for name in ("SavedModel", "LiteRT float32", "LiteRT int8"):
+        checked = card["artefacts"][rows[name]["file"]]["verification"]
+        assert checked["accuracy"] == pytest.approx(rows[name]["accuracy"])
+    text = (folder / "README.md").read_text()
+    assert text.startswith("# resnet8\n") and "Functional" not in text
+    assert f"{rows['LiteRT int8']['accuracy']:.2%} (" in text
     assert np.sum(report["confusion_matrix"]) == len(test.y)
     assert np.trace(report["confusion_matrix"]) / len(test.y) == rows["Keras"]["accuracy"]
     assert len(report["history"]["val_accuracy"]) == epochs

@@ -38,6 +38,17 @@ def test_a_record_says_when_where_and_how(name):
     assert {"python", "keras", "numpy"} <= record["versions"].keys()
 
 
+# Those whose results are many: their files below `results/`.
+MANY = {"cifar10": "resnet*.json", "ucr_archive": "ucr/*.json"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_every_example_has_a_picture_and_a_kept_result(path):
+    picture = tables.ROOT / "docs" / "images" / f"{path.stem}.png"
+    assert 1000 < picture.stat().st_size < 400_000
+    assert list((FOLDER / "results").glob(MANY.get(path.stem, f"{path.stem}.json")))
+
+
 def test_last_lines_are_those_that_stay_on_a_terminal():
     path = tables.ROOT / "tests" / "record_example.py"
     spec = importlib.util.spec_from_file_location("record_example", path)

@@ -124,9 +124,7 @@ def as_text(card: dict[str, Any]) -> str:
     """Returns a card as Markdown."""
     model, made = card["model"], card["made"]
     lines = [f"# {model['name']}", ""]
-    lines += [
-        f"`{model['class']}` of {model['parameters']:,} parameters, exported by keras_residual."
-    ]
+    lines += [f"A Keras model of {model['parameters']:,} parameters, exported by keras_residual."]
     if model["folding"]:
         lines += [f"Before the export: {model['folding']}."]
     lines += ["", "## Files", ""]
