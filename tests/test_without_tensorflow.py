@@ -113,6 +113,21 @@ RUNS = {
 }
 
 
+def test_checks_work_where_the_backend_is_missing():
+    program = MISSING.format(
+        arguments=["keras-residual", "checks"], missing="tensorflow", run=RUNS["command"][2]
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+    )
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("backend")]
+    assert "tensorflow, which is not installed: pip install tensorflow" in line
+
+
 @pytest.mark.parametrize(("missing", "arguments", "run"), RUNS.values(), ids=RUNS)
 def test_a_missing_backend_is_named(missing, arguments, run):
     program = MISSING.format(arguments=arguments, missing=missing, run=run)

@@ -21,7 +21,15 @@ from keras_residual.cli import (
 from keras_residual.cli._options import Options
 from keras_residual.cli._progress import counting
 from keras_residual.cli._steps import Steps
-from keras_residual.cli._terminal import command, console, print_next, quiet, refusing, same_command
+from keras_residual.cli._terminal import (
+    command,
+    console,
+    in_one_line,
+    print_next,
+    quiet,
+    refusing,
+    same_command,
+)
 from keras_residual.cli._units import human_bytes, human_minutes
 
 
@@ -111,7 +119,7 @@ def _network_and_recipe(options):
 def train(options: Options, *, tensorboard: bool, export: bool, resume: bool) -> None:
     """Trains, prints the results and writes the output files."""
     started = time.perf_counter()
-    with refusing(), quiet():
+    with Steps("Preparing"), refusing(), quiet():
         planned = plan(options)
         # Recordings to transcribe may have any length.
         any_length = None in planned.network.input_shape[1:]
@@ -260,7 +268,7 @@ def _export(planned):
 
 
 def _say(line):
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(line, markup=False, soft_wrap=in_one_line())
 
 
 def _pictures(options):

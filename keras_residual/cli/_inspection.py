@@ -14,7 +14,7 @@ from keras_residual.cli import _fit
 from keras_residual.cli._steps import Steps
 
 # Usual shares of the time: drawing, gradient flow, strength, lesions, paths.
-SHARES = (1, 4, 2, 4, 4)
+SHARES = (1, 4, 1, 11, 8)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import console
+from keras_residual.cli._terminal import console, in_one_line
 
 # The metric that `training.fit` reports for each kind of labels.
 METRICS = {"classes": "accuracy", "multi_label": "accuracy", "regression": "mean_absolute_error"}
@@ -50,7 +50,7 @@ class Measures:
 
     def print_headline(self, batch_size: int) -> None:
         """Prints the mean as a sentence."""
-        console.print(self.headline, markup=False, soft_wrap=True)
+        console.print(self.headline, markup=False, soft_wrap=in_one_line())
 
     def draw(self, folder: Path) -> list[str]:
         """Returns the names of the pictures that it draws, which are none."""

@@ -11,7 +11,7 @@ import numpy as np
 from keras_residual import analysis
 from keras_residual.cli import _figures
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import console
+from keras_residual.cli._terminal import console, in_one_line
 from keras_residual.cli._units import human_seconds
 
 MATRIX, MISTAKES, CURVES = "confusion_matrix.png", "worst_mistakes.png", "learning_curves.png"
@@ -111,7 +111,7 @@ class Answers:
         console.print(
             f"Held-out accuracy [bold]{right / self.count:.2%}[/] ({right:,} of {self.count:,}), "
             f"{human_seconds(self.seconds / self.count)} an image in batches of {batch_size}",
-            soft_wrap=True,
+            soft_wrap=in_one_line(),
         )
 
     def print_table(self) -> None:
@@ -129,7 +129,7 @@ class Answers:
                 f"{label} taken for {predicted}: {count} of "
                 f"{report.support[_place(report, label)]}",
                 markup=False,
-                soft_wrap=True,
+                soft_wrap=in_one_line(),
             )
 
     def draw(self, folder: Path, history: dict | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from keras_residual import tuning
 from keras_residual._words import counted
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import bold, command, console
+from keras_residual.cli._terminal import bold, command, console, in_one_line
 
 _FAMILIES = {
     "resnet": "ResNet20",
@@ -116,7 +116,9 @@ def can_draw() -> bool:
 def show(result, files: list[Path], dataset: str) -> None:
     """Prints the table of the best networks, the files, and the next command."""
     for row in result.failed:
-        console.print(f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=True)
+        console.print(
+            f"[red]Trial {row.trial} failed:[/] {escape(row.reason)}", soft_wrap=in_one_line()
+        )
     if not result.completed:
         console.print("No trial completed.")
         return
@@ -124,9 +126,9 @@ def show(result, files: list[Path], dataset: str) -> None:
     columns = [Column(h, text=h == "network", wraps=h == "network") for h in headings]
     print_table(columns, lines)
     for line in result.remarks():
-        console.print(line, style="dim", soft_wrap=True)
+        console.print(line, style="dim", soft_wrap=in_one_line())
     names = ", ".join(path.name for path in files)
-    console.print(f"{bold(f'{result.output}/')} {names}", soft_wrap=True)
+    console.print(f"{bold(f'{result.output}/')} {names}", soft_wrap=in_one_line())
     if not can_draw():
         console.print('Pictures need: pip install "keras-residual[plot]"', markup=False)
     console.print("To train the winner on all training images and export it:")

@@ -6,7 +6,15 @@ import keras
 
 from keras_residual import training
 from keras_residual.cli._progress import EpochBar
-from keras_residual.cli._terminal import INTERRUPTED, bold, console, fail, quiet, refusing
+from keras_residual.cli._terminal import (
+    INTERRUPTED,
+    bold,
+    console,
+    fail,
+    in_one_line,
+    quiet,
+    refusing,
+)
 
 
 def run(
@@ -68,7 +76,7 @@ def _print_how_to_resume(output, epochs, again):
         console.print(
             f"\nInterrupted. {output / 'checkpoint.keras'} holds epoch {done} of {epochs}.",
             markup=False,
-            soft_wrap=True,
+            soft_wrap=in_one_line(),
         )
     else:
         console.print("\nInterrupted before the first epoch was finished.")

@@ -1,10 +1,12 @@
 """What a command is doing, how far it is, and how long it may yet take."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
+from keras_residual import _notices
 from keras_residual.cli._terminal import console
 from keras_residual.cli._units import human_minutes
 
@@ -13,11 +15,13 @@ class _Remaining(ProgressColumn):
     """The remaining time, as long as the finished steps took for their share of the work."""
 
     def render(self, task: Task) -> Text:
-        if not task.total or not task.completed:
+        finished = task.completed - task.fields["base"]
+        if not task.total or not finished:
             return Text("")
-        now, begun, reached = task.get_time(), task.fields["begun"], task.fields["reached"]
-        whole = (reached - begun) * task.total / task.completed
-        left = begun + whole - now
+        rest = task.total - task.completed
+        at_last = (task.fields["reached"] - task.fields["begun"]) * rest / finished
+        # A step that takes longer than the others does not end the whole.
+        left = max(at_last - (task.get_time() - task.fields["reached"]), at_last / 4)
         return Text(f"about {human_minutes(left)} left" if left >= 1 else "almost done")
 
 
@@ -40,16 +44,28 @@ class Steps:
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task(text, total=None, begun=0.0, reached=0.0)
+        self._task = self._bar.add_task(text, total=None, begun=0.0, reached=0.0, base=0.0)
+        self._stack = contextlib.ExitStack()
         self._shares: list[float] = []
         self._begun = 0
 
     def __enter__(self) -> "Steps":
         self._bar.start()
+        self._stack.enter_context(_notices.pausing(self._paused))
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._stack.close()
         self._bar.stop()
+
+    @contextlib.contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Leaves the terminal to a download."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
 
     def plan(self, shares: Sequence[float]) -> None:
         """Says how many steps there will be at most.
@@ -69,7 +85,11 @@ class Steps:
         self._begun += 1
 
     def reach(self, done: int, total: int) -> None:
-        """Shows how many of `total` equal steps have ended."""
+        """Shows how many of `total` equal steps have ended.
+
+        The first call starts the clock: before it, the steps may have waited for something else.
+        """
         if not self._shares:
             self.plan([1] * total)
+            self._bar.update(self._task, base=done)
         self._bar.update(self._task, completed=done, reached=self._bar.get_time())

@@ -10,7 +10,7 @@ from keras_residual import analysis, data, training
 from keras_residual._words import counted
 from keras_residual.cli import _results, _session
 from keras_residual.cli._classifier import Batches
-from keras_residual.cli._terminal import console, print_next, quiet, refusing
+from keras_residual.cli._terminal import console, in_one_line, print_next, quiet, refusing
 
 # Lim et al., 2017, use Adam without decay. A cosine schedule, unlike halving, suits any length.
 RECIPE = training.Recipe(
@@ -61,7 +61,7 @@ def train(
         f"{network.name}, {network.count_params():,} parameters, on "
         f"{counted(len(shown), 'picture')} of {folder}, {len(held_out)} held out",
         markup=False,
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )
 
     def patches(epoch):
@@ -83,8 +83,8 @@ def train(
     with refusing(), quiet():
         for name, bicubic, found in compared(network, held_out):
             line = f"{name}: bicubic {bicubic:.2f} dB, {network.name} {found:.2f} dB"
-            console.print(line, markup=False, soft_wrap=True)
-    console.print(_results.files_in(output), markup=False, soft_wrap=True)
+            console.print(line, markup=False, soft_wrap=in_one_line())
+    console.print(_results.files_in(output), markup=False, soft_wrap=in_one_line())
     print_next("upscale", "PICTURE", "--model", output / "model.keras")
 
 

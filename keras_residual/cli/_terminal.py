@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from keras_residual import _needs
+from keras_residual import _needs, _notices
 from keras_residual.cli._wording import as_typed
 
 REFUSED, INTERRUPTED = 2, 130
@@ -23,6 +23,14 @@ LARGEST_SEED = 2**32 - 1
 console = Console(highlight=False, emoji=False)
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _errors = Console(stderr=True, highlight=False, emoji=False)
+
+
+def in_one_line() -> bool:
+    """Returns whether a sentence is printed without line breaks, where no terminal shows it.
+
+    On a terminal, lines end between words; commands to be copied always stay in one line.
+    """
+    return not console.is_terminal
 
 
 def fail(message: object, code: int = REFUSED) -> NoReturn:
@@ -72,7 +80,7 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            with _own_warnings_shown(stderr):
+            with _own_warnings_shown(stderr), _notices_shown(stderr):
                 yield
         except (ValueError, OSError, ImportError, KeyboardInterrupt, typer.Exit, *expected):
             raise
@@ -84,6 +92,16 @@ def quiet(*expected: type[BaseException]) -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextlib.contextmanager
+def _notices_shown(stderr: int) -> Iterator[None]:
+    """Lets downloads show their licence and progress on a file descriptor."""
+    with (
+        os.fdopen(os.dup(stderr), "w", encoding="utf-8") as terminal,
+        _notices.shown_on(terminal),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_residual import inference
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console
+from keras_residual.cli._terminal import console, in_one_line
 
 # Number of transcripts in the table, those with most mistakes.
 _SHOWN = 10
@@ -67,7 +67,7 @@ class Transcripts:
 
     def print_headline(self, batch_size: int) -> None:
         """Prints both rates as a sentence."""
-        console.print(self.headline, markup=False, soft_wrap=True)
+        console.print(self.headline, markup=False, soft_wrap=in_one_line())
 
     def print_table(self) -> None:
         """Prints the transcripts with the most mistakes."""

@@ -8,7 +8,7 @@ import typer
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
 from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import bold, console, quiet, refusing
+from keras_residual.cli._terminal import bold, console, in_one_line, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_seconds
 
 _COLUMNS = columns(
@@ -50,9 +50,9 @@ def benchmark(
     console.print(
         "Median of all runs, in turns; memory is what loading and running added to the runtime's.",
         style="dim",
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )
-    console.print(f"{bold(f'{output}/')} benchmark.json, benchmark.png", soft_wrap=True)
+    console.print(f"{bold(f'{output}/')} benchmark.json, benchmark.png", soft_wrap=in_one_line())
 
 
 def _measured(models, batch_size, threads, seconds, output):

@@ -1,9 +1,10 @@
 import re
 from importlib import metadata
 
+from keras_residual import _needs
 from keras_residual.cli._json import AsJson, print_json
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console, quiet, refusing
+from keras_residual.cli._terminal import console, in_one_line, quiet, refusing
 
 _PACKAGE = "keras-residual"
 # Extras for developers: tests and documentation.
@@ -32,7 +33,7 @@ def checks(as_json: AsJson = False) -> None:
     for name, value in found.items():
         if name != "extras":
             text = ", ".join(value) if isinstance(value, list) else value
-            console.print(f"{name:<16} {text}", markup=False, soft_wrap=True)
+            console.print(f"{name:<16} {text}", markup=False, soft_wrap=in_one_line())
     console.print()
     print_table(_COLUMNS, _rows(found["extras"]))
     console.print(f'pip install "{_PACKAGE}[EXTRA]" installs what is missing.', markup=False)
@@ -56,8 +57,11 @@ def _versions():
 
 
 def _backend():
-    import keras
-
+    try:
+        import keras
+    except ImportError as error:
+        # What is wrong is what the command is asked for.
+        return {"backend": _needs.explained(error), "devices": []}
     backend = keras.backend.backend()
     if backend == "torch":
         import torch

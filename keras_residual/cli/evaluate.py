@@ -7,7 +7,7 @@ from keras_residual import _checks
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
 from keras_residual.cli._options import DatasetName
 from keras_residual.cli._steps import Steps
-from keras_residual.cli._terminal import console, quiet, refusing, same_command
+from keras_residual.cli._terminal import console, in_one_line, quiet, refusing, same_command
 
 
 def evaluate(
@@ -40,7 +40,7 @@ def evaluate(
     with standard_output_kept(as_json):
         found, source = _measured(model_file, dataset, batch_size, test_crop)
         if not as_json:
-            console.print(f"{model_file} on {source}", markup=False, soft_wrap=True)
+            console.print(f"{model_file} on {source}", markup=False, soft_wrap=in_one_line())
             found.print_headline(batch_size)
             found.print_table()
         if output is not None:
@@ -114,5 +114,5 @@ def _write(found, output, model_file, dataset):
     console.print(
         f"{output / 'report.json'}; beside it {', '.join(pictures) or 'no pictures'}",
         markup=False,
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )

@@ -6,7 +6,7 @@ import typer
 from keras_residual._words import counted
 from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import columns, print_table
-from keras_residual.cli._terminal import bold, console, print_next, quiet, refusing
+from keras_residual.cli._terminal import bold, console, in_one_line, print_next, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_seconds
 from keras_residual.cli._wording import as_typed
 
@@ -122,13 +122,13 @@ def export(
             f"On {counted(count, 'held-out image')}; in Keras {accuracy:.2%}.", style="dim"
         )
     for note in report.notes:
-        console.print(as_typed(note), style="dim", markup=False, soft_wrap=True)
+        console.print(as_typed(note), style="dim", markup=False, soft_wrap=in_one_line())
     if report.folding is not None:
-        console.print(f"{report.folding}.", style="dim", markup=False, soft_wrap=True)
-    console.print(f"{bold(f'{output}/')} with README.md and card.json", soft_wrap=True)
+        console.print(f"{report.folding}.", style="dim", markup=False, soft_wrap=in_one_line())
+    console.print(f"{bold(f'{output}/')} with README.md and card.json", soft_wrap=in_one_line())
     if page is not None:
         size = human_bytes(page.bytes)
-        console.print(f"{bold(f'{page.directory}/')} the page, {size}", soft_wrap=True)
+        console.print(f"{bold(f'{page.directory}/')} the page, {size}", soft_wrap=in_one_line())
         console.print(
             f"See it: python -m http.server --directory {page.directory}, then "
             "http://localhost:8000 (phones need https for the camera or microphone)",

@@ -6,7 +6,7 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._steps import Steps
-from keras_residual.cli._terminal import bold, console, quiet, refusing
+from keras_residual.cli._terminal import bold, console, in_one_line, quiet, refusing
 from keras_residual.cli._units import human_seconds
 
 
@@ -36,8 +36,8 @@ def inspect(
         report = _inspection.inspect(model, inputs, labels, seed, steps)
         report.write(output, f"{path} on {counted(len(inputs), 'held-out image')} of {dataset}")
     for line in report.summary:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=in_one_line())
     console.print(
         f"{bold(output / 'report.html')}, {human_seconds(time.perf_counter() - started)}",
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 from keras_residual._words import counted
 from keras_residual.cli._json import AsJson, print_json
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console, fail
+from keras_residual.cli._terminal import console, fail, in_one_line
 from keras_residual.cli._units import human_count
 
 _SIZED = (
@@ -135,7 +135,7 @@ def _print(models):
     if not sized:
         console.print(f"[dim]{count}.[/]")
     elif others:
-        console.print(f"[dim]{count}; {shows} of one with a size.[/]", soft_wrap=True)
+        console.print(f"[dim]{count}; {shows} of one with a size.[/]", soft_wrap=in_one_line())
     else:
         console.print(f"[dim]{count}; {shows}.[/]")
 

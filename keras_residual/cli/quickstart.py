@@ -6,7 +6,15 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._steps import Steps
-from keras_residual.cli._terminal import LARGEST_SEED, bold, command, console, quiet, refusing
+from keras_residual.cli._terminal import (
+    LARGEST_SEED,
+    bold,
+    command,
+    console,
+    in_one_line,
+    quiet,
+    refusing,
+)
 from keras_residual.cli._units import human_count
 
 
@@ -54,7 +62,7 @@ def quickstart(
         "probability from the trained model.\n",
         style="dim",
     )
-    console.print(f"{bold(f'{output}/')} {', '.join(job.written())}", soft_wrap=True)
+    console.print(f"{bold(f'{output}/')} {', '.join(job.written())}", soft_wrap=in_one_line())
     console.print(f"Done in {time.perf_counter() - started:.0f} s. What next:")
     for line in (
         command("evaluate", output / "model_int8.tflite"),

@@ -5,7 +5,7 @@ import typer
 from keras_residual.cli._json import AsJson, print_json
 from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import Column, print_table
-from keras_residual.cli._terminal import console, quiet, refusing
+from keras_residual.cli._terminal import console, in_one_line, quiet, refusing
 from keras_residual.cli._units import human_bytes, human_count
 
 _COLUMNS = (
@@ -64,7 +64,7 @@ def summary(
         f"{cost.parameters:,} parameters ({cost.trainable_parameters:,} trainable), "
         f"{human_count(cost.macs)} multiply-adds an image, "
         f"{human_bytes(cost.activation_bytes)} of activations an image in training",
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )
 
 

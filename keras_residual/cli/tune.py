@@ -10,6 +10,7 @@ from keras_residual.cli._terminal import (
     bold,
     console,
     fail,
+    in_one_line,
     quiet,
     refusing,
     same_command,
@@ -104,7 +105,7 @@ def tune(
     Several processes that search together share a secret, which --secret-file or the environment
     variable KERAS_RESIDUAL_SECRET gives.
     """
-    with Steps("Starting Keras"), refusing():
+    with Steps("Starting Keras"), refusing(), quiet():
         from keras_residual.cli import _search_progress, _searching
 
     bounds = {
@@ -113,7 +114,7 @@ def tune(
         "max_file_size": max_file_size,
         "max_latency_ms": max_latency_ms,
     }
-    with refusing(), quiet():
+    with Steps("Preparing"), refusing(), quiet():
         from keras_residual import data, tuning
 
         source = data.load(dataset)
@@ -121,7 +122,9 @@ def tune(
         space = _searching.space(model, source, recipe, bounds, constant_macs, knobs)
         output = output or Path("runs") / f"tune-{model.lower()}-{source.name}"
         cluster = _searching.cluster(distributed, chief, worker, lease, patience, secret_file)
-    console.print(f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=True)
+    console.print(
+        f"{_searching.described(space)}, on {source}", markup=False, soft_wrap=in_one_line()
+    )
     progress = _search_progress.SearchProgress(space, max_trials, epochs, max_minutes)
     try:
         with refusing(), quiet(tuning.SearchError), progress:

@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from keras_residual.cli._steps import Steps
-from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
+from keras_residual.cli._terminal import bold, console, in_one_line, interruptible, quiet, refusing
 from keras_residual.cli._units import human_seconds
 
 
@@ -50,5 +50,5 @@ def upscale(
     console.print(
         f"{bold(output)}: {sizes[0]} enlarged to {sizes[1]} by {escape(model.name)} in "
         f"{human_seconds(time.perf_counter() - started)}",
-        soft_wrap=True,
+        soft_wrap=in_one_line(),
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import requests
 
+from keras_residual import _notices
 from keras_residual.weights import _digests
 from keras_residual.weights.download import DownloadError
 from keras_residual.weights.errors import WeightsError, first_line
@@ -94,7 +95,9 @@ def fetch(
         for file in address.files:
             with contextlib.suppress(errors.RemoteEntryNotFoundError):
                 digest = _published_digest(address, file, timeout)
-                path = get(file)
+                # The hub's library draws its progress on standard error.
+                with _notices.undisturbed() as stream, contextlib.redirect_stderr(stream):
+                    path = get(file)
                 _note(by_hand, digest)
                 # It holds the preprocessing of the weights; not every repository has one.
                 with contextlib.suppress(errors.EntryNotFoundError):

@@ -7,12 +7,11 @@ import hashlib
 import os
 import pathlib
 import re
-import sys
 import urllib.parse
 
 import filelock
 
-from keras_residual import _checks
+from keras_residual import _checks, _notices
 from keras_residual.weights import _digests, _hub, files
 from keras_residual.weights.download import DownloadError, download
 from keras_residual.weights.errors import WeightsError, first_line
@@ -118,20 +117,23 @@ def _announcement(source: WeightSource | str, progress: bool | None):
     A licence that forbids commercial use is always shown, other lines only with the progress bar.
     """
 
+    def tell(line: str) -> None:
+        with _notices.undisturbed() as stream:
+            print(line, file=stream, flush=True)
+
     def announce(licence: str | None) -> None:
         """Prints the line; `licence` is what the hub states for an address of no known source."""
         known = isinstance(source, WeightSource)
         licence = source.licence if known else licence
         if forbids_commerce(licence):
-            print(
+            tell(
                 f"The licence of {source.name if known else source}, {licence}, forbids "
-                "commercial use.",
-                file=sys.stderr,
+                "commercial use."
             )
-        elif progress or (progress is None and sys.stderr.isatty()):
+        elif progress or (progress is None and _notices.stream().isatty()):
             what = source.name if known else source
             text = f"licence {licence}" if licence else "its licence is not known"
-            print(f"Downloading {what}: {text}", file=sys.stderr)
+            tell(f"Downloading {what}: {text}")
 
     return announce
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ import requests
 from rich import progress as rich_progress
 from rich.console import Console
 
+from keras_residual import _notices
 from keras_residual.weights import _digests
 from keras_residual.weights.errors import WeightsError, first_line
 
@@ -257,16 +257,16 @@ def _discard(part: pathlib.Path) -> None:
 @contextlib.contextmanager
 def _bar(name: str, show: bool | None):
     """Yields a function of (bytes so far, bytes in total or None) that draws a progress bar."""
-    show = sys.stderr.isatty() if show is None else show
-    bar = rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.DownloadColumn(),
-        rich_progress.TransferSpeedColumn(),
-        rich_progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not show,
-    )
-    with bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with _notices.undisturbed() as stream:
+        bar = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(24),
+            rich_progress.DownloadColumn(),
+            rich_progress.TransferSpeedColumn(),
+            rich_progress.TimeRemainingColumn(),
+            console=Console(file=stream),
+            disable=not (stream.isatty() if show is None else show),
+        )
+        with bar:
+            task = bar.add_task(name, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,11 +1,14 @@
 """What commands show while they work: the step, and how long it may yet take."""
 
 import io
+import os
+import sys
 
 import pytest
 from rich.console import Console
 
-from keras_residual.cli import _steps
+from keras_residual import _notices
+from keras_residual.cli import _steps, _terminal
 
 
 @pytest.fixture
@@ -41,16 +44,17 @@ def test_the_remaining_time_follows_from_finished_steps(clock):
     now[0] += 20  # Four eighths took 50 s.
     steps("Measuring")
     assert shown(steps) == ("Measuring", 4, 8, "about 50 s left")
-    now[0] += 60
-    assert shown(steps)[-1] == "almost done"
+    now[0] += 60  # Longer than expected, which is no reason to promise the end.
+    assert shown(steps)[-1] == "about 12 s left"
 
 
 def test_equal_steps_are_counted(clock):
     steps, now = clock
-    steps.reach(0, 20)
-    now[0] += 5
     steps.reach(1, 20)
-    assert shown(steps) == ("Starting Keras", 1, 20, "about 1 min 35 s left")
+    assert shown(steps) == ("Starting Keras", 1, 20, "")
+    now[0] += 5
+    steps.reach(2, 20)
+    assert shown(steps) == ("Starting Keras", 2, 20, "about 1 min 30 s left")
 
 
 def test_nothing_is_written_where_there_is_no_terminal(monkeypatch):
@@ -72,3 +76,23 @@ def test_the_line_fits_into_80_columns(clock):
         steps._bar.refresh()
     lines = _steps.console.file.getvalue().replace("\r", "\n").splitlines()
     assert any("about 1 min 40 s left" in line for line in lines)
+
+
+def test_downloads_tell_while_libraries_are_silenced(capfd):
+    with _terminal.quiet():
+        os.write(2, b"native")
+        print("python", file=sys.stderr, flush=True)
+        with _notices.undisturbed() as stream:
+            print("Downloading", file=stream, flush=True)
+    assert capfd.readouterr().err == "Downloading\n"
+
+
+def test_a_download_has_the_terminal_to_itself(clock):
+    steps, _ = clock
+    with steps:
+        assert steps._bar.live.is_started
+        with _notices.undisturbed():
+            assert not steps._bar.live.is_started
+        assert steps._bar.live.is_started
+    with _notices.undisturbed():
+        assert not steps._bar.live.is_started
