@@ -19,7 +19,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .15rem .8rem .15rem 0; text-align: right; vertical-align: top; }
 td:first-child, th:first-child, td.text, th.text { text-align: left; }
 td.text { min-width: 9rem; } td.text:last-child { min-width: 26rem; }
-div.wide { overflow-x: auto; } div.wide img { min-width: 56rem; }
+div.wide { overflow-x: auto; }
 tr.best td { font-weight: 600; }
 td svg { display: block; }
 details { margin-top: .5rem; } summary { cursor: pointer; }
@@ -58,7 +58,7 @@ class Page:
         *,
         command: str = "",
         is_open: bool = False,
-        is_wide: bool = False,
+        least_width: int = 0,
         text_columns: Sequence[int] = (),
         best: int | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class Page:
             picture: A PNG file's content.
             rows: A table whose first row are its headings; cells are texts, numbers or `Markup`.
             command: A line to be copied into a terminal.
-            is_wide: Whether the picture is scrolled on a narrow screen instead of being shrunk.
+            least_width: Width of the picture in rem below which it is scrolled instead of shrunk.
             is_open: Whether the table is shown without a click.
             text_columns: Numbers of the columns that hold text, in addition to the first.
             best: Number of the row to stress, from 0, without the headings.
@@ -80,8 +80,10 @@ class Page:
             parts.append(f"<pre>{html.escape(command)}</pre>")
         if picture is not None:
             source = base64.b64encode(picture).decode()
-            image = f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{source}">'
-            parts.append(f'<div class="wide">{image}</div>' if is_wide else image)
+            least = f' style="min-width: {least_width}rem"' if least_width else ""
+            alt = html.escape(heading)
+            image = f'<img alt="{alt}"{least} src="data:image/png;base64,{source}">'
+            parts.append(f'<div class="wide">{image}</div>' if least_width else image)
         if rows:
             table = _table(rows, set(text_columns), best)
             folded = f"<details><summary>Table</summary>{table}</details>"

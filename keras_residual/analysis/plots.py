@@ -35,6 +35,7 @@ def plot_gradient_flow(
             label = f"{label}: 0 in float32"
         axes.semilogy(depth[positive], norms[positive], ".-", ms=4, color=color, label=label)
     axes.set(xlabel="Depth", ylabel="Norm of the gradient", title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
     plain(axes)
     return figure
@@ -97,8 +98,10 @@ def plot_paths(study: PathStudy) -> Figure:
             axes.bar(lengths, values, color=BLUE)
             mean = float(lengths @ values)
             axes.axvline(mean, color=ORANGE)
+            # Room above the bars.
+            axes.set_ylim(0, 1.15 * max(values))
             axes.annotate(
-                f"mean {mean:.1f}", (mean, max(values)), (5, -4), textcoords="offset points"
+                f"mean {mean:.1f}", (mean, 1.07 * max(values)), (5, 0), textcoords="offset points"
             )
         axes.set(title=title, xlabel="Length: blocks whose F is passed")
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -15,6 +15,8 @@ from keras_residual.cli._steps import Steps
 
 # Usual shares of the time: drawing, gradient flow, strength, lesions, paths.
 SHARES = (1, 4, 1, 11, 8)
+# Rem of a picture with several panels below which its labels cannot be read.
+_LEAST_WIDTH = 44
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Report:
 
     def add(self, heading: str, text: str, figure=None, rows: list[tuple] = ()) -> None:
         """Adds a section; the first of `rows` are the headings of a table."""
-        self.page.add(heading, text, None if figure is None else _png(figure), rows)
+        picture = None if figure is None else _png(figure)
+        self.page.add(heading, text, picture, rows, least_width=_LEAST_WIDTH)
 
     def write(self, folder: Path, subtitle: str) -> None:
         """Writes `report.html`, a self-contained page."""

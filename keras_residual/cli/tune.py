@@ -156,5 +156,5 @@ def tune(
         console.print("The search is over; the chief has the report.")
         return
     with refusing(), quiet():
-        files = result.report(pictures=_searching.can_draw())
+        files = result.report(pictures=_searching.can_draw(), dataset=dataset)
     _searching.show(result, files, dataset)

@@ -30,19 +30,21 @@ _PICTURES = {
 }
 
 
-def write(result: Any, pictures: Iterable[Path]) -> Path:
+def write(result: Any, pictures: Iterable[Path], dataset: str) -> Path:
     """Writes the page of a `SearchResult` and returns its path.
 
     Args:
         result: The result; at least one trial has completed.
         pictures: Pictures of the search, which the page takes in.
+        dataset: Name or path of the data, for the command that trains the best network.
     """
     best = result.best
     page = Page(f"Search around {result.hypermodel.builder}")
+    command = ["keras-residual", "train", "--model", str(result.output / BEST)]
     page.add(
         "Best network",
         _best_in_words(result),
-        command=shlex.join(["keras-residual", "train", "--model", str(result.output / BEST)]),
+        command=shlex.join([*command, "--dataset", dataset]),
     )
     for path in pictures:
         heading, text = _PICTURES.get(path.stem, (None, None))
@@ -50,8 +52,9 @@ def write(result: Any, pictures: Iterable[Path]) -> Path:
             cost = path.stem.removeprefix("accuracy_").replace("_", " ")
             heading = f"{result.measure.title.capitalize()} against {cost}"
             text = "Grey points are trials; the line is the Pareto front."
-        is_wide = path.stem == "parallel_coordinates"
-        page.add(heading, text, path.read_bytes(), is_wide=is_wide)
+        # Its axes stand side by side, each with labels of its own.
+        least = 92 if path.stem == "parallel_coordinates" else 0
+        page.add(heading, text, path.read_bytes(), least_width=least)
     rows, order = _rows(result)
     page.add(
         "Trials",

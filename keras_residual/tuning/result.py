@@ -196,13 +196,15 @@ class SearchResult:
             "knobs": row.values,
         }
 
-    def report(self, pictures: bool = True) -> list[Path]:
+    def report(self, pictures: bool = True, dataset: str = "DATASET") -> list[Path]:
         """Writes `best.json`, `trials.csv`, `report.html` and the pictures.
 
         The column `pareto` of `trials.csv` marks the trials on the Pareto front.
 
         Args:
             pictures: Whether to draw the pictures. Defaults to `True`.
+            dataset: What the page's command trains on, as `keras-residual train` takes it. Defaults
+                to the placeholder `"DATASET"`.
 
         Returns:
             The files, the most important first.
@@ -215,7 +217,7 @@ class SearchResult:
         if self.completed:
             write_text(self.output / BEST, json.dumps(self.as_dict(), indent=2) + "\n")
             drawn = drawing.draw(self) if pictures else []
-            files = [self.output / BEST, *files, page.write(self, drawn), *drawn]
+            files = [self.output / BEST, *files, page.write(self, drawn, dataset), *drawn]
         return files
 
     def _csv(self):

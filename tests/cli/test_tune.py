@@ -45,6 +45,7 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
     assert len((tmp_path / FOUND / "trials.csv").read_text().splitlines()) == 3
     best = json.loads((tmp_path / FOUND / "best.json").read_text())
     assert f"{FOUND}/ best.json, trials.csv" in found.stdout
+    assert "--dataset digits" in (tmp_path / FOUND / "report.html").read_text()
     assert best["cost"]["parameters"] <= 2500
 
     again = run(f"{TUNE} --max-trials 2")
