@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from keras_residual import _notices
@@ -22,7 +23,7 @@ class _Remaining(ProgressColumn):
         at_last = (task.fields["reached"] - task.fields["begun"]) * rest / finished
         # A step that takes longer than the others does not end the whole.
         left = max(at_last - (task.get_time() - task.fields["reached"]), at_last / 4)
-        return Text(f"about {human_minutes(left)} left" if left >= 1 else "almost done")
+        return Text(f"{human_minutes(left)} left" if left >= 1 else "almost done")
 
 
 class Steps:
@@ -38,8 +39,8 @@ class Steps:
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(24),
-            _Remaining(),
+            BarColumn(16),
+            _Remaining(table_column=Column(no_wrap=True)),
             console=console,
             disable=not console.is_terminal,
             transient=True,
