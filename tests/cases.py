@@ -132,6 +132,8 @@ _BLOCKS = {
     "reversible": {"filters": 8, "strides": 2, "activation_order": "pre", "reversible": True},
     "leading": {"filters": 6, "strides": 2, "activation_order": "leading", "shortcut": "shifted"},
     "pre": {"filters": 6, "strides": 2, "activation_order": "pre", "shortcut": "pooled"},
+    "two streams": {"filters": 6, "strides": 2, "activation_order": "outer", "shortcut": "half"}
+    | {"kernel_sizes": (3,)},
     "pyramid": {
         "filters": 6,
         "strides": 2,
@@ -818,6 +820,21 @@ MORE_FAMILIES = [
         "ResNeSt50D",
         "ResNetRS50",
         "SKResNet18",
+    )
+]
+# Families whose files for phones are tried too; the layer cases have the options that they add.
+EXPORTED_TOO = [
+    case
+    for case in MODELS
+    if case.name
+    in (
+        "ECAResNet50T",
+        "PyramidNet110_48",
+        "RegNetY004",
+        "ResNet50GN",
+        "ResNet50V2DEvoS",
+        "ResNetBlur50",
+        "WideRiR18",
     )
 ]
 # JAX compiles every shape that a model initializes: these stay within seconds.

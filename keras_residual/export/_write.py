@@ -19,6 +19,7 @@ from keras_residual.export.formats.litert import finish, four_axes, lstm
 from keras_residual.export.formats.litert import litert as litert_file
 from keras_residual.export.formats.litert.joining import joined
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
+from keras_residual.export.formats.litert.strides import with_strided_convolutions
 from keras_residual.export.proof.delegates import refusals
 from keras_residual.export.quantizations import INTEGERS
 from keras_residual.export.rewrite.quantization_aware import for_converter, is_quantization_aware
@@ -72,6 +73,7 @@ def litert(job: Job, path) -> tuple[Any, ...]:
         kinds = _kinds(job)
         litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
     content = four_axes.with_four_axes(path.read_bytes(), fold_input=job.is_clip)
+    content = with_strided_convolutions(content)
     if job.picture is not None and job.picture.input_type == "uint8":
         if job.picture.output_type == "uint8":
             content = finish.with_whole_pixels(content)

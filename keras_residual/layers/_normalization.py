@@ -8,6 +8,7 @@ from keras_residual import _checks
 from keras_residual.layers._affine import Affine
 from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.evo_norm import EvoNorm
+from keras_residual.layers.group_norm import GroupNorm
 
 KINDS = ("batch", "group", "layer", "evonorm", "none", "folded")
 
@@ -41,7 +42,7 @@ def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, *
         return BatchNorm(axis=axis, momentum=momentum, epsilon=epsilon, **options)
     if kind == "group":
         groups = math.gcd(32, channels)
-        return keras.layers.GroupNormalization(groups, axis=axis, epsilon=epsilon, **options)
+        return GroupNorm(groups, axis=axis, epsilon=epsilon, **options)
     if kind == "layer":
         return keras.layers.LayerNormalization(axis=axis, epsilon=epsilon, **options)
     if kind == "evonorm":

@@ -56,6 +56,10 @@ def check_parts(block) -> None:
     dilation, strides = block.first_dilation_rate, block.strides
     plain = not downsamples(strides)
     _checks.effective("first_dilation_rate", dilation, None, plain, "strides=1", strides=strides)
+    bare = block.activation_order == "outer" or block.shortcut_kind == "half"
+    identity, needs = block.normalize_identity, "a normalized shortcut of all channels"
+    beside = {"activation_order": block.activation_order, "shortcut": block.shortcut_kind}
+    _checks.effective("normalize_identity", identity, False, not bare, needs, **beside)
     order = {"activation_order": block.activation_order}
     for name in ("share_preactivation", "conv_bias"):
         value, needs = getattr(block, name), 'activation_order="pre"'
@@ -110,7 +114,9 @@ def make_sublayers(block) -> None:
         )
     block.drop_path = make_drop_path(block)
     block.shortcut = make_shortcut(block, len(block.conv_names) + 2)
-    block.prelu = None
+    block.prelu = block.sum_norm = None
+    if block.activation_order == "outer":
+        block.sum_norm = norm_activation_of(block, "sum_norm")
     if block.activation_order == "post":
         block.prelu = learned(block.activation, **block.sublayer_options())
 
@@ -132,7 +138,7 @@ def make_convolution(block, index: int, name: str, arguments: dict[str, Any]):
     bare = last or (block.squeezes_inside and name.endswith(block.conv_names[-2]))
     if last or (bare and block.preactivated):
         options["activation"] = None
-    if bare and block.preactivated:
+    if (bare and block.preactivated) or (last and block.activation_order == "outer"):
         options["normalization"] = "none"
         options["use_bias"] = block.conv_bias or block.normalization == "none"
     if last and block.zero_init_residual:
@@ -152,7 +158,7 @@ def make_drop_path(block) -> keras.layers.Layer:
 def make_shortcut(block, index: int, name: str = "shortcut") -> Shortcut:
     """Returns the shortcut of a block; `index` offsets fixed seeds."""
     options = {**block.block_options(index), "activation": None}
-    if block.preactivated:
+    if block.preactivated or block.activation_order == "outer":
         options["normalization"] = "none"
         options["use_bias"] = block.conv_bias
     return Shortcut(

@@ -20,7 +20,7 @@ from keras_residual.layers.reversible_halves import branches_of_halves, make_hal
 from keras_residual.layers.shortcut import KINDS
 from keras_residual.layers.strides import downsamples
 
-ORDERS = ("post", "pre", "inner", "pyramid", "leading")
+ORDERS = ("post", "pre", "inner", "pyramid", "leading", "outer")
 
 
 class ResidualUnit(BlockLayer):
@@ -36,8 +36,9 @@ class ResidualUnit(BlockLayer):
             differs. Defaults to `None`.
         activation_order: `"post"` (v1), `"pre"` (v2), `"inner"`: like `"post"` without the
             activation after the sum (networks for super-resolution); `"pyramid"`: the same with a
-            normalization before F (PyramidNet); or `"leading"`: the same with an activation before
-            F and before a projection (Shake-Shake). Defaults to `"post"`.
+            normalization before F (PyramidNet); `"leading"`: the same with an activation before
+            F and before a projection (Shake-Shake); or `"outer"`: like `"post"` with the last
+            normalization behind the sum, and none in the shortcut (RiR). Defaults to `"post"`.
         shortcut: Kind of the shortcut where shapes differ, see `Shortcut`. Defaults to
             `"projection"`.
         normalize_identity: Whether an identity shortcut is normalized; not with pre-activation.
@@ -182,9 +183,8 @@ class ResidualUnit(BlockLayer):
         steps, output_shape = chain(layers, input_shape)
         steps += chain(second, input_shape)[0]
         steps.append((self.shortcut, input_shape))
-        if self.prelu is not None:
-            steps.append((self.prelu, output_shape))
-        return steps, output_shape
+        ends = [layer for layer in (self.sum_norm, self.prelu) if layer is not None]
+        return steps + chain(ends, output_shape)[0], output_shape
 
     def call(
         self,
@@ -192,7 +192,7 @@ class ResidualUnit(BlockLayer):
         training: bool | None = None,
         drop_path_rate: Tensor | float | None = None,
     ) -> Tensor:
-        return self.merged(*self.branches(inputs, training, drop_path_rate))
+        return self.merged(*self.branches(inputs, training, drop_path_rate), training)
 
     def branches(
         self,
@@ -242,9 +242,13 @@ class ResidualUnit(BlockLayer):
             x = self.inner_norm(x, training=training)
         return x if self.dropout is None else self.dropout(x, training=training)
 
-    def merged(self, residual: Tensor, shortcut: Tensor) -> Tensor:
+    def merged(
+        self, residual: Tensor, shortcut: Tensor | None, training: bool | None = None
+    ) -> Tensor:
         """Returns the block's output from the results of `branches`."""
         x = residual if shortcut is None else self.add(residual, shortcut)
+        if self.sum_norm is not None:
+            return self.sum_norm(x, training=training)
         return self.activate(x) if self.activation_order == "post" else x
 
     def get_config(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from keras_residual.layers.composite import fresh_initializer
 def make_halves(block) -> None:
     """Gives a reversible `ResidualUnit` its functions F and G and a shortcut for each."""
     block.norm1 = block.squeeze_excite = block.eca = block.inner_norm = None
-    block.dropout = block.prelu = None
+    block.dropout = block.prelu = block.sum_norm = None
     filters = block.filters
     block.f = _function(block, "f", 0)
     block.g = _function(block, "g", 20, strides=1, first_dilation_rate=None)

@@ -21,6 +21,7 @@ KINDS = (
     "pooled_pad",
     "pooled",
     "shifted",
+    "half",
     "identity",
     "none",
 )
@@ -42,6 +43,8 @@ class Shortcut(BlockLayer):
     - `"shifted"`: two concatenated 1×1 convolutions of half the channels, one of every
       `strides`-th position and one of the positions before these, then a normalization
       (Shake-Shake).
+    - `"half"`: only the first half of the channels has a shortcut, from the first half of the
+      input's: the identity, or a strided 1×1 convolution where shapes differ (RiR).
     - `"identity"`: no shortcut where shapes differ (RegNetZ).
     - `"none"`: no shortcut at all (a plain network); called by itself it returns zeros.
 
@@ -74,6 +77,7 @@ class Shortcut(BlockLayer):
         - [He et al., 2015](https://arxiv.org/abs/1512.03385), section 3.3
         - [He et al., 2018](https://arxiv.org/abs/1812.01187), `"pooled"`
         - [Gastaldi, 2017](https://arxiv.org/abs/1705.07485), `"shifted"`
+        - [Targ et al., 2016](https://arxiv.org/abs/1603.08029), `"half"`
         - [Wang et al., 2017](https://arxiv.org/abs/1611.06455), `normalize_identity`
     """
 
@@ -125,6 +129,8 @@ class Shortcut(BlockLayer):
                 f'`shortcut="{self.kind}"` can only add channels. '
                 f"Received: filters={self.filters} for an input with {channels} channels"
             )
+        if self.kind == "half":
+            return self._plan_half(input_shape, output_shape)
         if self.is_absent(input_shape) or self.is_identity(input_shape):
             return [], output_shape
         if not self._strided and channels == self.filters:
@@ -149,6 +155,20 @@ class Shortcut(BlockLayer):
             input_shape = self.shape_with(input_shape, spatial=spatial, channels=channels)
         return chain([self.blur, self.conv], input_shape)
 
+    def _plan_half(self, input_shape, output_shape):
+        channels = self.channels_of(input_shape)
+        if channels % 2 or self.filters % 2:
+            raise ValueError(
+                '`shortcut="half"` needs even numbers of channels. '
+                f"Received: filters={self.filters} for an input with {channels} channels"
+            )
+        if not self._strided and channels == self.filters:
+            return [], output_shape
+        if self.conv is None:
+            self.conv = self._make_projection(self.strides, self.filters // 2)
+        taken = self.shape_with(input_shape, channels=channels // 2)
+        return chain([self.conv], taken)[0], output_shape
+
     def _plan_shifted(self, input_shape, output_shape):
         if self.conv is None:
             half = self.filters // 2
@@ -160,9 +180,9 @@ class Shortcut(BlockLayer):
         steps = [(layer, taken) for layer in (self.conv, self.shifted) if layer is not None]
         return steps + chain([self.norm], output_shape)[0], output_shape
 
-    def _make_projection(self, strides):
+    def _make_projection(self, strides, filters=None):
         return ConvNorm(
-            self.filters,
+            filters or self.filters,
             kernel_size=3 if self.kind == "conv3" and downsamples(strides) else 1,
             strides=strides,
             use_bias=self.use_bias,
@@ -173,6 +193,9 @@ class Shortcut(BlockLayer):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.is_absent(tuple(inputs.shape)):
             return ops.zeros(self._sizes(inputs), dtype=inputs.dtype)
+        if self.kind == "half":
+            x = self.channels_from(inputs, 0, inputs.shape[self.channel_axis] // 2)
+            return self._pad(x if self.conv is None else self.conv(x, training=training))
         if self.conv is not None and self.kind == "shifted":
             return self._call_shifted(inputs, training)
         if self.conv is not None:

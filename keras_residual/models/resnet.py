@@ -52,10 +52,11 @@ def ResNet(
             `"conv7"`.
         activation_order: `"post"` (v1, v1.5), `"pre"` (v2), `"inner"`: like `"post"` without the
             activations after the sums, `"pyramid"`: the same with a normalization before each block
-            and before the head (PyramidNet), or `"leading"`: the same with activations there
-            (Shake-Shake). Defaults to `"post"`.
+            and before the head (PyramidNet), `"leading"`: the same with activations there
+            (Shake-Shake), or `"outer"`: normalizations behind the sums (RiR). Defaults to
+            `"post"`.
         shortcut: `"projection"`, `"strided"`, `"conv3"`, `"pad"`, `"pooled_pad"`, `"pooled"`,
-            `"shifted"`, `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to
+            `"shifted"`, `"half"`, `"identity"` or `"none"`, see `layers.Shortcut`. Defaults to
             `"projection"`.
         shortcut_levels: `1`, only the blocks have shortcuts; `2`, there is one around all stages
             together too; or `3`, and one around each stage (RoR): the identity, or a strided 1×1

@@ -29,7 +29,8 @@ def _strided(options, _):
 
 def _normalizes_identity(options, _):
     normalizes = options.normalization not in ("none", "folded")
-    return normalizes and options.activation_order != "pre" and options.shortcut != "none"
+    bare = options.activation_order in ("pre", "outer") or options.shortcut in ("none", "half")
+    return normalizes and not bare
 
 
 def _averages(options, body):
@@ -212,6 +213,11 @@ class ResNetArchitecture(ImageArchitecture):
             order == "pre",
             'activation_order="pre"',
             activation_order=order,
+        )
+        # The next block takes what was normalized.
+        levels, needs = self.shortcut_levels, 'another `activation_order` than "outer"'
+        _checks.effective(
+            "shortcut_levels", levels, 1, order != "outer", needs, activation_order=order
         )
         _checks.real("drop_path_rate", self.drop_path_rate, 0.0, 1.0, open_end=True)
 

@@ -7,6 +7,7 @@ from keras_residual.models.rows import row
 
 GASTALDI_2017 = "[Gastaldi, 2017](https://arxiv.org/abs/1705.07485)"
 ZHANG_2016 = "[Zhang et al., 2016](https://arxiv.org/abs/1608.02908)"
+TARG_2016 = "[Targ et al., 2016](https://arxiv.org/abs/1603.08029)"
 BANBURY_2021 = "[Banbury et al., 2021](https://arxiv.org/abs/2106.07597)"
 
 
@@ -61,6 +62,22 @@ def _shaken(width):
     }
 
 
+def _two_streams(*depths):
+    """Blocks of one convolution of both streams, side by side in the channels; one has shortcuts.
+
+    The four convolutions of the paper's block, from each stream to each, are one of all channels.
+    """
+    return {
+        "block": "basic",
+        "depths": depths,
+        "kernel_sizes": (3,),
+        "widths": (96, 192, 384),
+        "stem_width": 96,
+        "activation_order": "outer",
+        "shortcut": "half",
+    }
+
+
 def _multilevel(depth, **options):
     """Shortcuts around blocks, stages and the whole: those of the blocks without parameters."""
     return {**_basic(depth), "shortcut_levels": 3, **options}
@@ -112,6 +129,7 @@ TABLE = (
         **_wide(9, 4),
         shortcut_levels=3,
     ),
+    _small("WideRiR18", TARG_2016, "ResNet in ResNet, 18 layers, wide.", **_two_streams(4, 6, 6)),
     _small("ShakeShake26_2x32d", GASTALDI_2017, "Shake-Shake-26 2×32d.", **_shaken(32)),
     _small("ShakeShake26_2x64d", GASTALDI_2017, "Shake-Shake-26 2×64d.", **_shaken(64)),
     _small("ShakeShake26_2x96d", GASTALDI_2017, "Shake-Shake-26 2×96d.", **_shaken(96)),

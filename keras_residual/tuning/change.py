@@ -66,6 +66,8 @@ class Change(Transfer):
                 raise NotKeptError(f"`{field.name}` is {ours!r}")
         if self.before.block not in ("basic", "bottleneck"):
             raise NotKeptError(f"`block` is {self.before.block!r}")
+        if self.before.activation_order == "outer":
+            raise NotKeptError("blocks that normalize their sums are never the identity")
         if self.before.normalization != "batch":
             raise NotKeptError("only batch normalization is independent per channel")
         if len(self.before.kernel_sizes) != len(self.after.kernel_sizes):

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/which_network.py [--counted] [--seconds 2] [--threads 1] [NAME ...]
 
-Accuracies are the published ones of the best weights for 224² whose licence allows every use; the
-files are exported with random weights, which cost the same, and take turns while they are measured.
+Accuracies are the published ones of the best weights for 224² whose licence allows every use. Files
+of the small networks, or of those named, are exported with random weights, which cost the same, and
+take turns while they are measured; the others, and with `--counted` all, are only counted.
 Writes `tests/benchmarks/results/which_network.json`, the picture in `docs/images` and the table
 between the marks in `docs/guide/networks.md`.
 """
@@ -92,13 +93,15 @@ def exported(names, directory: pathlib.Path) -> dict[str, dict[str, pathlib.Path
     images = np.random.default_rng(0).normal(size=(4, SIZE, SIZE, 3)).astype(np.float32)
     files = {}
     for name in names:
-        model = keras_residual.get_model(name, input_shape=(SIZE, SIZE, 3))
         folder = directory / name
+        files[name] = {"float": folder / "model.tflite", "int8": folder / "model_int8.tflite"}
+        if all(path.exists() for path in files[name].values()):
+            continue
+        model = keras_residual.get_model(name, input_shape=(SIZE, SIZE, 3))
         with contextlib.redirect_stdout(sys.stderr):
             export.export(model, folder, "litert", measure=False)
             options = {"representative_data": images, "tolerance": 1.0, "measure": False}
             export.export(model, folder, "litert", "int8", **options)
-        files[name] = {"float": folder / "model.tflite", "int8": folder / "model_int8.tflite"}
         keras.utils.clear_session()
     return files
 
@@ -113,9 +116,17 @@ def counted(names) -> list[dict]:
     return sorted(rows, key=lambda row: row["macs"])
 
 
-def measured(names, seconds: float, threads: int) -> list[dict]:
-    """Returns a row of all figures for each network."""
-    with tempfile.TemporaryDirectory() as directory:
+def measured(names, seconds: float, threads: int, folder: pathlib.Path | None = None) -> list[dict]:
+    """Returns a row of all figures for each network.
+
+    Args:
+        names: The networks.
+        seconds: How long each file runs.
+        threads: Number of threads.
+        folder: Where the files are kept and found again; `None` for nowhere.
+    """
+    with contextlib.ExitStack() as stack:
+        directory = folder or stack.enter_context(tempfile.TemporaryDirectory())
         files = exported(names, pathlib.Path(directory))
         paths = [str(path) for pair in files.values() for path in pair.values()]
         timed = export.benchmark(*paths, batch_sizes=(1,), threads=(threads,), seconds=seconds)
@@ -126,14 +137,19 @@ def measured(names, seconds: float, threads: int) -> list[dict]:
         plain, int8 = (str(files[row["name"]][kind]) for kind in ("float", "int8"))
         times = {"int8_ms": milliseconds[int8], "float_ms": milliseconds[plain]}
         rows.append({**row, "int8_bytes": sizes[int8], **times})
-    return sorted(rows, key=lambda row: row["int8_ms"])
+    return rows
 
 
 def front(rows: list[dict], cost: str) -> set[str]:
-    """Returns the networks than which none is both at least as accurate and at most as costly."""
+    """Returns the networks than which none is both at least as accurate and at most as costly.
+
+    Of those whose cost was measured.
+    """
     names = set()
     best = float("-inf")
-    for row in sorted(rows, key=lambda row: (row[cost], -row["top1"])):
+    for row in sorted(
+        (row for row in rows if cost in row), key=lambda row: (row[cost], -row["top1"])
+    ):
         if row["top1"] > best:
             names.add(row["name"])
             best = row["top1"]
@@ -142,14 +158,14 @@ def front(rows: list[dict], cost: str) -> set[str]:
 
 def table(rows: list[dict]) -> str:
     """Returns a Markdown table; figures on a Pareto front are bold."""
-    costs = {cost: shown for cost, shown in COSTS.items() if cost in rows[0]}
+    costs = {name: shown for name, shown in COSTS.items() if any(name in row for row in rows)}
     fronts = {cost: front(rows, cost) for cost in costs}
     titles = " | ".join(title for title, _ in costs.values())
     lines = [f"| network | top-1, % | {titles} |", "|---|---:" + "|---:" * len(costs) + "|"]
     for row in rows:
         cells = []
         for cost, (_, printed) in costs.items():
-            text = printed(row[cost])
+            text = printed(row[cost]) if cost in row else "–"
             cells.append(f"**{text}**" if row["name"] in fronts[cost] else text)
         figure = f"{row['top1']:.2f} ({row['weights']})"
         lines.append(f"| `{row['name']}` | {figure} | {' | '.join(cells)} |")
@@ -178,7 +194,8 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = [cost for cost in ("parameters", "macs", "int8_bytes", "int8_ms") if cost in rows[0]]
+    drawn = ("parameters", "macs", "int8_bytes", "int8_ms")
+    shown = [cost for cost in drawn if any(cost in row for row in rows)]
     figure, axes = pyplot.subplots(
         len(shown) // 2,
         2,
@@ -190,16 +207,16 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
     titles = {"macs": "multiply–accumulates", "int8_bytes": "int8 file, bytes"}
     titles["int8_ms"] = "int8 latency, ms"
     for axis, cost in zip(axes.flat, shown, strict=True):
-        on_front = front(rows, cost)
-        line = sorted((row[cost], row["top1"]) for row in rows if row["name"] in on_front)
+        on_front, having = front(rows, cost), [row for row in rows if cost in row]
+        line = sorted((row[cost], row["top1"]) for row in having if row["name"] in on_front)
         axis.plot(*zip(*line, strict=True), color="tab:orange", zorder=1)
         axis.set_xscale("log")
         axis.xaxis.set_minor_formatter(pyplot.NullFormatter())
-        for row in rows:
+        for row in having:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
-        most = max(row[cost] for row in rows)
-        for row in labelled(rows, cost, on_front):
+        most = max(row[cost] for row in having)
+        for row in labelled(having, cost, on_front):
             # Where there is no room at the right, and beside the line rather than on it.
             before = row["name"] in on_front or row[cost] > 0.6 * most
             side = {"ha": "right", "xytext": (-6, 3)} if before else {"xytext": (5, 3)}
@@ -226,6 +243,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--counted", action="store_true", help="without exporting and measuring")
     parser.add_argument("--draw", action="store_true", help="from the kept figures")
+    parser.add_argument("--files", type=pathlib.Path, help="folder that keeps the exported files")
     arguments = parser.parse_args()
     if arguments.draw:
         rows = json.loads((RESULTS / "which_network.json").read_text())["rows"]
@@ -233,7 +251,10 @@ def main() -> None:
         rows = counted(arguments.names or (*SMALL, *LARGER))
         keep(RESULTS, "which_network", rows=rows)
     else:
-        rows = measured(arguments.names or SMALL, arguments.seconds, arguments.threads)
+        options = (arguments.seconds, arguments.threads, arguments.files)
+        rows = measured(arguments.names or SMALL, *options)
+        rows += counted([] if arguments.names else LARGER)
+        rows.sort(key=lambda row: row["macs"])
         keep(RESULTS, "which_network", threads=arguments.threads, rows=rows)
     picture(rows, GUIDE.parent / "images" / "which_network.png")
     tables.write(GUIDE / "networks.md", "which", table(rows))

@@ -4,7 +4,7 @@
 
 measures tiny networks with weights by formula, all or some (with `--phones` only their files for
 phones), keeps what it found in `matrix.json`, and writes the tables of docs/guide/export.md, in
-about twenty minutes. Where MediaPipe is at hand (`KERAS_RESIDUAL_MEDIAPIPE_PYTHON`), files for
+about half an hour. Where MediaPipe is at hand (`KERAS_RESIDUAL_MEDIAPIPE_PYTHON`), files for
 phones are run in it on 320 JPEG files of many sizes, turned as their EXIF data say: on those whose
 first class leads the second by 0.6 in Keras.
 """
@@ -19,7 +19,7 @@ import tempfile
 
 import keras
 import numpy as np
-from cases import FAMILIES, MORE_FAMILIES
+from cases import EXPORTED_TOO, FAMILIES, MORE_FAMILIES
 from export import photographs, runtime_tables
 from support import set_sequential_weights
 
@@ -62,7 +62,7 @@ MAKERS = {
 # Normalized over one position, groups of one channel are all zero.
 OPTIONS = {"BiTResNet50x1": {"input_shape": (128, 128, 3)}, "SEResNet50": {"se_ratio": 0.5}}
 # Files for phones of these are measured, and one format of each is tested.
-MORE = {case.name: case.make for case in MORE_FAMILIES}
+MORE = {case.name: case.make for case in (*MORE_FAMILIES, *EXPORTED_TOO)}
 
 
 def inputs_of(model, count=8):
@@ -122,8 +122,11 @@ def in_mediapipe(row, family, photos) -> dict:
     chosen = np.flatnonzero(photographs.lead(expected) >= photographs.LEAD)
     answers = np.stack(run_mediapipe(row.path, task, [pictures[i] for i in chosen]))
     expected, own = expected[chosen], file.predict(levels[chosen])
+    noise, beyond = photographs.disagreement(expected, answers)
     return {
         "agreement": float((answers.argmax(-1) == expected.argmax(-1)).mean()),
+        "noise": noise,
+        "beyond_noise": beyond,
         "relative": float(np.linalg.norm(answers - expected) / np.linalg.norm(expected)),
         "off_file": float(np.abs(answers - own).max()),
         "compared": len(chosen),
@@ -180,16 +183,23 @@ def name_of(column) -> str:
 
 def phones_table(cells: dict) -> str:
     """Returns the table of files for phones."""
-    lines = ["| | MediaPipe float32 | MediaPipe int8 | float32 whole on | int8 whole on |"]
-    lines += ["|---|---:|---:|---|---|"]
+    heads = ("", "MediaPipe float32", "MediaPipe int8", "noise", "beyond it")
+    lines = ["| " + " | ".join((*heads, "float32 whole on", "int8 whole on")) + " |"]
+    lines += ["|---|---:|---:|---:|---:|---|---|"]
     for family, entry in cells.items():
         found = entry.get("phones")
         if found:
             sides = [found["float32"], found["int8"]]
-            agreements = [_share(side) for side in sides]
+            agreements = [*map(_share, sides), *_noise(sides[1])]
             whole = [", ".join(side.get("delegates", ())) or "–" for side in sides]
             lines.append(f"| `{family}` | " + " | ".join([*agreements, *whole]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _noise(side):
+    if "noise" not in side:
+        return ["–", "–"]
+    return [f"{side['noise']:.2f}", f"{side['beyond_noise']} of {side['compared']}"]
 
 
 def _share(side):

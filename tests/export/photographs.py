@@ -95,6 +95,8 @@ def trained(make, **options) -> Network:
     return Network(model, kind, data, inputs_of(model, kind, 320, 2, classes)[0])
 
 
+# Probabilities below it count as this one, in logits.
+_SMALLEST = 1e-7
 # Photographs count on which Keras' first class leads the second by so much.
 LEAD = 0.6
 
@@ -103,6 +105,26 @@ def lead(scores):
     """Returns by how much the first class leads the second."""
     ordered = np.sort(scores, -1)
     return ordered[..., -1] - ordered[..., -2]
+
+
+def disagreement(expected, answers):
+    """Returns how far margins are off, and how often the first class is another beyond that.
+
+    A margin is the difference of two classes' logits: of Keras' first class and the first of the
+    others, in the answers if that is another one. The noise is the root mean square of what the
+    answers change it by; where a margin is within twice the noise, the two classes tie.
+    """
+    rows = np.arange(len(expected))
+    first, found = expected.argmax(-1), answers.argmax(-1)
+    rival = np.where(found == first, np.argsort(expected, -1)[:, -2], found)
+
+    def margins(scores):
+        logits = np.log(np.maximum(scores, _SMALLEST))
+        return logits[rows, first] - logits[rows, rival]
+
+    ours = margins(expected)
+    noise = float(np.sqrt(np.mean((margins(answers) - ours) ** 2)))
+    return noise, int(((found != first) & (ours > 2 * noise)).sum())
 
 
 def kind_of(model) -> str:

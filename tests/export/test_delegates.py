@@ -104,7 +104,9 @@ def odd(name):
         "broadcast": lambda: ops.tanh(x[:, 0]) + np.arange(32, dtype="float32").reshape(8, 4),
         "softmax": lambda: ops.softmax(x),
         "many": lambda: ops.concatenate([ops.tanh(x) * float(i) for i in range(1, 7)], -1),
-        "steps": lambda: ops.tanh(x)[:, ::2],
+        "steps": lambda: ops.tanh(x)[..., ::2],
+        "rows": lambda: ops.tanh(x)[:, ::2],
+        "shifted": lambda: ops.tanh(x)[:, 1::2, 1::3],
         "largest": lambda: ops.maximum(x, ops.square(x)) / (1.0 + ops.exp(x)),
     }[name]()
     return keras.Model(inputs, L.Identity(name="out")(x))
@@ -113,6 +115,8 @@ def odd(name):
 ODD = (
     "many",
     "steps",
+    "rows",
+    "shifted",
     "padding",
     "cumulative",
     "order",
@@ -123,7 +127,7 @@ ODD = (
 )
 
 
-QUICK = ("steps", "broadcast", "many")
+QUICK = ("steps", "shifted", "broadcast", "many")
 
 
 @pytest.mark.parametrize(
@@ -144,3 +148,21 @@ def test_the_tables_for_integers_are_those_of_the_runtime(tmp_path):
         row, found = refused(odd(name), tmp_path / name, **options)
         content = row.path.read_bytes()
         assert set(left_by_xnnpack(content)) == {op for kind, op in found if kind == "xnnpack"}
+
+
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_every_second_position_is_a_convolution_of_the_same_numbers(quantization, tmp_path):
+    """An option-A shortcut: XNNPACK leaves slices with steps, and takes this."""
+    data = np.random.default_rng(0).random((8, 7, 8, 4), np.float32)
+    inputs = keras.Input((7, 8, 4), batch_size=1, name="image")
+    sliced = keras.ops.tanh(inputs)[:, ::2, 1::2]
+    model = keras.Model(inputs, L.Identity(name="out")(sliced))
+    options = {"batch_size": 1, "representative_data": data, "quantization": quantization}
+    row, found = refused(model, tmp_path, **options)
+    assert row.operations["DEPTHWISE_CONV_2D"] == 1 and "STRIDED_SLICE" not in row.operations
+    assert not left_by_xnnpack(row.path.read_bytes())
+    assert ("xnnpack", "STRIDED_SLICE") not in found
+    file = export.load(row.path)
+    whole = np.concatenate([file.predict(data[i : i + 1]) for i in range(8)])
+    step = file.tensors()["outputs"][0].get("scale", 1e-6)
+    np.testing.assert_allclose(whole, np.tanh(data)[:, ::2, 1::2], atol=2 * step)

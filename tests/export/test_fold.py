@@ -58,6 +58,7 @@ def test_every_family_folds(case):
         {"drop_path_rate": 0.2, "dropout_rate": 0.3, "rematerialize": True},
         {"drop_path_rate": 0.4, "shake_drop": True, "activation_order": "pyramid"},
         {"shake_shake": True, "activation_order": "leading", "shortcut": "shifted"},
+        {"activation_order": "outer", "shortcut": "half", "block": "basic"},
         {"activation_order": "pre", "reversible": True, "rematerialize": True},
         {"space_to_depth": True, "norm_epsilon": 0.01},
         {"features": True},

@@ -126,6 +126,34 @@ def pyramid(depth, growth, bottleneck=False):
     return tally.counts()
 
 
+def two_streams(depths, width):
+    """Targ et al. 2016: four convolutions from stream to stream, one of which has shortcuts.
+
+    `width` channels a stream at first. pytorchcv's network ends in a normalization of 10 channels
+    in place of the classifier's bias: 9,492,980 trainable weights, 10 more.
+    """
+    tally, inputs = Tally(32), width
+    for _ in range(2):
+        tally.conv_norm(3, width, 3)
+    for stage, depth in enumerate(depths):
+        outputs = width * 2**stage
+        for block in range(depth):
+            stride = 2 if stage and block == 0 else 1
+            paths = [tally.aside() for _ in range(4)]
+            if inputs != outputs:
+                paths[0].conv(inputs, outputs, 1, stride)
+            tally.conv(inputs, outputs, 3, stride)
+            for path in paths[1:]:
+                path.conv(inputs, outputs, 3, stride)
+            for path in paths:
+                tally.join(path)
+            for _ in range(2):
+                tally.norm(outputs)
+            inputs = outputs
+    tally.dense(2 * inputs, 10)
+    return tally.counts()
+
+
 def highway(stages):
     """Srivastava et al. 2015, the authors' network for CIFAR: H and T side by side, pooling."""
     tally, inputs = Tally(32), 3
@@ -444,6 +472,7 @@ NETWORKS = {
     "RoR3_164": lambda: small(27, free_shortcut=True, levels=3),
     "PreRoR3_164": lambda: small(27, free_shortcut=True, levels=3, preactivated=True),
     "RoR3WideResNet58_4": lambda: small(9, 4, preactivated=True, levels=3),
+    "WideRiR18": lambda: two_streams((4, 6, 6), 48),
     "ShakeShake26_2x32d": lambda: shaken(32),
     "ShakeShake26_2x64d": lambda: shaken(64),
     "ShakeShake26_2x96d": lambda: shaken(96),

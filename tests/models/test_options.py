@@ -90,10 +90,19 @@ OPTIONS = {
         **SHARED,
         "block": [("basic", {})],
         "widths": [((8, 4), {})],
-        "activation_order": [("pre", {}), ("pyramid", {}), ("leading", {})],
+        "activation_order": [("pre", {}), ("pyramid", {}), ("leading", {}), ("outer", {})],
         "shortcut": [
             (kind, {})
-            for kind in ("pad", "pooled_pad", "pooled", "shifted", "none", "conv3", "identity")
+            for kind in (
+                "pad",
+                "pooled_pad",
+                "pooled",
+                "shifted",
+                "none",
+                "conv3",
+                "identity",
+                "half",
+            )
         ]
         + [("strided", {"blur_pool": True})],
         "shortcut_levels": [(2, {}), (3, {}), (3, PRE)],

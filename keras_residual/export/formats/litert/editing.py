@@ -102,14 +102,27 @@ class GraphEditor:
                 for entry in (*signature.inputs, *signature.outputs):
                     entry.tensorIndex = places[entry.tensorIndex]
 
-    def _integers(self, values):
-        values, buffer = np.asarray(values, np.int32), self.module.BufferT()
+    def constant(self, values: np.ndarray, scale: float | None = None) -> int:
+        """Adds a tensor of given numbers.
+
+        Args:
+            values: The numbers, of type float32, int32 or int8.
+            scale: What integers are multiplied by; `None` if they stand for themselves.
+        """
+        buffer, tensor = self.module.BufferT(), self.module.TensorT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self.model.buffers.append(buffer)
-        tensor = self.module.TensorT()
-        tensor.shape, tensor.type = np.array(values.shape, np.int32), self.module.TensorType.INT32
-        tensor.buffer, tensor.name = len(self.model.buffers) - 1, b"axes"
+        tensor.shape = np.array(values.shape, np.int32)
+        tensor.type = getattr(self.module.TensorType, values.dtype.name.upper())
+        tensor.buffer, tensor.name = len(self.model.buffers) - 1, b"constant"
+        if scale is not None:
+            tensor.quantization = self.module.QuantizationParametersT()
+            tensor.quantization.scale = np.array([scale], np.float32)
+            tensor.quantization.zeroPoint = np.zeros(1, np.int64)
         return self._added(tensor)
+
+    def _integers(self, values):
+        return self.constant(np.asarray(values, np.int32))
 
     def _added(self, tensor):
         self.graph.tensors.append(tensor)

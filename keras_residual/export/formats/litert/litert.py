@@ -13,6 +13,7 @@ from keras_residual import _needs
 from keras_residual._words import first_line
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error
+from keras_residual.export.formats.litert import statistics
 from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
 from keras_residual.export.formats.litert.schema import (
     file_facts,
@@ -61,6 +62,12 @@ def write(
     if output_type is not None:
         converter.inference_output_type = tf.as_dtype(output_type)
     content = converted(converter)
+    if quantization == "int8" and samples is not None and statistics.has_statistics(content):
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+        configure(converter, quantization, samples)
+        content = statistics.with_integer_ends(
+            statistics.with_float_statistics(converter), input_type, output_type
+        )
     dead = vanishing_outputs(content, quantization) if quantization in INTEGERS else []
     if dead:
         raise ExportError(
