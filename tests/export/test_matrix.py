@@ -116,7 +116,7 @@ def test_no_family_is_refused_by_mediapipe():
         # What a client does beside running the file changes nothing; its runtime is an older one.
         assert side["agreement"] >= least and side["relative"] < most, (family, kind)
         assert side["off_file"] < off, (family, kind)
-        # Another first class is one that ties with Keras' within the noise of 8 bits.
+        # Another first class ties with Keras' within the noise of 8 bits.
         assert side["beyond_noise"] <= 0.01 * side["compared"], (family, kind)
 
 
