@@ -59,8 +59,10 @@ MAKERS = {
 }
 
 
-# Normalized over one position, groups of one channel are all zero.
-OPTIONS = {"BiTResNet50x1": {"input_shape": (128, 128, 3)}, "SEResNet50": {"se_ratio": 0.5}}
+# Groups of several channels and positions: in a group of one flat pictures become noise.
+_GROUPS = {"input_shape": (128, 128, 3), "widths": (32, 32, 64, 64), "stem_width": 64}
+OPTIONS = {"BiTResNet50x1": _GROUPS, "ResNet50GN": _GROUPS, "ResNet50V2DEvoS": _GROUPS}
+OPTIONS["SEResNet50"] = {"se_ratio": 0.5}
 # Files for phones of these are measured, and one format of each is tested.
 MORE = {case.name: case.make for case in (*MORE_FAMILIES, *EXPORTED_TOO)}
 
