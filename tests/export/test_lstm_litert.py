@@ -173,7 +173,7 @@ def _stateful():
             {"implementation": "fused"},
             "activation='relu'",
         ),
-        (_plain, {}, "must have a ResidualLSTM"),
+        (_plain, {}, "must have a recurrent stack"),
         (_stateful, {}, "stateful=True"),
         (
             lambda: ResidualLSTMClassifier((None, 2), units=4),
@@ -195,7 +195,7 @@ def test_what_cannot_be_written_is_named(make, arguments, words, tmp_path):
     [
         (lambda: tagger(bidirectional_bottom=True), "bidirectional_bottom=True"),
         (lambda: ResidualLSTMClassifier((9, 2), units=4, pooling="avg"), "SequenceAverage"),
-        (_plain, "must have a ResidualLSTM"),
+        (_plain, "must have a recurrent stack"),
     ],
 )
 def test_what_cannot_be_streamed_is_named(make, words, tmp_path):

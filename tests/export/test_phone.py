@@ -123,7 +123,7 @@ def test_a_network_of_unknown_scaling_takes_what_it_takes(tmp_path):
 def test_a_report_says_what_an_app_would_miss(tmp_path):
     model = network()
     assert "the scaling of pixels is unknown" in str(write(model, tmp_path))
-    assert "pixels are scaled" not in str(write(model, tmp_path, target="server"))
+    assert "the scaling of pixels is unknown" not in str(write(model, tmp_path, target="server"))
     report = write(model, tmp_path, preprocessing=keras.layers.Rescaling(1 / 255))
     assert "no class names" in str(report)
     report = write(described(model, white=1.0), tmp_path)

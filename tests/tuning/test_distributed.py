@@ -250,8 +250,8 @@ def test_a_chief_without_workers_ends(processes):
         ({"role": "worker", "chief": "a:1", "worker": "chief2"}, "`worker` must be a name"),
         ({"role": "worker", "chief": "a:1", "worker": 2}, "`worker` must be a name"),
         ({"role": "worker", "chief": "a:1", "lease": 0}, "`lease` must be a number"),
-        ({"role": "worker", "secret": " "}, "`secret` must be a text"),
-        ({"role": "worker", "secret": 3}, "`secret` must be a text"),
+        ({"role": "worker", "secret": " "}, "`secret` must be a non-empty"),
+        ({"role": "worker", "secret": 3}, "`secret` must be a non-empty"),
     ],
 )
 def test_wrong_arguments(arguments, message):
