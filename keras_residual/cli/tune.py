@@ -149,8 +149,8 @@ def tune(
     except tuning.SearchError as error:
         fail(error, code=1)
     except KeyboardInterrupt:
-        resume = same_command(drop="--no-resume")
-        console.print(f"\nInterrupted. To resume: {bold(resume)}", soft_wrap=True)
+        again = same_command(drop="--no-resume")
+        console.print(f"\nInterrupted. To resume: {bold(again)}", soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
     if distributed == "worker":
         console.print("The search is over; the chief has the report.")

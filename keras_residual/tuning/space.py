@@ -8,7 +8,7 @@ import inspect
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import keras_tuner
@@ -158,7 +158,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
     def network(self, options: dict[str, Any]) -> keras.Model:
         """Returns the network."""
 
-    def prepared(self, **attributes: Any) -> "SearchSpace":
+    def prepared(self, **attributes: Any) -> Self:
         """Returns a copy with some attributes replaced, for one search.
 
         Args:
