@@ -1,5 +1,6 @@
 """Every point of a space is a network within its budget, or is rejected with a reason."""
 
+import inspect
 import math
 
 import keras
@@ -177,6 +178,17 @@ def test_draws_that_exceed_the_budget_are_made_to_fit(tmp_path):
 def test_a_space_without_its_methods_cannot_be_made():
     with pytest.raises(TypeError, match="abstract method"):
         HyperNetwork((4,), 2, [])
+
+
+def test_a_subclass_may_have_arguments_without_defaults():
+    class Space(tuning.HyperResNet):
+        def __init__(self, seconds, **knobs):
+            self.seconds = seconds
+            super().__init__(IMAGE, 10, "ResNet8", **knobs)
+
+    assert Space(2.0, stages=None).seconds == 2.0
+    names = list(inspect.signature(Space).parameters)
+    assert "seconds" in names and names[-1] == "knobs"
 
 
 def test_knobs_are_fixed_narrowed_and_left_out():
