@@ -39,9 +39,9 @@ STEEPNESS, LUCK = 1.0, 0.01
 class UntrainedSpace(tuning.HyperResNet):
     """Residual networks whose trials take time but no processor, and reach what a formula says."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds, **knobs):
         self.seconds_of_a_trial = seconds
-        super().__init__((8, 8, 1), 10, "ResNet8")
+        super().__init__((8, 8, 1), 10, "ResNet8", **knobs)
 
     def count(self, options):
         weights = sum(
@@ -91,9 +91,9 @@ def _place(knob, value):
     return knob.choices.index(knob.nearest(value)) / max(1, len(knob.choices) - 1)
 
 
-def simulated(space, workers, trials, seed, folder):
+def simulated(space, workers, trials, seed, folder, algorithm=EvolutionOracle):
     """Returns `(seconds, accuracy)` of each trial of a search on a simulated clock."""
-    oracle = EvolutionOracle(
+    oracle = algorithm(
         space,
         pathlib.Path(folder),
         objective=keras_tuner.Objective("score", "max"),
