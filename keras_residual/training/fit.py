@@ -25,6 +25,7 @@ from keras_residual.training.inputs import Inputs, number_of_steps, read
 from keras_residual.training.journal import MODEL, Journal, columns
 from keras_residual.training.losses import Accuracy
 from keras_residual.training.objective import accuracy_of, mixes, objective
+from keras_residual.training.quick_start import started_quickly
 from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
 from keras_residual.training.replicas import is_chief, scope_of
@@ -157,7 +158,8 @@ def fit(
     )
     if hasattr(data, "batches"):
         describe(model, data, recipe)
-    rows = _run_without_files(run) if run.output is None else _run_with_files(run)
+    with started_quickly(run.steps * run.epochs):
+        rows = _run_without_files(run) if run.output is None else _run_with_files(run)
     names = [name for name in columns(rows) if name != "epoch"]
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
 

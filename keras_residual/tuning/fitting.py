@@ -1,42 +1,14 @@
 """Trains the network of a trial by its recipe."""
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_residual import data, training
-from keras_residual.layers.devices import on_accelerator
 from keras_residual.training import Recipe
-
-# In longer trainings the time for optimizing graphs is negligible.
-_MOST_STEPS = 2000
-
-
-@contextlib.contextmanager
-def started_quickly(steps: int) -> Iterator[None]:
-    """Disables TensorFlow's graph optimizer for a short training on a CPU.
-
-    Optimizing the graphs takes as long as hundreds of steps of a small network, and does not make
-    training steps faster on a CPU. The setting is global and is restored afterwards.
-
-    Args:
-        steps: Number of training steps.
-    """
-    if keras.backend.backend() != "tensorflow" or steps > _MOST_STEPS or on_accelerator():
-        yield
-        return
-    import tensorflow as tf
-
-    name = "disable_meta_optimizer"
-    before = tf.config.optimizer.get_experimental_options().get(name, False)
-    tf.config.optimizer.set_experimental_options({name: True})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({name: before})
+from keras_residual.training.quick_start import started_quickly
 
 
 def compile_by(model: keras.Model, recipe: Recipe, steps: int, labels: str = "classes") -> None:
@@ -92,10 +64,9 @@ def fit_dataset(
         # Batches of several labels look like those of one-hot classes.
         chosen = training.objective(model, labels, recipe)
         own = {"loss": chosen.loss, "metrics": list(chosen.metrics)}
-    with started_quickly(len(batches[0]) * epochs):
-        return training.fit(
-            model, batches, recipe, None, epochs=epochs, callbacks=callbacks, verbose=0, **own
-        )
+    return training.fit(
+        model, batches, recipe, None, epochs=epochs, callbacks=callbacks, verbose=0, **own
+    )
 
 
 def fit(

@@ -67,6 +67,24 @@ def test_training_fit_traces_its_step_once(tmp_path, way):
     assert len(count) == 1
 
 
+@pytest.mark.parametrize("most", [2000, 1])
+def test_graphs_of_short_trainings_are_run_as_they_are_traced(most, monkeypatch):
+    import tensorflow as tf
+
+    from keras_residual.training import quick_start
+
+    def disabled():
+        options = tf.config.optimizer.get_experimental_options()
+        return options.get("disable_meta_optimizer", False)
+
+    found = []
+    seen = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: found.append(disabled()))
+    monkeypatch.setattr(quick_start, "_MOST_STEPS", most)
+    before = disabled()
+    training.fit(tiny_model(), ((X, Y), None), "quick", None, epochs=2, verbose=0, callbacks=[seen])
+    assert found == [most > 2] * 2 and disabled() == before
+
+
 def trained(optimizer, eagerly=False, **options):
     keras.utils.set_random_seed(0)
     model = residual_model(**options)
