@@ -139,7 +139,7 @@ def _row(name, key, group, published):
 
 
 def draw(path, results=RESULTS):
-    """Draws the test accuracy of each training by its length, beside the published accuracy."""
+    """Draws the test accuracy of each training by its length, and the published ones as lines."""
     found = [json.loads(file.read_text()) for file in sorted(results.glob("*.json"))]
     found = [result for result in found if "test_accuracy" in result]
     names = [name for name in PUBLISHED if any(r["model"] == name.lower() for r in found)]
@@ -152,8 +152,8 @@ def draw(path, results=RESULTS):
                 if result["model"] == name.lower()
             )
             axes.plot(*zip(*ours, strict=True), "o-", color=colour, label=name)
-            _, epochs, published = PUBLISHED[name]
-            axes.plot(epochs, published, "*", color=colour, ms=13, label=f"{name}, published")
+            published = PUBLISHED[name][-1]
+            axes.axhline(published, ls="--", lw=1, color=colour, label=f"{name}, published")
         axes.set(xlabel="epochs", ylabel="test accuracy, %")
         axes.legend(loc="lower right", frameon=False)
 

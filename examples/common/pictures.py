@@ -67,6 +67,7 @@ def bars(path, groups, ylabel, low=0.0, high=100.0):
     """
     kinds = list(dict.fromkeys(kind for group in groups.values() for kind in group))
     width = 0.8 / len(kinds)
+    crowded = len(groups) > 4
 
     def draw(axes):
         for index, (colour, kind) in enumerate(zip(COLOURS, kinds, strict=False)):
@@ -77,8 +78,9 @@ def bars(path, groups, ylabel, low=0.0, high=100.0):
             ]
             places, values = zip(*drawn, strict=True)
             found = axes.bar(places, values, 0.92 * width, color=colour, label=kind)
-            axes.bar_label(found, fmt="%.1f", fontsize=7 if len(groups) > 4 else 9)
-        axes.set_xticks(range(len(groups)), groups)
+            axes.bar_label(found, fmt="%.0f" if crowded else "%.1f", fontsize=8 if crowded else 9)
+        turned = {"rotation": 20, "ha": "right", "fontsize": 9} if crowded else {}
+        axes.set_xticks(range(len(groups)), groups, **turned)
         axes.set(ylabel=ylabel, ylim=(low, high))
         if len(kinds) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=len(kinds), frameon=False)

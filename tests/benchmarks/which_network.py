@@ -228,7 +228,7 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
                 **side,
             )
         axis.set_xlabel(titles.get(cost, cost))
-        axis.margins(x=0.16)
+        axis.margins(x=0.26)
         axis.grid(alpha=0.3)
     for axis in axes[:, 0]:
         axis.set_ylabel("ImageNet top-1, %")
