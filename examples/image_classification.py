@@ -4,12 +4,12 @@
 
 Half a minute on 2 cores. After each epoch's accuracy it prints:
 
-    held-out accuracy: 99.44%
+    held-out accuracy: 99.17%
     a 0 looks like a 0 (100.0%)
     a 4 looks like a 4 (100.0%)
     a 8 looks like a 8 (100.0%)
-    a 9 looks like a 9 (100.0%)
-    a 9 looks like a 9 (94.7%)
+    a 9 looks like a 9 (99.9%)
+    a 9 looks like a 9 (79.9%)
 """
 
 import argparse

@@ -12,9 +12,9 @@ Half a minute on 2 cores. It prints:
         normal looks normal (100.0%)
         cyclic looks cyclic (100.0%)
     increasing looks increasing (100.0%)
-    decreasing looks decreasing (99.9%)
+    decreasing looks decreasing (100.0%)
       shift up looks shift up (99.9%)
-    shift down looks shift down (99.6%)
+    shift down looks shift down (99.5%)
 
 Reference:
     - [Alcock and Manolopoulos, 1999](https://doi.org/10.24432/C59G75), the data
