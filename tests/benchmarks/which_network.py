@@ -215,10 +215,9 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
         for row in having:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
-        most = max(row[cost] for row in having)
         for row in labelled(having, cost, on_front):
-            # Where there is no room at the right, and beside the line rather than on it.
-            before = row["name"] in on_front or row[cost] > 0.6 * most
+            # Beside the line rather than on it.
+            before = row["name"] in on_front
             side = {"ha": "right", "xytext": (-6, 3)} if before else {"xytext": (5, 3)}
             axis.annotate(
                 row["name"],
