@@ -31,8 +31,7 @@ class TrialRow:
         status: `"COMPLETED"`, `"FAILED"`, or Keras Tuner's status of a trial in progress.
         metrics: The metrics of its last epoch.
         values: The values of its knobs.
-        cost: Cost of the network; `None` if the trial's file was damaged, or if the latency is
-            needed and cannot be measured.
+        cost: Cost of the network, `None` if the trial's file was damaged or latency is unknown.
         reason: Why the trial failed.
         curve: The quality after each epoch, larger is better: the accuracy, or the negative error.
     """
@@ -149,14 +148,11 @@ class SearchResult:
         return traded or bounded or ("macs",)
 
     def pareto(self, *costs: str) -> list[TrialRow]:
-        """Returns the Pareto front: the trials that no other beats in accuracy and all costs.
+        """Returns the Pareto front of accuracy and costs, sorted by the first cost.
 
         Args:
             *costs: Some of `"parameters"`, `"macs"`, `"file_size"` and `"latency_ms"`. Defaults to
                 `costs`.
-
-        Returns:
-            The trials, sorted by the first of the costs.
         """
         names = [field.name for field in dataclasses.fields(Cost)]
         costs = tuple(_checks.choice("costs", cost, names) for cost in costs) or self.costs
@@ -198,8 +194,6 @@ class SearchResult:
 
     def report(self, pictures: bool = True, dataset: str = "DATASET") -> list[Path]:
         """Writes `best.json`, `trials.csv`, `report.html` and the pictures.
-
-        The column `pareto` of `trials.csv` marks the trials on the Pareto front.
 
         Args:
             pictures: Whether to draw the pictures. Defaults to `True`.
