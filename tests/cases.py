@@ -831,7 +831,6 @@ EXPORTED_TOO = [
         "ECAResNet50T",
         "PyramidNet110_48",
         "RegNetY004",
-        "ResNet50GN",
         "ResNet50V2DEvoS",
         "ResNetBlur50",
         "WideRiR18",

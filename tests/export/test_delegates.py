@@ -106,7 +106,7 @@ def odd(name):
         "many": lambda: ops.concatenate([ops.tanh(x) * float(i) for i in range(1, 7)], -1),
         "steps": lambda: ops.tanh(x)[..., ::2],
         "rows": lambda: ops.tanh(x)[:, ::2],
-        "shifted": lambda: ops.tanh(x)[:, 1::2, 1::3],
+        "shifted": lambda: ops.tanh(x)[:, 1::2, 1:6:3],
         "largest": lambda: ops.maximum(x, ops.square(x)) / (1.0 + ops.exp(x)),
     }[name]()
     return keras.Model(inputs, L.Identity(name="out")(x))
@@ -155,7 +155,7 @@ def test_every_second_position_is_a_convolution_of_the_same_numbers(quantization
     """An option-A shortcut: XNNPACK leaves slices with steps, and takes this."""
     data = np.random.default_rng(0).random((8, 7, 8, 4), np.float32)
     inputs = keras.Input((7, 8, 4), batch_size=1, name="image")
-    sliced = keras.ops.tanh(inputs)[:, ::2, 1::2]
+    sliced = keras.ops.tanh(inputs)[:, :5:2, 1::2]
     model = keras.Model(inputs, L.Identity(name="out")(sliced))
     options = {"batch_size": 1, "representative_data": data, "quantization": quantization}
     row, found = refused(model, tmp_path, **options)
@@ -165,4 +165,4 @@ def test_every_second_position_is_a_convolution_of_the_same_numbers(quantization
     file = export.load(row.path)
     whole = np.concatenate([file.predict(data[i : i + 1]) for i in range(8)])
     step = file.tensors()["outputs"][0].get("scale", 1e-6)
-    np.testing.assert_allclose(whole, np.tanh(data)[:, ::2, 1::2], atol=2 * step)
+    np.testing.assert_allclose(whole, np.tanh(data)[:, :5:2, 1::2], atol=2 * step)

@@ -27,7 +27,7 @@ def test_a_block_is_four_convolutions_between_two_streams(filters, strides):
         padded = np.pad(streams[source], ((0, 0), (1, 1), (1, 1), (0, 0)))
         return keras.ops.conv(padded, part, strides=strides)
 
-    passed = streams["residual"]
+    passed = keras.ops.convert_to_tensor(streams["residual"])
     if strides > 1:
         passed = keras.ops.conv(passed, block.shortcut.conv.conv.kernel, strides=strides)
     residual = convolved("residual", "residual") + convolved("transient", "residual") + passed

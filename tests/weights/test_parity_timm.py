@@ -65,7 +65,10 @@ SLOW = (
     "resnetv2_50t",
 )
 # These amplify rounding a thousandfold with random weights: both compute in double precision.
-DOUBLE = ("regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040")
+DOUBLE = (
+    *("regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040"),
+    *("resnest50d", "resnest50d_4s2x40d", "resnest50d_1s4x24d"),
+)
 BIT = {"layers": (3, 4, 6, 3)}
 ARGUMENTS = {"input_shape": (None, None, 3), "classifier_activation": None}
 

@@ -12,6 +12,8 @@ from keras_residual.export.formats.litert.schema import opened, packed
 
 _FLOAT_VERSION, _INT8_VERSION = 1, 3
 _ONE = 127
+# Rows and columns of a kernel; a slice that begins later is left as it is.
+_LARGEST = 5
 
 
 def with_strided_convolutions(content: bytes) -> bytes:
@@ -39,21 +41,32 @@ class _Slices(GraphEditor):
         if None in axes:
             return False
         batch, *inner, channels = axes
-        first, strides = zip(*inner, strict=True)
-        if {batch, channels} != {(0, 1)} or max(strides) == 1:
+        first, strides, sizes = zip(*inner, strict=True)
+        if {batch, channels} != {(0, 1, 1)} or max(strides) == 1 or max(sizes) > _LARGEST:
             return False
-        self._convolve(op, source, first, strides)
+        self._convolve(op, source, first, strides, sizes)
         return True
 
     def _limits(self, op, axis, size):
-        """Returns where a slice begins on an axis and its step, `None` if it ends early."""
+        """Returns where a slice of an axis begins, its step, and the size of a kernel for it.
+
+        A kernel that ends behind its one leaves out the positions at the end. `None` if no kernel
+        does the same.
+        """
         begin, end, steps = (self.values(int(index)).ravel() for index in op.inputs[1:4])
         if axis >= len(begin):
-            return 0, 1
+            return 0, 1, 1
         first = 0 if op.builtinOptions.beginMask >> axis & 1 else int(begin[axis])
-        whole = op.builtinOptions.endMask >> axis & 1 or int(end[axis]) == size
-        step = int(steps[axis])
-        return (first, step) if whole and 0 <= first < step else None
+        last, step = int(end[axis]), int(steps[axis])
+        if first < 0 or step < 1:
+            return None
+        if op.builtinOptions.endMask >> axis & 1:
+            return first, step, first + 1
+        last += size if last < 0 else 0
+        if size < 0 or not first < last <= size:
+            return None
+        count = -(-(last - first) // step)
+        return first, step, max(first + 1, size - step * count + 1)
 
     def _is_plain(self, op):
         """Returns whether a slice keeps four axes, and its limits are known."""
@@ -67,12 +80,12 @@ class _Slices(GraphEditor):
             and all(self.is_constant(int(index)) for index in op.inputs[1:4])
         )
 
-    def _convolve(self, op, source, first, strides):
+    def _convolve(self, op, source, first, strides, sizes):
         module, tensor = self.module, self.graph.tensors[source]
         channels = shape_of(tensor)[3]
         is_integer = tensor.type == module.TensorType.INT8
-        kernel = np.zeros((1, first[0] + 1, first[1] + 1, channels), np.float32)
-        kernel[:, -1, -1] = 1
+        kernel = np.zeros((1, *sizes, channels), np.float32)
+        kernel[:, first[0], first[1]] = 1
         bias, scale = np.zeros(channels, np.float32), None
         if is_integer:
             kernel, bias, scale = (kernel * _ONE).astype(np.int8), bias.astype(np.int32), 1 / _ONE
