@@ -5,19 +5,18 @@ GIMP's, English to German, which Debian ships in the package gimp-data:
 
     apt-get download gimp-data && dpkg-deb -x gimp-data_*.deb gimp
     pip install babel
-    python examples/translation.py gimp/usr/share/locale --language de
+    python examples/translation.py gimp/usr/share/locale --language de --units 64 --epochs 4
 
-Each stack learns from the same 5,521 pairs for 10 epochs, 128 units wide, which takes about fifteen
-minutes on 2 cores. It prints the perplexity of the pieces of 613 held-out messages after each
-epoch, the lower the better, and then translations of the last stack by beam search:
+Each stack learns from the same 5,521 pairs, which takes six minutes of the processor on 2 cores. It
+prints the perplexity of the pieces of 613 held-out messages after each epoch, the lower the better:
 
-       2 plain: 368.8  328.3  302.7  249.3  208.0  188.5  173.1  165.3  162.6  140.4
-       8 plain: 368.2  325.3  303.3  289.5  286.1  295.5  296.5  271.6  284.0  267.9
-    8 residual: 313.2  194.5  135.1  106.4  93.5  71.1  61.4  54.3  53.3  45.7
-      Create a New Image → Eine neue Bild erstellen   (people: Ein neues Bild erstellen)
-      Open image dialog → Dialog » Datei öffnen   (people: Dialog um ein Bild zu öffnen)
-      Click to paint → Zum Scheren klicken   (people: Zum Malen klicken)
-      Components → PostScript   (people: Komponenten)
+       2 plain: 396.8  356.9  338.1  305.0
+       8 plain: 402.7  363.5  331.2  315.3
+    8 residual: 325.3  253.6  194.0  167.0
+
+and then translations of the last stack by beam search, which after so short a training are little
+more than frequent words. With the default 128 units and 10 epochs, in five times the time, they
+begin to answer the message ("Create a New Image": "Eine neue Bild erstellen").
 
 Reference:
     - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), which trains on millions of sentences
@@ -145,7 +144,7 @@ def main(arguments=None):
         result |= {"perplexity": results, "translations": translations}
         keep(options.results, result, packages=("tokenizers",))
     if options.picture:
-        lines(options.picture, results, "epoch", "perplexity, held out", scale="log")
+        lines(options.picture, results, "epoch", "perplexity of held-out messages")
     return results
 
 

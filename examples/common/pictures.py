@@ -26,7 +26,7 @@ def chart(path, draw, size=(8, 3.2)):
     figure.savefig(path, dpi=110)
 
 
-def lines(path, curves, xlabel, ylabel, x=None, marker="o", scale="linear"):
+def lines(path, curves, xlabel, ylabel, x=None, marker="o"):
     """Draws a line for each curve, its name at the side.
 
     Args:
@@ -36,7 +36,6 @@ def lines(path, curves, xlabel, ylabel, x=None, marker="o", scale="linear"):
         ylabel: What they are.
         x: The places of the values. Defaults to 1, 2, ...
         marker: Matplotlib's marker of a value.
-        scale: Of the vertical axis, `"linear"` or `"log"`.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -44,7 +43,7 @@ def lines(path, curves, xlabel, ylabel, x=None, marker="o", scale="linear"):
         for colour, (name, values) in zip(COLOURS, curves.items(), strict=False):
             places = x or range(1, len(values) + 1)
             axes.plot(places, values, marker=marker, color=colour, label=name)
-        axes.set(xlabel=xlabel, ylabel=ylabel, yscale=scale)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         if x:
             axes.set_xticks(x)
         else:
