@@ -1,0 +1,126 @@
+"""Training steps and inference on a CPU beside PyTorch, in float32 and bfloat16.
+
+    python tests/benchmarks/torch_on_cpu.py --keep
+    python tests/benchmarks/torch_on_cpu.py --models ResNet18 --dtypes bfloat16 --rounds 9
+
+Batches of 8 images of 224 × 224, 1000 classes. Ours is `train_on_batch` and `predict_on_batch` on
+TensorFlow, PyTorch's are torchvision's networks in `channels_last`, eagerly, with autocast in
+bfloat16 and the same SGD. Two processes take turns, and the one that waits does not compute. A row
+has the medians of both and the ratio of PyTorch's time to ours with its quartiles: above 1 ours is
+faster.
+"""
+
+import argparse
+import functools
+import pathlib
+import sys
+
+from _kept import RESULTS, keep
+from _turns import Process, in_turn, serve
+
+HERE = pathlib.Path(__file__).resolve()
+sys.path.append(str(HERE.parents[1]))
+# Our names and torchvision's.
+MODELS = {
+    "ResNet18": "resnet18",
+    "ResNet50": "resnet50",
+    "ResNeXt50_32x4d": "resnext50_32x4d",
+    "DenseNet121": "densenet121",
+}
+DTYPES, KINDS = ("float32", "bfloat16"), ("training", "inference")
+BATCH, SIDE, CLASSES = 8, 224, 1000
+
+
+def images():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.random((BATCH, SIDE, SIDE, 3), np.float32)
+    return x, rng.integers(0, CLASSES, BATCH).astype("int32")
+
+
+def ours(name, dtype, kind):
+    import keras
+
+    import keras_residual
+
+    policy = "float32" if dtype == "float32" else "mixed_bfloat16"
+    shape = (SIDE, SIDE, 3)
+    model = getattr(keras_residual, name)(input_shape=shape, classes=CLASSES, dtype=policy)
+    x, y = images()
+    if kind == "inference":
+        return lambda: model.predict_on_batch(x)
+    model.compile(keras.optimizers.SGD(0.01, 0.9), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    return lambda: model.train_on_batch(x, y)
+
+
+def theirs(name, dtype, kind):
+    import torch
+    from peers import torchvision
+
+    model = getattr(torchvision().models, MODELS[name])(num_classes=CLASSES)
+    model = model.to(memory_format=torch.channels_last).train(kind == "training")
+    x, y = (torch.tensor(array) for array in images())
+    x, y = x.permute(0, 3, 1, 2), y.long()
+    autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16, dtype == "bfloat16")
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+
+    def infer():
+        with torch.inference_mode(), autocast():
+            model(x)
+
+    def train():
+        optimizer.zero_grad(set_to_none=True)
+        with autocast():
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    return infer if kind == "inference" else train
+
+
+def names_of(models, dtypes, kinds):
+    return [f"{name} {dtype} {kind}" for kind in kinds for dtype in dtypes for name in models]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep", action="store_true", help=f"write {RESULTS}/torch_on_cpu.json")
+    parser.add_argument("--side", choices=("ours", "torch"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    names = names_of(arguments.models, arguments.dtypes, arguments.kinds)
+    if arguments.side:
+        make = ours if arguments.side == "ours" else theirs
+        serve(
+            {
+                name: functools.partial(make, *name.split())
+                for name in names_of(MODELS, DTYPES, KINDS)
+            }
+        )
+        return
+    workers = [Process(HERE, "--side", side) for side in ("torch", "ours")]
+    rows = {}
+    try:
+        for name in names:
+            measures = [functools.partial(worker.milliseconds, name) for worker in workers]
+            rows[name] = found = in_turn(measures, arguments.rounds, ("torch_ms", "ours_ms"))
+            low, high = found["quartiles"]
+            print(
+                f"{name:<36} torch {found['torch_ms']:8.1f} ms  ours {found['ours_ms']:8.1f} ms  "
+                f"{found['ratio']:.2f} ({low:.2f} to {high:.2f})",
+                flush=True,
+            )
+            if arguments.keep:
+                keep(RESULTS, "torch_on_cpu", rounds=arguments.rounds, rows=rows)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+if __name__ == "__main__":
+    main()
