@@ -116,6 +116,9 @@ def test_no_family_is_refused_by_mediapipe():
         if family in BY_STATISTICS:
             # Divided by deviations near zero, sums in another order differ more.
             most, off = (0.02, 0.1) if kind == "float32" else (0.3, 0.5)
+        if family.startswith("DenseNet") and kind == "int8":
+            # Features are rescaled before they are joined; the runtimes round some a level apart.
+            off = 0.5
         # What a client does beside running the file changes nothing; its runtime is an older one.
         assert side["agreement"] >= least and side["relative"] < most, (family, kind)
         assert side["off_file"] < off, (family, kind)
