@@ -59,7 +59,7 @@ MAKERS = {
 }
 
 
-# Groups of several channels and positions: in a group of one flat pictures become noise.
+# Groups of several channels: with one channel each, eight bits are too few for flat pictures.
 _GROUPS = {"input_shape": (128, 128, 3), "widths": (32, 32, 64, 64), "stem_width": 64}
 OPTIONS = {"BiTResNet50x1": _GROUPS, "ResNet50V2DEvoS": _GROUPS}
 # With fewer of them some gate has no unit that is alive, and integers no scale for it.
