@@ -119,7 +119,9 @@ def export(
     if checked.accuracy is not None:
         count, accuracy = checked.samples, checked.model_accuracy
         console.print(
-            f"On {counted(count, 'held-out image')}; in Keras {accuracy:.2%}.", style="dim"
+            f"On {counted(count, 'held-out image')}{_resized(report)}; in Keras {accuracy:.2%}.",
+            style="dim",
+            soft_wrap=in_one_line(),
         )
     for note in report.notes:
         console.print(as_typed(note), style="dim", markup=False, soft_wrap=in_one_line())
@@ -146,6 +148,12 @@ def _page(library, report, output, tasks_vision, tasks_audio):
     checked = row.verification
     shown = {"accuracy": checked.accuracy, "samples": checked.samples} if checked.accuracy else {}
     return library.web_page(row.path, output / "web", tasks_vision, shown, tasks_audio)
+
+
+def _resized(report):
+    """Returns how photographs were brought to the size of a file for phones, if they were."""
+    resized = report.rows[0].fits
+    return ", resized without antialiasing, as MediaPipe does" if resized else ""
 
 
 def _shown(steps):
