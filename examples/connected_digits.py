@@ -55,8 +55,8 @@ STRIDE = 4
 SINGLE = 3
 
 
-def network(num_layers, residual, units):
-    """Returns a transcriber of log-mel features that can be streamed."""
+def network(num_layers, residual, units, bidirectional=False):
+    """Returns a transcriber of log-mel features, which can be streamed if it only looks back."""
     model = keras_residual.ResidualLSTMTranscriber(
         (None, 40),
         classes=DIGITS,
@@ -64,7 +64,8 @@ def network(num_layers, residual, units):
         num_layers=num_layers,
         front="causal",
         strides=STRIDE,
-        first_residual=1 if residual else None,
+        first_residual="auto" if residual else None,
+        bidirectional_bottom=bidirectional,
         mask_value=0.0,
         dropout=0.2,
     )
@@ -159,7 +160,7 @@ def train(recordings, num_layers, residual, options, kept=None):
         model = keras.saving.load_model(options.begin)
     else:
         state = {"epoch": 0, "seconds": 0.0, "planned": []}
-        model = network(num_layers, residual, options.units)
+        model = network(num_layers, residual, options.units, options.bidirectional)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         compiled(model, loss, options.peak, SINGLE * options.steps)
     for epoch in range(state["epoch"], options.epochs):
@@ -187,6 +188,7 @@ def train(recordings, num_layers, residual, options, kept=None):
         "layers": model.get_layer("lstm").num_layers,
         "residual": residual,
         "units": model.get_layer("lstm").units,
+        "bidirectional": model.get_layer("lstm").bidirectional_bottom,
         "begun_with": options.begin and options.begin.name,
         "epochs": options.epochs,
         # For how many epochs the rates of each one were made.
@@ -256,6 +258,7 @@ def parse(words=None):
     parser.add_argument("--compare", action="store_true", help="plain and residual, 2 and 8 layers")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="without residual connections")
+    parser.add_argument("--bidirectional", action="store_true", help="the bottom layer")
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--epochs", type=int, help="default: 60, and 12 with --compare")
     parser.add_argument("--steps", type=int, default=80, help="batches of 32 strings an epoch")
@@ -281,6 +284,7 @@ def main(words=None):
     rows = []
     for num_layers, residual in chosen:
         kind = f"{num_layers} layers, {'residual' if residual else 'plain'}"
+        kind += ", bidirectional" if options.bidirectional else ""
         print(kind, flush=True)
         name = f"{kind}, {options.units} units, seed {options.seed}"
         name += f", after {options.begin.stem}" if options.begin else ""
