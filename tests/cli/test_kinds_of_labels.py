@@ -65,7 +65,7 @@ def test_measures():
     )
     assert numbers.columns["mean_absolute_error"] == [1.0, 0.0]
     assert numbers.columns["r2"][1] == 1.0 and numbers.mean == 0.5
-    with pytest.raises(ValueError, match="an example"):
+    with pytest.raises(ValueError, match="2 numbers per example"):
         _measures.measure(lambda x: y[:, :1], [(None, y)], "regression", ("a", "b"))
 
 

@@ -225,5 +225,5 @@ def test_other_recurrent_stacks_are_unrolled_and_streamed(stack, tmp_path):
     stream = lstm.LiteRTStream(lstm.write_streaming(model, tmp_path / "s.tflite", 2))
     steps = [stream(sequences(2)[:, t : t + 1]) for t in range(STEPS)]
     np.testing.assert_allclose(np.concatenate(steps, axis=1), expected, atol=1e-6)
-    with pytest.raises(ValueError, match=f"it is a {stack.__name__}"):
+    with pytest.raises(ValueError, match=f"with the cells of a {stack.__name__}"):
         lstm.write(model, tmp_path / "m.tflite", implementation="fused")

@@ -80,7 +80,7 @@ def _copy_weights(copies):
 def _unfit(layer) -> str | None:
     """Returns why a layer has no fused form."""
     if not isinstance(layer, ResidualLSTM):
-        return f"cells other than LSTM cells, a {type(layer).__name__}"
+        return f"the cells of a {type(layer).__name__}"
     cell = layer.cells[0]
     if cell.activation is not keras.activations.tanh:
         return f"activation={layer.get_config()['activation']!r}"
