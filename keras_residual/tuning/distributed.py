@@ -4,6 +4,7 @@ import _thread
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
 import threading
 import time
@@ -185,7 +186,10 @@ def _work(cluster, tuner, fit_arguments):
                 answered = time.monotonic()
             elif time.monotonic() - answered > cluster.patience:
                 lost.set()
-                _thread.interrupt_main()
+                # Python drops an interrupt that arrives within a finalizer.
+                while not finished.is_set():
+                    _interrupt_main()
+                    finished.wait(1.0)
                 return
 
     for job in (renew, watch):
@@ -210,6 +214,14 @@ def _work(cluster, tuner, fit_arguments):
     finally:
         finished.set()
         tuner.oracle.close()
+
+
+def _interrupt_main():
+    """Raises KeyboardInterrupt in the main thread, also while it sleeps or waits for a lock."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _wait_for(cluster):

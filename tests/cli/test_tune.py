@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import sys
@@ -45,7 +46,8 @@ def test_search_report_and_the_command_for_the_winner(run, dataset, tmp_path):
     assert len((tmp_path / FOUND / "trials.csv").read_text().splitlines()) == 3
     best = json.loads((tmp_path / FOUND / "best.json").read_text())
     assert f"{FOUND}/ best.json, trials.csv" in found.stdout
-    assert "--dataset digits" in (tmp_path / FOUND / "report.html").read_text()
+    page = html.unescape((tmp_path / FOUND / "report.html").read_text())
+    assert "--dataset 'my tiny.npz'" in page
     assert best["cost"]["parameters"] <= 2500
 
     again = run(f"{TUNE} --max-trials 2")

@@ -3,7 +3,9 @@
 import json
 import signal
 import socket
+import threading
 import time
+import types
 
 import grpc
 import keras_tuner
@@ -13,7 +15,7 @@ from processes import completed, process, wait_until
 from toy import ToySpace
 
 from keras_residual import tuning
-from keras_residual.tuning import service
+from keras_residual.tuning import distributed, service
 
 
 def free_port():
@@ -164,6 +166,37 @@ def test_a_worker_ends_when_the_chief_is_gone(processes):
     stdout, _ = worker.communicate(timeout=120)
     assert worker.returncode == 1 and time.monotonic() - began < 60
     assert f"The chief at {several.cluster['chief']} does not answer" in stdout
+
+
+def test_a_worker_ends_though_its_first_interrupt_is_lost():
+    """As within a finalizer, where Python drops every exception; a sleep is interrupted too."""
+
+    class Deaf:
+        own_oracle, tuner_id = types.SimpleNamespace(search_id="s"), None
+        interrupts, current_trial = 0, None
+
+        def search(self):
+            while self.interrupts < 2:
+                try:
+                    time.sleep(60)
+                except KeyboardInterrupt:
+                    self.interrupts += 1
+            raise KeyboardInterrupt
+
+    deaf = Deaf()
+    vars(deaf.own_oracle).update(
+        objective=None, max_trials=1, allow_new_entries=True, tune_new_entries=True
+    )
+    with socket.create_server(("127.0.0.1", 0)) as chief:
+        address = f"127.0.0.1:{chief.getsockname()[1]}"
+        cluster = tuning.Cluster("worker", address, patience=0.5)
+        closing = threading.Timer(0.5, chief.close)
+        closing.start()
+        began = time.monotonic()
+        with pytest.raises(tuning.SearchError, match="does not answer"):
+            distributed.run(cluster, deaf)
+        closing.join()
+    assert deaf.interrupts == 2 and time.monotonic() - began < 20
 
 
 def test_a_worker_of_another_search_gets_no_trial(tmp_path):
