@@ -116,7 +116,7 @@ recipes: dict[str, Recipe] = {
     "fine_tune": Recipe(
         optimizer="adamw",
         learning_rate=5e-4,
-        epochs=46,
+        epochs=45,
         batch_size=32,
         weight_decay=0.05,
         warmup=0.1,
