@@ -224,6 +224,9 @@ def assemble(
 
 def _unrolled(architecture):
     """Returns an architecture with unrolled stages, or raises if its options rule that out."""
+    if getattr(architecture, "reversible", False):
+        # RevNets rematerialize by default; without layers of whole stages there is nothing to.
+        architecture = replace(architecture, rematerialize=False)
     rematerialize = getattr(architecture, "rematerialize", False)
     _checks.effective("rematerialize", rematerialize, False, False, "flat=False", flat=True)
     execution = getattr(architecture, "execution", "unrolled")

@@ -57,6 +57,8 @@ def test_option_of_a_factory():
     flat = keras_residual.ResNet8(flat=True, **SMALL)
     assert flat.get_layer("stage3_block1_add").output.shape == (None, 2, 2, 64)
     assert keras_residual.SRResNet(scale=2, filters=4, depth=2, flat=True).get_layer("skip")
+    # Its row rematerializes, which concerns whole stages.
+    assert keras_residual.RevNet38(flat=True).get_layer("stage1_block1_f_conv1")
     deep = network(depths=(34, 1), flat=True)
     assert deep.get_layer("stage1_block34_add")
     with pytest.raises(ValueError, match='execution="unrolled"'):
@@ -203,7 +205,7 @@ def test_nested_network_opens():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Dense(2, name="head")(base(inputs, training=False)))
     flat = flat_view(model)
-    assert flat.get_layer("stage1_block1_conv1")
+    assert flat.get_layer("stage1_block1_f_conv1")
     x = ramp(2, 8, 8, 3)
     np.testing.assert_allclose(run(flat, x), run(model, x), rtol=1e-5, atol=1e-6)
     assert {id(weight) for weight in base.weights} <= {id(weight) for weight in flat.weights}
