@@ -168,7 +168,7 @@ def test_a_worker_ends_when_the_chief_is_gone(processes):
     assert f"The chief at {several.cluster['chief']} does not answer" in stdout
 
 
-def test_a_worker_ends_though_its_first_interrupt_is_lost():
+def test_a_worker_ends_though_its_first_interrupt_is_lost(request):
     """As within a finalizer, where Python drops every exception; a sleep is interrupted too."""
 
     class Deaf:
@@ -187,6 +187,9 @@ def test_a_worker_ends_though_its_first_interrupt_is_lost():
     vars(deaf.own_oracle).update(
         objective=None, max_trials=1, allow_new_entries=True, tune_new_entries=True
     )
+    # Processes of pytest-xdist ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with socket.create_server(("127.0.0.1", 0)) as chief:
         address = f"127.0.0.1:{chief.getsockname()[1]}"
         cluster = tuning.Cluster("worker", address, patience=0.5)
