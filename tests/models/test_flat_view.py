@@ -205,7 +205,7 @@ def test_nested_network_opens():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Dense(2, name="head")(base(inputs, training=False)))
     flat = flat_view(model)
-    assert flat.get_layer("stage1_block1_f_conv1")
+    assert flat.get_layer("stage1_block1_conv1")
     x = ramp(2, 8, 8, 3)
     np.testing.assert_allclose(run(flat, x), run(model, x), rtol=1e-5, atol=1e-6)
     assert {id(weight) for weight in base.weights} <= {id(weight) for weight in flat.weights}
