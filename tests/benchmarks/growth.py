@@ -166,7 +166,10 @@ def draw(points: list[dict], path: pathlib.Path) -> None:
         axes.set_xlabel(CURVES[name].axis, fontsize=8)
         axes.tick_params(labelsize=7, which="both")
         axes.minorticks_off()
-        axes.legend(fontsize=6, frameon=False)
+        # Room for the legend above the lines.
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom, top * (top / bottom) ** 0.45)
+        axes.legend(fontsize=6, frameon=False, loc="upper left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
