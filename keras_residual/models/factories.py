@@ -191,7 +191,8 @@ def assemble(
     """
     checked_name(name)
     if _checks.boolean("flat", flat):
-        architecture, default = _unrolled(architecture), default and _unrolled(default)
+        architecture = _unrolled(architecture, default)
+        default = default and _unrolled(default, default)
     data_format = checked_data_format(data_format)
     shapes = (input_shape, default_shape, top.include_top, data_format)
     inputs = network_inputs(architecture, input_tensor, *shapes)
@@ -222,13 +223,13 @@ def assemble(
     return flat_view(model) if flat else model
 
 
-def _unrolled(architecture):
-    """Returns an architecture with unrolled stages, or raises if its options rule that out."""
-    if getattr(architecture, "reversible", False):
-        # RevNets rematerialize by default; without layers of whole stages there is nothing to.
-        architecture = replace(architecture, rematerialize=False)
-    rematerialize = getattr(architecture, "rematerialize", False)
-    _checks.effective("rematerialize", rematerialize, False, False, "flat=False", flat=True)
+def _unrolled(architecture, default):
+    """Returns an architecture with unrolled stages, or raises if its options rule that out.
+
+    Rows of RevNets rematerialize by themselves; flat, they do not, and nobody asked for it.
+    """
+    given, usual = (getattr(one, "rematerialize", False) for one in (architecture, default))
+    _checks.effective("rematerialize", given and not usual, False, False, "flat=False", flat=True)
     execution = getattr(architecture, "execution", "unrolled")
     if execution == "scanned":
         raise ValueError(

@@ -57,8 +57,9 @@ def test_option_of_a_factory():
     flat = keras_residual.ResNet8(flat=True, **SMALL)
     assert flat.get_layer("stage3_block1_add").output.shape == (None, 2, 2, 64)
     assert keras_residual.SRResNet(scale=2, filters=4, depth=2, flat=True).get_layer("skip")
-    # Its row rematerializes, which concerns whole stages.
-    assert keras_residual.RevNet38(flat=True).get_layer("stage1_block1_f_conv1")
+    # Its row rematerializes, whether that is said again or not.
+    for options in ({}, {"rematerialize": True}, {"rematerialize": False}):
+        assert keras_residual.RevNet38(flat=True, **options).get_layer("stage1_block1_f_conv1")
     deep = network(depths=(34, 1), flat=True)
     assert deep.get_layer("stage1_block34_add")
     with pytest.raises(ValueError, match='execution="unrolled"'):
