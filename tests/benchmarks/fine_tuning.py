@@ -13,7 +13,8 @@ counts, as other programs disturb it less; the elapsed time is there too.
 `table` writes what was measured into the guide to fine-tuning.
 
 `accuracy` trains both ways to their end, on a shorter schedule, and compares the accuracy of the
-whole network in float32 on the test pictures, for each seed.
+whole network in float32 on the test pictures, for each seed. Interrupted, the same command goes on
+with the trainings that are missing.
 """
 
 import argparse
@@ -38,6 +39,9 @@ GUIDE = tables.ROOT / "docs" / "guide" / "fine-tuning.md"
 
 FINE_TUNE = training.recipes["fine_tune"]
 EPOCHS = 3
+ACCURACY = "fine_tuning-accuracy"
+# The versions of each picture whose outputs are kept; 0 keeps none.
+WAYS = {"kept": 4, "computed in each step": 0}
 
 
 class Clock(keras.callbacks.Callback):
@@ -141,17 +145,36 @@ def accuracy(arguments, dataset):
     batches = data.pipeline(
         dataset.test, image_size=arguments.size, augmentation="photo", test_crop=1.0
     )
-    found = {"kept": [], "computed in each step": []}
+    found = kept_accuracies(arguments, dataset)
     for seed in range(arguments.seeds):
-        for way, versions in (("kept", 4), ("computed in each step", 0)):
+        for way, versions in WAYS.items():
+            if seed < len(found[way]):
+                continue
             recipe = dataclasses.replace(short, versions=versions)
             network = train(arguments, dataset, seed, recipe)
             network.compile(metrics=["accuracy"], loss="sparse_categorical_crossentropy")
             result = network.evaluate(batches, verbose=0, return_dict=True)
             found[way].append(result["accuracy"])
             print(f"{way}, seed {seed}: {result['accuracy']:.2%}", flush=True)
-    means = {f"mean, {way}": statistics.mean(values) for way, values in found.items()}
-    return {**found, **means, "head_epochs": arguments.head_epochs, "rest": arguments.rest}
+            keep(arguments.output, ACCURACY, **settings_of(arguments, dataset), **found)
+    return {**settings_of(arguments, dataset), **found}
+
+
+def settings_of(arguments, dataset):
+    """Returns what the accuracies depend on."""
+    settings = {name: getattr(arguments, name) for name in ("model", "size", "head_epochs", "rest")}
+    return {**settings, "dataset": str(dataset)}
+
+
+def kept_accuracies(arguments, dataset):
+    """Returns the accuracies that an interrupted run with the same settings has kept."""
+    path = arguments.output / f"{ACCURACY}.json"
+    if path.exists():
+        result = json.loads(path.read_text())
+        settings = settings_of(arguments, dataset)
+        if settings == {name: result.get(name) for name in settings}:
+            return {way: result[way] for way in WAYS}
+    return {way: [] for way in WAYS}
 
 
 def table(folder=RESULTS):
@@ -167,12 +190,10 @@ def table(folder=RESULTS):
     ):
         kept, computed = times["epoch_kept"][part], times["epoch_computed"][part]
         rows.append(f"| {words} | {kept:.2f} | {computed:.1f} | {times[total]:.1f} × as fast |")
-    kept = folder / "fine_tuning-accuracy.json"
+    kept = folder / f"{ACCURACY}.json"
     if kept.exists():
         found = json.loads(kept.read_text())
-        means = " | ".join(
-            f"{found[f'mean, {way}']:.1%}" for way in ("kept", "computed in each step")
-        )
+        means = " | ".join(f"{statistics.mean(found[way]):.1%}" for way in WAYS)
         rows.append(f"| accuracy, mean of {len(found['kept'])} seeds | {means} | |")
     return "\n".join(rows) + "\n"
 
@@ -198,7 +219,7 @@ def main():
     dataset = dataset_of(arguments.photos, arguments.images)
     print(dataset)
     results = {"speed": speed, "accuracy": accuracy}[arguments.what](arguments, dataset)
-    keep(arguments.output, f"fine_tuning-{arguments.what}", dataset=str(dataset), **results)
+    keep(arguments.output, f"fine_tuning-{arguments.what}", **{"dataset": str(dataset), **results})
 
 
 if __name__ == "__main__":
