@@ -82,7 +82,8 @@ def test_no_two_names_are_spelled_alike():
 
 def instructions():
     """Yields file, name of the table and line of each step of the guide that changes a file."""
-    for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S):
+    network, _ = GUIDE.read_text(encoding="utf-8").split("\n## ", 1)
+    for block in re.findall(r"```python\n(.*?)```", network, re.S):
         text = textwrap.dedent(block)
         yield re.fullmatch(r"# (\S+)\n(\w+) = [({]\n    # …\n(.*\n)[)}]\n", text, re.S).groups()
 
