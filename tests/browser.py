@@ -193,3 +193,34 @@ def photograph(folder, path, picture, width, height):
             capture_output=True,
             timeout=120,
         )
+
+
+def node_has_sockets():
+    """Node has WebSocket since version 20, before 22 where it is asked for."""
+    node = shutil.which("node")
+    if node is None:
+        return False
+    found = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    return int(found.strip("v\n").split(".")[0]) >= 20
+
+
+def chosen(mode, address, pictures, screenshot):
+    """Opens the page for phones and chooses pictures on it, as a user does.
+
+    Args:
+        mode: `"online"`, or `"offline"` for choosing them again when the server has ended.
+        address: Of the page.
+        pictures: Paths of pictures.
+        screenshot: The file to write the page to as it looks after the last one.
+
+    Returns:
+        A dict with the labels and shares of each picture under `"online"`, and those without the
+        server under `"offline"`.
+    """
+    script = pathlib.Path(__file__).with_name("export") / "browser.mjs"
+    with _profile() as profile:
+        command = ["node", "--experimental-websocket", script, mode, CHROMIUM, profile, address]
+        command += [screenshot, *pictures]
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)

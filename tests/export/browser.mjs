@@ -1,13 +1,14 @@
-// Uses the page in a real browser, then without its server, and prints what it answered.
+// Uses the page in a real browser, chooses pictures as a user does, and prints the answers.
 //
-//     node browser.mjs CHROMIUM PROFILE URL PICTURE SCREENSHOT
+//     node browser.mjs online|offline CHROMIUM PROFILE URL SCREENSHOT PICTURE…
 //
-// URL/stop is asked once the page keeps itself: the server then ends. Before Node 22 with --experimental-websocket.
+// With "offline", URL/stop is asked once the page keeps itself: the server then ends, and the pictures are chosen again.
+// Before Node 22 with --experimental-websocket.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const [chromium, profile, url, picture, screenshot] = process.argv.slice(2);
+const [mode, chromium, profile, url, screenshot, ...pictures] = process.argv.slice(2);
 const SECONDS = 120;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 200));
 
@@ -49,29 +50,35 @@ try {
   const evaluate = async (expression) =>
     (await send("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true })).result.value;
   const text = () => evaluate("document.body.innerText");
-  async function answered() {
-    await until("the network", async () => (await evaluate("document.body?.dataset.ready")) === "yes");
+  const shown = '[...document.querySelectorAll("#labels li")].map((item) => [...item.children].map((part) => part.textContent))';
+  async function answer(picture) {
+    await evaluate('document.querySelector("#labels").replaceChildren()');
     const { root } = await send("DOM.getDocument");
     const { nodeId } = await send("DOM.querySelector", { nodeId: root.nodeId, selector: "#file" });
     await send("DOM.setFileInputFiles", { nodeId, files: [picture] });
-    const labels = 'document.querySelectorAll("#labels li").length';
-    await until("an answer", async () => (await evaluate(labels)) > 0);
-    return evaluate('[...document.querySelectorAll("#labels li")].map((item) => [...item.children].map((part) => part.textContent))');
+    await until("an answer", async () => (await evaluate(shown)).length > 0);
+    return evaluate(shown);
+  }
+  async function answers() {
+    await until("the network", async () => (await evaluate("document.body?.dataset.ready")) === "yes");
+    const found = [];
+    for (const picture of pictures) found.push(await answer(picture));
+    return found;
   }
   await send("Page.enable");
   await send("Page.navigate", { url });
-  const online = await answered();
-  await until("the page's own copy", async () => (await evaluate("document.body.dataset.offline")) === "yes");
-  await fetch(`${url}/stop`).catch(() => {});
-  const isDown = await until("the server's end", async () => fetch(url).then(() => false, () => true));
-  await send("Page.navigate", { url: "about:blank" });
-  await send("Page.navigate", { url });
-  const offline = await answered();
-  if (screenshot) {
-    const { data } = await send("Page.captureScreenshot");
-    writeFileSync(screenshot, Buffer.from(data, "base64"));
+  const report = { online: await answers() };
+  if (mode === "offline") {
+    await until("the page's own copy", async () => (await evaluate("document.body.dataset.offline")) === "yes");
+    await fetch(`${url}/stop`).catch(() => {});
+    report.isDown = await until("the server's end", async () => fetch(url).then(() => false, () => true));
+    await send("Page.navigate", { url: "about:blank" });
+    await send("Page.navigate", { url });
+    report.offline = await answers();
   }
-  console.log(JSON.stringify({ online, offline, isDown, text: await text() }));
+  const { data } = await send("Page.captureScreenshot");
+  writeFileSync(screenshot, Buffer.from(data, "base64"));
+  console.log(JSON.stringify({ ...report, text: await text() }));
 } finally {
   browser.kill();
 }

@@ -4,8 +4,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
-import subprocess
 
 import browser
 import keras
@@ -112,18 +110,9 @@ def test_the_page_answers_as_the_file_does(artefact, tmp_path):
     assert pathlib.Path(tmp_path / "page" / "index.html").is_file()
 
 
-def node_has_sockets():
-    """Node has WebSocket since version 20, before 22 where it is asked for."""
-    node = shutil.which("node")
-    if node is None:
-        return False
-    found = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    return int(found.strip("v\n").split(".")[0]) >= 20
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM or not TASKS, reason="no Chromium, or no @mediapipe/tasks-vision")
-@pytest.mark.skipif(not node_has_sockets(), reason="no Node of version 20 or later")
+@pytest.mark.skipif(not browser.node_has_sockets(), reason="no Node of version 20 or later")
 def test_the_page_answers_when_its_server_has_ended(artefact, tmp_path, served):
     image = pytest.importorskip("PIL.Image")
     export.web_page(artefact, tmp_path / "page", TASKS)
@@ -132,15 +121,10 @@ def test_the_page_answers_when_its_server_has_ended(artefact, tmp_path, served):
     exif[0x0112] = 6
     upright = np.kron(RGB[0], np.ones((6, 6, 1), np.uint8))
     image.fromarray(np.rot90(upright)).save(tmp_path / "lying.png", exif=exif)
-    script = pathlib.Path(__file__).with_name("browser.mjs")
-    places = [tmp_path / "profile", served, tmp_path / "lying.png", tmp_path / "page.png"]
-    command = ["node", "--experimental-websocket", script, CHROMIUM, *places]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
+    found = browser.chosen("offline", served, [tmp_path / "lying.png"], tmp_path / "page.png")
     assert found["isDown"] and found["offline"] == found["online"]
     scores = dict(zip("abcde", export.load(artefact).predict(RGB[:1])[0], strict=True))
-    for label, share in found["offline"]:
+    for label, share in found["offline"][0]:
         # The browser scales the picture down itself.
         assert float(share.strip(" %")) == pytest.approx(100 * scores[label], abs=3)
     assert (tmp_path / "page.png").stat().st_size > 5000
