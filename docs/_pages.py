@@ -7,6 +7,8 @@ import ast
 import dataclasses
 import inspect
 import json
+import sys
+import textwrap
 from pathlib import Path
 
 import mkdocs_gen_files
@@ -15,6 +17,9 @@ import keras_residual
 from keras_residual import training
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+import _notebooks  # noqa: E402  (gen-files runs this file outside its folder)
+
 ROOMS = {
     "models": "Networks by name, and the builders behind them.",
     "layers": "The blocks that the networks are made of.",
@@ -117,19 +122,23 @@ def write_room(room: str, about: str) -> list[str]:
 
 def write_gallery() -> None:
     """Writes the gallery: what each example says of itself, its picture and its recorded run."""
-    lines = ["# Gallery", "", "Each example says what it takes and what came out when it was run."]
+    lines = ["# Gallery", ""]
+    lines += ["The programs in `examples/`, with the time that each takes and a recorded result."]
     for path in sorted((ROOT / "examples").glob("*.py")):
         about, _, text = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
         title, _, more = about.rstrip(".").partition(": ")
         lines += ["", f"## {title}", "", *([f"{more[0].upper()}{more[1:]}.", ""] if more else [])]
         if (ROOT / "docs" / "images" / f"{path.stem}.png").exists():
             lines += [f"![{title}](images/{path.stem}.png)", ""]
-        lines += [
-            text.strip("\n"),
-            *recorded_runs(path.stem),
-        ]
+        lines += [_references(text.strip("\n")), *recorded_runs(path.stem)]
     with mkdocs_gen_files.open("gallery.md", "w") as file:
         file.write("\n".join(lines) + "\n")
+
+
+def _references(text):
+    """Returns the text of an example with its references as a list of Markdown."""
+    before, heading, references = text.partition("\nReference:\n")
+    return f"{before}\n**Reference**\n\n{textwrap.dedent(references)}" if heading else text
 
 
 def recorded_runs(stem: str) -> list[str]:
@@ -143,28 +152,21 @@ def recorded_runs(stem: str) -> list[str]:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     machines = "; ".join(sorted({run["machine"] for run in runs}))
     packages = ", ".join(f"{name} {version}" for name, version in runs[-1]["versions"].items())
-    place = f"{machines}, beside other work, with {packages}"
+    place = f"{machines}, which did other work too, with {packages}"
     if len(runs) > 1:
         return ["", f"*{len(runs)} runs from {when} on {place}.*"]
     (run,) = runs
     spent = f" in {run['seconds']} s" if "seconds" in run else ""
     if "processor_seconds" in run:
-        spent += f", {run['processor_seconds']} s of the processor,"
+        spent += f" ({run['processor_seconds']} s of CPU time)"
     return ["", f"*Run on {when}{spent} on {place}:* `{run['command']}`"]
 
 
 def write_notebooks() -> None:
-    """Writes each notebook as a page; `jupytext --to ipynb FILE` makes a notebook of it."""
-    for path in sorted((ROOT / "docs" / "notebooks").glob("*.py")):
-        parts = []
-        for cell in path.read_text("utf-8").split("# %%")[1:]:
-            kind, _, text = cell.partition("\n")
-            if "[markdown]" in kind:
-                parts.append("\n".join(line[2:] for line in text.strip().splitlines()))
-            else:
-                parts.append(f"```python\n{text.strip()}\n```")
+    """Writes each notebook as a page, with what its cells print."""
+    for path in _notebooks.paths():
         with mkdocs_gen_files.open(f"notebooks/{path.stem}.md", "w") as file:
-            file.write("\n\n".join(parts) + "\n")
+            file.write(_notebooks.page_of(path))
 
 
 write_gallery()

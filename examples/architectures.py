@@ -1,14 +1,15 @@
-"""Architectures: draws ResNet-18 and a residual LSTM stack, shortcuts as arcs.
+"""Architectures: ResNet-18 and a residual LSTM stack as drawings, with shortcuts as arcs.
 
     python examples/architectures.py
 
-Ten seconds on 2 cores. It prints what it writes:
+It takes ten seconds on 2 cores and prints the names of the files that it writes:
 
     runs/resnet18.svg
     runs/residual_lstm.svg
 
-The second is unrolled in time, so that recurrent cycles and skip connections can be told apart: a
-cycle leads a layer's state to its own next step, a skip leads past a layer within one step.
+The second drawing is unrolled in time, which shows the difference between recurrence and skip
+connections: recurrence leads from a layer's state to its own next step, a skip connection leads
+around a layer within one step.
 """
 
 import argparse

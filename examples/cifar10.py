@@ -1,20 +1,20 @@
-"""CIFAR-10: keeps what trainings came to as `results/*.json`, and prints them as a table.
+"""CIFAR-10: collects the results of trainings in `results/*.json` and prints them as a table.
 
     keras-residual train --model resnet20 --dataset cifar10 --recipe he2015 --output runs/resnet20
     python examples/cifar10.py runs/resnet20 --int8
     python examples/cifar10.py
 
-An epoch of ResNet-8 takes 20 seconds on 2 cores that do nothing else, 14 in mixed_bfloat16, and
-one of ResNet-20 about a minute. The last line prints the table of the documentation:
+On 2 idle cores an epoch of ResNet-8 takes 20 seconds (14 in mixed_bfloat16), and one of ResNet-20
+about a minute. The last command prints the table of the documentation:
 
     | model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |
     |---|---|---|---:|---:|---:|---|
     | `ResNet8` | one_cycle, 200 | 0 | 89.03 % | 89.14 % | 87.19 % | 107 on 2 cores, x86_64 |
 
-The dataset is loaded by name: by TensorFlow Datasets, or from `cifar10.npz` in `~/.keras/datasets/`
-or `$KERAS_RESIDUAL_DATA`. With `--int8` the network is exported as a full-integer LiteRT file, its
-ranges from 200 training images, and run over all test images. `--ship DIR` writes the weights as
-`weights="cifar10"` finds them: a safetensors file in float16, and its card.
+The dataset comes from TensorFlow Datasets, or from `cifar10.npz` in `~/.keras/datasets/` or
+`$KERAS_RESIDUAL_DATA`. With `--int8` the network is also exported as an integer LiteRT file, whose
+ranges come from 200 training images, and evaluated on all test images. `--ship DIR` writes the
+weights in the form that `weights="cifar10"` reads: a safetensors file in float16 and its card.
 """
 
 import argparse
@@ -49,7 +49,7 @@ PUBLISHED = {
 
 
 def in_float32(model):
-    """Returns the network computing in float32, whatever it was trained in."""
+    """Returns the network in float32, whatever precision it was trained in."""
     text = model.to_json()
     for policy in ("mixed_bfloat16", "mixed_float16"):
         text = text.replace(f'"{policy}"', '"float32"')
@@ -71,7 +71,7 @@ def accuracy_in_int8(model, dataset, folder):
 
 
 def keep(folder, int8=False, results=RESULTS):
-    """Writes what the training in `folder` came to into `results` and returns the file."""
+    """Writes the result of the training in `folder` to `results` and returns the file."""
     result = json.loads((folder / "result.json").read_text())
     if int8:
         model = keras.saving.load_model(folder / "model.keras", compile=False)
@@ -84,7 +84,7 @@ def keep(folder, int8=False, results=RESULTS):
 
 
 def ship(folder, target):
-    """Writes weights and card of the training in `folder` into `target` and returns the card."""
+    """Writes weights and card of the training in `folder` to `target` and returns the card."""
     card = json.loads((folder / "result.json").read_text())
     model = in_float32(keras.saving.load_model(folder / "model.keras", compile=False))
     state = {
@@ -139,7 +139,7 @@ def _row(name, key, group, published):
 
 
 def draw(path, results=RESULTS):
-    """Draws the test accuracy of each training by its length, and the published ones as lines."""
+    """Draws test accuracy against epochs, with the published accuracies as lines."""
     found = [json.loads(file.read_text()) for file in sorted(results.glob("*.json"))]
     found = [result for result in found if "test_accuracy" in result]
     names = [name for name in PUBLISHED if any(r["model"] == name.lower() for r in found)]

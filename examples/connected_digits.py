@@ -1,23 +1,23 @@
-"""Strings of spoken digits, transcribed without alignment by a residual LSTM stack.
+"""Connected digits: a residual LSTM stack transcribes strings of spoken digits without alignment.
 
-The recordings are those of the Free Spoken Digit Dataset, six speakers at 8 kHz, in an `.npz` file
-with `audio` (int16 samples of all), `offsets`, `digit`, `speaker`, `recording` and `rate`:
+The recordings are those of the Free Spoken Digit Dataset, of six speakers at 8 kHz, in an `.npz`
+file with `audio` (int16, all samples), `offsets`, `digit`, `speaker`, `recording` and `rate`:
 
     python examples/connected_digits.py --data spoken_digits.npz
     python examples/connected_digits.py --data spoken_digits.npz --compare
 
-Strings of 1 to 7 digits by one speaker are put together, with gaps or overlaps between and silence
-around them, new ones in each epoch. Recordings 5 to 9 of each digit and speaker are held out, and
-the word error rate is that of 600 strings of them, 2,023 digits. The stack looks back only.
+Recordings of one speaker are joined to strings of 1 to 7 digits, with gaps or overlaps between them
+and silence around them; every epoch has new strings. Recordings 5 to 9 of each digit and speaker
+are held out. The word error rate is measured on 600 strings of these, 2,023 digits. The stack is
+unidirectional, so that it can be streamed.
 
-Two layers of 64 units were trained for 27 epochs on TensorFlow, at three falling rates one after
-the other, 23 minutes on one core that others used too, and from there by
+Two layers of 64 units were trained for 27 epochs on TensorFlow, in three runs with falling learning
+rates, which took 23 minutes on one shared core. This command then trained them for 25 more epochs,
+33 minutes on 2 cores of a busy machine, on recordings with random speed and loudness
+(`examples/results/connected_digits.json`):
 
     KERAS_BACKEND=jax python examples/connected_digits.py --data spoken_digits.npz \\
         --begin digits3.keras --seed 1 --peak 2e-3 --epochs 28
-
-for 25 epochs more, 33 minutes beside many other programs, with recordings that are faster or slower
-and louder or softer (`examples/results/connected_digits.json`):
 
     after            best path  beam of 8
     12 epochs            9.69%      8.26%
@@ -25,10 +25,9 @@ and louder or softer (`examples/results/connected_digits.json`):
     7 epochs more        2.27%      2.22%
     25 epochs more       1.83%      1.88%
 
-`--compare` trains plain and residual stacks of 2 and 8 layers for 12 epochs each; its figures are
-not in yet. The same command goes on with an interrupted training; another `--epochs` changes how
-long it is.
-`KERAS_BACKEND=jax` compiles whole steps, which takes minutes at first and halves the time of a
+`--compare` trains plain and residual stacks of 2 and 8 layers for 12 epochs each; it has not been
+run for this page. An interrupted training is resumed by the same command. With
+`KERAS_BACKEND=jax` whole steps are compiled, which takes minutes once and halves the time of a
 step. `--picture FILE` draws one string: spectrogram, posteriors and alignment.
 
 Reference:
@@ -69,7 +68,7 @@ def network(num_layers, residual, units, bidirectional=False):
         mask_value=0.0,
         dropout=0.2,
     )
-    # After single digits, of which every step is labelled, the blank is not to be the usual answer.
+    # In the epochs on single digits every step has a label, so blanks must start out unlikely.
     head = model.get_layer("classifier")
     kernel, bias = head.get_weights()
     head.set_weights([kernel, np.append(bias[:-1], -4.0)])
@@ -77,20 +76,20 @@ def network(num_layers, residual, units, bidirectional=False):
 
 
 def longest_at(epoch):
-    """Returns how many digits a string of an epoch has at most: one before the strings begin."""
+    """Returns the largest number of digits per string in an epoch, one in the first epochs."""
     return min(LONGEST, max(1, 2 * (epoch - SINGLE + 1)))
 
 
 def batches(recordings, seed, epoch, steps, longest):
     """Yields new strings, with bands of their spectrograms set to the mean.
 
-    Before the strings begin, the labels are those of every step: a single digit says its own.
+    In the first epochs, on single digits, every step is labelled with the digit.
     """
     draw = np.random.default_rng((seed, epoch))
     for step in range(steps):
         strings = recordings.strings(recordings.train, draw, BATCH, longest, varied=True)
         places = np.arange(BATCH) + BATCH * step
-        # Longer stretches of time would hide whole digits.
+        # Longer masks in time would hide whole digits.
         hidden = data.augment.spec_augment(
             strings.features, seed, epoch, places, frequencies=0.15, times=0.02, fill=-1.0
         )
@@ -103,12 +102,12 @@ def batches(recordings, seed, epoch, steps, longest):
 
 
 def rates(peak, steps):
-    """Returns learning rates for so many steps, up to a peak."""
+    """Returns the learning rates of `steps` steps, with the maximum `peak`."""
     return training.OneCycle(peak, steps, steps // 8)
 
 
 def compiled(model, loss, peak, steps):
-    """Compiles the model for so many steps."""
+    """Compiles the model for a training of `steps` steps."""
     optimizer = keras.optimizers.AdamW(rates(peak, steps), weight_decay=1e-3, clipnorm=2.0)
     # JAX compiles whole steps; TensorFlow would compile one for each length of strings.
     model.compile(optimizer, loss, jit_compile=keras.backend.backend() == "jax")
@@ -121,7 +120,7 @@ def test_strings(recordings, seed=1):
 
 
 def word_error_rate(model, test, beam_width=None):
-    """Returns mistakes a digit, of the best path or of a beam search."""
+    """Returns the errors per digit, of the best path or of a beam search."""
     mistakes = digits = 0
     for strings in test:
         outputs = model.predict_on_batch(strings.features)
@@ -136,14 +135,14 @@ def word_error_rate(model, test, beam_width=None):
 
 
 def train(recordings, num_layers, residual, options, kept=None):
-    """Returns a trained model, what came out, and the test strings.
+    """Returns a trained model, its result, and the test strings.
 
     Args:
         recordings: `Recordings`.
         num_layers: Number of LSTM layers.
         residual: Whether the layers above the first have residual connections.
         options: `units`, `epochs`, `steps`, `peak`, `seed` and `begin`.
-        kept: A `.keras` file that is written after each epoch, and gone on from where it exists.
+        kept: A `.keras` file that is written after each epoch. If it exists, training resumes.
     """
     keras.utils.set_random_seed(options.seed)
     test = test_strings(recordings)
@@ -153,7 +152,7 @@ def train(recordings, num_layers, residual, options, kept=None):
         state = json.loads(progress.read_text())
         model = keras.saving.load_model(kept)
         if state["epoch"] > SINGLE:
-            # Another number of epochs than before changes the rates from here on.
+            # With another number of epochs than before, the rates change from here on.
             model.optimizer.learning_rate = rates(options.peak, total)
     elif options.begin:
         state = {"epoch": SINGLE, "seconds": 0.0, "planned": []}
@@ -166,7 +165,7 @@ def train(recordings, num_layers, residual, options, kept=None):
     for epoch in range(state["epoch"], options.epochs):
         started = time.perf_counter()
         if epoch == SINGLE:
-            # CTC alone would wait long before it begins.
+            # CTC from the beginning would take long to learn anything.
             compiled(model, training.CTC(zero_infinity=True), options.peak, total)
         longest = LONGEST if options.begin else longest_at(epoch)
         made = batches(recordings, options.seed, epoch, options.steps, longest)
@@ -175,7 +174,7 @@ def train(recordings, num_layers, residual, options, kept=None):
         state["planned"].append(options.epochs)
         state["seconds"] += time.perf_counter() - started
         if progress:
-            # Whole or not at all, also where it is interrupted.
+            # Renamed when complete, so that an interruption leaves a whole file.
             partial = kept.with_name(f"partial-{kept.name}")
             model.save(partial)
             partial.replace(kept)
@@ -191,7 +190,7 @@ def train(recordings, num_layers, residual, options, kept=None):
         "bidirectional": model.get_layer("lstm").bidirectional_bottom,
         "begun_with": options.begin and options.begin.name,
         "epochs": options.epochs,
-        # For how many epochs the rates of each one were made.
+        # How many epochs were trained with the rates of a run of so many epochs.
         "epochs_planned": {n: state["planned"].count(n) for n in sorted({*state["planned"]})},
         "steps_per_epoch": options.steps,
         "peak": options.peak,
@@ -268,7 +267,7 @@ def parse(words=None):
         "--output",
         type=Path,
         default=Path("runs/connected_digits"),
-        help="where models are written after each epoch, from which the same command goes on",
+        help="where models are written after each epoch, and found to resume",
     )
     options = add_options(parser).parse_args(words)
     options.epochs = options.epochs or (12 if options.compare else 60)

@@ -2,8 +2,9 @@
 
     python examples/degradation.py
 
-Five minutes on 2 cores with the digits; `--dataset cifar10` where it is present. It trains both
-kinds at growing depth with one recipe (after He et al. 2015, figure 6) and prints:
+Plain and residual networks of growing depth are trained with the same recipe, after He et al. 2015,
+figure 6. With the digits it takes five minutes on 2 cores (`--dataset cifar10` uses CIFAR-10 if you
+have it) and prints:
 
       8 layers, plain    training error  0.00%, held out  0.56%
       8 layers, residual training error  0.00%, held out  0.56%
@@ -12,8 +13,8 @@ kinds at growing depth with one recipe (after He et al. 2015, figure 6) and prin
      56 layers, plain    training error 61.43%, held out 58.06%
      56 layers, residual training error  2.77%, held out  3.33%
 
-runs/degradation-digits.png shows the curves. The paper's experiment, on a machine with a GPU, a
-network a command; killed, the same command goes on:
+`runs/degradation-digits.png` shows the curves. The following commands repeat the paper's experiment
+on a machine with a GPU, one network per command; an interrupted command can be repeated:
 
     export KERAS_BACKEND=jax
     for depth in 20 56 110; do for kind in plain residual; do
@@ -21,7 +22,7 @@ network a command; killed, the same command goes on:
             --depths $depth --kinds $kind
     done; done
 
-The last command again, with all depths and both kinds, trains nothing that is done and draws all:
+Then the same command with all depths draws all curves without further training:
 
     python examples/degradation.py --dataset cifar10 --recipe he2015 --epochs 164 --depths 20 56 110
 """

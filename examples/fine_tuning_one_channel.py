@@ -1,19 +1,21 @@
-"""Fine-tuning on images of one channel: a network that has seen colours learns from few grey scans.
+"""Fine-tuning on images of one channel: from colour images to a few grey scans.
 
-ResNet-8 first learns the digits 0 to 4 from scans tinted at random, three channels. Its weights go
-into a network for grey images of the digits 5 to 9: the first convolution's kernels are summed over
-the colours, the classifier starts anew, and the stem stays frozen. With five examples of a class it
-does better than the same network from scratch.
+ResNet-8 first learns the digits 0 to 4 from scans tinted at random, with three channels. Its
+weights are loaded into a network for grey images of the digits 5 to 9: the kernels of the first
+convolution are summed over the colours, the classifier is new, and the stem stays frozen. With five
+examples of each class the result is on average slightly better than from scratch, but seeds differ
+by more than that.
 
     python examples/fine_tuning_one_channel.py
 
-A minute on 2 cores. It prints the held-out accuracy on the digits 5 to 9, the mean of three seeds:
+It takes a minute on 2 cores and prints the held-out accuracy on the digits 5 to 9, as the mean of
+three seeds and for each seed:
 
       fine-tuned: 74.9% (78.2%, 69.8%, 76.5%)
     from scratch: 73.7% (74.3%, 77.1%, 69.8%)
 
-`weights.load(network, "imagenet", skip_mismatched_top=True)` takes the place of the first training
-for a network of the size of ResNet18.
+For a network as large as ResNet18, `weights.load(network, "imagenet", skip_mismatched_top=True)`
+takes the place of the first training.
 """
 
 import argparse

@@ -1,20 +1,20 @@
-"""Digits shown by moving hands, one after the other, read off a video without alignment.
+"""Gestures: a network reads a sequence of signed digits from a video, without alignment.
 
-Clips are composed from photographs of hands: a sequence of one to four signs, each held for a few
+Clips are composed from photographs of hands: one to four signs in sequence, each shown for a few
 frames by a hand that drifts and trembles, with empty frames between them. A small (2+1)D network
-looks at every frame and its neighbours, and CTC finds the places of the signs by itself. The
-photographs are a folder with one subfolder a sign, such as those of A. Mavi
-(https://github.com/ardamavi/Sign-Language-Digits-Dataset, Apache-2.0):
+computes the probabilities of the signs for every frame from the frame and its neighbours; CTC
+learns where the signs are. The photographs are a folder with one subfolder for each sign, such as
+those of A. Mavi (https://github.com/ardamavi/Sign-Language-Digits-Dataset, Apache-2.0):
 
     python examples/gestures.py sign_language_digits --plot gestures.png
 
-22 minutes on one core of a busy machine; it prints
+It takes 22 minutes on one core of a busy machine and prints:
 
     51,355 parameters, 10 signs, 400 held-out clips
     signs that are wrong, missing or too many: 5.4%; whole clips right: 87.5%
 
-The held-out clips show other photographs: the last fifth of each sign by their names, which were
-taken in this order, so that hardly a hand is in both parts.
+The held-out clips are made of other photographs, the last fifth of each sign by file name. As the
+files are numbered in the order in which they were taken, hardly any hand is in both parts.
 
 Reference:
     - [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891), CTC
@@ -35,7 +35,7 @@ from keras_residual.data import read_picture
 
 FRAMES, SIDE, HAND = 32, 32, 28
 SIGNS, HELD, GAP = (1, 4), (4, 7), (1, 3)
-# Options that the command says and the result need not repeat.
+# Options in the command that the result does not repeat.
 FILES = ("photographs", "plot", "result")
 
 
@@ -78,7 +78,7 @@ def clip(signs, random):
     labels = random.integers(len(signs), size=random.integers(SIGNS[0], SIGNS[1] + 1))
     lengths = random.integers(HELD[0], HELD[1] + 1, len(labels))
     gaps = random.integers(GAP[0], GAP[1] + 1, len(labels) + 1)
-    # Frames that are left over go in front and behind.
+    # The remaining frames go before the first sign and after the last.
     spare = FRAMES - lengths.sum() - gaps[1:-1].sum()
     while spare < 0:
         lengths[lengths.argmax()] -= 1
@@ -95,7 +95,7 @@ def clip(signs, random):
 
 
 def draw(frames, picture, random):
-    """Puts a photograph of a hand into each frame, moving, in another light each time."""
+    """Draws a moving photograph of a hand, with random brightness, into the frames."""
     room = SIDE - HAND
     picture = np.clip(picture * random.uniform(0.8, 1.15), 0, 1)
     place, speed = random.uniform(0, room, 2), random.uniform(-0.7, 0.7, 2)
@@ -106,7 +106,7 @@ def draw(frames, picture, random):
 
 
 def clips(signs, count, seed):
-    """Returns clips and their signs, the same ones for a seed."""
+    """Returns clips and their signs, the same for the same seed."""
     made = [clip(signs, np.random.default_rng((seed, index))) for index in range(count)]
     x, y = zip(*made, strict=True)
     return np.stack(x), np.stack(y).astype("int32")
@@ -130,9 +130,9 @@ class Epochs(keras.utils.PyDataset):
 
 
 def network(signs, width):
-    """Returns a network from clips to one row of logits a frame, the blank's last.
+    """Returns a network from clips to logits for each frame, with the blank last.
 
-    Only its first stage mixes frames, so that there is an output for each of them.
+    Only the first stage mixes frames, and none reduces their number.
     """
     body = VideoResNet(
         ("factorized", "frames", "frames"),
@@ -144,11 +144,12 @@ def network(signs, width):
     )
     each = keras.ops.mean(body.output, axis=(2, 3))
     each = keras.layers.Dropout(0.3)(each)
-    return keras.Model(body.input, keras.layers.Dense(signs + 1, name="signs")(each))
+    outputs = keras.layers.Dense(signs + 1, name="signs")(each)
+    return keras.Model(body.input, outputs, name="gestures")
 
 
 def plot(x, y, model, names, path):
-    """Draws a clip, what the network says of each frame, and the signs that follow from it."""
+    """Draws a clip, the probabilities of each frame, and the signs decoded from them."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -176,11 +177,11 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs", help="folder with one subfolder of pictures for each sign")
     parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--clips", type=int, default=512, help="in an epoch")
-    parser.add_argument("--held-out", type=int, default=400, help="clips")
+    parser.add_argument("--clips", type=int, default=512, help="clips per epoch")
+    parser.add_argument("--held-out", type=int, default=400, help="number of held-out clips")
     parser.add_argument("--width", type=int, default=12, help="channels of the first stage")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--result", help="a .json file for what came out")
+    parser.add_argument("--result", help="a .json file for the result")
     parser.add_argument("--plot", help="a file to draw to, such as gestures.png")
     arguments = parser.parse_args(arguments)
     keras.utils.set_random_seed(arguments.seed)

@@ -1,9 +1,9 @@
-"""Gradient flow: how the gradient of a plain and of a residual network changes with depth.
+"""Gradient flow: the gradient of plain and residual networks as depth grows.
 
     python examples/gradient_flow.py
 
-A minute on 2 cores. It measures networks of 20, 56 and 110 layers before any training, on 64
-digits, and prints the norm of the gradient by the first and the last kernel:
+Networks of 20, 56 and 110 layers are measured before any training, on 64 digits. This takes a
+minute on 2 cores. It prints the norm of the gradient by the first and by the last kernel:
 
      20 layers, no normalization    plain     1.3e-05 first,  2.6e-06 last
      20 layers, no normalization    residual  6.8e-02 first,  5.9e-02 last
@@ -18,8 +18,9 @@ digits, and prints the norm of the gradient by the first and the last kernel:
     110 layers, batch normalization plain     6.2e+06 first,  3.9e-01 last
     110 layers, batch normalization residual  3.4e+01 first,  1.2e+01 last
 
-Without normalization the plain network's gradient vanishes with depth, at all kernels alike; with
-it, it explodes towards the input. The residual line is flat in both. runs/gradient_flow.png.
+Without normalization the gradient of a plain network vanishes as depth grows, at all kernels alike;
+with batch normalization it explodes towards the input. In residual networks it has about the same
+size at all kernels. `runs/gradient_flow.png` shows all kernels.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def measure(depths=DEPTHS, count=64):
 
 
 def draw(flows, path, depths=DEPTHS):
-    """Draws a row for each setting and a column for each depth, all on one scale."""
+    """Draws a row for each setting and a column for each depth, with one scale per row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 6.4), layout="constrained")

@@ -1,18 +1,18 @@
-"""Lines of handwritten digits, read column by column, without knowing where each digit stands.
+"""Handwriting: a network reads lines of handwritten digits without knowing where each digit is.
 
-Lines of 3 to 10 digits are composed from the small pictures of the package (8 × 8 pixels of UCI's
-optical recognition of handwritten digits): above or below the line, fainter or darker, with gaps or
-touching, on uneven paper. `ResidualLSTMTranscriber` reads them with a small residual network in
-front and learns by CTC from the digits in their order alone:
+Lines of 3 to 10 digits are composed from the pictures included in the package (8 × 8 pixels, UCI's
+optical recognition of handwritten digits): higher or lower, fainter or darker, with gaps or
+touching each other, on uneven paper. `ResidualLSTMTranscriber`, with a small residual network in
+front, learns to read them by CTC from the sequence of digits alone:
 
     python examples/handwriting_lines.py
 
-Some 3 minutes on 2 cores that many other programs used; it prints
+It takes about 3 minutes on 2 cores of a busy machine and prints:
 
     127,819 parameters, 500 held-out lines
     digits that are wrong, missing or too many: 0.64%; whole lines right: 96.2%
 
-The held-out lines are made of pictures that no training line has.
+No picture of a held-out line occurs in a training line.
 
 Reference:
     - [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891), CTC
@@ -38,7 +38,7 @@ def pictures(split):
 
 
 def line(images, digits, draw):
-    """Returns a picture `(HEIGHT, WIDTH, 1)`, zero behind its end, and its digits, padded by -1."""
+    """Returns a picture `(HEIGHT, WIDTH, 1)`, padded by 0, and its digits, padded by -1."""
     chosen = draw.integers(len(images), size=draw.integers(SHORTEST, LONGEST + 1))
     ink = np.zeros((HEIGHT, WIDTH), "float32")
     place = draw.integers(0, 4)
@@ -46,7 +46,7 @@ def line(images, digits, draw):
         top = draw.integers(0, HEIGHT - SIDE + 1)
         area = ink[top : top + SIDE, place : place + SIDE]
         np.maximum(area, images[index] * draw.uniform(0.6, 1.0), out=area)
-        # Pictures have empty columns at their sides: overlapping by two, digits often touch.
+        # Pictures have empty columns at their sides; with an overlap of two, digits often touch.
         end = place + SIDE
         place = end + draw.integers(-2, 2)
     end = min(WIDTH, end + draw.integers(0, 4))
@@ -58,7 +58,7 @@ def line(images, digits, draw):
 
 
 def lines(images, digits, count, seed):
-    """Returns lines `(count, HEIGHT, WIDTH, 1)` and their digits, the same ones for a seed."""
+    """Returns lines `(count, HEIGHT, WIDTH, 1)` and their digits, the same for the same seed."""
     made = [line(images, digits, np.random.default_rng((*seed, n))) for n in range(count)]
     x, y = zip(*made, strict=True)
     return np.stack(x), np.stack(y)
@@ -103,7 +103,7 @@ def network(units):
 
 
 def draw_lines(model, x, y, path):
-    """Draws some lines, what was read, and where the digits begin."""
+    """Draws some lines, the digits read, and where each of them begins."""
     import matplotlib.pyplot as plt
 
     outputs = model.predict_on_batch(x[:6])

@@ -1,8 +1,8 @@
-"""Image classification: trains ResNet-20 on handwritten digits and asks it about some of them.
+"""Image classification: ResNet-20 learns handwritten digits and classifies some of them.
 
     python examples/image_classification.py
 
-Half a minute on 2 cores. After each epoch's accuracy it prints:
+It takes half a minute on 2 cores. After the accuracy of each epoch it prints:
 
     held-out accuracy: 99.17%
     a 0 looks like a 0 (100.0%)

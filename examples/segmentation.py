@@ -1,11 +1,11 @@
 """Segmentation: a U-Net decoder on the multi-scale features of a residual network.
 
-The images are composed of real scans: four digits at random on noisy 48 × 48 paper. For every pixel
-the network says whether it is paper or ink, and of which digit.
+The images are composed of real scans: four digits at random places on noisy paper of 48 × 48
+pixels. The network classifies each pixel as paper or as ink of one of the ten digits.
 
     python examples/segmentation.py
 
-Two minutes on 2 cores. It draws `runs/segmentation/segmentation.png` and prints:
+It takes two minutes on 2 cores, draws `runs/segmentation/segmentation.png` and prints:
 
     held-out pixels right: 99.71%
     held-out mean intersection over union: 0.974
@@ -94,7 +94,7 @@ def train(count=2000, epochs=8, batch_size=32, seed=0, output="runs/segmentation
 
 
 def draw(network, images, labels, path):
-    """Draws images, what they are, and what the network says."""
+    """Draws images, their true classes, and the predicted ones."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5.2), layout="constrained")

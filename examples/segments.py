@@ -1,16 +1,16 @@
-"""Spoken digits in strings whose borders are known, and borders that a tagger finds by itself.
+"""Segments: spoken digits in strings with known borders, and borders found by a tagger.
 
-The strings are those of `connected_digits.py`, of the same recordings in an `.npz` file, joined
+The strings are made as in `connected_digits.py`, from the same recordings in an `.npz` file, joined
 with gaps and overlaps:
 
     python examples/segments.py --data spoken_digits.npz
 
-A `ResidualLSTMSegmentClassifier` gets a string and where each digit lies in it, and says which it
-is: exactly, or with every border moved at random by up to so much. A `ResidualLSTMTagger` labels
-every 20 ms as a digit or as silence, and its runs of equal labels are segments too. Both learn from
-the same strings; those of recordings 5 to 9 are held out.
+A `ResidualLSTMSegmentClassifier` is given a string and the borders of each digit in it, either the
+exact ones or with every border moved at random by up to 40, 80 or 160 ms, and classifies the digit.
+A `ResidualLSTMTagger` labels every step of 20 ms as a digit or as silence; a run of equal labels is
+a segment. Both are trained on the same strings. Strings of recordings 5 to 9 are held out.
 
-5 minutes of training on 2 cores that many other programs used; it prints
+Training takes 5 minutes on 2 cores of a busy machine. The program prints:
 
     | borders | digits told right |
     | --- | ---: |
@@ -38,7 +38,7 @@ from common.kept import add_options, keep
 from keras_residual import ResidualLSTMSegmentClassifier, ResidualLSTMTagger, training
 
 BATCH, TEST_STRINGS = 32, 400
-# Frames of 10 ms that are put side by side to make a step.
+# Frames of 10 ms that are concatenated to a step.
 FRAMES = 2
 STEP = FRAMES * HOP / RATE
 MOVED = (0.0, 0.04, 0.08, 0.16)
@@ -105,7 +105,7 @@ def held_out(recordings, seed=1):
 
 
 def moved(segments, seconds, draw, steps):
-    """Returns segments whose borders are moved by up to so many seconds, one step long at least."""
+    """Returns segments of at least one step, their borders moved by up to `seconds`."""
     reach = round(seconds / STEP)
     borders = segments + draw.integers(-reach, reach + 1, segments.shape)
     first = np.clip(borders[..., 0], 0, steps - 1)
@@ -115,7 +115,7 @@ def moved(segments, seconds, draw, steps):
 
 
 def accuracy(classifier, test, seconds):
-    """Returns which share of the digits is told right with borders moved so far."""
+    """Returns the accuracy on digits whose borders are moved by up to `seconds`."""
     draw, right, count = np.random.default_rng(2), 0, 0
     for strings in test:
         x, segments = inputs_of(strings)

@@ -1,17 +1,18 @@
-"""Spoken digits from the waveform: a small network, on new recordings and on unseen speakers.
+"""Spoken digits: a small network on the waveform, for new recordings and for unseen speakers.
 
-BC-ResNet-2 (27 thousand parameters) hears the Free Spoken Digit Dataset, six speakers at 8 kHz:
-with recordings 5 to 9 of every speaker and digit held out, and with one speaker held out at a time,
-where what is done to the training recordings decides.
+BC-ResNet-2 (27 thousand parameters) is trained on the Free Spoken Digit Dataset, six speakers at
+8 kHz: once with recordings 5 to 9 of every speaker and digit held out, and then with one speaker
+held out at a time, where the augmentation of the training recordings matters most.
 
     python examples/spoken_digits.py spoken_digits.npz
 
-With the recordings held out a training took 18 minutes on 2 cores that other programs used too,
-with a speaker held out two to four; all nineteen take an hour and a quarter. They go on where they
-were interrupted; `--speakers` leaves out what you do not need. The file holds `audio` (int16, one
-recording after the other), `offsets`, `digit`, `speaker` and `recording`, made from
-github.com/Jakobovski/free-spoken-digit-dataset (Z. Jackson et al., CC BY-SA 4.0). It prints a line
-for each training and at the end a table, and writes the numbers and a picture to `--results`:
+The training with recordings held out took 18 minutes on 2 cores of a busy machine, one with a
+speaker held out two to four, and all nineteen an hour and a quarter. Interrupted trainings are
+resumed by the same command; `--speakers` selects the speakers to hold out. The file
+holds `audio` (int16, all recordings one after another), `offsets`, `digit`, `speaker` and
+`recording`, made from github.com/Jakobovski/free-spoken-digit-dataset (Z. Jackson et al., CC BY-SA
+4.0). The program prints a line for each training and a table at the end, and writes the numbers and
+a picture to `--results`:
 
     | held out | training recordings | accuracy |
     | --- | --- | --- |
@@ -37,7 +38,7 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 RECIPE = dataclasses.replace(
     training.recipes["quick"], epochs=90, label_smoothing=0.1, ema=0.99, augmentation="none"
 )
-# What is done to each training recording, anew in every epoch.
+# The augmentation of training recordings, drawn again in every epoch.
 WAYS = {
     "as they are": (),
     "shifted, louder or softer, with noise": ("shift", "gain", "noise"),
@@ -47,7 +48,7 @@ WAYS = {
 
 @dataclasses.dataclass(frozen=True)
 class Recordings:
-    """Recordings as samples in [-1, 1], and what is known of them."""
+    """Recordings as samples in [-1, 1], with digit, speaker and number of each."""
 
     samples: list
     digit: np.ndarray
@@ -76,7 +77,7 @@ def load(path):
 
 
 def fitted(wave):
-    """Returns the loudest stretch of the network's length, or the wave with silence around it."""
+    """Returns the loudest part as long as the network's input, or the wave padded with silence."""
     length = round(SECONDS * RATE)
     if len(wave) > length:
         energy = np.cumsum(np.concatenate([[0.0], wave.astype("float64") ** 2]))
@@ -87,7 +88,7 @@ def fitted(wave):
 
 
 def changed(wave, ways, random):
-    """Returns a recording as it might have been spoken and recorded on another day."""
+    """Returns an augmented recording, as it might have been spoken on another day."""
     if "speed" in ways:
         # Faster and higher, as a shorter vocal tract sounds, or slower and lower.
         count = round(len(wave) * random.uniform(0.85, 1.18))
@@ -104,7 +105,7 @@ def changed(wave, ways, random):
 
 
 def batches(recordings, ways, size, seed):
-    """Returns a function from the number of an epoch to its batches and all that follow."""
+    """Returns a function from an epoch to the batches from that epoch on."""
     import tensorflow as tf
 
     def of_epoch(epoch):
@@ -127,7 +128,7 @@ def batches(recordings, ways, size, seed):
 
 
 class Masks(keras.layers.Layer):
-    """SpecAugment: two stretches of time and two of frequency become the mean, in training."""
+    """SpecAugment: in training, two bands of time and two of frequency are set to the mean."""
 
     def __init__(self, seed, **kwargs):
         super().__init__(**kwargs)
@@ -150,7 +151,7 @@ class Masks(keras.layers.Layer):
 
 
 def network(name):
-    """Returns the network that is kept: from the waveform to the digit."""
+    """Returns the network that is saved, from the waveform to the digit."""
     length = round(SECONDS * RATE)
     return keras_residual.get_model(name, input_shape=(length,), classes=CLASSES, **FRONT)
 
@@ -188,9 +189,9 @@ def train(arguments, train_on, test_on, ways, epochs, folder):
 
 
 def compare(arguments, recordings):
-    """Trains in every way, and returns the rows of the table."""
+    """Runs all trainings and returns the rows of the table."""
     fresh = (recordings.number >= 5) & (recordings.number < 10)
-    # What speaker and recordings are held out, and in which ways it is trained.
+    # What is held out, which recordings these are, the augmentation, and the number of epochs.
     tasks = [("recordings 5 to 9", fresh, list(WAYS)[-1], arguments.epochs)]
     speakers = arguments.speakers or sorted({*recordings.speaker.tolist()})
     for way in (list(WAYS)[-1], *list(WAYS)[:-1]):
@@ -214,7 +215,7 @@ def compare(arguments, recordings):
 
 
 def table(rows):
-    """Returns the table in Markdown: each way on unseen speakers by their mean."""
+    """Returns the table in Markdown, with the mean over unseen speakers for each augmentation."""
     lines = ["| held out | training recordings | accuracy |", "| --- | --- | --- |"]
     for row in rows:
         if row["held_out"].startswith("recordings"):
@@ -229,7 +230,7 @@ def table(rows):
 
 
 def write(arguments, rows):
-    """Writes the rows with what they come from."""
+    """Writes the rows, with the command, the date and the versions."""
     parameters = keras_residual.analysis.cost(arguments.model, classes=CLASSES).trainable_parameters
     result = {"model": arguments.model, "parameters": parameters, "rows": rows}
     keep(arguments.results, result)

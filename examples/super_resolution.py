@@ -1,16 +1,16 @@
-"""Super-resolution: trains a small EDSR on photographs and compares it with bicubic enlargement.
+"""Super-resolution: a small EDSR is trained on photographs and compared with bicubic enlargement.
 
     python examples/super_resolution.py
 
-Needs the photographs of scikit-image and scikit-learn: pip install "keras-residual[images,plot]"
-scikit-learn. Two to four minutes on 2 cores; PSNR and SSIM on luminance, which it prints:
+It needs the photographs of scikit-image and scikit-learn: pip install "keras-residual[images,plot]"
+scikit-learn. It takes two to four minutes on 2 cores and prints PSNR and SSIM of the luminance:
 
     held out:             bicubic                EDSR
     china        24.35 dB, 0.7770    24.80 dB, 0.8162
     chelsea      35.25 dB, 0.9158    36.45 dB, 0.9383
     runs/super_resolution/comparison.png
 
-The picture shows a part of both.
+The picture shows a part of both photographs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import keras_residual
 from keras_residual import analysis, data, training
 
 TRAINING = ("astronaut", "coffee", "rocket", "camera", "brick", "grass", "gravel", "moon")
-# What bicubic resampling lacks is learned quickly, so a high rate does for a short training.
+# Improving on bicubic resampling is learned quickly, so a short training can use a high rate.
 RECIPE = training.Recipe(
     optimizer="adamw", learning_rate=2e-3, weight_decay=0.0, batch_size=16, warmup=0.05
 )
@@ -41,7 +41,7 @@ def photographs():
 
 
 def train(pictures, scale=2, filters=32, depth=4, epochs=20, steps=100, output=None, seed=0):
-    """Returns an EDSR trained on patches of the pictures, which it sees reduced."""
+    """Returns an EDSR trained on patches of the pictures and their reduced versions."""
     keras.utils.set_random_seed(seed)
     pairs = data.ImagePairs(pictures, scale)
     network = keras_residual.EDSR(scale=scale, filters=filters, depth=depth)

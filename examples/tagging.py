@@ -1,12 +1,12 @@
-"""Parts of speech of a Turkish treebank: residual LSTM stacks against plain ones, 1 to 8 layers.
+"""Tagging: parts of speech of a Turkish treebank by residual and plain LSTM stacks, 1 to 8 layers.
 
 The sentences are read from an installed package: pip install --no-deps turkish-treebanks
 
     python examples/tagging.py
 
-Each stack gets the same words, the same number of steps and the same learning rate. Words seen once
-are represented by their last three letters. Three minutes on 2 cores; it prints the accuracy on the
-words of unseen sentences after 3 epochs:
+All stacks are trained on the same words for the same number of steps with the same learning rate.
+Words that occur once are represented by their last three letters. This takes three minutes on 2
+cores. It prints the accuracy on the words of unseen sentences after 3 epochs:
 
     layers     plain  residual
          1    0.9049    0.9049
@@ -14,7 +14,7 @@ words of unseen sentences after 3 epochs:
          4    0.8006    0.9078
          8    0.4246    0.9061
 
-One layer has no residual connection, so both are the same network.
+With one layer there is no residual connection, so both are the same network.
 
 Reference:
     - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 3.1, why stacks need residuals
@@ -47,7 +47,7 @@ def sentences():
         text = package.locate_file(file).read_text(encoding="utf-8")
         for block in text.split("\n\n"):
             rows = [line.split("\t") for line in block.splitlines() if line[:1].isdigit()]
-            # Ranges such as 3-4 and empty nodes such as 3.1 are no words.
+            # Ranges such as 3-4 and empty nodes such as 3.1 are not words.
             words = [(row[1].lower(), row[3]) for row in rows if row[0].isdigit()]
             if words:
                 found.append(words)
@@ -57,7 +57,7 @@ def sentences():
 def encode(data, length):
     """Returns tokens and labels, `(sentences, length)`, the number of tokens, and the tags.
 
-    Only the first nine of ten sentences decide what is a word; 0 is padding, 1 is unknown.
+    The vocabulary comes from the first nine tenths of the sentences; 0 is padding, 1 is unknown.
     """
     training = data[: len(data) * 9 // 10]
     counts = collections.Counter(word for sentence in training for word, _ in sentence)
@@ -118,7 +118,7 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--length", type=int, default=20)
-    parser.add_argument("--sentences", type=int, help="use only so many")
+    parser.add_argument("--sentences", type=int, help="use only the first of them")
     parser.add_argument("--picture", type=pathlib.Path, help="a PNG file to draw")
     arguments = parser.parse_args(arguments)
     data = sentences()

@@ -1,8 +1,8 @@
-"""A network of a thousand layers trains: ResNet-1001 on the embedded digits.
+"""A thousand layers: ResNet-1001 is trained on the embedded digits.
 
     python examples/thousand_layers.py
 
-Three minutes on 2 cores. It prints the loss of every twentieth step, at last:
+It takes three minutes on 2 cores. It prints the loss of every twentieth step and at the end:
 
     first 20 steps: mean loss 2.249
     last  20 steps: mean loss 0.709

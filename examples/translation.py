@@ -1,22 +1,23 @@
-"""Translates a program's messages with GNMT: 8 residual LSTM layers against 8 plain and 2 plain.
+"""Translation: GNMT with 8 residual LSTM layers against 8 and 2 plain ones, on program messages.
 
-The pairs are the gettext catalogues (.mo) of a language below a folder, read by Babel. For example
+The pairs are the gettext catalogues (.mo) of one language in a folder, read by Babel, such as
 GIMP's, English to German, which Debian ships in the package gimp-data:
 
     apt-get download gimp-data && dpkg-deb -x gimp-data_*.deb gimp
     pip install babel
     python examples/translation.py gimp/usr/share/locale --language de --units 64 --epochs 4
 
-Each stack learns from the same 5,521 pairs, which takes six minutes of the processor on 2 cores. It
-prints the perplexity of the pieces of 613 held-out messages after each epoch, the lower the better:
+Each stack is trained on the same 5,521 pairs. This takes six minutes of CPU time on 2 cores. It
+prints the perplexity of the word pieces of 613 held-out messages after each epoch (lower is
+better):
 
        2 plain: 396.8  356.9  338.1  305.0
        8 plain: 402.7  363.5  331.2  315.3
     8 residual: 325.3  253.6  194.0  167.0
 
-and then translations of the last stack by beam search, which after so short a training are little
-more than frequent words. With the default 128 units and 10 epochs, in five times the time, they
-begin to answer the message ("Create a New Image": "Eine neue Bild erstellen").
+Then it prints translations of the last stack by beam search. After so short a training these are
+little more than frequent words; with the default 128 units and 10 epochs, which take five times as
+long, some fit the message ("Create a New Image": "Eine neue Bild erstellen").
 
 Reference:
     - [Wu et al., 2016](https://arxiv.org/abs/1609.08144), which trains on millions of sentences

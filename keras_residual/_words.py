@@ -1,5 +1,10 @@
 """Helpers for the wording of messages."""
 
+import re
+
+# What Keras calls a model that was made without a name.
+_AUTOMATIC = re.compile(r"(functional|model|sequential)(_\d+)?")
+
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Returns a number with its noun, such as `1 picture` or `2,000 pictures`.
@@ -32,3 +37,13 @@ def first_line(error: object, limit: int | None = None) -> str:
     lines = lines or [type(error).__name__]
     line = lines[-1] if lines[0] == "in user code:" else lines[0]
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def name_of(model, otherwise: str = "model") -> str:
+    """Returns a model's name, or another one if Keras chose it, such as `functional_1`.
+
+    Args:
+        model: A Keras model.
+        otherwise: The name of a model that was made without one.
+    """
+    return otherwise if _AUTOMATIC.fullmatch(model.name) else model.name

@@ -1,4 +1,4 @@
-"""A folder served from the loopback, and what headless Chromium makes of it."""
+"""A folder served from the loopback, and headless Chromium that opens its pages."""
 
 import contextlib
 import functools
@@ -27,7 +27,7 @@ _FRAME = """<!doctype html>
 {program}
 </script>
 """
-# Sends what `looked` resolves to, or why it failed.
+# Sends the result of `looked`, or its error.
 _REPORT = """
 looked().then((found) => ({found}), (error) => ({failed: String(error.stack)})).then(
   (report) => fetch("/report", {method: "POST", body: JSON.stringify(report)}),

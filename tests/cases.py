@@ -1,4 +1,4 @@
-"""Every public layer and model once: how to make a tiny one, and what to feed it."""
+"""Every public layer and model once: the arguments of a tiny one, and its input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -660,7 +660,7 @@ _SOUND_SHAPE = (240,)
 
 
 def tiny_options(architecture) -> dict:
-    """Returns options that make a network tiny and keep what sets it apart."""
+    """Returns options that make a network tiny but keep what distinguishes it."""
     if isinstance(architecture, BCResNetArchitecture):
         factor = max(0.25, architecture.width_factor / 8)
         return _TINY_SOUND | {"width_factor": factor, "depths": (1,) * 4}
@@ -728,7 +728,7 @@ MODELS = [
 
 
 def _different(cases: list[ModelCase]) -> list[ModelCase]:
-    """Returns one case of those that are the same tiny network under several names."""
+    """Returns one case of each group of names with the same tiny network."""
     seen = {}
     for case in cases:
         architecture = ()

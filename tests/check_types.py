@@ -19,7 +19,7 @@ MOST_UNKNOWN = 35
 
 
 def report() -> dict:
-    """Returns what the type checker says of the package, as JSON."""
+    """Returns the type checker's report on the package, as JSON."""
     checker = Path(sys.executable).with_name("basedpyright")
     options = ["--verifytypes", "keras_residual", "--ignoreexternal", "--outputjson"]
     # Its exit status is 1 whenever anything at all is unknown.

@@ -1,4 +1,4 @@
-"""What every test starts from: fixed seeds, and global settings that it must leave alone."""
+"""Fixed seeds for every test, and a check that it leaves global settings unchanged."""
 
 import gc
 import os

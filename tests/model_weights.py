@@ -5,7 +5,7 @@ import numpy as np
 
 
 def randomize(model, seed=0):
-    """Draws every weight anew; scales and variances stay positive."""
+    """Draws new values for every weight; scales and variances stay positive."""
     generator = np.random.default_rng(seed)
     for variable in model.weights:
         values = generator.standard_normal(variable.shape)

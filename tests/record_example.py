@@ -1,9 +1,9 @@
-"""Runs an example as its documentation says, and keeps what the gallery shows of it.
+"""Runs an example as its documentation says, and records what the gallery shows.
 
     python tests/record_example.py gradient_flow --picture runs/gradient_flow.png
 
 `examples/results/NAME.json` gets the command, the date, the machine, the versions, the seconds and
-what was printed last; `docs/images/NAME.png` the picture. What stands behind `--` are arguments of
+the last printed lines; `docs/images/NAME.png` the picture. Arguments after `--` are passed on to
 the example.
 """
 
@@ -32,7 +32,7 @@ _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def versions():
-    """Returns the versions of what computes, of those that are installed."""
+    """Returns the versions of the packages that compute, as far as they are installed."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -40,6 +40,15 @@ def versions():
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def circumstances():
+    """Returns when, where and with what something was run."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": versions(),
+    }
 
 
 def record(name, arguments, folder):
@@ -58,9 +67,7 @@ def record(name, arguments, folder):
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "command": " ".join(["python", f"examples/{name}.py", *arguments]),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": versions(),
+        **circumstances(),
         "seconds": round(time.monotonic() - started),
         "processor_seconds": round(spent),
         "printed": last_lines(result.stdout),

@@ -163,7 +163,7 @@ def _torch(layer, inputs, arguments, loss_of):
 
 
 def checkpoint_restores_every_weight(model, other, folder):
-    """Raises if `tf.train.Checkpoint` leaves a weight of `other` that is not `model`'s.
+    """Raises if `tf.train.Checkpoint` does not restore a weight of `model` in `other`.
 
     The states of random generators are left out: TensorFlow finds none of Keras' either.
     """

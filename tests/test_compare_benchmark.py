@@ -1,4 +1,4 @@
-"""The command that compares the speed of two commits sees one that is slower."""
+"""The command that compares the speed of two commits detects a slower one."""
 
 import contextlib
 import json

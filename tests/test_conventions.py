@@ -1,4 +1,4 @@
-"""The version stands in one place, and what repeats it follows it."""
+"""The version is defined in one place, and everything else that states it agrees."""
 
 import re
 import tomllib

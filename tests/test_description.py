@@ -174,3 +174,33 @@ def test_what_a_layer_keeps_is_named_where_it_is_damaged(tmp_path, text):
     with pytest.raises(ValueError, match=r"description\.json of the layer is damaged"):
         keras.saving.load_model(path)
     assert inference.load_keras(str(tmp_path / "model.keras")).name == model.name
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("bees.keras", "bees"), ("my bees/model.keras", "my_bees"), ("–/model.keras", "model")],
+)
+def test_a_model_without_a_name_gets_that_of_its_file(tmp_path, file, name):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    body = tiny_network(classes=2)
+    model = keras.Model(body.input, keras.layers.Softmax()(body.output))
+    assert model.name.startswith("functional")
+    describe(model, Description(class_names=("ant", "bee")))
+    model.save(path)
+    loaded = inference.load_keras(path)
+    assert loaded.name == name
+    # A file that Keras wrote has the description in a layer, beside the name it had then.
+    assert described(loaded).class_names == ("ant", "bee")
+    assert described(saved_and_loaded(loaded, tmp_path)).class_names == ("ant", "bee")
+
+
+def test_a_card_does_not_repeat_the_name_that_keras_chose(tmp_path):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("LiteRT files are written on TensorFlow")
+    report = keras_residual.export.export(small_model(), tmp_path, "litert", measure=False)
+    card = json.loads((tmp_path / "card.json").read_text())["model"]
+    assert report.model == card["name"] == "model" and "class" not in card
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("# model\n") and "equential" not in text
+    assert b"model, exported by keras_residual" in (tmp_path / "model.tflite").read_bytes()

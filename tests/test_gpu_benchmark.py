@@ -1,4 +1,4 @@
-"""The command for a GPU runs on a CPU, a row at a time, and goes on where it stopped."""
+"""The GPU benchmark runs on a CPU, one row at a time, and can be resumed."""
 
 import json
 import os

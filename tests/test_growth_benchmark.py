@@ -1,4 +1,4 @@
-"""The command that measures how cost grows names what grows too fast, and goes on."""
+"""The growth benchmark names what grows too fast, and can be resumed."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Who may import whom, what an import costs, and what it must not load."""
+"""Allowed imports between rooms, the cost of an import, and packages it must not load."""
 
 import ast
 import re
@@ -176,7 +176,7 @@ def import_graph():
 
 
 def circles(graph):
-    """Returns the modules that are left when those that import nothing go, again and again."""
+    """Returns the modules that remain after repeatedly removing those that import nothing."""
     graph = {name: set(targets) for name, targets in graph.items()}
     while free := {name for name, targets in graph.items() if not targets}:
         graph = {name: targets - free for name, targets in graph.items() if name not in free}

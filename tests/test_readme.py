@@ -1,4 +1,4 @@
-"""The table of models is what the code says, and files that the documentation names exist.
+"""The table of models agrees with the code, and files named in the documentation exist.
 
 `tests/write_tables.py` rewrites the table.
 """

@@ -1,4 +1,4 @@
-"""Every Python snippet of README and documentation runs as it stands, in a process of its own."""
+"""Every Python snippet of README and documentation runs in a fresh interpreter."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 import tables
 
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# What a reader has, whose own pictures a snippet names.
+# Pictures that snippets name and a reader has.
 PICTURES = {"photo.jpg": (96, 64), "photos/ants/1.jpg": (64, 64), "photos/bees/1.jpg": (64, 48)}
 
 

@@ -1,4 +1,4 @@
-"""Weight files of every format with known arrays, and how tests look at them."""
+"""Weight files of every format with known arrays, and helpers to compare them."""
 
 import io
 import json

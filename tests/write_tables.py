@@ -1,4 +1,4 @@
-"""Writes what follows from the tables of models: run it after adding a row to one of them.
+"""Writes the files generated from the tables of models; run it after adding a row.
 
     python tests/write_tables.py
 

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # First steps
 #
-# A network by name, trained on handwritten digits that come with the package, and asked about one of them.
-# One minute on 2 cores.
+# A network is built by name, trained on the handwritten digits included in the package, and asked about some of them. This takes
+# half a minute on 2 cores.
 
 # %%
 import keras
+from matplotlib.figure import Figure
 
 import keras_residual
 from keras_residual import data, training
@@ -15,26 +16,30 @@ digits = data.load("digits")
 print(digits)
 
 # %% [markdown]
-# `ResNet8` was made for 32×32 photographs; here it gets one channel and 8×8 pixels. A model is a plain `keras.Model`.
+# `ResNet8` was made for photographs of 32×32 pixels; here it gets one channel and 8×8 pixels. The model is a plain `keras.Model`.
 
 # %%
 model = keras_residual.ResNet8(input_shape=(8, 8, 1), classes=10)
 print(f"{model.count_params():,} parameters")
 
 # %% [markdown]
-# A recipe is data: optimizer, schedule, augmentation, epochs. The training can be interrupted at any moment and goes on with
-# the same call.
+# A recipe such as `"quick"` sets optimizer, schedule, augmentation and number of epochs. If the training is interrupted, the same
+# call resumes it.
 
 # %%
-history = training.fit(model, digits, "quick", "runs/first_steps", epochs=5)
+history = training.fit(model, digits, "quick", "runs/first_steps", epochs=5, verbose=0)
 print([f"{accuracy:.1%}" for accuracy in history["val_accuracy"]])
 
 # %% [markdown]
-# What the network says of the first held-out digit:
+# The predictions for five held-out digits:
 
 # %%
-image = digits.test.x[:1] / digits.test.scale
-probabilities = model.predict(image, verbose=0)[0]
-print(
-    f"It is a {digits.test.y[0]}; the network says {probabilities.argmax()} ({probabilities.max():.1%})"
-)
+images = digits.test.x[:5] / digits.test.scale
+figure = Figure(figsize=(8, 2), layout="constrained")
+for axes, image, scores in zip(
+    figure.subplots(1, 5), images, model.predict(images, verbose=0), strict=True
+):
+    axes.imshow(image, cmap="gray_r")
+    axes.set_title(f"{scores.argmax()} ({scores.max():.0%})")
+    axes.set_axis_off()
+figure

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Why residual
 #
-# The gradient that reaches the first layers of deep networks, with shortcuts and without. Half a minute on 2 cores.
+# How large is the gradient of each layer's kernel, in an untrained network of 54 layers with and without shortcuts? This takes half a
+# minute on 2 cores.
 
 # %%
 import keras
@@ -14,7 +15,7 @@ x, y = digits.train.x[:64] / digits.train.scale, digits.train.y[:64]
 
 
 def flow(shortcut):
-    """Returns the norm of the gradient by the first and the last kernel of 54 layers."""
+    """Returns the norm of the gradient by each kernel, from the first layer to the last."""
     keras.utils.set_random_seed(0)
     model = keras_residual.ResNet(
         "basic",
@@ -25,17 +26,18 @@ def flow(shortcut):
         input_shape=(8, 8, 1),
         classes=10,
     )
-    norms = [row.norm for row in analysis.gradient_flow(model, x, y)]
-    return norms[0], norms[-1]
+    return analysis.gradient_flow(model, x, y)
 
 
 # %% [markdown]
 # Without shortcuts the gradient grows from layer to layer on its way back, so that no learning rate fits all of them; with
-# shortcuts it stays level.
+# shortcuts it hardly changes.
 
 # %%
-for shortcut in ("none", "projection"):
-    first, last = flow(shortcut)
-    print(
-        f"{shortcut:<12} first kernel {first:.1e}, last kernel {last:.1e}, ratio {first / last:.0f}"
-    )
+flows = {"plain": flow("none"), "residual": flow("projection")}
+for name, rows in flows.items():
+    first, last = rows[0].norm, rows[-1].norm
+    print(f"{name:<9} first {first:.1e}, last {last:.1e}, ratio {first / last:.0f}")
+
+# %%
+analysis.plot_gradient_flow(flows, "54 layers")

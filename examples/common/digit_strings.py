@@ -1,4 +1,4 @@
-"""Strings of spoken digits, put together of single recordings, with their features and borders."""
+"""Strings of spoken digits, joined from single recordings, with features and borders."""
 
 import dataclasses
 import itertools
@@ -14,8 +14,8 @@ HELD_OUT = range(5, 10)
 GAPS, AROUND = (-0.05, 0.3), (0.0, 0.25)
 # Faster or slower, as in spoken_digits.py, and louder or softer.
 SPEEDS, GAINS = (0.87, 1.15), (-0.3, 0.3)
-# Samples between frames, and frames between the lengths that batches have: few lengths, so that
-# compiled steps are few.
+# Samples between frames. Batches are padded to a multiple of BUCKET frames, which keeps the number
+# of compiled steps small.
 HOP, BUCKET = 80, 256
 
 
@@ -25,10 +25,10 @@ class Strings:
 
     Attributes:
         waves: Waveforms in a list.
-        features: `(count, frames, 40)`, around zero, and zeros behind each end.
-        labels: `(count, 7)`, the digits, and -1 behind the last.
-        segments: `(count, 7, 2)`, the first frame of each digit and the one behind its last, and
-            `(0, 0)` behind the last digit.
+        features: `(count, frames, 40)`, centred at zero and padded by zeros.
+        labels: `(count, 7)`, the digits, padded by -1.
+        segments: `(count, 7, 2)`, the first frame of each digit and the one after its last, padded
+            by `(0, 0)`.
     """
 
     waves: list
@@ -43,14 +43,14 @@ class Strings:
 
 
 class Recordings:
-    """Single digits of several speakers, and the strings that can be made of them.
+    """Single digits of several speakers, and strings made of them.
 
     Args:
         path: An `.npz` file with `audio` (int16), `offsets`, `digit`, `speaker`, `recording` and
             `rate`.
 
     Attributes:
-        train: Numbers of the recordings to learn from.
+        train: Numbers of the training recordings.
         held_out: Numbers of recordings 5 to 9 of each digit and speaker.
     """
 
@@ -70,18 +70,18 @@ class Recordings:
         )
 
     def strings(self, rows, draw, count, longest=LONGEST, varied=False):
-        """Returns new strings, each by one speaker, all of about one number of digits.
+        """Returns new strings of one speaker each, with about the same number of digits.
 
         Args:
             rows: Numbers of the recordings to take from.
             draw: A NumPy generator.
             count: Number of strings.
-            longest: Most digits of a string.
+            longest: Largest number of digits of a string.
             varied: Whether each recording is made faster or slower, louder or softer.
         """
         speakers = np.unique(self.speaker)
         of = {name: rows[self.speaker[rows] == name] for name in speakers}
-        # Batches of like lengths waste little on padding.
+        # Strings of similar lengths need little padding.
         longest = int(draw.integers(1, longest + 1))
         labels, waves = np.full((count, LONGEST), -1, "int32"), []
         segments = np.zeros((count, LONGEST, 2), "int32")
@@ -99,7 +99,7 @@ class Recordings:
         return Strings(waves, self.features(waves), labels, segments)
 
     def features(self, waves):
-        """Returns spectrograms around zero, and zeros behind each end."""
+        """Returns spectrograms centred at zero and padded by zeros."""
         frames = np.array([-(-len(wave) // HOP) for wave in waves])
         samples = (-(-frames.max() // BUCKET)) * BUCKET * HOP - 1
         padded = np.stack([np.pad(wave, (0, samples - len(wave))) for wave in waves])
@@ -108,7 +108,7 @@ class Recordings:
 
 
 def _joined(parts, draw):
-    """Returns a waveform, and the first sample of each part and the one behind its last."""
+    """Returns a waveform, with the first sample of each part and the one after its last."""
     place = int(draw.uniform(*AROUND) * RATE)
     starts = []
     for part in parts:
@@ -123,7 +123,7 @@ def _joined(parts, draw):
 
 
 def _varied(parts, draw):
-    """Returns recordings as the same speaker might have spoken them on another day."""
+    """Returns recordings with a random speed and loudness."""
     speed = draw.uniform(*SPEEDS)
     changed = []
     for part in parts:

@@ -20,7 +20,7 @@ def facts(packages=()):
     """
     backend = keras.backend.backend()
     script = pathlib.Path(sys.argv[0])
-    # The command as it is typed where the examples lie in a folder of their own.
+    # The command as typed in the folder that contains examples/.
     command = ["python", f"{script.parent.name}/{script.name}", *sys.argv[1:]]
     prefix = f"KERAS_BACKEND={backend} " if backend != "tensorflow" else ""
     names = ("keras-residual", "keras", backend, "numpy", *packages)
@@ -42,11 +42,11 @@ def add_options(parser):
 
 
 def keep(path, result, packages=()):
-    """Writes a result with `facts`, whole or not at all.
+    """Writes a result with `facts`; an interruption leaves the old file or the new one.
 
     Args:
         path: The `.json` file.
-        result: A dict; what it says of the command or the date stays.
+        result: A dict; its own entries, such as a command, replace those of `facts`.
         packages: As in `facts`.
     """
     path = pathlib.Path(path)

@@ -27,14 +27,14 @@ def chart(path, draw, size=(8, 3.2)):
 
 
 def lines(path, curves, xlabel, ylabel, x=None, marker="o"):
-    """Draws a line for each curve, its name at the side.
+    """Draws a line for each curve, with its name at the side.
 
     Args:
         path: The file.
         curves: Mapping from names to values.
-        xlabel: What the values go along.
-        ylabel: What they are.
-        x: The places of the values. Defaults to 1, 2, ...
+        xlabel: Label of the horizontal axis.
+        ylabel: Label of the vertical axis.
+        x: Positions of the values. Defaults to 1, 2, ...
         marker: Matplotlib's marker of a value.
     """
     from matplotlib.ticker import MaxNLocator
@@ -55,14 +55,14 @@ def lines(path, curves, xlabel, ylabel, x=None, marker="o"):
 
 
 def bars(path, groups, ylabel, low=0.0, high=100.0):
-    """Draws a group of bars for each name, in percent, each with its value above it.
+    """Draws a group of bars for each name, in percent, with the values above the bars.
 
     Args:
         path: The file.
         groups: Mapping from names to mappings from kinds to values; `None` for no bar.
-        ylabel: What the values are.
-        low: Where the vertical axis begins.
-        high: Where it ends.
+        ylabel: Label of the vertical axis.
+        low: Lower end of the vertical axis.
+        high: Upper end of the vertical axis.
     """
     kinds = list(dict.fromkeys(kind for group in groups.values() for kind in group))
     width = 0.8 / len(kinds)
@@ -92,9 +92,9 @@ def grid(path, titles, draw, columns, side=1.8):
 
     Args:
         path: The file.
-        titles: What stands above each picture.
+        titles: Title of each picture.
         draw: Gets Matplotlib's axes and the number of the picture, and draws into them.
-        columns: How many stand in a row.
+        columns: Number of pictures in a row.
         side: Height of a picture in inches.
     """
     figure = _figure((9, side * -(-len(titles) // columns)))

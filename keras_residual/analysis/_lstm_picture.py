@@ -1,5 +1,6 @@
 """The picture of an LSTM stack unrolled in time."""
 
+from keras_residual._words import name_of
 from keras_residual.analysis.drawing import (
     BLUE,
     FILL,
@@ -42,7 +43,7 @@ def draw_stack(model, stack, steps: int):
         handles.append(handle(BLUE, "skip: a layer's input added to its output, same step"))
     axes.legend(handles=handles, frameon=False, loc="upper left", fontsize=9)
     axes.set_title(
-        f"{model.name}: {stack.name} of {stack.num_layers} layers, unrolled over {steps} steps",
+        f"{name_of(model)}: {stack.name} of {stack.num_layers} layers, unrolled over {steps} steps",
         loc="left",
         fontsize=10,
     )

@@ -9,6 +9,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual._types import Figure
+from keras_residual._words import name_of
 from keras_residual.analysis._lstm_picture import draw_stack
 from keras_residual.analysis.drawing import (
     BLUE,
@@ -113,7 +114,9 @@ def _draw_boxes(model):
     if kinds:
         handles = [handle(_ARCS[kind], _LEGEND[kind]) for kind in kinds]
         axes.legend(handles=handles, frameon=False, loc="upper right", ncols=3, fontsize=9)
-    axes.set_title(f"{model.name}: {model.count_params():,} parameters", loc="left", fontsize=10)
+    axes.set_title(
+        f"{name_of(model)}: {model.count_params():,} parameters", loc="left", fontsize=10
+    )
     axes.set(xlim=(-0.4, columns * (_WIDTH + _GAP)), ylim=((1 - len(lines)) * _LINE - 0.6, 1.35))
     axes.set_axis_off()
     return figure

@@ -29,7 +29,7 @@ def quickstart(
         bool, typer.Option("--resume", help="Resume an interrupted quickstart.")
     ] = False,
 ) -> None:
-    """Train ResNet8 on handwritten digits, export it and compare the files, in about a minute."""
+    """Train ResNet8 on handwritten digits, export it and compare the files, in half a minute."""
     started = time.perf_counter()
     console.print("[bold]keras-residual quickstart[/]")
     with Steps("Starting Keras"), refusing(), quiet():

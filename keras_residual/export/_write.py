@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_residual._description import Description
+from keras_residual._words import name_of
 from keras_residual.export import _prepare
 from keras_residual.export._job import Job
 from keras_residual.export._signature import input_specs
@@ -180,8 +181,8 @@ def _check_sizes(job, format):
 def _with_metadata(job, content):
     return add_metadata(
         content,
-        job.model.name,
-        f"{job.model.name}, exported by keras_residual",
+        name_of(job.model),
+        f"{name_of(job.model)}, exported by keras_residual",
         inputs=[_described(job, *item) for item in job.inputs.items()],
         outputs=job.outputs,
         labels=job.labels,
@@ -207,9 +208,9 @@ def _facts(job):
         usual = dataclasses.asdict(Description())
         facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
     if job.sound is not None:
-        facts["name"] = job.model.name
+        facts["name"] = name_of(job.model)
     if picture is not None:
-        facts |= {"name": job.model.name, "task": picture.task, "fit": picture.fit}
+        facts |= {"name": name_of(job.model), "task": picture.task, "fit": picture.fit}
         facts |= {"crop": picture.crop, "pixels": dataclasses.asdict(picture.pixels)}
     return facts or None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_residual._words import name_of
 from keras_residual.export import _prepare, _tensorflow
 from keras_residual.export._notes import notes_of
 from keras_residual.export._publish import published
@@ -180,7 +181,7 @@ class _Export:
         with published(self.directory) as staging, tempfile.TemporaryDirectory() as scratch:
             rows, folding = self._write(staging, Path(scratch))
             notes = notes_of(self.model, self.request, self.arguments, self.half, self.not_rebuilt)
-            report = ExportReport(self.model.name, tuple(rows), folding, notes)
+            report = ExportReport(name_of(self.model), tuple(rows), folding, notes)
             card.write(staging, self.directory, self.model, report, self._facts())
         return report
 

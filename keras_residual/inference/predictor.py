@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_residual import _needs, export, models, weights
 from keras_residual._description import Description, describe, described, read_from
-from keras_residual._words import counted, first_line
+from keras_residual._words import counted, first_line, name_of
 from keras_residual.data import DatasetError, Picture, read_clip, read_picture
 from keras_residual.data.batches.resizing import resize_and_crop
 from keras_residual.inference.recordings import read_waves
@@ -172,7 +172,9 @@ def _from_path_or_name(model, named_weights) -> Predictor:
 def load_keras(path: str | os.PathLike[str]) -> keras.Model:
     """Returns the model in a `.keras` file and attaches the description that the file holds.
 
-    Export, explanation and prediction then know its class names and scaling of pixels.
+    Export, explanation and prediction then know its class names and scaling of pixels. A model
+    that was made without a name, which Keras calls `functional_1` or the like, is named after the
+    file, or after its folder if the file is a training's `model.keras`.
 
     Args:
         path: A `.keras` file.
@@ -191,8 +193,16 @@ def load_keras(path: str | os.PathLike[str]) -> keras.Model:
     except Exception as error:
         reason = first_line(error, 200)
         raise ValueError(f"{path} cannot be read as a Keras model ({reason}).") from error
-    describe(model, read_from(path))
+    description = read_from(path) or described(model)
+    model.name = name_of(model, _name_for(path))
+    describe(model, description)
     return model
+
+
+def _name_for(path):
+    """Returns a name that every backend accepts for a model in a file."""
+    words = path.resolve().parent.name if path.name == TRAINED else path.stem
+    return re.sub(r"^[^A-Za-z0-9]+|[^\w.-]", "_", words, flags=re.ASCII).lstrip("_") or "model"
 
 
 def _from_keras(model, name):

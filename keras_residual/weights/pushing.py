@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._words import name_of
 from keras_residual.weights import _hub, _slots, sources
 from keras_residual.weights._scaling import METADATA_KEY
 from keras_residual.weights.description import description_of
@@ -172,7 +173,7 @@ def _write(folder: pathlib.Path, model, address: _hub.Address, card: _Card) -> N
     description = description_of(model)
     config = {
         "library": "keras_residual",
-        "model": model.name,
+        "model": name_of(model),
         "file": file,
         "preprocessing": None if scaling is None else dataclasses.asdict(scaling),
         "description": None if description is None else dataclasses.asdict(description),
@@ -248,7 +249,7 @@ def _front_matter(address: _hub.Address, card: _Card) -> str:
 def _readme(model, address: _hub.Address, card: _Card, scaling: Preprocessing | None) -> str:
     where = f"hf://{address.repository}"
     lines = [f"# {address.repository.rpartition('/')[2]}", ""]
-    lines += [f"`{model.name}` of {model.count_params():,} parameters, trained with Keras 3."]
+    lines += [f"`{name_of(model)}` of {model.count_params():,} parameters, trained with Keras 3."]
     if forbids_commerce(card.license):
         lines += ["", f"**The licence, {card.license}, forbids commercial use.**"]
     lines += ["", "```python", "from keras_residual import weights", ""]

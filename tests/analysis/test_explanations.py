@@ -1,4 +1,4 @@
-"""Maps and attributions: equal to published recipes, complete, and held to account."""
+"""Heat maps and attributions equal published recipes, are complete, and depend on the weights."""
 
 import keras
 import numpy as np

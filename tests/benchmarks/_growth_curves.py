@@ -1,4 +1,4 @@
-"""What `growth.py` measures: one function a curve, from a size to the work at that size."""
+"""The curves of `growth.py`: one function per curve, from a size to the work at that size."""
 
 import pathlib
 import tempfile
@@ -14,7 +14,7 @@ class Work:
     Attributes:
         amount: What the work should at most be proportional to: multiply-accumulates of a network,
             else the number of examples, files or trials.
-        prepare: Does what is done once, and returns the function of the repeated part, if any.
+        prepare: Runs the part that is done once, and returns the repeated part, if any.
     """
 
     amount: float
@@ -190,7 +190,7 @@ def _load(place: pathlib.Path):
 
 
 def folders(count: int, folder: pathlib.Path) -> Work:
-    """Loads a folder of so many classes, two pictures each."""
+    """Loads a folder of `size` classes with two pictures each."""
     place = _write_pictures(folder, 2 * count, count)
 
     def prepare():

@@ -15,7 +15,7 @@ _PACKAGES = ("tensorflow", "keras", "jax", "torch")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what computes, of those that are installed."""
+    """Returns the versions of the packages that compute, as far as they are installed."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

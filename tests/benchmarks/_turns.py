@@ -1,4 +1,4 @@
-"""Measures that take turns, so that other work on the machine disturbs both alike."""
+"""Measurements in turn, so that other work on the machine affects both equally."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ def in_turn(
 
     Args:
         measures: Two functions that return milliseconds.
-        rounds: How often each is called; which is first alternates.
+        rounds: Number of calls of each; which one is first alternates.
         names: The names of the two medians.
 
     Returns:
@@ -38,7 +38,7 @@ def in_turn(
 
 
 class Process:
-    """A process that measures what it is told to, while others wait.
+    """A process that measures on request, while the others wait.
 
     Args:
         script: A program that calls `serve`.
@@ -82,15 +82,15 @@ def serve(rows: Mapping[str, Callable[[], Callable[[], object]]], warm_up: int =
     """Measures rows by the names in the lines of standard input, until it is closed.
 
     Args:
-        rows: By name what prepares a row and returns what is timed.
-        warm_up: How often a row is run before it is timed first.
+        rows: For each name a function that prepares a row and returns the function to be timed.
+        warm_up: Number of runs of a row before it is timed.
     """
     current, run = None, None
     out, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         name = line.strip()
         if name != current:
-            # What the row before needs is released first.
+            # The memory of the row before is released first.
             run = None
             current, run = name, rows[name]()
             for _ in range(warm_up):

@@ -3,7 +3,7 @@
     python tests/benchmarks/averaged_weights.py --keep
 
 ResNet-20 at 64 × 64, batches of 128, recipe `one_cycle`, 1,059 pictures in a folder and a tenth of
-them held out: before each evaluation the statistics of batch normalization are estimated anew for
+them held out: before each evaluation the statistics of batch normalization are estimated for
 the averaged weights. The two ways take turns; a number is the median over the epochs after the
 first, evaluation included. The pictures are drawn, ten kinds of coloured stripes.
 """

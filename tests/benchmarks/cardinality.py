@@ -3,8 +3,8 @@
     python tests/benchmarks/cardinality.py --seeds 0 1 2
 
 Two stages of bottlenecks on the embedded digits; `base_width` follows from the cardinality, so that
-the cost stays (Xie et al., 2017, section 3.3). Killed, the same command goes on. Table and plot are
-kept in `results/`, the table as JSON.
+the cost stays (Xie et al., 2017, section 3.3). An interrupted command can be repeated. Table and
+plot are kept in `results/`, the table as JSON.
 """
 
 import argparse

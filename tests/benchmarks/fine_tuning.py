@@ -109,7 +109,7 @@ def speed(arguments, dataset):
         train(arguments, dataset, 0, recipe, clocks[way])
     found = {}
     for place, unit in enumerate(("cpu_seconds", "seconds")):
-        kept, anew = (
+        kept, computed = (
             [
                 statistics.median(epoch[place] for epoch in clock.epochs[start + 1 : stop])
                 for start, stop in ((0, EPOCHS), (EPOCHS, 2 * EPOCHS))
@@ -117,20 +117,20 @@ def speed(arguments, dataset):
             for clock in clocks.values()
         )
         passes = [one[place] for one in clocks["kept"].passes]
-        found[unit] = totals(kept, anew, passes)
+        found[unit] = totals(kept, computed, passes)
         print(unit, found[unit])
     return found
 
 
-def totals(kept, anew, passes):
+def totals(kept, computed, passes):
     """Returns what the recipe takes by the seconds of epochs and of passes, head first."""
     head, rest = FINE_TUNE.head_epochs, FINE_TUNE.epochs - FINE_TUNE.head_epochs
     versions = FINE_TUNE.versions
     with_kept = [versions * passes[0] + head * kept[0], versions * passes[1] + rest * kept[1]]
-    without = [head * anew[0], rest * anew[1]]
+    without = [head * computed[0], rest * computed[1]]
     return {
         "epoch_kept": dict(zip(("head", "stage4"), kept, strict=True)),
-        "epoch_computed": dict(zip(("head", "stage4"), anew, strict=True)),
+        "epoch_computed": dict(zip(("head", "stage4"), computed, strict=True)),
         "pass_through_frozen": dict(zip(("head", "stage4"), passes, strict=True)),
         "head_times_as_fast": without[0] / with_kept[0],
         "freeze_stage3_times_as_fast": sum(without) / sum(with_kept),

@@ -1,4 +1,4 @@
-"""What a GPU makes of the networks, beside PyTorch: one command, a row at a time.
+"""Speed of the networks on a GPU, beside PyTorch: one command, one row at a time.
 
     KERAS_BACKEND=jax python tests/benchmarks/gpu.py --output results/
     KERAS_BACKEND=jax python tests/benchmarks/gpu.py --smoke     # all rows, tiny, on a CPU
@@ -10,7 +10,7 @@ per second. `fit` trains ResNet-20 by `training.fit` on images of CIFAR's size; 
 the file that `export` writes, beside the model itself.
 
 Each row is a process of its own and is written to `gpu.json` as soon as it is done: the same
-command goes on with those that are missing. No row begins after `--seconds`, nine minutes.
+command measures the missing ones. No row begins after `--seconds`, nine minutes.
 """
 
 import argparse

@@ -3,13 +3,13 @@
     python tests/benchmarks/growth.py
     python tests/benchmarks/growth.py --curves "depth, scanned" folders --again
 
-Each curve is a process of its own; each point is kept as soon as it is measured, so that a killed
-command goes on where it stopped. A point has the processor seconds of what is done once (building,
-loading, the first step), those of the repeated part (a step, an epoch, a pass over files; the
-median of up to five), and the peak memory of both above that before. The slope is that of a line
-through the last three points, logarithm over logarithm, against what the work should at most be
-proportional to: the multiply-accumulates of a network, else the number of examples, files, trials
-or knobs. A slope above 1.15 is named, and ends the command with status 1. `--figure FILE` draws it.
+Each curve is measured in a process of its own, and each point is written as soon as it is measured,
+so that an interrupted command can be repeated. A point has the CPU seconds of the part that is done
+once (building, loading, the first step), those of the repeated part (a step, an epoch, a pass over
+files; the median of up to five), and the increase of peak memory by both. The slope is that of a
+line through the last three points on logarithmic axes, against the amount of work: the
+multiply-accumulates of a network, or the number of examples, files, trials or knobs. A slope above
+1.15 is reported, and ends the command with status 1. `--figure FILE` draws the curves.
 """
 
 import argparse
@@ -179,7 +179,7 @@ def main() -> int:
     parser.add_argument(
         "--curves", nargs="+", choices=CURVES, default=list(CURVES), metavar="CURVE"
     )
-    parser.add_argument("--again", action="store_true", help="measure known points anew")
+    parser.add_argument("--again", action="store_true", help="measure known points again")
     parser.add_argument("--figure", type=pathlib.Path, help="draw the curves to this file")
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     parser.add_argument(

@@ -5,7 +5,7 @@
 An evolution with inherited weights on the digits, at most `--max-parameters`; then each network
 that inherited is trained from scratch by its own recipe, for all the epochs. Printed and kept:
 both accuracies, Kendall's tau between the two orders, and the processor seconds of each way.
-Killed, the same command goes on.
+An interrupted command can be repeated.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def kendall(first, second):
 
 
 def from_scratch(space, row, parts, epochs, seed):
-    """The accuracy of a trial's network trained anew, and the processor seconds that took."""
+    """Returns the accuracy of a trial's network trained from scratch, and its CPU seconds."""
     hp = keras_tuner.HyperParameters()
     hp.values = dict(row.values)
     keras.utils.clear_session()

@@ -1,4 +1,4 @@
-"""How soon each search finds what: ours against Keras Tuner's and Optuna's, on one space.
+"""Accuracy over time of searches on one space: ours, Keras Tuner's and Optuna's.
 
     pip install optuna
     python tests/benchmarks/search_curves.py --minutes 3 --seeds 0 1 2
@@ -8,7 +8,7 @@ network for as many epochs on the same training images, and compare on the same 
 them. A minute is one of this process' processor time with one thread, so that a busy machine takes
 longer and finds the same. Keras Tuner's and Optuna's algorithms know no budget: a point of theirs
 that exceeds it is made smaller until it fits, as the space does inside Keras Tuner. Kept as JSON
-and a picture in `--results`; killed, the same command goes on with what is missing.
+and a picture in `--results`; an interrupted command can be repeated.
 """
 
 import argparse
@@ -161,7 +161,7 @@ SEARCHES = {
 
 
 def curve_of(name, seed, arguments):
-    """Returns the curve of one search with one seed; what has been done is read again."""
+    """Returns the curve of one search with one seed; finished ones are read from their files."""
     folder = arguments.output / f"{name.replace(',', '').replace(' ', '-')}-seed{seed}"
     kept = folder / "curve.json"
     if kept.exists():

@@ -3,8 +3,8 @@
     python tests/benchmarks/search_peers.py --trials 6 --seconds 60 --seeds 0 1 2
 
 Both search at random, and compare networks on the same fifth of the training images. The best of
-each, as it was trained in its trial, is tested on the 360 held-out digits. Killed, the same command
-goes on. The table is kept as JSON in `--results`.
+each, as it was trained in its trial, is tested on the 360 held-out digits. An interrupted
+command can be repeated. The table is kept as JSON in `--results`.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def search(tuner, train, held_out, arguments):
 
 
 def compared(name, run, seed, arguments):
-    """The best of one space with one seed; what has been done is read again."""
+    """Returns the best of one space with one seed; finished searches are read from their files."""
     folder = arguments.output / f"{name}-seed{seed}"
     kept = folder / "found.json"
     if kept.exists():

@@ -6,11 +6,11 @@
         --images 20000 --validation 0.5 --search-epochs 5 --epochs 8 --trainings 1
 
 The search trains on `--images` of the training images and compares networks on a share of them.
-Then three are trained anew on all training images, for as many epochs, and tested on the test
-images, which nothing has seen before: what was found; the hand-picked network with the recipe that
-was found, which tells what the network alone is worth; and the hand-picked network with the recipe
-that the search started from. Killed, the same command goes on; what has been done is not done
-again. The table is printed, and kept as JSON in `--results`.
+Then three networks are trained from scratch on all training images, for the same number of epochs,
+and tested on the test images, which were not used before: the network found with its recipe; the
+hand-picked network with the same recipe, which shows the effect of the network alone; and the
+hand-picked network with the recipe that the search started from. An interrupted command can be
+repeated. The table is printed, and kept as JSON in `--results`.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def test_accuracy(dataset, options, recipe, epochs, seed, output):
 
 
 def part_of(dataset, images):
-    """The dataset with so many of its training images."""
+    """Returns the dataset with some of its training images."""
     if images is None or images >= len(dataset.train):
         return dataset
     _, part = dataset.train.hold_out(images / len(dataset.train))
@@ -86,7 +86,7 @@ def searched(dataset, budget, seed, arguments, folder):
 
 
 def compared(dataset, budget, seed, arguments):
-    """Searches with one seed and returns what came of it, as JSON knows it."""
+    """Searches with one seed and returns the result as JSON types."""
     folder = arguments.output / f"{dataset.name}-{arguments.algorithm}-seed{seed}"
     kept = folder / "compared.json"
     if kept.exists():

@@ -1,4 +1,4 @@
-"""Compiles ResNet-50 for a TPU that is not there: inference, and a data-parallel training step.
+"""Compiles ResNet-50 for a TPU without one: inference, and a data-parallel training step.
 
     pip install jax[tpu]
     KERAS_BACKEND=jax python tests/benchmarks/tpu_compile.py [network] [batch of the training step]
@@ -42,7 +42,7 @@ def make(name):
 
 
 def specs(values, sharding):
-    """Returns what the compiler must know of arrays."""
+    """Returns the shapes, dtypes and shardings of arrays."""
     describe = lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=sharding)  # noqa: E731
     return jax.tree.map(describe, values)
 

@@ -1,4 +1,4 @@
-"""Accuracy against parameters, multiply–accumulates, int8 file size and LiteRT latency: which one?
+"""Accuracy against parameters, multiply–accumulates, int8 file size and LiteRT latency.
 
     python tests/benchmarks/which_network.py [--counted] [--seconds 2] [--threads 1] [NAME ...]
 
@@ -64,7 +64,7 @@ LARGER = (
 )
 SIZE = 224
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide"
-# What less of is better, and how it is printed.
+# Measures of which lower is better, and their format.
 COSTS = {
     "parameters": ("parameters", lambda value: f"{value / 1e6:.1f} M"),
     "macs": ("multiply–accumulates", lambda value: f"{value / 1e9:.2f} G"),
@@ -141,7 +141,7 @@ def measured(names, seconds: float, threads: int, folder: pathlib.Path | None = 
 
 
 def front(rows: list[dict], cost: str) -> set[str]:
-    """Returns the networks than which none is both at least as accurate and at most as costly.
+    """Returns the networks on the Pareto front of accuracy and cost.
 
     Of those whose cost was measured.
     """
@@ -216,7 +216,7 @@ def picture(rows: list[dict], path: pathlib.Path) -> None:
             colour = "tab:orange" if row["name"] in on_front else "tab:gray"
             axis.scatter(row[cost], row["top1"], color=colour, zorder=2)
         for row in labelled(having, cost, on_front):
-            # Beside the line rather than on it.
+            # Beside the line, not on it.
             before = row["name"] in on_front
             side = {"ha": "right", "xytext": (-6, 3)} if before else {"xytext": (5, 3)}
             axis.annotate(

@@ -1,4 +1,4 @@
-"""What `keras-residual list` shows; `python tests/write_tables.py` writes it."""
+"""The entries of `keras-residual list`, written by `python tests/write_tables.py`."""
 
 import inspect
 import json
@@ -12,7 +12,7 @@ from keras_residual import weights
 from keras_residual.models.registry import BUILDER_TASKS, BUILDERS, find_variant
 
 PATH = Path(keras_residual.__file__).parent / "cli" / "models.json"
-# The words of `--task` for what `Variant.kind` says; another kind is its own word.
+# The values of `--task` for some kinds of `Variant`; other kinds have the same name.
 TASKS = {"classifier": "classification"}
 # Published accuracies are compared on the first of these that a network has weights for.
 ACCURACY = ("accuracy", "accuracy_on", "accuracy_size", "weights")

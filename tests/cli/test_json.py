@@ -75,7 +75,7 @@ def test_evaluate_several_numbers(run, tmp_path):
     np.savez(tmp_path / "tiny.npz", x=x, y=x.mean(axis=(1, 2)) / 255)
     layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     model = keras.Sequential(layers)
-    # Its outputs are no numbers; a document has none but those that JSON knows.
+    # Its outputs are not finite; JSON has finite numbers only.
     model.layers[-1].bias.assign([np.nan, 0, 0])
     model.save(tmp_path / "three.keras")
     result = run("evaluate three.keras --dataset tiny.npz --json")

@@ -11,12 +11,12 @@ PATH = pathlib.Path(keras_residual.__file__).parent / "cli" / "models.json"
 
 
 def test_catalogue_is_current():
-    """Mend it by `python tests/write_tables.py`."""
+    """If it fails: `python tests/write_tables.py`."""
     assert json.loads(PATH.read_text(encoding="utf-8")) == catalogue.entries()
 
 
 def names_of(result):
-    """Returns the names in a printed table, without what stands below it."""
+    """Returns the names in a printed table, without the lines below it."""
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     sized = lines[1 : next(n for n, line in enumerate(lines) if line[:2] in ("", "* ", "+ "))]
@@ -49,7 +49,7 @@ def rows(run, options):
 def test_list_sorts_the_least_first(run, key):
     values = [row[key] for row in rows(run, f"--sort {key}")]
     known = [value for value in values if value is not None]
-    # What has no value comes last.
+    # Entries without a value come last.
     assert known == sorted(known) == values[: len(known)] and len(known) < len(values)
 
 

@@ -1,4 +1,4 @@
-"""The command answers at once, and says what is installed."""
+"""The command starts quickly, and `checks` lists what is installed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What commands show while they work: the step, and how long it may yet take."""
+"""Commands show the current step and the remaining time."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from keras_residual.cli import _steps, _terminal
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that tests set, and a terminal that is written down."""
+    """A clock that tests set, and a terminal whose output is recorded."""
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
     monkeypatch.setattr(_steps, "console", screen)
     steps = _steps.Steps("Starting Keras")

@@ -24,7 +24,7 @@ def check(text, width=WIDTH):
 
 
 def check_words(text, rows):
-    """Every word and number of every cell is there, whole."""
+    """No word or number of any cell is cut."""
     words = set(text.split())
     for row in rows:
         for cell in row:
@@ -167,7 +167,7 @@ def test_help_is_not_cut(run, monkeypatch, verb):
 
 
 def test_one_way_to_print_a_table():
-    """The picture of a running search is no table."""
+    """The live view of a search is the only exception."""
     for path in CLI.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if getattr(node, "module", None) == "rich.table" and "Table" in [

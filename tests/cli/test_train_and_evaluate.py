@@ -19,7 +19,7 @@ TRAIN = "train --model resnet8 --dataset tiny.npz --batch-size 8 --output run"
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Four classes of brightness, which a network learns at once."""
+    """Four classes of brightness, which a network learns quickly."""
     rng = np.random.default_rng(0)
 
     def split(count):
@@ -73,8 +73,8 @@ def test_train_then_evaluate(run, dataset, tmp_path):
     assert again.exit_code == 0 and f"{accuracy:.2%} after 6 epochs" in again.stdout
     other = run(f"{TRAIN} --epochs 6 --seed 3")
     assert other.exit_code == 2 and "seed=0 (now 3)" in other.stderr
-    anew = run(f"{TRAIN} --epochs 1 --seed 3 --no-resume")
-    assert anew.exit_code == 0 and len(log(tmp_path / "run")) == 1
+    again = run(f"{TRAIN} --epochs 1 --seed 3 --no-resume")
+    assert again.exit_code == 0 and len(log(tmp_path / "run")) == 1
 
 
 def test_a_saved_network_takes_pixels_as_they_are(run, dataset, tmp_path):
@@ -113,7 +113,7 @@ def test_tested_at_another_size_than_trained(run, dataset, tmp_path):
 
 
 def test_options_on_top_of_a_recipe_and_a_result(run, dataset, tmp_path):
-    """Averaged weights, mixed images, and the test images seen once."""
+    """Averaged weights, mixed images, and one evaluation on the test images."""
     line = f"{TRAIN} --recipe modern --epochs 2 --set ema=0.5 --set augmentation=shift"
     trained = run(f"{line} --hold-out 0.25")
     assert trained.exit_code == 0, trained.output
@@ -164,7 +164,7 @@ def test_interrupted_it_says_how_to_go_on(run, dataset, tmp_path):
 
 @pytest.fixture
 def damaged(dataset, tmp_path):
-    """Files that are missing something or something else."""
+    """Files of which a part is missing or replaced."""
     content = dataset.read_bytes()
     (tmp_path / "truncated.npz").write_bytes(content[: len(content) // 2])
     (tmp_path / "foreign.npz").write_text("hello")

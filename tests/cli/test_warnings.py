@@ -1,4 +1,4 @@
-"""The command line holds back TensorFlow's noise and never a warning of this package."""
+"""The command line suppresses TensorFlow's messages but no warning of this package."""
 
 import os
 import resource

@@ -33,7 +33,7 @@ def layer_numbers(case):
 
 
 def digest(gradient):
-    """Returns the norm of an array and its product with a ramp, which sees any exchange."""
+    """Returns the norm of an array and its product with a ramp, which any permutation changes."""
     return np.linalg.norm(gradient), np.sum(gradient * ramp(*gradient.shape, offset=0.2))
 
 

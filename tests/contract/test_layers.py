@@ -1,4 +1,4 @@
-"""What every public layer promises, each promise one small function over all cases."""
+"""Properties of every public layer: one small function per property, over all cases."""
 
 import inspect
 import json
@@ -27,7 +27,7 @@ def built(case, **overrides):
 
 
 def saved_config(layer):
-    """Returns the config as a `.keras` file holds it."""
+    """Returns the config as stored in a `.keras` file."""
     return json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
 
 

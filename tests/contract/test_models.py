@@ -1,4 +1,4 @@
-"""What every named model promises, on a tiny member that keeps what sets the name apart."""
+"""Properties of every named model, on a tiny version that keeps what distinguishes it."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""Wrong arguments are answered when a layer is made, by name, value and what is accepted."""
+"""A layer's constructor rejects wrong arguments by name, value and accepted values."""
 
 import pytest
 import wrong_values

@@ -176,7 +176,7 @@ def test_foreign_and_missing_files(tmp_path):
 )
 @given(st.data())
 def test_damaged_files_load_or_raise_dataset_error(tmp_path, draw):
-    """Whatever a transfer or a disk does to the file, no other exception comes out."""
+    """However the file is damaged, no other exception is raised."""
     content = bytearray(write(tmp_path / "whole.npz").read_bytes())
     if draw.draw(st.booleans()):
         content = content[: draw.draw(st.integers(0, len(content)))]

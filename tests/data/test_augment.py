@@ -145,7 +145,7 @@ def lowbias32(bits):
 @settings(max_examples=200)
 @given(*[st.integers(0, 2**32 - 1)] * 2, st.integers(0, 2**31 - 1), st.integers(-2, 30))
 def test_random_integers_are_the_hash_on_unsigned_integers(seed, epoch, index, draw):
-    """And so stay the same for ever: a training begun with one version goes on with the next."""
+    """They never change, so that a training begun with one version can be resumed with the next."""
     key = lowbias32(lowbias32(seed) ^ epoch)
     key = lowbias32((key + draw) % 2**32)
     bits = lowbias32(lowbias32((index + key) % 2**32) ^ key)

@@ -1,4 +1,4 @@
-"""Input pipelines: what is in the batches, in which order, and that it can be had again."""
+"""Input pipelines: the content of batches, their order, and repeatability."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Labels as people have them: numbers, words, one-hot rows, several, measurements; groups."""
+"""Labels of every form: numbers, words, one-hot rows, several, measurements; groups."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures in files: nothing is lost in silence, and what cannot be kept is refused in one line."""
+"""Picture files: nothing is lost silently, and what cannot be kept is refused in one line."""
 
 import struct
 import zlib

@@ -115,7 +115,7 @@ def test_each_operation_is_drawn_once_in_thirty_and_magnitudes_are_normal():
     count = 30_000
     found = data.rand_augment(np.repeat(image, count, 0), 3, 4, np.arange(count), 7.0, 10)
     same = (found == 10).all((1, 2, 3)).mean()
-    # Inverted twice, it is as before.
+    # Inverted twice, it is unchanged.
     assert same == pytest.approx((1 - 4 / 30) ** 2 + 1 / 30**2, abs=0.01)
 
 
@@ -149,7 +149,7 @@ def test_tensors_and_compiled_steps_give_what_numpy_gives(shape):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), expected)
 
 
-def test_an_image_is_changed_alike_in_any_batch_and_anew_in_each_epoch():
+def test_an_image_is_changed_alike_in_any_batch_and_differently_in_each_epoch():
     images, index = np.repeat(images_of((8, 8, 3), 1), 64, 0), np.arange(64)
     whole = data.rand_augment(images, 1, 2, index)
     order = np.random.RandomState(0).permutation(64)

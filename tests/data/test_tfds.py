@@ -77,7 +77,7 @@ def test_builder_over_local_files_is_prepared_and_read(builder_of):
 
 
 def test_a_builder_trains_as_arrays_do(builder_of):
-    """Nothing after `load` knows where the images came from."""
+    """After `load` the source of the images makes no difference."""
     dataset = data.load(builder_of()[0])
     parts = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
     made = [source.batches(8, seed=2) for source in (dataset, data.load(parts))]

@@ -1,4 +1,4 @@
-"""Links, anchors and pictures of a built site that lead nowhere."""
+"""Broken links, anchors and pictures of a built site."""
 
 import functools
 import html.parser
@@ -21,7 +21,7 @@ _ADDRESSES = {
 
 
 class _Page(html.parser.HTMLParser):
-    """What a page names, and the anchors that it has."""
+    """The links of a page, and its anchors."""
 
     def __init__(self, text):
         super().__init__()
@@ -38,7 +38,7 @@ class _Page(html.parser.HTMLParser):
 
 
 def broken(root):
-    """Returns a line for each address within a site that leads nowhere.
+    """Returns a line for each broken address within a site.
 
     Args:
         root: Folder of the site. Addresses with a scheme or a host are those of other sites, and

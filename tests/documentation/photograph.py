@@ -1,4 +1,4 @@
-"""Pictures of pages of a built site, to be looked at, as wide as a desk's screen and as a phone's.
+"""Pictures of pages of a built site, as wide as a desktop screen and as a phone.
 
 mkdocs build --site-dir SITE && python tests/documentation/photograph.py SITE FOLDER
 """

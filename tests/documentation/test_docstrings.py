@@ -1,4 +1,4 @@
-"""What the reference makes of docstrings."""
+"""Docstrings as the reference shows them."""
 
 import importlib.util
 import inspect
@@ -97,7 +97,7 @@ def examples():
         for name in namespace.__all__:
             text = inspect.getdoc(getattr(namespace, name)) or ""
             if ">>> " in text:
-                # What is not run may name what the reader has.
+                # Examples that are not run may use the reader's own names.
                 yield f"{room}.{name}", re.sub(r"^ *>>> .*# doctest: \+SKIP$", "", text, flags=re.M)
 
 

@@ -1,4 +1,4 @@
-"""No address within the documentation leads nowhere."""
+"""No link within the documentation is broken."""
 
 import re
 

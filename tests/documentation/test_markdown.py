@@ -1,4 +1,4 @@
-"""What Python-Markdown would silently show otherwise than it is meant."""
+"""Markdown that Python-Markdown would silently show in another way."""
 
 import itertools
 import re

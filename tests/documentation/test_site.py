@@ -1,4 +1,4 @@
-"""The built site, looked at in a browser by the width of a phone."""
+"""The built site in a browser as wide as a phone."""
 
 import json
 import pathlib

@@ -31,7 +31,7 @@ def test_results_say_how_they_came_about(path):
 
 
 def test_what_a_training_came_to_is_kept(tmp_path):
-    """A run of the command line, by its files; mixed precision is exported in float32."""
+    """The files of a command-line training; mixed precision is exported in float32."""
     import keras
 
     import keras_residual

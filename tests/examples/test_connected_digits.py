@@ -1,4 +1,4 @@
-"""The examples with strings of spoken digits make the strings that they say, and run."""
+"""The examples with strings of spoken digits make correct strings, and run."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_strings(recordings, varied):
         assert (lengths == 20).all() or (varied and ((lengths > 15) & (lengths < 26)).all())
         assert (np.diff(places[:size, 0]) >= lengths[:-1] - 5).all()
         assert not places[size:].any() and places.max() <= -(-len(wave) // HOP)
-        # The tone is where it is said to be.
+        # The tone is at the place in the labels.
         first, end = places[0] * HOP
         assert abs(wave[first + HOP : end - HOP]).max() > 0.05
 

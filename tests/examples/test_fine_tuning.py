@@ -1,4 +1,4 @@
-"""The example of fine-tuning: its four ways, its table, going on after an interruption."""
+"""The fine-tuning example: its four ways, its table, and resuming after an interruption."""
 
 import json
 import pathlib
@@ -42,7 +42,7 @@ def test_all_ways_run(tmp_path, monkeypatch, capsys):
     assert fine_tuning.table(rows) in capsys.readouterr().out
     assert picture.stat().st_size > 1000
 
-    # The same command goes on behind the rows that the file has.
+    # The same command continues after the rows in the file.
     del rows["from scratch"]
     rows["`fine_tune`"]["accuracy"] = 0.125
     results.write_text(json.dumps({**result, "ways": rows}))

@@ -1,4 +1,4 @@
-"""The gestures: clips are what they say they are, and the example runs."""
+"""The example of gestures makes correct clips, and runs."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lines of handwriting hold the digits that they say, and the example runs."""
+"""The example of handwriting makes lines of the digits in their labels, and runs."""
 
 import handwriting_lines as example
 import numpy as np

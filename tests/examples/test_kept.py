@@ -1,4 +1,4 @@
-"""Results of examples say how, when and where they came about."""
+"""Results of examples include the command, the date and the machine."""
 
 import datetime
 import json

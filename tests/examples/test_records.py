@@ -1,4 +1,4 @@
-"""What the documentation of an example says that it prints is what a recorded run has printed."""
+"""The output shown in an example's docstring is that of its recorded run."""
 
 import ast
 import importlib.util

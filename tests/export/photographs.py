@@ -1,4 +1,4 @@
-"""Photographs as phones store them, and small classifiers that tell them apart.
+"""Photographs as phones store them, and small classifiers fitted to them.
 
 The answers of a network with random weights lie so close together that its first class says
 little. Here normalizations know photographs and the classifier is fitted to them.
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 SIDES = (20, 300)
-# What undoes the turn that each value of EXIF's orientation stands for; Pillow's names.
+# Pillow's operation that undoes each EXIF orientation.
 TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -34,7 +34,7 @@ def sources():
 
 
 def pieces(count, seed, classes=_CLASSES):
-    """Yields pieces of the photographs, of many sizes, and which one each is of."""
+    """Yields crops of many sizes and the number of the photograph of each."""
     found, random = sources()[:classes], np.random.default_rng(seed)
     for index in range(count):
         source = found[index % classes]
@@ -46,7 +46,7 @@ def pieces(count, seed, classes=_CLASSES):
 
 
 def written(folder: pathlib.Path, count: int, seed: int) -> list[pathlib.Path]:
-    """Writes pieces as JPEG files that lie in every way EXIF knows."""
+    """Writes the crops as JPEG files in all EXIF orientations."""
     from PIL import Image
 
     paths = []
@@ -95,9 +95,9 @@ def trained(make, **options) -> Network:
     return Network(model, kind, data, inputs_of(model, kind, 320, 2, classes)[0])
 
 
-# Probabilities below it count as this one, in logits.
+# Lower bound of probabilities, in logits.
 _SMALLEST = 1e-7
-# Photographs count on which Keras' first class leads the second by so much.
+# Only photographs count on which Keras' best class leads the second by this.
 LEAD = 0.6
 
 
@@ -172,7 +172,7 @@ def _small(piece, shape):
 
 
 def _enliven(model):
-    """Gives scales and offsets of normalizations values that nothing is zero by."""
+    """Gives scales and offsets of normalizations values other than zero."""
     random = np.random.default_rng(3)
     for weight in model.weights:
         if weight.name == "gamma":
@@ -182,7 +182,7 @@ def _enliven(model):
 
 
 def _forget_initial_statistics(model):
-    """Lets moving statistics be those of the pictures alone, of which they began without."""
+    """Removes the share of the initial values from the moving statistics."""
     rest = _MOMENTUM**_PASSES
     for weight in model.weights:
         if weight.name in ("moving_mean", "moving_variance"):
@@ -195,7 +195,7 @@ _PASSES, _MOMENTUM = 5, 0.9
 
 
 def _fit(model, last, data, labels):
-    """Sets the classifier by least squares, shrunk so that no small differences are enlarged."""
+    """Sets the classifier by regularized least squares."""
     features = keras.Model(model.input, last.input).predict(data, verbose=0).astype(np.float64)
     centre = features.mean(0)
     x, wanted = features - centre, np.eye(last.units)[labels]

@@ -1,4 +1,4 @@
-"""What XNNPACK takes of a file, by the runtime's own word.
+"""The operations of a file that XNNPACK takes, as reported by the runtime.
 
 TensorFlow's `Analyzer` has a check for the GPU delegate; that of 2.21 accepts even CONV_3D.
 """

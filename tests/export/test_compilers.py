@@ -1,4 +1,4 @@
-"""What compilers make of exported models: XLA, JAX for three platforms, and a TPU's."""
+"""Exported models through compilers: XLA, JAX for three platforms, and a TPU's."""
 
 import os
 import pathlib

@@ -68,7 +68,7 @@ def test_integers_leave_it_in_floating_point(tmp_path):
     assert names == ["model_int8.tflite", "model.mlpackage"]
     assert report.rows[1].verification.worst < 1e-5
     assert "The coreml is not quantized." in report.notes
-    # Both stay when one is written anew.
+    # Both stay when one is written again.
     export.export(model, tmp_path, "coreml", measure=False)
     assert (tmp_path / "model_int8.tflite").exists()
 

@@ -1,4 +1,4 @@
-"""What delegates of phones refuse, named by operation, layer, reason and remedy."""
+"""Operations that delegates of phones refuse, with layer, reason and remedy."""
 
 import keras
 import numpy as np

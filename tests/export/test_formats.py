@@ -1,4 +1,4 @@
-"""What `export` writes besides the numbers: metadata, cards, signatures; and what it refuses."""
+"""Metadata, cards and signatures of exported files, and refused arguments."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""What a format is stands in one row; everything else follows it."""
+"""A format is defined by one row of a table, from which everything else follows."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tensors of five axes become such of four: the same numbers, and delegates take them."""
+"""Rank-5 tensors are stored with rank 4: equal numbers, and delegates accept them."""
 
 import pathlib
 import tempfile

@@ -119,7 +119,7 @@ def test_no_family_is_refused_by_mediapipe():
         if family.startswith("DenseNet") and kind == "int8":
             # Features are rescaled before they are joined; the runtimes round some a level apart.
             off = 0.5
-        # What a client does beside running the file changes nothing; its runtime is an older one.
+        # The client's preprocessing changes nothing; its runtime is older.
         assert side["agreement"] >= least and side["relative"] < most, (family, kind)
         assert side["off_file"] < off, (family, kind)
         # Another first class ties with Keras' within the noise of 8 bits.

@@ -42,7 +42,7 @@ const inside = () => document.getElementById("page").contentDocument;
 
 
 def low_or_high():
-    """Returns a network that tells whether there is more power below or above 1 kHz."""
+    """Returns a network that compares the power below and above 1 kHz."""
     waves = keras.Input((RATE // 2,), name="waveform")
     spectrogram = layers.LogMelSpectrogram(
         RATE, 20, sequence_length=256, sequence_stride=128, fft_length=256, name="spectrogram"
@@ -111,7 +111,7 @@ def hear(address, reports, wave, folder, seconds, enough):
 @pytest.mark.skipif(not CHROMIUM or not TASKS, reason="no Chromium, or no @mediapipe/tasks-audio")
 @pytest.mark.parametrize(("frequency", "expected"), [(300, "low"), (2500, "high"), (None, None)])
 def test_the_page_hears_the_microphone(page, tmp_path, frequency, expected):
-    """A low tone, a high one, and silence, of which it says nothing."""
+    """A low tone, a high one, and silence, for which there is no answer."""
     times = np.arange(5 * 48000) / 48000
     wave = 0.5 * np.sin(2 * np.pi * (frequency or 0) * times)
     if frequency is None:

@@ -1,4 +1,4 @@
-"""The exported models in the repository are what their cards say."""
+"""The exported models in the repository match their cards."""
 
 import json
 import pathlib

@@ -30,7 +30,7 @@ def artefact(tmp_path_factory):
 
 @pytest.fixture
 def tasks(tmp_path):
-    """What stands for npm's package where only files are looked at."""
+    """A stand-in for npm's package, for tests that only look at files."""
     folder = tmp_path / "package"
     for name in export.web.page._TASKS:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a model for video says of clips in files."""
+"""Predictions of video models for clips in files."""
 
 import sys
 

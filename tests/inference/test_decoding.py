@@ -1,4 +1,4 @@
-"""Decoding equals the sum over every path, on cases small enough to write them all down."""
+"""Decoding equals the sum over all paths, on cases small enough to list them."""
 
 import itertools
 

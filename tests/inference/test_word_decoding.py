@@ -1,4 +1,4 @@
-"""Words by pyctcdecode: as wide a beam finds what the search of this package finds."""
+"""Words by pyctcdecode: with an equal beam it finds the same as this package's search."""
 
 import sys
 

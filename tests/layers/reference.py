@@ -1,4 +1,4 @@
-"""What the layers compute, in a few lines of NumPy each, channels last."""
+"""Reference implementations of the layers in a few lines of NumPy each, channels last."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What recurrent stacks are compared with: a stack of Keras' layers and `keras.layers.Add`."""
+"""The reference of recurrent stacks: a stack of Keras' layers and `keras.layers.Add`."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ IMPLEMENTATIONS = ("layerwise", "wavefront")
 
 
 def built(features=4, layer_class=ResidualLSTM, **arguments):
-    """Returns a layer with weights by formula, as outputs, states and gradients depend on all."""
+    """Returns a layer with weights by formula, on all of which its outputs depend."""
     arguments = {"units": 4, "return_sequences": True, "return_state": True, **arguments}
     layer = layer_class(**arguments)
     layer.build((2 if layer.stateful else None, None, features))

@@ -32,7 +32,7 @@ def max_pool(x, strides):
 
 
 def average_pool(x, strides):
-    """The mean of what there is of each window; the border does not count."""
+    """The mean of each window without the border."""
     missing = [-size % strides for size in x.shape[1:-1]]
     padded = reference.pad(x, [0] * len(missing), missing, constant_values=np.nan)
     view = reference.windows(padded, [strides] * len(missing), strides)

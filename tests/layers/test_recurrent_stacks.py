@@ -1,4 +1,4 @@
-"""`ResidualGRU`, `RecurrentHighway` and `HighwayLSTM` keep what `ResidualLSTM` promises."""
+"""`ResidualGRU`, `RecurrentHighway` and `HighwayLSTM` have the properties of `ResidualLSTM`."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a layer's constructor refuses is refused by the argument's name."""
+"""Constructors of layers name the argument that they refuse."""
 
 import inspect
 

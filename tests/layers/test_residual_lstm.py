@@ -1,4 +1,4 @@
-"""`ResidualLSTM` computes what a stack of Keras' own layers computes, by either execution."""
+"""`ResidualLSTM` equals a stack of Keras' own layers, in both executions."""
 
 import keras
 import numpy as np

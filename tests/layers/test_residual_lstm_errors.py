@@ -1,4 +1,4 @@
-"""What `ResidualLSTM` refuses, each error naming the argument."""
+"""Every error of `ResidualLSTM` names the argument."""
 
 import keras
 import numpy as np

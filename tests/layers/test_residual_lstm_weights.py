@@ -1,4 +1,4 @@
-"""Weights of `ResidualLSTM`: names, beginnings, and copies from and to Keras and PyTorch."""
+"""Weights of `ResidualLSTM`: names, initial values, copies from and to Keras and PyTorch."""
 
 import keras
 import numpy as np

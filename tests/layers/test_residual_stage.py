@@ -168,7 +168,7 @@ def test_dropped_samples_differ_between_blocks_and_steps(execution, rematerializ
 
 
 @pytest.mark.parametrize("execution", ["unrolled", "scanned"])
-def test_dropout_draws_anew_for_each_block(execution):
+def test_dropout_is_drawn_for_each_block(execution):
     block = lambda: ResidualBlock(4, dropout_rate=0.5, normalization="none")  # noqa: E731
     stage = make(execution, block)
     first, second = run(stage, X, training=True), run(stage, X, training=True)

@@ -1,4 +1,4 @@
-"""Reversible blocks: they can be undone, and their gradients need none of what lies between."""
+"""Reversible blocks can be inverted, and their gradients need no stored activations."""
 
 import keras
 import numpy as np

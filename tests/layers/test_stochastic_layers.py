@@ -72,7 +72,7 @@ def test_mean_of_paths_leaves_paths_out_but_never_all():
     x = np.ones((4000, 2), "float32")
     layer = MeanOfPaths(0.5, seed=1)
     mean = to_numpy(layer([x, 2 * x], training=True))[:, 0]
-    # Both stay, or one of them; where both are dropped, one stays all the same.
+    # Both are kept, or one of them; if both are dropped, one is kept nevertheless.
     assert set(np.unique(mean)) == {1.0, 1.5, 2.0}
     shares = [(mean == value).mean() for value in (1.0, 1.5, 2.0)]
     np.testing.assert_allclose(shares, [0.375, 0.25, 0.375], atol=0.03)

@@ -1,4 +1,4 @@
-"""Exact counts of every model, from sources that do not know this package.
+"""Exact counts of every model, from sources independent of this package.
 
 `golden_counts.csv` is the one table of them. A network of timm or torchvision is counted from that
 library's module; another one from plain arithmetic over its paper's table, in `recount.py`.
@@ -97,7 +97,7 @@ def new_row(name: str) -> dict[str, object]:
 
 
 def write() -> None:
-    """Adds the models that are new and takes out those that are gone."""
+    """Adds new models and removes those that no longer exist."""
     known = golden()
     rows = [known.get(name) or new_row(name) for name in keras_residual.list_models()]
     with PATH.open("w", encoding="utf-8", newline="") as table:

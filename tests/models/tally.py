@@ -9,7 +9,7 @@ def strided(size, stride):
 
 @dataclass
 class Tally:
-    """What has been counted, and the square (or row) of positions where the walk stands."""
+    """The counts so far, and the current feature map, a square or a row of positions."""
 
     size: int
     dimensions: int = 2

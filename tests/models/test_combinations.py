@@ -1,4 +1,4 @@
-"""Options beside options: which need others, and what they do together."""
+"""Combinations of options: which need others, and what they do together."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Flat networks: what loops over layers do with keras.applications, they do with these."""
+"""Flat networks: loops over layers work as with keras.applications."""
 
 import json
 

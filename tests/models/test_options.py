@@ -1,4 +1,4 @@
-"""Every option of the open builders: it changes the network, is saved, and answers wrong values."""
+"""Every option of the builders changes the network, is saved, and rejects wrong values."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ ARCHITECTURES = {
     "FractalNet": FractalArchitecture,
     "HighwayNet": HighwayArchitecture,
 }
-# The default, which means nothing there.
+# The default, which has no effect there.
 STEMS = {"stem": "conv7", "stem_width": 4}
 NO_STEM = {"stem_width": 64}
 PRE = {"activation_order": "pre"}

@@ -28,7 +28,7 @@ def drawn(share):
 
 
 def often(*valid, rarely=(0, -1, 2.5, "3", None, True, (), "unheard_of", float("nan"))):
-    """Mostly one of `valid`, in one case of sixty what another argument might take."""
+    """Mostly one of `valid`, in one case of sixty a value of another argument."""
     return st.integers(0, 59).flatmap(
         lambda number: st.sampled_from(rarely if number == 13 else valid)
     )
@@ -120,7 +120,7 @@ REQUIRED = ("filters", "depth", "growth_rate")
 
 
 def some_of(options, at_most=7):
-    """A few of the options, always with the required ones: of many, some pair is refused."""
+    """A few options and the required ones; with many, some pair is always refused."""
     required = [key for key in options if key in REQUIRED]
     optional = st.lists(
         st.sampled_from([key for key in options if key not in REQUIRED]),
@@ -138,7 +138,7 @@ def explains(error):
 
 
 def check(make, shape, training):
-    """Builds and runs, or sees a ValueError that says what it received."""
+    """Builds and runs, or raises a ValueError that contains the received value."""
     try:
         layer = make()
         promised = layer.compute_output_shape(shape)

@@ -1,4 +1,4 @@
-"""Files of an earlier commit load and give the outputs that they gave there."""
+"""Files of an earlier commit load and give the same outputs as they did there."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the super-resolution networks promise, on tiny members."""
+"""Properties of the super-resolution networks, on tiny versions."""
 
 import json
 

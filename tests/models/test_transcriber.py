@@ -158,7 +158,7 @@ def valid(**options):
     return ResidualLSTMTranscriber((None, 1), spectrogram=spectrogram, **{**TINY, **options})
 
 
-# What a stream takes, and the axis of its steps.
+# The input of a stream, and the axis of its steps.
 STREAMED = {
     "features": (features, {}, SIGNAL, 1),
     "unstrided": (features, {"front": "causal", "strides": 1}, SIGNAL, 1),

@@ -1,4 +1,4 @@
-"""Networks for clips: options, features, shapes, and what is refused."""
+"""Networks for clips: options, features, shapes and refusals."""
 
 import keras
 import numpy as np

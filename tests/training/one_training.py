@@ -1,6 +1,6 @@
 """A short training in a process of its own: `python one_training.py FOLDER [devices]`.
 
-Everything that a restart must bring back is in it: dropout's random state, mixed images, averaged
+It has all the state that a restart must restore: dropout's random state, mixed images, averaged
 weights, momentum. `devices` is `jax:2`, `mirrored:2`, `workers` or nothing; the losses of all
 epochs are printed.
 """

@@ -1,4 +1,4 @@
-"""What a training leaves in its folder, and how it goes on from whatever it finds there."""
+"""The files of a training, and how it resumes from whatever files there are."""
 
 import csv
 import errno
@@ -59,7 +59,7 @@ def test_a_finished_training_is_not_repeated_and_may_be_prolonged(tmp_path):
     assert longer["loss"][:2] == history["loss"]
 
 
-def test_without_resuming_it_starts_anew(tmp_path):
+def test_without_resuming_it_starts_again(tmp_path):
     history = fit(tiny_model(), tmp_path, epochs=1)
     assert fit(tiny_model(), tmp_path, epochs=1, resume=False)["loss"] == history["loss"]
 
@@ -157,7 +157,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path, monkeypat
 
 
 class FilesUpTo(keras.callbacks.Callback):
-    """The system refuses longer files while one epoch lasts, as it does on a full disk."""
+    """During one epoch the system refuses longer files, as on a full disk."""
 
     def __init__(self, epoch, size):
         super().__init__()

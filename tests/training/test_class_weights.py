@@ -1,4 +1,4 @@
-"""What each class weighs in the loss, in batches of any kind."""
+"""Class weights in the loss, for batches of any kind."""
 
 import keras
 import numpy as np

@@ -98,16 +98,16 @@ def test_a_deep_frozen_part_is_kept(tmp_path):
     ]
 
 
-def test_kept_and_anew_train_alike_without_augmentation(tmp_path):
+def test_kept_outputs_train_alike_without_augmentation(tmp_path):
     """With one version and no augmentation, keeping outputs changes only the order of images."""
     plain = dataclasses.replace(
         RECIPE, augmentation="none", batch_size=48, freeze="stage2", head_epochs=0, versions=1
     )
-    kept, anew = network(), network()
+    kept, computed = network(), network()
     fit(kept, tmp_path / "kept", plain)
-    fit(anew, tmp_path / "anew", dataclasses.replace(plain, versions=0))
+    fit(computed, tmp_path / "computed", dataclasses.replace(plain, versions=0))
     # In bfloat16, frozen outputs differ by a percent.
-    for one, other in zip(kept.get_weights(), anew.get_weights(), strict=True):
+    for one, other in zip(kept.get_weights(), computed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=0.03)
 
 

@@ -19,7 +19,7 @@ def test_the_guide_has_what_was_measured(fine_tuning):
 
 def test_times_as_fast_count_the_passes_through_frozen_layers(fine_tuning):
     """40 epochs of the head and four versions: 40 · 10 s against 4 · 5 s + 40 · 0.5 s."""
-    found = fine_tuning.totals(kept=[0.5, 2.0], anew=[10.0, 20.0], passes=[5.0, 4.0])
+    found = fine_tuning.totals(kept=[0.5, 2.0], computed=[10.0, 20.0], passes=[5.0, 4.0])
     rest = fine_tuning.FINE_TUNE.epochs - fine_tuning.FINE_TUNE.head_epochs
     assert found["head_times_as_fast"] == 400 / 40
     with_kept = 40 + 4 * 4 + rest * 2

@@ -59,7 +59,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 
 
 def test_averaged_weights_are_evaluated_and_kept_apart(tmp_path):
-    """The checkpoint goes on with the raw weights, the model file has the averaged ones."""
+    """The checkpoint has the raw weights, the model file the averaged ones."""
     recipe = training.Recipe("sgd", 0.05, batch_size=12, ema=0.9)
     whole, resumed = tiny_model(), tiny_model()
     history = fit(whole, tmp_path / "whole", recipe=recipe)

@@ -1,4 +1,4 @@
-"""What `training.fit` makes of the data that it is given."""
+"""How `training.fit` reads its data."""
 
 import keras
 import numpy as np

@@ -38,7 +38,7 @@ def test_the_second_training_is_refused_in_one_line(tmp_path, holder):
         fit(tiny_model(), tmp_path / "out", epochs=1)
     assert "\n" not in str(caught.value)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
-    # However the other ends, the folder is free then.
+    # However the other process ends, the folder is free afterwards.
     holder.kill()
     holder.wait()
     fit(tiny_model(), tmp_path / "out", epochs=1)

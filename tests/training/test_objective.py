@@ -1,4 +1,4 @@
-"""The loss that follows from the model's output and the labels, or an error that names `loss`."""
+"""The loss derived from the model's output and the labels, or an error that names `loss`."""
 
 import keras
 import numpy as np
@@ -276,7 +276,7 @@ def test_ragged_batches_are_named(tmp_path):
 
 
 def test_transcribers():
-    """What ends with a blank is trained by CTC; the blank is no label."""
+    """Outputs that end with a blank are trained by CTC; the blank is not a label."""
     from keras_residual import ResidualLSTMTranscriber
 
     transcriber = ResidualLSTMTranscriber((None, 3), classes=4, units=4, mask_value=0.0)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training is checked before the model is touched."""
+"""The progress stored in a checkpoint is checked before the model is changed."""
 
 import json
 import zipfile

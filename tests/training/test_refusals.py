@@ -1,4 +1,4 @@
-"""What classes of `training` and `tuning` refuse is refused by the argument's name."""
+"""Classes of `training` and `tuning` name the argument that they refuse."""
 
 import numpy as np
 import pytest

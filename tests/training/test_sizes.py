@@ -1,4 +1,4 @@
-"""Tested at another size than trained at, changed at random, each image several times."""
+"""Another size in tests than in training, random sizes, and repeated augmentation."""
 
 import json
 import zipfile
@@ -77,7 +77,7 @@ def test_a_model_of_one_size_cannot_be_tested_at_another(tmp_path):
 
 
 def test_checkpoints_from_before_these_settings_go_on(tmp_path):
-    """They lack what has come since, which then means its default."""
+    """They lack newer settings, which then have their defaults."""
     plain = changed(rand_augment=0.0, repeats=1)
     fit(model(), tmp_path, plain, epochs=1)
     path = tmp_path / "checkpoint.keras"

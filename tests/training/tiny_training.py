@@ -1,4 +1,4 @@
-"""A model and images of few pixels that train in a moment, and ways to stop it."""
+"""A model and tiny images that train quickly, and ways to interrupt the training."""
 
 import contextlib
 import re
@@ -80,7 +80,7 @@ class EndAfter(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def warned(message):
-    """A warning comes; others, of Keras on NumPy, may."""
+    """Expects a warning; Keras on NumPy may add others."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -1,4 +1,4 @@
-"""What each algorithm tries, within the budget."""
+"""The trials of each algorithm, within the budget."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_evolution_keeps_conditional_values_together():
         assert ("sgd_learning_rate" in values) == (values["optimizer"] == "sgd")
 
 
-def test_hyperband_begins_anew_until_there_are_enough_trials(tmp_path):
+def test_hyperband_restarts_until_there_are_enough_trials(tmp_path):
     """Once through its brackets are 22 trials of at most 9 epochs."""
     assert len(search(tmp_path, algorithm="hyperband", max_trials=30, epochs=9).completed) == 30
 

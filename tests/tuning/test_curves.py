@@ -47,7 +47,7 @@ def test_networks_with_inherited_weights_are_compared_with_each_other():
     assert curves.is_hopeless("3", ["0", "1", "2"])
 
 
-def test_a_trial_that_begins_anew_loses_its_curve():
+def test_a_restarted_trial_loses_its_curve():
     curves = Curves(3)
     added(curves, "0", [0.1, 0.2, 0.3])
     added(curves, "0", [0.4])

@@ -1,4 +1,4 @@
-"""The spaces inside Keras Tuner's own tuners, with budgets, and subclassed with an own head."""
+"""The spaces in Keras Tuner's own tuners, with budgets, and subclassed with another head."""
 
 import keras
 import keras_tuner

@@ -1,4 +1,4 @@
-"""A changed residual network with inherited weights computes what the network before it did."""
+"""A mutated residual network with inherited weights computes the same as its parent."""
 
 import dataclasses
 import functools

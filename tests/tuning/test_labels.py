@@ -31,7 +31,7 @@ def series_of(y, kind):
 
 
 class Errors(ToySpace):
-    """The toy networks as such that err by a formula, wider ones hardly less than narrow ones."""
+    """The toy networks with errors by a formula; wider ones are hardly better than narrow ones."""
 
     def __init__(self, **settings):
         super().__init__(**settings)

@@ -1,4 +1,4 @@
-"""What a trial costs a search does not grow with the number of trials before it."""
+"""The cost of a trial does not grow with the number of earlier trials."""
 
 import itertools
 

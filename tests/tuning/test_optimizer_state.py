@@ -1,4 +1,4 @@
-"""With inherited weights goes the state of the optimizer."""
+"""The state of the optimizer is inherited together with the weights."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def adamw(rate=1e-2):
 
 
 def inherited(space, parent, before, after, optimizer, folder):
-    """A network that took over another's weights and whose training is about to begin."""
+    """A network with inherited weights just before its training."""
     lineage.keep(folder / "weights.npz", parent)
     child = network(space, after, optimizer)
     taken = lineage.take_over(space, folder / "weights.npz", before, after, child)
@@ -55,7 +55,7 @@ def inherited(space, parent, before, after, optimizer, folder):
 
 @pytest.fixture
 def parent(space):
-    """A network whose optimizer has random moments behind 7 steps."""
+    """A network whose optimizer has random moments, after 7 steps."""
     model, rng = network(space, VALUES, adamw()), np.random.default_rng(0)
     for variable in slots(model).values():
         variable.assign(rng.random(variable.shape))
@@ -104,7 +104,7 @@ def test_of_a_shorter_network_the_blocks_that_stay_keep_theirs(space, tmp_path):
             np.testing.assert_array_equal(value, np.full(variable.shape, wanted))
 
 
-def test_the_learning_rate_begins_anew(space, parent, tmp_path):
+def test_the_learning_rate_restarts(space, parent, tmp_path):
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
     child, taken = inherited(space, parent, VALUES, VALUES, adamw(schedule), tmp_path)
     assert taken.is_continued
@@ -117,7 +117,7 @@ def test_the_learning_rate_begins_anew(space, parent, tmp_path):
     assert float(again.learning_rate) == pytest.approx(0.1)
 
 
-def test_another_kind_of_optimizer_begins_anew(space, parent, tmp_path):
+def test_another_kind_of_optimizer_starts_without_state(space, parent, tmp_path):
     sgd = keras.optimizers.SGD(0.1, momentum=0.9)
     child, taken = inherited(space, parent, VALUES, VALUES, sgd, tmp_path)
     assert not taken.is_continued and int(child.optimizer.iterations) == 0

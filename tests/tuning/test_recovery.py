@@ -68,7 +68,7 @@ def replaced(state, path, value):
     return state
 
 
-def test_the_oracle_is_read_whole_or_begins_its_plan_anew(folder):
+def test_the_oracle_is_read_whole_or_restarts_its_plan(folder):
     """Every field of its file replaced by every other shape; then all are resumed, four trials."""
     path = folder / "search" / "oracle.json"
     content = path.read_text()

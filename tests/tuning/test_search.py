@@ -1,4 +1,4 @@
-"""A search says what it found, goes on where it was, and survives what goes wrong."""
+"""A search reports its result, can be resumed, and survives failures."""
 
 import concurrent.futures
 import csv
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("quick_garbage_collection")
 
 
 def trials(folder):
-    """What the files of a search say of each trial, by number."""
+    """The content of a search's trial files, by number."""
     paths = (folder / "search").glob("trial_*/trial.json")
     states = [json.loads(path.read_text()) for path in paths]
     return {int(state["trial_id"]): state for state in states}
@@ -193,7 +193,7 @@ def test_wrong_sources(source, message, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_starting_anew_removes_what_was_found_before(tmp_path):
+def test_a_restarted_search_removes_earlier_results(tmp_path):
     search(tmp_path, max_trials=2).report(pictures=False)
     (tmp_path / "notes.txt").write_text("mine")
     search(tmp_path, max_trials=2, resume=False)

@@ -8,7 +8,7 @@ import pytest
 
 
 class FileServer:
-    """Serves one file under every path, as well or badly as its attributes say.
+    """Serves one file under every path, with the faults that its attributes set.
 
     `reply` takes the place of the usual answer: it is called with the request's handler and
     returns the status, the headers and the body.

@@ -1,4 +1,4 @@
-"""Rows of `sources.csv` for weights that timm and torchvision publish and the table lacks.
+"""Adds rows to `sources.csv` for weights of timm and torchvision that are missing there.
 
     python tests/weights/hub_sources.py results-imagenet.csv
 
@@ -104,7 +104,7 @@ def torchvision_rows() -> list[dict[str, object]]:
 
 
 def write(results: pathlib.Path) -> None:
-    """Adds what the table lacks behind the rows of the same model.
+    """Adds missing rows after those of the same model.
 
     Weights for the 1,000 classes whose licence allows every use come first: what "imagenet" means.
     """

@@ -1,4 +1,4 @@
-"""Weights for other inputs and of other precision are adapted; what is no network is refused."""
+"""Weights for other inputs and of other precision are adapted; anything else is refused."""
 
 import keras
 import numpy as np

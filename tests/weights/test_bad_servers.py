@@ -1,4 +1,4 @@
-"""Servers and caches that are wrong: nothing wrong is kept, every failure is a DownloadError."""
+"""Faulty servers and caches: nothing wrong is kept, and every failure is a DownloadError."""
 
 import errno
 import hashlib
@@ -189,7 +189,7 @@ def test_a_body_in_another_encoding(server, tmp_path):
 
 
 @pytest.mark.parametrize("note", ["", "\x00\xff", '"a"\r\nInjected: yes', "\n"])
-def test_a_damaged_validator_starts_anew(server, tmp_path, note):
+def test_a_damaged_validator_starts_the_download_again(server, tmp_path, note):
     part_of(tmp_path / "x", npz(1.0)[:HALF], None)
     (tmp_path / "x.part.validator").write_bytes(note.encode("latin-1"))
     download(f"{server.url}/x", tmp_path / "x")

@@ -17,7 +17,7 @@ from keras_residual.weights import WeightsError
 
 resource = pytest.importorskip("resource", reason="the size of a process is measured by it")
 
-# What reading any of these files may take; the model has 0.1 MB.
+# Memory that reading any of these files may take; the model has 0.1 MB.
 MEGABYTES = 150
 SECONDS = 5
 

@@ -134,7 +134,7 @@ def test_a_later_call_resumes_if_the_server_has_the_same_file(server, tmp_path):
     assert server.gets[0]["If-Range"] == server.etag
 
 
-def test_a_later_call_starts_anew_if_the_server_has_another_file(server, tmp_path):
+def test_a_later_call_starts_again_if_the_server_has_another_file(server, tmp_path):
     with_part(tmp_path / "x", OTHER, validator='"older"')
     download(f"{server.url}/x", tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == CONTENT

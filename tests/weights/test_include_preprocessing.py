@@ -1,4 +1,4 @@
-"""A model that normalizes inside gives what it gives for images that were normalized outside."""
+"""A model that normalizes images gives the same outputs as for images normalized before."""
 
 import keras
 import numpy as np

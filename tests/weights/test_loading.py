@@ -1,4 +1,4 @@
-"""What `load` accepts, what it refuses, and that a refusal changes nothing."""
+"""What `load` accepts and refuses; a refused file changes nothing."""
 
 import keras
 import numpy as np

@@ -111,7 +111,7 @@ KERAS_1 = {
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("first_version", [False, True])
 def test_names_of_keras_2(tmp_path, deep, first_version):
-    """Its network has an epsilon of 1e-3, which is made up for."""
+    """Its network has an epsilon of 1e-3, for which the variances are corrected."""
     donor = randomize(v1(norm_epsilon=1e-3))
     layers = {}
     for name, value in keras_arrays(donor).items():

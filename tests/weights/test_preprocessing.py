@@ -255,7 +255,7 @@ def test_a_model_is_preprocessed_as_its_weights_expect():
 
 
 def test_the_name_of_a_model_tells_nothing_about_its_weights():
-    """Nobody knows what a model read from a file was trained on; all published ones agree here."""
+    """It is unknown what a model from a file was trained on, although all published ones agree."""
     assert len({s.preprocessing for s in list_sources("ResNet152V2")}) == 1
     model = named_model("resnet152v2", keras.layers.GlobalAveragePooling2D())
     with pytest.raises(ValueError, match=r"preprocess\(images, 'ResNet152V2"):

@@ -1,4 +1,4 @@
-"""What scaling weights expect follows from their file, or is asked for by name."""
+"""The scaling that weights expect follows from their file, or an error asks for it."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Weights that come with the package: whole, described by a card, loaded without a network."""
+"""Weights included in the package: complete, with a card, and loaded without network access."""
 
 import json
 import pathlib

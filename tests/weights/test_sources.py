@@ -1,4 +1,4 @@
-"""The table of sources against the packages it was copied from, and looking things up in it."""
+"""The table of sources against the packages it was copied from, and lookups in it."""
 
 import dataclasses
 import re
@@ -43,7 +43,7 @@ def test_an_entry_is_complete(source):
     assert source.digest is None or re.fullmatch(r"(sha256|md5):[0-9a-f]{8,64}", source.digest)
     free = ("Apache-2.0", "BSD-3-Clause", "MIT", None)  # the last: the publisher states none
     assert source.licence in (*free, *hub_sources.RESTRICTED)
-    # Fewer of the actions in videos are told than of the objects in pictures.
+    # Accuracies on actions in videos are lower than on objects in pictures.
     lowest = 60 if source.classes == "kinetics400" else 65
     assert source.top1 is None or lowest < source.top1 < 95
     if source.task == "super_resolution":

@@ -59,7 +59,6 @@ def _kept(path, directory, weights):
 def _model(model, report):
     return {
         "name": report.model,
-        "class": type(model).__name__,
         "parameters": model.count_params(),
         "weights_sha256": weights_hash(model),
         "folding": None if report.folding is None else str(report.folding),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_residual import _needs
-from keras_residual._words import first_line
+from keras_residual._words import first_line, name_of
 from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error
 from keras_residual.export.formats.coreml.mil import Program
@@ -83,7 +83,7 @@ def write(
         raise ExportError(f"Core ML cannot express this model ({conversion_error(error)}).") from (
             error
         )
-    package.short_description = f"{network.name}, exported by keras_residual"
+    package.short_description = f"{name_of(network)}, exported by keras_residual"
     package.user_defined_metadata[_OUTPUTS] = json.dumps(outputs)
     for key, value in ((_LABELS, labels), (_FACTS, facts)):
         if value:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_residual import _checks
 from keras_residual._files import replacing
-from keras_residual._words import counted
+from keras_residual._words import counted, name_of
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats.litert.litert import configure, converted
 from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
@@ -161,7 +161,7 @@ def write_streaming(
     inputs = [InputMetadata("sequences", sampling_rate=rates[0] if rates else None)]
     content = add_metadata(
         content,
-        model.name,
+        name_of(model),
         "One step of a sequence at a time, with the states as inputs and outputs.",
         [*inputs, *map(InputMetadata, states)],
         ["outputs", *states],
