@@ -234,11 +234,12 @@ def _held_out(planned):
 def _answers(planned, history) -> _report.Answers:
     """Prints the results on the test images and returns the predictions."""
     recipe, best = planned.recipe, _best(planned.recipe, history)
-    accuracy, epochs = history["val_accuracy"][best - 1], len(history["loss"])
-    which = f"after epoch {best} of {epochs}, the best" if recipe.restore_best else (
-        f"after {counted(epochs, 'epoch')}"
-    )  # fmt: skip
-    _say(f"Held-out accuracy {accuracy:.2%} {which}")
+    epochs, seen_once = len(history["loss"]), planned.shown is not planned.source
+    which = f"after epoch {best} of {epochs}, which had the lowest loss"
+    if not recipe.restore_best:
+        which = f"after {counted(epochs, 'epoch')}"
+    if seen_once:
+        _say(f"Held-out accuracy {history['val_accuracy'][best - 1]:.2%} {which}")
     with refusing(), quiet(), counting(_held_out(planned), len(planned.source.test)) as batches:
         answers = _report.ask(
             planned.network.predict_on_batch,
@@ -246,13 +247,16 @@ def _answers(planned, history) -> _report.Answers:
             planned.source.class_names,
             files=getattr(planned.source.test, "paths", ()),
         )
-    if planned.shown is not planned.source:
+    if seen_once:
         _say(f"Test accuracy {answers.report.accuracy:.2%}")
-    elif recipe.restore_best:
-        _say(
-            "The best epoch was selected on these images, so accuracy on new ones may be slightly "
-            "lower; --hold-out 0.1 selects it on others."
-        )
+    else:
+        # In training, outputs of frozen layers may be computed in bfloat16.
+        _say(f"Held-out accuracy {answers.report.accuracy:.2%} {which}")
+        if recipe.restore_best:
+            _say(
+                "The epoch was selected on these images, so accuracy on new ones may be slightly "
+                "lower; --hold-out 0.1 selects it on others."
+            )
     answers.print_table()
     return answers
 

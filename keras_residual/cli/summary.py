@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,11 +29,19 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def summary(
-    name: Annotated[str, typer.Argument(help="Name of a network, such as resnet50.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a network, such as resnet50, a .keras file or a training's folder."
+        ),
+    ],
     input_shape: Annotated[
-        str | None, typer.Option(help="Input sizes, such as 96x128x1. Default: the paper's.")
+        str | None,
+        typer.Option(help="Input sizes, such as 96x128x1. Default: the paper's, or the file's."),
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes of a network by name.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a network's layers, output shapes, parameters and cost.
@@ -42,19 +51,8 @@ def summary(
     training), and layers, a list of objects: name, kind, output_shape, parameters.
     """
     with Steps("Starting Keras"), refusing(), quiet():
-        import keras
-
-        import keras_residual
-
-        options = {} if input_shape is None else {"input_shape": parse_shape(input_shape)}
-        if classes is not None:
-            options["classes"] = classes
-        # Only shapes are needed, so no weights are allocated.
-        with keras.StatelessScope(initialize_variables=False):
-            model = keras_residual.get_model(name, **options)
-        # A network for images of any size is counted at the size of its paper.
-        known = None not in model.input_shape[1:]
-        cost = keras_residual.analysis.cost(model if known else name)
+        shape = None if input_shape is None else parse_shape(input_shape)
+        model, cost = (_by_name if not _is_file(name) else _in_file)(name, shape, classes)
     if as_json:
         print_json(_as_dict(model, cost))
         return
@@ -66,6 +64,43 @@ def summary(
         f"{human_bytes(cost.activation_bytes)} of activations an image in training",
         soft_wrap=in_one_line(),
     )
+
+
+def _is_file(name) -> bool:
+    return Path(name).suffix == ".keras" or Path(name).is_dir()
+
+
+def _by_name(name, shape, classes):
+    """Returns a network and its cost."""
+    import keras
+
+    import keras_residual
+
+    given = {"input_shape": shape, "classes": classes}
+    options = {key: value for key, value in given.items() if value is not None}
+    # Only shapes are needed, so no weights are allocated.
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras_residual.get_model(name, **options)
+    # A network for images of any size is counted at the size of its paper.
+    known = None not in model.input_shape[1:]
+    return model, keras_residual.analysis.cost(model if known else name)
+
+
+def _in_file(name, shape, classes):
+    """Returns the model in a file and its cost."""
+    from keras_residual import analysis
+    from keras_residual.cli import _model_files
+
+    if classes is not None:
+        raise ValueError(f"`--classes` is for networks by name. Received: {name}")
+    path = Path(name)
+    model = _model_files.load_keras(path / "model.keras" if path.is_dir() else path)
+    if None in model.input_shape[1:] and shape is None:
+        raise ValueError(
+            f"`--input-shape` must give the sizes at which to count. Received: {name}, which "
+            f"takes inputs of {model.input_shape[1:]}"
+        )
+    return model, analysis.cost(model, shape)
 
 
 def _layers(model) -> list[dict]:

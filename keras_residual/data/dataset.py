@@ -58,6 +58,8 @@ class Dataset:
         size = " x ".join("?" if side is None else str(side) for side in self.image_shape)
         kind = {"classes": ("class", "classes"), "multi_label": ("label",)}
         kind |= {"regression": ("number each", "numbers each"), "text": ("character",)}
+        if self.examples == "images" and None in self.image_shape[:2]:
+            size = f"various sizes with {counted(self.image_shape[-1], 'channel')}"
         if self.train.rate:
             size = f"{self.image_shape[0] / self.train.rate:.3g} s at {self.train.rate:,} Hz"
         left_out = f", {len(self.left_out):,} damaged left out" if self.left_out else ""

@@ -65,7 +65,8 @@ def test_the_whole_way(run, photos, tmp_path):
     for name in said["pictures"]:
         with Image.open(tmp_path / "run" / name) as picture:
             assert picture.size[0] > 100
-    for text in ("Precision", "Macro F1", "best", "Next: keras-residual evaluate", "in all"):
+    best = f"{said['test_accuracy']:.2%} after epoch {said['best_epoch']} of 3"
+    for text in ("Precision", "Macro F1", best, "Next: keras-residual evaluate", "in all"):
         assert text in result.output
     description = read_from(tmp_path / "run" / "model.keras")
     assert description.class_names == tuple(COLOURS) and description.white == 1.0

@@ -116,6 +116,24 @@ def test_summary_counts_every_layer(run):
     assert f"{model.count_params():,} parameters" in result.stdout
 
 
+def test_summary_of_a_model_in_a_file(run, refused, tmp_path):
+    options = {"depths": (1,), "widths": (4,), "stem": "conv3", "stem_width": 4, "classes": 3}
+    model = keras_residual.ResNet("basic", input_shape=(8, 8, 1), **options)
+    (tmp_path / "run").mkdir()
+    model.save(tmp_path / "run" / "model.keras")
+    open_size = keras_residual.ResNet("basic", input_shape=(None, None, 1), **options)
+    open_size.save(tmp_path / "open.keras")
+    results = [
+        run(f"summary {words} --json")
+        for words in ("run", "run/model.keras", "open.keras --input-shape 8x8x1")
+    ]
+    found = [json.loads(result.stdout) for result in results]
+    assert found[0] == found[1] and found[0]["parameters"] == model.count_params()
+    assert found[0]["macs"] == found[2]["macs"] == keras_residual.analysis.cost(model).macs
+    assert "takes inputs of (None, None, 1)" in refused("summary open.keras")
+    assert "`--classes` is for networks by name" in refused("summary run --classes 3")
+
+
 def test_summary_allocates_no_weight(run):
     result = run("summary resnet18 --classes 2000000000")
     assert result.exit_code == 0, result.output

@@ -87,7 +87,8 @@ def test_images_of_different_sizes_are_read_on_demand(tmp_path, monkeypatch, lim
     assert dataset.image_shape == (None, None, 3)
     assert dataset.train.augmentation == "imagenet"
     assert str(dataset) == (
-        f"{tmp_path.name}: 12 training and 12 held-out images of ? x ? x 3, 2 classes"
+        f"{tmp_path.name}: 12 training and 12 held-out images of various sizes with 3 channels, "
+        "2 classes"
     )
     read = list(dataset.test.examples(seed=0, epoch=0, shuffle=False).as_numpy_iterator())
     for number, (image, label, index) in enumerate(read):
