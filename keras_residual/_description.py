@@ -94,9 +94,10 @@ class Description:
             raise ValueError(
                 f"`stride` must be a positive integer. Received: stride={self.stride!r}"
             )
-        if (self.white is None) != (self.preprocessing is not None):
+        steps = isinstance(self.preprocessing, dict)
+        if steps == (self.white is not None) or not (steps or self.preprocessing is None):
             raise ValueError(
-                "Exactly one of `white` and `preprocessing` must be given. "
+                "Exactly one of `white` and `preprocessing`, a dict, must be given. "
                 f"Received: white={self.white!r}, preprocessing={self.preprocessing!r}"
             )
 
@@ -159,9 +160,9 @@ def described(model) -> Description | None:
     return None
 
 
-def is_noted(model) -> bool:
-    """Returns whether a description was attached since the model was made or loaded."""
-    return model in _DESCRIPTIONS
+def noted(model) -> Description | None:
+    """Returns the description attached since the model was made or loaded, `None` without one."""
+    return _DESCRIPTIONS.get(model)
 
 
 def keep(model, description: Description | None) -> None:

@@ -147,6 +147,17 @@ def test_published_weights_are_known_after_saving_and_loading(tmp_path):
     assert weights.description_of(again) is None
 
 
+def test_a_file_that_keras_saved_is_described_by_its_layer(tmp_path):
+    model = keras_residual.ResNet8(weights="cifar10")
+    model.save(tmp_path / "model.keras")
+    loaded = inference.load_keras(tmp_path / "model.keras")
+    assert described(loaded) == weights.description_of(model)
+    assert inference.load_predictor(tmp_path / "model.keras").description == described(loaded)
+    given = Description(class_names=tuple("abcdefghij"))
+    write_into(tmp_path / "model.keras", given)
+    assert described(inference.load_keras(tmp_path / "model.keras")) == given
+
+
 def test_a_model_loaded_by_keras_is_exported_as_its_file_says(tmp_path):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("LiteRT files are written on TensorFlow")

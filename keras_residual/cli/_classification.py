@@ -1,6 +1,7 @@
 """`keras-residual train` for classifiers, from its options to the files that it writes."""
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,10 +199,11 @@ def _chosen(options, recipe, history) -> dict:
 
 def _best(recipe, history) -> int:
     """Returns the number of the epoch whose weights the model ends with."""
-    losses = history.get("val_loss")
-    if not recipe.restore_best or not losses:
+    losses = history.get("val_loss", [])
+    known = [number for number, loss in enumerate(losses) if math.isfinite(loss)]
+    if not recipe.restore_best or not known:
         return len(history["loss"])
-    return 1 + min(range(len(losses)), key=losses.__getitem__)
+    return 1 + min(known, key=losses.__getitem__)
 
 
 def _outcome(planned, history) -> tuple[dict, list[str]]:

@@ -29,6 +29,10 @@ def predict(
     weights: Annotated[
         str | None, typer.Option(help="With a network's name: imagenet, a tag, a file or a URL.")
     ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(help="With weights that do not state it: the scaling caffe, tf or torch."),
+    ] = None,
     top: Annotated[int, typer.Option(help="How many classes to name.", min=1)] = 5,
     output: Annotated[
         Path | None, typer.Option(help="Write the answers as .csv or .json too.")
@@ -66,7 +70,9 @@ def predict(
             raise ValueError(f"--layer has no effect without --explain. Received: {layer}")
         paths = _names(pictures)
         with Steps("Loading the model"):
-            predictor = inference.load_predictor(model, weights=weights)
+            predictor = inference.load_predictor(
+                model, weights=weights, preprocessing=preprocessing
+            )
         if predictor.takes_sound and explain is not None:
             raise ValueError("--explain is for models that take pictures.")
         if predictor.description.task == "transcription":

@@ -1,7 +1,6 @@
 """Atomic publication of all files of an export."""
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ WORKSHOP, JOURNAL = ".export.partial", "journal.json"
 def published(directory: Path) -> Iterator[Path]:
     """Yields an empty folder, whose content is moved to `directory` as one set at the end.
 
-    If the block fails, `directory` is unchanged. Before the first file is moved, a journal of all
-    of them is written: a process that is killed earlier leaves the old set; if it is killed later,
+    If the block fails, `directory` is unchanged. Before the first file is moved, a file marks the
+    new set as complete: a process that is killed earlier leaves the old set; if it is killed later,
     the next call first finishes moving the new set.
 
     Args:
@@ -34,9 +33,7 @@ def published(directory: Path) -> Iterator[Path]:
             try:
                 (workshop / "new").mkdir(parents=True)
                 yield workshop / "new"
-                names = sorted(path.name for path in (workshop / "new").iterdir())
-                (workshop / "draft").write_text(json.dumps(names), encoding="utf-8")
-                os.replace(workshop / "draft", workshop / JOURNAL)
+                (workshop / JOURNAL).touch()
                 finish(directory)
             except BaseException:
                 if not (workshop / JOURNAL).exists():
@@ -55,16 +52,15 @@ def finish(directory: Path) -> None:
     journal = workshop / JOURNAL
     if journal.exists():
         (workshop / "old").mkdir(exist_ok=True)
-        for name in json.loads(journal.read_text(encoding="utf-8")):
-            _move(workshop / "new" / name, directory / name, workshop / "old" / name)
+        # What was moved before an interruption is no longer there.
+        for new in sorted((workshop / "new").iterdir()):
+            _move(new, directory / new.name, workshop / "old" / new.name)
         journal.unlink()
     if workshop.exists():
         shutil.rmtree(workshop)
 
 
 def _move(new: Path, place: Path, old: Path) -> None:
-    if not new.exists():
-        return
     if place.is_dir():
         # A rename can replace only an empty folder.
         os.replace(place, old)

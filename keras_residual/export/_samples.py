@@ -30,8 +30,22 @@ def fitting(
             raise ValueError(
                 f"`{argument}` must hold numbers that {spec.type} holds. Received: {given}"
             )
-        arrays[name] = arrays[name].astype("float32" if spec.is_floating else spec.type, copy=False)
+        if not spec.is_floating:
+            _check_range(argument, arrays[name], spec.type)
+        with np.errstate(over="ignore"):
+            to = "float32" if spec.is_floating else spec.type
+            arrays[name] = arrays[name].astype(to, copy=False)
     return arrays
+
+
+def _check_range(argument, array, wanted):
+    """Raises if whole numbers would become others in a smaller type."""
+    low, high = (0, 1) if wanted == "bool" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    if array.size and (array.min() < low or array.max() > high):
+        raise ValueError(
+            f"`{argument}` must hold numbers that {wanted} holds. Received: numbers "
+            f"{array.min()}..{array.max()}"
+        )
 
 
 def gathered(argument: str, specs: dict[str, InputSpec], data, most: int | None):

@@ -16,6 +16,7 @@ from keras_residual.inference.answers import Prediction, predictions
 from keras_residual.inference.clip_list import clip_paths
 from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predictor import Predictor, load_predictor
+from keras_residual.weights import Preprocessing
 
 
 def predict(
@@ -24,6 +25,7 @@ def predict(
     top: int = 5,
     *,
     weights: str | os.PathLike[str] | None = None,
+    preprocessing: Preprocessing | str | None = None,
     description: Description | None = None,
     batch_size: int = 32,
     skip_damaged: bool = False,
@@ -45,6 +47,8 @@ def predict(
             a model for sound: WAV, FLAC or OGG files, or folders of such.
         top: Positive integer, number of classes to return, best first.
         weights: With the name of a network, what its factory takes as `weights`.
+        preprocessing: The scaling that `weights` expect if they do not state it, such as `"torch"`,
+            see `inference.load_predictor`.
         description: What the model's inputs and outputs mean, where it does not say so itself.
         batch_size: Positive integer, number of pictures per batch.
         skip_damaged: Whether unreadable pictures are left out. Otherwise an error lists all of
@@ -68,9 +72,13 @@ def predict(
     _checks.integer("batch_size", batch_size)
     _checks.boolean("skip_damaged", skip_damaged)
     if not isinstance(model, Predictor):
-        model = load_predictor(model, weights=weights, description=description)
-    elif weights is not None or description is not None:
-        raise ValueError("`weights` and `description` have no effect on a Predictor.")
+        model = load_predictor(
+            model, weights=weights, preprocessing=preprocessing, description=description
+        )
+    elif any(given is not None for given in (weights, preprocessing, description)):
+        raise ValueError(
+            "`weights`, `preprocessing` and `description` have no effect on a Predictor."
+        )
     if model.takes_sound:
         return _predict_recordings(model, paths, top, skip_damaged, progress)
     files = paths_for(model, paths)

@@ -17,6 +17,8 @@ from keras_residual._words import counted, first_line, name_of
 from keras_residual.data import DatasetError, Picture, read_clip, read_picture
 from keras_residual.data.batches.resizing import resize_and_crop
 from keras_residual.inference.recordings import read_waves
+from keras_residual.weights import Preprocessing
+from keras_residual.weights.description import described_as
 
 _ACCEPTED = (
     "a Keras model, a .keras file, the folder of a training, the name of a network with `weights`, "
@@ -126,6 +128,7 @@ def load_predictor(
     model: keras.Model | str | os.PathLike[str],
     *,
     weights: str | os.PathLike[str] | None = None,
+    preprocessing: Preprocessing | str | None = None,
     description: Description | None = None,
 ) -> Predictor:
     """Returns a model of any kind as a `Predictor`.
@@ -134,24 +137,32 @@ def load_predictor(
         model: A Keras model, a `.keras` file, the folder of a training, the name of a network, or
             an exported `.tflite`, `.onnx` or `.jax` file or SavedModel.
         weights: With the name of a network, what its factory takes as `weights`.
+        preprocessing: With `weights` that do not state the scaling of pixels that they expect:
+            `"caffe"`, `"tf"`, `"torch"`, the name of published weights or a
+            `weights.Preprocessing`.
         description: What the model's inputs and outputs mean, where it does not say so itself.
 
     Raises:
         ValueError: If there is no such model, it does not take pictures, or the range of pixels
             that it expects is unknown.
     """
+    if preprocessing is not None and weights is None:
+        raise ValueError(
+            "`preprocessing` is for the name of a network with `weights`. "
+            f"Received: preprocessing={preprocessing!r}, weights=None"
+        )
     if isinstance(model, keras.Model):
         found = _from_keras(model, model.name)
     elif not isinstance(model, str | os.PathLike):
         raise ValueError(f"`model` must be {_ACCEPTED}. Received: model={model!r}")
     else:
-        found = _from_path_or_name(model, weights)
+        found = _from_path_or_name(model, weights, preprocessing)
     if description is not None:
         found = dataclasses.replace(found, description=description)
     return _checked(found)
 
 
-def _from_path_or_name(model, named_weights) -> Predictor:
+def _from_path_or_name(model, named_weights, preprocessing) -> Predictor:
     path = Path(model)
     if path.is_dir() and (path / TRAINED).is_file():
         path = path / TRAINED
@@ -166,7 +177,10 @@ def _from_path_or_name(model, named_weights) -> Predictor:
             f"`weights` must name the weights of {str(model)!r}, such as 'imagenet' or a file; "
             "without them its answers would be random. Received: weights=None"
         )
-    return _from_keras(models.get_model(str(model), weights=named_weights), str(model))
+    network = models.get_model(str(model), weights=named_weights)
+    if preprocessing is not None:
+        describe(network, described_as(network, preprocessing))
+    return _from_keras(network, str(model))
 
 
 def load_keras(path: str | os.PathLike[str]) -> keras.Model:
@@ -245,15 +259,16 @@ def _checked(predictor: Predictor) -> Predictor:
     if predictor.description is None:
         raise ValueError(
             f"{predictor.name} does not say which range of pixels it takes, nor the names of its "
-            "classes. Give `description=Description(white=1.0, class_names=…)`; `white` is the "
-            "value of a white pixel in its input, 255.0 for a model that scales pixels itself."
+            "classes. Give `preprocessing`, such as 'torch', with `weights` of a network, or else "
+            "`description=Description(white=1.0, class_names=…)`; `white` is the value of a white "
+            "pixel in its input, 255.0 for a model that scales pixels itself."
         )
     return predictor
 
 
-def _preprocessing(steps: dict[str, Any]) -> "weights.Preprocessing":
+def _preprocessing(steps: dict[str, Any]) -> Preprocessing:
     known = {name: tuple(v) if isinstance(v, list) else v for name, v in steps.items()}
-    return weights.Preprocessing(**known)
+    return Preprocessing(**known)
 
 
 def _of_channels(picture: Picture, channels: int) -> np.ndarray:

@@ -13,6 +13,9 @@ from keras_residual.layers.composite import CompositeLayer, chain, fresh_initial
 from keras_residual.layers.reversible_halves import is_invertible
 from keras_residual.layers.sublayers import SublayerRow, normalizations_in, weights_by_path
 
+# Weights of normalizations that never train.
+_STATISTICS = ("moving_mean", "moving_variance")
+
 
 class EqualBlocks(SublayerRow, CompositeLayer):
     """Blocks that keep the shape of their input, applied one after the other.
@@ -163,7 +166,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         for norm in [norm for block in blocks for norm in normalizations_in(block)]:
             norm.trainable = trainable
             for weight in norm.weights:
-                if self.scanned and weight.name in ("gamma", "beta"):
+                if self.scanned and weight.name not in _STATISTICS:
                     self._stacked_of(weight).trainable = trainable
 
     def _stacked_of(self, weight):
@@ -175,7 +178,7 @@ class EqualBlocks(SublayerRow, CompositeLayer):
         if template.trainable != self.trainable:
             template.trainable = self.trainable
         for norm in normalizations_in(template):
-            weights = [w for w in norm.weights if w.name in ("gamma", "beta")]
+            weights = [w for w in norm.weights if w.name not in _STATISTICS]
             if weights:
                 wanted = self.trainable and any(self._stacked_of(w).trainable for w in weights)
                 if norm.trainable != wanted:

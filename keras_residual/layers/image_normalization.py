@@ -9,6 +9,8 @@ from keras_residual._types import Shape, Tensor
 from keras_residual._words import counted
 from keras_residual.layers.registration import registered
 
+_WHITE = 255.0
+
 
 @registered
 class ImageNormalization(keras.layers.Layer):
@@ -108,3 +110,19 @@ def _checked_numbers(name: str, values, minimum: float) -> tuple[float, ...]:
         raise ValueError(
             f"`{name}` must be a sequence of numbers. Received: {name}={values!r}"
         ) from error
+
+
+def white_of(model: keras.Model) -> float | None:
+    """Returns the value of a white pixel in the input of a model that normalizes images inside.
+
+    `None` if it does not normalize them.
+    """
+    if not any(isinstance(layer, ImageNormalization) for layer in model.layers):
+        return None
+    for layer in model.layers:
+        # Pixels of another range are rescaled to 0…255 first.
+        if isinstance(layer, keras.layers.Rescaling) and np.ndim(layer.scale) == 0:
+            return _WHITE / layer.scale
+        if isinstance(layer, ImageNormalization):
+            break
+    return _WHITE

@@ -5,10 +5,14 @@ from typing import Any
 
 import keras
 
+from keras_residual.layers.evo_norm import EvoNorm
+
 NORMALIZATIONS = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+    EvoNorm,
 )
 
 

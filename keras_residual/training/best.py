@@ -7,6 +7,8 @@ from typing import Any
 import keras
 
 from keras_residual._files import replacing
+from keras_residual._words import first_line
+from keras_residual.training.checkpoint import CheckpointError
 from keras_residual.training.progress import Progress
 
 BEST = "best.weights.h5"
@@ -40,9 +42,22 @@ class BestEpoch(keras.callbacks.Callback):
             self._without_optimizer().save_weights(partial)
 
     def put_in_place(self) -> None:
-        """Restores the weights of the best epoch, or keeps the last ones if none are saved."""
-        if best_epoch(self.progress.rows) is not None and self.path.exists():
+        """Restores the weights of the best epoch, if there are held-out examples.
+
+        Raises:
+            CheckpointError: If the file with them is missing or damaged.
+        """
+        if best_epoch(self.progress.rows) is None or not (self.writes or self.path.exists()):
+            return
+        try:
             self._without_optimizer().load_weights(self.path)
+        # A damaged file makes h5py and Keras raise several kinds of exception.
+        except Exception as error:
+            reason = first_line(error) if self.path.exists() else "it is missing"
+            raise CheckpointError(
+                f"{self.path} with the weights of the best epoch cannot be read ({reason}). "
+                "Start over with resume=False, or train for more epochs."
+            ) from error
 
     def _without_optimizer(self) -> keras.Model:
         """Returns an uncompiled model of the same layers; each phase has its own optimizer."""
@@ -51,10 +66,16 @@ class BestEpoch(keras.callbacks.Callback):
 
 def lowest(rows: list[dict[str, Any]]) -> float:
     """Returns the lowest loss on the held-out examples so far."""
-    return min((row[MONITOR] for row in rows if MONITOR in row), default=math.inf)
+    return min(_losses(rows).values(), default=math.inf)
 
 
 def best_epoch(rows: list[dict[str, Any]]) -> int | None:
     """Returns the number, from 1, of the first epoch with the lowest loss, or `None`."""
-    values = {row["epoch"]: row[MONITOR] for row in rows if MONITOR in row}
+    values = _losses(rows)
     return min(values, key=values.get) if values else None
+
+
+def _losses(rows) -> dict[int, float]:
+    """Returns the finite losses on the held-out examples by the number of the epoch."""
+    known = {row["epoch"]: row[MONITOR] for row in rows if MONITOR in row}
+    return {epoch: value for epoch, value in known.items() if math.isfinite(value)}

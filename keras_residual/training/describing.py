@@ -1,5 +1,6 @@
 """Describes a model's inputs and outputs by the dataset that it is trained on."""
 
+import warnings
 from dataclasses import replace
 
 import keras
@@ -49,6 +50,13 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
     recipe = find_recipe(recipe)
     kind = dataset.train.augmentation if recipe.augmentation == "auto" else recipe.augmentation
     before = _description.described(model) or _description.Description()
+    if before.preprocessing is not None:
+        warnings.warn(
+            f"The weights of {model.name!r} were trained on pixels scaled otherwise than those of "
+            "a dataset, which lie between 0 and 1. A model of `models.pretrained_classifier` "
+            "scales them as the weights expect.",
+            stacklevel=3,
+        )
     description = replace(
         before,
         task=_TASKS[dataset.label_kind],

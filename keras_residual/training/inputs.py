@@ -8,6 +8,7 @@ import keras
 
 from keras_residual import _checks
 from keras_residual._words import counted
+from keras_residual.layers.image_normalization import white_of
 from keras_residual.training.arrays import array_batches, is_array
 from keras_residual.training.heads import head_of
 from keras_residual.training.recipe import Recipe
@@ -44,7 +45,7 @@ class Inputs:
         """
         head = head_of(model)
         if self.kind is None:
-            targets, self.train = first_targets(self.train)
+            targets, self.train = first_targets(self.train, head)
             self.kind = kind_of_targets(targets, head)
         _check_units(head, self.kind, self.classes)
         return self.kind
@@ -125,6 +126,7 @@ def _of_dataset(model, dataset, recipe, seed):
     options = recipe.batch_options()
     if getattr(dataset, "examples", None) == "recordings":
         _check_recordings(model, dataset)
+    _check_range(model)
     size = _size_of(model, dataset, recipe)
     if size is not None:
         options["image_size"] = size
@@ -136,6 +138,17 @@ def _of_dataset(model, dataset, recipe, seed):
     settings = {"dataset": dataset.name, "seed": seed}
     names = tuple(dataset.class_names)
     return Inputs(train, validation, settings, dataset.label_kind, dataset.num_classes, names)
+
+
+def _check_range(model):
+    """Raises if a model takes pixels of another range than the batches of a dataset have."""
+    white = white_of(model) if hasattr(model, "layers") else None
+    if white not in (None, 1):
+        raise ValueError(
+            "`model` must take pixels between 0 and 1, as batches of a dataset have them. Build it "
+            "without include_preprocessing, or by `models.pretrained_classifier`, which rescales "
+            f"them first. Received: a model that takes pixels between 0 and {white:g}"
+        )
 
 
 def _check_recordings(model, dataset):

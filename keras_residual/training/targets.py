@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_residual.training.arrays import ArrayBatches
 from keras_residual.training.heads import Head
 from keras_residual.training.steps import makes_batches_in_step
 
@@ -148,17 +149,19 @@ def _refusal(targets, head, reason) -> ValueError:
     )
 
 
-def first_targets(train: Iterable[Any] | Callable[..., Any]) -> tuple[np.ndarray, Any]:
-    """Returns the labels of the first batches, and the training data to continue with.
+def first_targets(train: Iterable[Any] | Callable[..., Any], head: Head) -> tuple[np.ndarray, Any]:
+    """Returns all labels of arrays, or those of the first batches, and the data to continue with.
 
     For an iterator, the batches that were read are put back in front.
     """
+    if isinstance(train, ArrayBatches):
+        return train.arrays[1], train
     batches, train = first_batches(train)
     found = []
     for batch in itertools.islice(batches, _BATCHES):
         found.append(_labels(batch))
-        # A fractional number settles the kind.
-        if found[-1].dtype.kind in "iu":
+        # Class numbers; others may change their kind: each example of a batch may have one label.
+        if found[-1].dtype.kind in "iu" and found[-1].ndim < len(head.shape):
             break
     if not found:
         raise ValueError("`data` must hold at least one training batch. Received: none")

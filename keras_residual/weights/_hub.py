@@ -18,7 +18,7 @@ _ADDRESS = re.compile(
     r"hf://(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<file>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?"
 )
 # Common names of weight files in repositories of image models, the safe format first.
-_DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin", "model.weights.h5")
+DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin", "model.weights.h5")
 CONFIGURATION = "config.json"
 
 
@@ -33,7 +33,7 @@ class Address:
     @property
     def files(self) -> tuple[str, ...]:
         """The files to try, in order."""
-        return (self.file,) if self.file else _DEFAULT_FILES
+        return (self.file,) if self.file else DEFAULT_FILES
 
     @property
     def relative_path(self) -> pathlib.PurePosixPath:

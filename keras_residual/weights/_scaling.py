@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from keras_residual.weights._readers.torch_file import from_state_dict
 from keras_residual.weights._resolution import resolve_for_factory
 from keras_residual.weights._torch_layouts import TRANSFORMERS
 from keras_residual.weights.arrays import Entries
+from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.preprocessing import Preprocessing
 
 # Libraries in which all networks of a kind expect the same scaling.
@@ -65,11 +65,14 @@ def expected(
         model_name: Published name of the network, `None` if it has none.
         path: Path of the file; names of files and folders of timm and the hub identify weights.
     """
-    stated = _stated(entries, path) or _beside(path)
+    stated = _stated(entries, path)
     if stated is not None:
         return stated
     if layout.name in _MODES:
         return Preprocessing.from_mode(_MODES[layout.name])
+    beside = _beside(path)
+    if beside is not None:
+        return beside
     tagged = None if path is None else _tagged(path)
     if tagged is not None:
         return tagged.preprocessing
@@ -79,22 +82,39 @@ def expected(
 
 
 def _stated(entries: Entries, path: pathlib.Path | None) -> Preprocessing | None:
-    """Returns the scaling stated in the metadata of a file of this package."""
-    if METADATA_KEY in entries.metadata:
-        return Preprocessing.from_dict(json.loads(entries.metadata[METADATA_KEY]))
-    if entries.format != "keras" or path is None:
-        return None
+    """Returns the scaling stated in the metadata of a file of this package.
+
+    Raises:
+        WeightsError: If the statement is damaged.
+    """
+    try:
+        if METADATA_KEY in entries.metadata:
+            return Preprocessing.from_dict(json.loads(entries.metadata[METADATA_KEY]))
+        if entries.format != "keras" or path is None:
+            return None
+        steps = _layer_inside(path)
+        if steps is not None:
+            return steps
+        description = _description.read_from(path)
+        return None if description is None else of_description(description)
+    except WeightsError:
+        raise
+    # Damaged text makes JSON, zipfile and the checks of values raise many kinds of exception.
+    except Exception as error:
+        raise WeightsError(
+            f"{path}: damaged: the scaling of pixels that it states ({first_line(error)})"
+        ) from error
+
+
+def _layer_inside(path: pathlib.Path) -> Preprocessing | None:
+    """Returns the scaling of the layer that a factory's `include_preprocessing` adds."""
     for node in keras_archive.objects(keras_archive.configuration(path)):
         if node["class_name"] == "ImageNormalization" and "keras_residual" in str(node):
-            config = node.get("config", {})
-            if config.get("name") == "preprocessing":
+            config = node["config"]
+            if config["name"] == "preprocessing":
                 names = ("mean", "std", "divisor", "channels")
                 return Preprocessing.from_dict({name: config[name] for name in names})
-    try:
-        description = _description.read_from(path)
-    except (ValueError, OSError, RuntimeError, zipfile.BadZipFile):
-        return None
-    return None if description is None else of_description(description)
+    return None
 
 
 def of_description(description: _description.Description) -> Preprocessing:
@@ -105,7 +125,10 @@ def of_description(description: _description.Description) -> Preprocessing:
 
 
 def _beside(path: pathlib.Path | None) -> Preprocessing | None:
-    """Returns the scaling in the `config.json` beside a file, as written by timm and `push`."""
+    """Returns the scaling in the `config.json` beside a file, as written by timm and `push`.
+
+    A folder may hold further weights, to which it does not apply.
+    """
     configuration = None if path is None else path.parent / _hub.CONFIGURATION
     if configuration is None or not configuration.is_file():
         return None
@@ -114,9 +137,9 @@ def _beside(path: pathlib.Path | None) -> Preprocessing | None:
     try:
         content = json.loads(configuration.read_bytes())
         if content.get("library") == "keras_residual":
-            steps = content["preprocessing"]
+            steps = content["preprocessing"] if content["file"] == path.name else None
             return None if steps is None else Preprocessing.from_dict(steps)
-        return _from_timm(content["pretrained_cfg"])
+        return _from_timm(content["pretrained_cfg"]) if path.name in _hub.DEFAULT_FILES else None
     # A file of another program, in an unknown format.
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_residual._description import Description, described
 from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.weights._scaling import of_description
+from keras_residual.weights.inference import named_preprocessing
 from keras_residual.weights.labels import CLASS_COUNTS, CLASS_LISTS, class_names
 from keras_residual.weights.preprocessing import Preprocessing
 from keras_residual.weights.sources import WeightSource, scaling_of, source_of
@@ -46,6 +48,34 @@ def described_by(source: WeightSource, model: keras.Model) -> Description:
         licence=source.licence,
         **_pixels(source.preprocessing, model),
     )
+
+
+def described_as(model: keras.Model, preprocessing: Preprocessing | str) -> Description:
+    """Returns the description of a model whose weights expect a given preprocessing.
+
+    Args:
+        model: A model for images.
+        preprocessing: What `preprocess` takes instead of a model, such as `"caffe"`.
+
+    Raises:
+        ValueError: If there is no such preprocessing.
+    """
+    found = named_preprocessing(preprocessing)
+    if found is None:
+        raise ValueError(
+            "`preprocessing` must be a mode ('caffe', 'tf' or 'torch'), the name of published "
+            "weights such as 'ResNet50.IMAGENET1K_V2' or a weights.Preprocessing. "
+            f"Received: preprocessing={preprocessing!r}"
+        )
+    before = description_of(model) or Description()
+    return dataclasses.replace(before, **_pixels(found, model))
+
+
+def rescaled(before: Description, steps: Preprocessing, model: keras.Model) -> Description:
+    """Returns a model's description with the preprocessing of weights that were loaded later."""
+    if of_description(before).scales_like(steps):
+        return before
+    return dataclasses.replace(before, **_pixels(steps, model))
 
 
 def _pixels(steps: Preprocessing, model: keras.Model) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 from keras_residual import _checks
 from keras_residual._description import described
 from keras_residual._types import Tensor
-from keras_residual.layers.image_normalization import ImageNormalization
+from keras_residual.layers.image_normalization import ImageNormalization, white_of
 from keras_residual.weights import _scaling, sources
 from keras_residual.weights.labels import class_names
 from keras_residual.weights.preprocessing import Preprocessing
@@ -58,9 +58,9 @@ def preprocess(images: Tensor, model_or_tag: keras.Model | str, resize: bool = T
     if not resize:
         steps = steps.without_resizing()
     fitted = steps.fit(images)
-    if not _normalizes(model_or_tag):
+    white = white_of(model_or_tag) if isinstance(model_or_tag, keras.Model) else None
+    if white is None:
         return steps.normalize(fitted)
-    white = _white(model_or_tag)
     return fitted if white == _WHITE else fitted * np.float32(white / _WHITE)
 
 
@@ -68,7 +68,7 @@ def preprocessing_of(model_or_tag: keras.Model | str) -> Preprocessing:
     """Returns the preprocessing of a model, of published weights or of a mode; see `preprocess`."""
     if isinstance(model_or_tag, keras.Model):
         return _preprocessing_of_model(model_or_tag)
-    found = _named(model_or_tag)
+    found = named_preprocessing(model_or_tag)
     if found is not None:
         return found
     raise ValueError(
@@ -78,7 +78,8 @@ def preprocessing_of(model_or_tag: keras.Model | str) -> Preprocessing:
     )
 
 
-def _named(what) -> Preprocessing | None:
+def named_preprocessing(what: object) -> Preprocessing | None:
+    """Returns the preprocessing of a mode or of published weights, `None` if it is neither."""
     if isinstance(what, Preprocessing):
         return what
     if isinstance(what, sources.WeightSource):
@@ -93,7 +94,7 @@ def checked_inclusion(include_preprocessing: object) -> bool | Preprocessing:
     """Returns a factory's argument `include_preprocessing` as a bool or a `Preprocessing`."""
     if isinstance(include_preprocessing, bool):
         return include_preprocessing
-    found = _named(include_preprocessing)
+    found = named_preprocessing(include_preprocessing)
     if found is None:
         raise ValueError(
             "`include_preprocessing` must be True or False, a mode ('caffe', 'tf' or 'torch'), the "
@@ -128,7 +129,7 @@ def _preprocessing_of_model(model: keras.Model) -> Preprocessing:
     if known is not None:
         return known
     description = described(model)
-    if _normalizes(model):
+    if white_of(model) is not None:
         return _inside(model)
     if description is not None:
         return _scaling.of_description(description)
@@ -152,24 +153,6 @@ def _inside(model: keras.Model) -> Preprocessing:
     if len(scaling["mean"]) != 3:
         scaling = {}
     return Preprocessing(**scaling, resize=round(crop / 0.875), crop=crop)
-
-
-def _normalizes(model_or_tag) -> bool:
-    """Returns whether a model scales the values 0…255 itself."""
-    return isinstance(model_or_tag, keras.Model) and any(
-        isinstance(layer, ImageNormalization) for layer in model_or_tag.layers
-    )
-
-
-def _white(model: keras.Model) -> float:
-    """Returns the value of a white pixel in the input of a model that scales pixels itself."""
-    for layer in model.layers:
-        # Pixels of another range are rescaled to 0…255 first.
-        if isinstance(layer, keras.layers.Rescaling) and np.ndim(layer.scale) == 0:
-            return _WHITE / layer.scale
-        if isinstance(layer, ImageNormalization):
-            break
-    return _WHITE
 
 
 def decode_predictions(probs: Tensor, top: int = 5) -> list[list[tuple[str, str, float]]]:

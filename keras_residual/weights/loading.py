@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
-from keras_residual._description import is_noted, keep
+from keras_residual._description import describe, keep, noted
 from keras_residual.weights import _scaling, cache, files, sources
 from keras_residual.weights._fit_checks import (
     check_digest,
@@ -23,7 +23,7 @@ from keras_residual.weights._readers.torch_file import from_state_dict
 from keras_residual.weights._resolution import resolve, resolve_for_factory
 from keras_residual.weights._slots import assign, options_of, read, slots_of
 from keras_residual.weights.arrays import Entries
-from keras_residual.weights.description import description_of
+from keras_residual.weights.description import description_of, rescaled
 from keras_residual.weights.errors import WeightsError, first_line
 from keras_residual.weights.matching import match
 from keras_residual.weights.preprocessing import Preprocessing
@@ -105,8 +105,11 @@ def _load(model, source, skip_top, published_name, scaling_given=False) -> None:
 
 def _remember(model, known, scaling):
     """Notes where the weights came from, also in what is saved of the model."""
+    before = noted(model)
+    if before is not None and scaling is not None:
+        describe(model, rescaled(before, scaling, model))
     sources.remember(model, known, scaling)
-    if not is_noted(model):
+    if before is None:
         keep(model, None)
         keep(model, description_of(model))
 

@@ -14,6 +14,7 @@ import weakref
 import keras
 
 from keras_residual import _checks
+from keras_residual._description import Description, noted
 from keras_residual.weights import _digests
 from keras_residual.weights.preprocessing import Preprocessing
 
@@ -229,7 +230,10 @@ def find_named(name: str) -> WeightSource | None:
 
 
 _SOURCES: weakref.WeakKeyDictionary[keras.Model, WeightSource] = weakref.WeakKeyDictionary()
-_SCALINGS: weakref.WeakKeyDictionary[keras.Model, Preprocessing] = weakref.WeakKeyDictionary()
+# The preprocessing that the weights expect, and the description that the model had then.
+_SCALINGS: weakref.WeakKeyDictionary[keras.Model, tuple[Preprocessing, Description | None]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def remember(
@@ -244,7 +248,8 @@ def remember(
     """
     if source is not None and preprocessing is None:
         preprocessing = source.preprocessing
-    for notes, value in ((_SOURCES, source), (_SCALINGS, preprocessing)):
+    scaling = None if preprocessing is None else (preprocessing, noted(model))
+    for notes, value in ((_SOURCES, source), (_SCALINGS, scaling)):
         if value is None:
             notes.pop(model, None)
         else:
@@ -257,5 +262,9 @@ def source_of(model: keras.Model) -> WeightSource | None:
 
 
 def scaling_of(model: keras.Model) -> Preprocessing | None:
-    """Returns the preprocessing of the weights loaded into `model`, `None` if it is unknown."""
-    return _SCALINGS.get(model)
+    """Returns the preprocessing of the weights loaded into `model`, `None` if it is unknown.
+
+    A description that was attached later, such as that of a training, replaces it.
+    """
+    scaling, description = _SCALINGS.get(model, (None, None))
+    return scaling if noted(model) is description else None

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_residual import data
+from keras_residual.data.sources import clips
 
 # The value of a pixel is that of its clip and of its frame.
 X = np.zeros((12, 10, 6, 8, 3), np.uint8)
@@ -123,6 +124,22 @@ def test_folders_of_frames(tmp_path):
         data.load(f"{tmp_path},examples=clips,frames=3")
     resized = data.load(f"{tmp_path},examples=clips,frames=3,frame_size=4x6")
     assert resized.image_shape == (3, 4, 6, 3)
+
+
+def test_clips_that_take_too_much_together_are_not_all_read(tmp_path, monkeypatch):
+    frame = tf.io.encode_png(np.zeros((50, 50, 3), np.uint8)).numpy()
+    for clip in range(40):
+        place = tmp_path / f"class{clip % 2}" / f"clip{clip}"
+        place.mkdir(parents=True)
+        for number in range(2):
+            (place / f"{number}.png").write_bytes(frame)
+    read, seen = clips.read_clip, []
+    monkeypatch.setattr(clips, "read_clip", lambda *given: seen.append(given) or read(*given))
+    with pytest.raises(data.DatasetError, match="40 clips take more than max_bytes=40,000"):
+        data.load(tmp_path, examples="clips", max_bytes=40_000)
+    assert 3 <= len(seen) < 40
+    with pytest.raises(data.DatasetError, match="holds more than max_bytes=10,000"):
+        data.load(tmp_path, examples="clips", max_bytes=10_000)
 
 
 def test_clips_of_several_sizes(tmp_path):

@@ -10,6 +10,7 @@ from support import one_line
 
 from keras_residual import data
 from keras_residual.data import augment
+from keras_residual.data.sources import sound_files
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000
@@ -120,6 +121,7 @@ def test_npz_with_offsets(tmp_path, monkeypatch):
         ({"offsets": np.arange(13) * 10**6}, {}, "1 integers within it"),
         ({"offsets": np.arange(13)[::-1]}, {}, "must not decrease"),
         ({"audio": np.full(2000, np.nan, "float32")}, {}, "NaN"),
+        ({"audio": np.full(2000, 1e300)}, {}, "infinite"),
         ({"audio": np.zeros(2000, "int64") + 2**20}, {}, "must hold samples in int16"),
         ({"rate": None}, {}, "give it as `rate`"),
         ({"rate": 0}, {}, "`rate` must be one positive integer"),
@@ -160,6 +162,19 @@ def test_damaged_recordings_are_all_named_or_left_out(tmp_path):
         (alone / "no" / "4.wav").write_bytes((tmp_path / "no" / f"{name}.wav").read_bytes())
         with pytest.raises(data.DatasetError, match=words):
             data.load(alone)
+
+
+def test_many_large_recordings_are_refused_before_one_is_read(tmp_path, monkeypatch):
+    """Silence compresses well: each file may be within the limit, all together are not."""
+    pytest.importorskip("soundfile")
+    for number in range(6):
+        for name in ("no", "yes"):
+            place = tmp_path / name / f"{number}.flac"
+            place.parent.mkdir(exist_ok=True)
+            write(place, np.zeros(50_000, "int16"))
+    monkeypatch.setattr(sound_files, "read_recording", lambda *given: pytest.fail("it was read"))
+    with pytest.raises(data.DatasetError, match="12 recordings declare 1,200,000 bytes, more than"):
+        data.load(tmp_path, max_bytes=1_000_000)
 
 
 def test_soundfile_is_asked_for(tmp_path, monkeypatch):

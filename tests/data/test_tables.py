@@ -73,6 +73,17 @@ def test_whole_numbers_may_be_classes_or_measurements(tmp_path):
     assert dataset.label_kind == "regression" and len(dataset.test) == 6
 
 
+def test_large_numbers_of_classes_stay_apart(tmp_path):
+    """Floating point cannot tell these numbers apart, and int64 cannot hold the last ones."""
+    pictures(tmp_path)
+    for low, high in ((2**53, 2**53 + 1), (10**30, 10**30 + 1)):
+        names = {str(low), str(high)}
+        rows = "\n".join(f"{n}.png,{low + n % 2}" for n in range(12))
+        (tmp_path / "labels.csv").write_text(f"file,class\n{rows}\n")
+        dataset = data.load(tmp_path / "labels.csv", label_kind="classes")
+        assert set(dataset.class_names) == names
+
+
 def test_groups_and_parts_by_column(tmp_path):
     pictures(tmp_path)
     path = tmp_path / "labels.csv"

@@ -1,11 +1,15 @@
 """The files of an export appear together, whenever the process is killed."""
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from keras_residual import _files
 from keras_residual.export import _publish
 
 SCRIPT = """
@@ -93,6 +97,50 @@ def test_the_next_export_finishes_what_a_killed_one_began(tmp_path):
         (new / "model.tflite").write_text("newest")
     assert (folder / "model.tflite").read_text() == "newest"
     assert (folder / "card.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("text", ["", "{", '["other"]', "[" * 9999])
+def test_a_damaged_journal_does_not_matter(tmp_path, text):
+    folder = tmp_path / "out"
+    earlier(folder)
+    workshop = folder / _publish.WORKSHOP
+    (workshop / "new").mkdir(parents=True)
+    (workshop / "new" / "card.json").write_text("new")
+    (workshop / _publish.JOURNAL).write_text(text)
+    _publish.finish(folder)
+    assert (folder / "card.json").read_text() == "new" and not workshop.exists()
+
+
+def test_a_folder_that_was_being_replaced_comes_back(tmp_path):
+    """A process killed between the two renames leaves neither; the next call finds both."""
+    place, workshop = tmp_path / "page", tmp_path / ".page.partial"
+    for finished, expected in ((True, "new"), (False, "old")):
+        workshop.mkdir()
+        (workshop / ".before").mkdir()
+        (workshop / ".before" / "index.html").write_text("old")
+        if finished:
+            (workshop / "page").mkdir()
+            (workshop / "page" / "index.html").write_text("new")
+        with pytest.raises(ValueError, match="stopped"), _files.replacing(place):
+            raise ValueError("stopped")
+        assert (place / "index.html").read_text() == expected and not workshop.exists()
+        shutil.rmtree(place)
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    place, replace = tmp_path / "page", os.replace
+    place.mkdir()
+    (place / "index.html").write_text("old")
+
+    def failing(source, target):
+        if Path(source).parent.name == ".page.partial" and Path(source).name == "page":
+            raise OSError("disk")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="disk"), _files.replacing(place) as partial:
+        partial.mkdir()
+    assert (place / "index.html").read_text() == "old"
 
 
 def test_a_second_export_to_the_same_folder_is_refused(tmp_path):

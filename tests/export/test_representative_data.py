@@ -94,6 +94,19 @@ def test_wrong_streams_are_named(data, message):
         fitting("data", model, input_specs(model), data)
 
 
+def test_whole_numbers_are_not_cut():
+    inputs = keras.Input((2,), dtype="int32", name="tokens")
+    outputs = keras.layers.Dense(1)(keras.layers.Embedding(4, 2)(inputs))
+    model = keras.Model(inputs, outputs)
+    specs = input_specs(model)
+    given = np.array([[1, 2**32 + 3]])
+    with pytest.raises(
+        ValueError, match=r"`d` must hold numbers that int32 holds.*1\.\.4294967299"
+    ):
+        fitting("d", model, specs, given)
+    assert fitting("d", model, specs, given % 4)["tokens"].dtype == "int32"
+
+
 def test_what_is_not_finite_is_named():
     data = {"image": IMAGES.copy()}
     data["image"][3, 0, 0, 0] = np.nan

@@ -99,6 +99,25 @@ def test_weights_that_scale_outside_get_their_preprocessing(pictures):
     np.testing.assert_allclose(named.values, answer.values, atol=1e-6)
 
 
+def test_the_scaling_of_weights_that_do_not_state_it_is_given(pictures, tmp_path):
+    donor = keras_residual.ResNet8(weights="cifar10")
+    donor.save_weights(tmp_path / "own.weights.h5")
+    own = {"weights": tmp_path / "own.weights.h5"}
+    with pytest.raises(ValueError, match="Give `preprocessing`, such as 'torch', with `weights`"):
+        keras_residual.predict("resnet8", pictures, **own)
+    steps = keras_residual.weights.preprocessing_of(donor)
+    found = keras_residual.predict("resnet8", pictures, **own, preprocessing=steps)
+    expected = keras_residual.predict(donor, pictures)
+    for answer, known in zip(found, expected, strict=True):
+        np.testing.assert_allclose(answer.values, known.values, atol=1e-6)
+    other = keras_residual.predict("resnet8", pictures[0], **own, preprocessing="caffe")[0]
+    assert abs(np.asarray(other.values) - expected[0].values).max() > 0.01
+    with pytest.raises(ValueError, match=r"`preprocessing` must be a mode .*preprocessing='rgb'"):
+        keras_residual.predict("resnet8", pictures, **own, preprocessing="rgb")
+    with pytest.raises(ValueError, match="`preprocessing` is for the name of a network"):
+        keras_residual.predict(donor, pictures, preprocessing="torch")
+
+
 def test_exif_orientation_is_followed(tmp_path):
     """The upper half is bright once the picture is upright; in the file it is another side."""
     inputs = keras.Input((8, 8, 3))

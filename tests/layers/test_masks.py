@@ -48,6 +48,15 @@ def test_segment_of_padding_alone_is_zero():
     np.testing.assert_array_equal(outputs[0, 1], 0)
 
 
+def test_segments_ignore_what_masked_steps_hold():
+    x, segments = ramp(3, 4, 2), np.array([[[0, 2], [2, 4]]] * 3)
+    expected = to_numpy(SegmentPooling()([x, segments], mask=[MASK, None]))
+    x = np.where(MASK[..., None], x, np.nan)
+    np.testing.assert_allclose(
+        to_numpy(SegmentPooling()([x, segments], mask=[MASK, None])), expected, rtol=1e-6
+    )
+
+
 def test_attention_to_padding_alone_is_zero():
     layer = AttentiveLSTM(3)
     memory = ramp(3, 4, 2)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ import keras_residual
 from keras_residual import data, training
 from keras_residual._description import read_from
 from keras_residual.training import depth, frozen, kept_batches, phases
+from keras_residual.training.best import BestEpoch, best_epoch, lowest
+from keras_residual.training.progress import Progress
 
 RECIPE = dataclasses.replace(
     training.recipes["fine_tune"],
@@ -174,6 +177,24 @@ def test_the_best_epoch_is_put_back(tmp_path, spoiled):
     assert found == pytest.approx(history["val_accuracy"][best])
     saved = keras.saving.load_model(tmp_path / "model.keras")
     assert_equal_weights(saved, model)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no weights")])
+def test_lost_weights_of_the_best_epoch_are_told_of(tmp_path, damage):
+    """They are read at the end; the last weights must not pass for them."""
+    progress = Progress({}, [{"epoch": 1, "loss": 1.0, "val_loss": 0.5, "seconds": 1.0}])
+    best = BestEpoch(network(), tmp_path, progress)
+    best.whole.save_weights(tmp_path / "best.weights.h5")
+    best.put_in_place()
+    damage(tmp_path / "best.weights.h5")
+    with pytest.raises(training.CheckpointError, match=r"best\.weights\.h5 with the weights of"):
+        best.put_in_place()
+
+
+def test_an_epoch_without_a_finite_loss_is_not_the_best():
+    rows = [{"epoch": n, "val_loss": v} for n, v in enumerate((np.nan, 3.0, 2.0, np.inf), 1)]
+    assert best_epoch(rows) == 3 and lowest(rows) == 2.0
+    assert best_epoch(rows[:1]) is None and lowest(rows[:1]) == np.inf
 
 
 @pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.slow), 3])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_residual
 from keras_residual import data, training
 from keras_residual.training.inputs import read
 
@@ -43,6 +44,29 @@ def test_a_recipe_of_another_size_is_named(tmp_path):
 def test_images_of_other_channels_are_named(tmp_path):
     with pytest.raises(ValueError, match="`model` must take images of 1 channel,"):
         fit(model((8, 8, 3)), images(), tmp_path)
+
+
+def test_a_model_that_takes_pixels_to_255_is_named(tmp_path):
+    """Its own scaling would make nearly black images of pixels between 0 and 1."""
+    network = keras_residual.ResNet8(
+        input_shape=(8, 8, 1), classes=3, include_preprocessing=True, weights=None
+    )
+    with pytest.raises(ValueError, match=r"`model` must take pixels between 0 and 1.*0 and 255"):
+        fit(network, images(), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    rescaled = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(255.0), network])
+    assert read(rescaled, images(), training.Recipe(), seed=0).kind == "classes"
+
+
+def test_weights_for_pixels_scaled_otherwise_are_told_of():
+    network = keras_residual.ResNet8(weights="cifar10")
+    y = np.arange(20) % 10
+    x = np.zeros((20, 32, 32, 3), np.uint8)
+    dataset = data.load((x, y, x, y))
+    with pytest.warns(UserWarning, match=r"scaled otherwise.*`models\.pretrained_classifier`"):
+        training.describe(network, dataset, "quick")
+    # A second training goes on with what the first one has learned.
+    training.describe(network, dataset, "quick")
 
 
 def test_arrays_are_shuffled_by_seed_and_epoch(tmp_path):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_residual import data, training
 from keras_residual.training.heads import Head, head_of
+from keras_residual.training.inputs import read
 from keras_residual.training.objective import accuracy_of
 from keras_residual.training.targets import kind_of_targets
 
@@ -216,6 +217,24 @@ def test_data_that_can_be_read_once_is_read_whole(tmp_path):
         network, (generate(), None), "quick", tmp_path, epochs=1, steps_per_epoch=3, verbose=0
     )
     assert seen == [0, 1, 2] and len(history["loss"]) == 1
+
+
+def test_all_labels_of_arrays_are_looked_at(tmp_path):
+    """Each of the first examples has one label, and a later one two; or a class too many."""
+    x, labels = np.zeros((40, 4), FLOAT), np.eye(3, dtype=INT)[np.arange(40) % 3]
+    several = labels.copy()
+    several[39] = 1, 1, 0
+    recipe = training.Recipe(batch_size=2)
+    for kind, y in (("one_hot", labels), ("multi_label", several)):
+        inputs = read(model(3, None), (x, y), recipe, seed=0)
+        assert inputs.kind_of_labels(model(3, None)) == kind
+    data_of_batches = tf.data.Dataset.from_tensor_slices((x[-12:], several[-12:])).batch(2)
+    inputs = read(model(3, None), (data_of_batches, None), recipe, seed=0)
+    assert inputs.kind_of_labels(model(3, None)) == "multi_label"
+    numbers = np.arange(40) % 3
+    numbers[39] = 7
+    with pytest.raises(ValueError, match=r"class numbers lie in 0\.\.2, not 0\.\.7"):
+        training.fit(model(3, None), (x, numbers), recipe, tmp_path, epochs=1, verbose=0)
 
 
 def test_the_users_own_loss_and_metrics_are_kept(tmp_path):

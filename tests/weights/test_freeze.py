@@ -169,10 +169,16 @@ class TestNormalizations:
         weights.freeze(model, normalization=True)
         assert not self.changed(model) & self.normalized(model)
 
-    def test_other_normalizations(self):
-        model = network(normalization="group", execution="scanned")
+    @pytest.mark.parametrize("execution", ["unrolled", "scanned"])
+    @pytest.mark.parametrize("normalization", ["group", "layer", "evonorm"])
+    def test_other_normalizations(self, normalization, execution):
+        options = {"activation": None} if normalization == "evonorm" else {}
+        model = network(normalization=normalization, execution=execution, **options)
         weights.freeze(model, normalization=True)
-        assert not self.changed(model) & self.normalized(model)
+        every = {v.path for v in model.weights}
+        slopes = {path for path in every if path.endswith(("/v", ".v"))}
+        assert bool(slopes) == (normalization == "evonorm")
+        assert self.changed(model) == every - self.normalized(model) - slopes
 
     def test_wrong_arguments_are_named(self):
         with pytest.raises(ValueError, match="`normalization` must be True or False"):

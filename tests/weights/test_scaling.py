@@ -164,6 +164,49 @@ def test_timms_configuration_beside_a_file_tells(tmp_path):
     assert (steps.resize, steps.crop, steps.interpolation) == (168, 160, "bicubic")
 
 
+def test_a_configuration_beside_other_weights_says_nothing_of_them(tmp_path):
+    """Downloads of several networks may stand in one folder."""
+    published = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": published}))
+    path = write(build("ResNet50V1"), "KERAS_V1", tmp_path / "model.weights.h5")
+    assert weights.preprocessing_of(build("ResNet50V1", weights=path)).scales_like(CAFFE)
+    path = write(build("ResNet34"), "TORCHVISION", tmp_path / "mine.safetensors")
+    with pytest.raises(ValueError, match="must name the scaling"):
+        build("ResNet34", weights=path, include_preprocessing=True)
+    pushed = {"library": "keras_residual", "file": "other.npz"}
+    pushed |= {"preprocessing": dataclasses.asdict(HALF)}
+    (tmp_path / "config.json").write_text(json.dumps(pushed))
+    path = write(build("ResNet34"), "TORCHVISION", tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="must name the scaling"):
+        build("ResNet34", weights=path, include_preprocessing=True)
+    (tmp_path / "config.json").write_text(json.dumps({**pushed, "file": "model.npz"}))
+    assert weights.preprocessing_of(build("ResNet34", weights=path)).scales_like(HALF)
+
+
+@pytest.mark.parametrize("text", ["{", '{"mean": 5}', '{"colour": 1}', "[" * 9999, "[1]"])
+def test_a_damaged_statement_is_named(tmp_path, text):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    arrays = weights.to_torch(build("ResNet18"))
+    path = tmp_path / "x.safetensors"
+    safetensors.save_file(arrays, path, metadata={"preprocessing": text})
+    with pytest.raises(WeightsError, match=r"x\.safetensors: damaged: the scaling of pixels"):
+        build("ResNet18", weights=path)
+
+
+def test_the_last_statement_counts(tmp_path):
+    """A training on other pixels replaces the scaling of the weights it started from."""
+    path = write(build("ResNet50V1"), "KERAS_V1", tmp_path / "x.h5")
+    model = build("ResNet50V1", weights=path)
+    assert weights.preprocessing_of(model).scales_like(CAFFE)
+    _description.describe(model, _description.Description(class_names=tuple("abcde")))
+    assert weights.preprocessing_of(model).scales_like(Preprocessing.from_white(1.0))
+    weights.load(model, path)
+    assert weights.preprocessing_of(model).scales_like(CAFFE)
+    described = weights.description_of(model)
+    assert Preprocessing.from_dict(described.preprocessing).scales_like(CAFFE)
+    assert described.class_names == tuple("abcde") and described.white is None
+
+
 def test_other_weights_are_forgotten(tmp_path):
     model = build("ResNet50V1", weights=write(build("ResNet50V1"), "KERAS_V1", tmp_path / "x.h5"))
     weights.load(model, write(build("ResNet50V1"), "own", tmp_path / "y.weights.h5"))

@@ -1,6 +1,7 @@
 """Clips in files: a video, or a folder of frames."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ def read_clip(
 
     Args:
         path: A video in a format of PyAV, or a folder of PNG or JPEG files.
-        max_bytes: Maximal number of bytes of a video's frames; no more are decoded.
-        max_pixels: Maximal number of pixels of a picture.
+        max_bytes: Maximal number of bytes of all frames; no more are decoded.
+        max_pixels: Maximal number of pixels of a frame.
         size: Optional `(height, width)` to which each frame is resized, with antialiasing. Without
             it all frames must have one size.
 
@@ -39,25 +40,29 @@ def read_clip(
     """
     path = Path(path)
     if path.is_dir():
-        return _pictures(path, max_pixels, size)
+        return _pictures(path, max_bytes, max_pixels, size)
     if not path.is_file():
         raise DatasetError(f"{path} does not exist.")
-    return _video(path, max_bytes, size)
+    return _video(path, max_bytes, max_pixels, size)
 
 
-def _video(path: Path, max_bytes: int, wanted: tuple[int, int] | None) -> np.ndarray:
+def _video(
+    path: Path, max_bytes: int, max_pixels: int, wanted: tuple[int, int] | None
+) -> np.ndarray:
     try:
         import av
     except ImportError as error:
         raise ImportError('Video files need: pip install "keras-residual[video]"') from error
-    frames, size = [], 0
     try:
         with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                frames.append(_resized(frame.to_ndarray(format="rgb24"), wanted))
-                size += frames[-1].nbytes
-                if size > max_bytes:
-                    raise DatasetError(f"{path} holds more than max_bytes={max_bytes:,}: cut it.")
+            context = container.streams.video[0].codec_context
+            if context.width * context.height > max_pixels:
+                raise DatasetError(
+                    f"{path} has frames of {context.width} x {context.height} pixels, more than "
+                    f"max_pixels={max_pixels:,}."
+                )
+            decoded = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+            frames = _limited((_resized(frame, wanted) for frame in decoded), path, max_bytes)
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise DatasetError(f"{path} is damaged or no video ({error}).") from error
     if not frames:
@@ -65,11 +70,25 @@ def _video(path: Path, max_bytes: int, wanted: tuple[int, int] | None) -> np.nda
     return _stacked(frames, path)
 
 
-def _pictures(folder: Path, max_pixels: int, wanted: tuple[int, int] | None) -> np.ndarray:
+def _pictures(
+    folder: Path, max_bytes: int, max_pixels: int, wanted: tuple[int, int] | None
+) -> np.ndarray:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not files:
         raise DatasetError(f"{folder} holds no frames.")
-    return _stacked([_resized(decode(str(path), 3, max_pixels), wanted) for path in files], folder)
+    decoded = (_resized(decode(str(path), 3, max_pixels), wanted) for path in files)
+    return _stacked(_limited(decoded, folder, max_bytes), folder)
+
+
+def _limited(frames: Iterable[np.ndarray], path: Path, max_bytes: int) -> list[np.ndarray]:
+    """Returns frames as a list, or raises before they take more memory than allowed."""
+    kept, size = [], 0
+    for frame in frames:
+        kept.append(frame)
+        size += frame.nbytes
+        if size > max_bytes:
+            raise DatasetError(f"{path} holds more than max_bytes={max_bytes:,}: cut it.")
+    return kept
 
 
 def _stacked(frames: list[np.ndarray], path: Path) -> np.ndarray:

@@ -69,9 +69,16 @@ def split_of_clips(clips: Sequence[np.ndarray], options: Options, **fields) -> A
 
 
 def _read(places, options) -> tuple[list[Any], dict[str, str]]:
+    room = options.max_bytes
+
     def attempt(place):
+        nonlocal room
+        # Checked while reading: each of many clips may be within the limit.
+        if room < 0:
+            return None, None
         try:
             clip = read_clip(place, options.max_bytes, options.max_pixels, options.frame_size)
+            room -= clip.nbytes
             if message := too_short(len(clip), options):
                 raise DatasetError(f"{place}: {message}")
             return clip, None
@@ -80,6 +87,11 @@ def _read(places, options) -> tuple[list[Any], dict[str, str]]:
 
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(attempt, places))
+    if room < 0:
+        raise DatasetError(
+            f"{places[0].parent}: {counted(len(places), 'clip')} take more than "
+            f"max_bytes={options.max_bytes:,}: cut or reduce them, or raise `max_bytes`."
+        )
     errors = {
         str(place): error
         for place, (_, error) in zip(places, found, strict=True)

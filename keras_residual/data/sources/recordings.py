@@ -53,9 +53,12 @@ def checked_samples(samples: object, where: str) -> np.ndarray:
     if not len(samples):
         raise DatasetError(f"{where} is empty: it holds no samples.")
     if samples.dtype.kind == "f":
+        # Large doubles become infinite.
+        with np.errstate(over="ignore"):
+            samples = samples.astype(np.float32, copy=False)
         if not np.isfinite(samples).all():
             raise DatasetError(f"{where} holds samples that are NaN or infinite.")
-        return samples.astype(np.float32, copy=False)
+        return samples
     if samples.dtype.kind not in "iu" or samples.min() < -FULL_SCALE or samples.max() >= FULL_SCALE:
         raise DatasetError(
             f"{where} must hold samples in int16 or floating point. Received: {samples.dtype}"

@@ -1,8 +1,9 @@
 """Datasets of sound files: folders by class, tables with classes or transcripts, `.npz`."""
 
+import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,22 +41,49 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
         DatasetError: If it is damaged, empty, stereo or not finite.
         ImportError: If soundfile is not installed.
     """
+    with _opened(path) as file:
+        if file.frames * file.channels * 4 > max_bytes:
+            raise DatasetError(
+                f"{path} declares {file.frames:,} samples, more than max_bytes={max_bytes:,} "
+                "allows."
+            )
+        kind = "int16" if file.subtype in _WHOLE_NUMBERS else "float32"
+        samples, rate = file.read(dtype=kind), file.samplerate
+    return checked_samples(samples, str(path)), rate
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yields an open sound file; errors of its library become a `DatasetError`."""
     try:
         import soundfile
     except ImportError as error:
         raise ImportError('Sound files need: pip install "keras-residual[audio]"') from error
     try:
         with soundfile.SoundFile(path) as file:
-            if file.frames * file.channels * 4 > max_bytes:
-                raise DatasetError(
-                    f"{path} declares {file.frames:,} samples, more than "
-                    f"max_bytes={max_bytes:,} allows."
-                )
-            kind = "int16" if file.subtype in _WHOLE_NUMBERS else "float32"
-            samples, rate = file.read(dtype=kind), file.samplerate
+            yield file
     except soundfile.LibsndfileError as error:
         raise DatasetError(f"{path} is damaged or no WAV, FLAC or OGG file.") from error
-    return checked_samples(samples, str(path)), rate
+
+
+def _check_sum(paths: Sequence[Path], options: Options) -> None:
+    """Raises if the recordings together take more memory than allowed, before one is read."""
+    with ThreadPoolExecutor() as pool:
+        total = sum(pool.map(_declared_bytes, paths))
+    if total > options.max_bytes:
+        raise DatasetError(
+            f"{paths[0].parent}: {counted(len(paths), 'recording')} declare {total:,} bytes, more "
+            f"than max_bytes={options.max_bytes:,}: raise `max_bytes` if that is right."
+        )
+
+
+def _declared_bytes(path: Path) -> int:
+    """Returns the size of a file's samples by its header, 0 if it is damaged."""
+    try:
+        with _opened(path) as file:
+            return file.frames * file.channels * (2 if file.subtype in _WHOLE_NUMBERS else 4)
+    except DatasetError:
+        return 0
 
 
 def _read(
@@ -69,6 +97,7 @@ def _read(
         except DatasetError as error:
             return None, None, str(error)
 
+    _check_sum(paths, options)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(read, paths))
     rates = Counter(rate for _, rate, _ in found if rate is not None)

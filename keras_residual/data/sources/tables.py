@@ -205,12 +205,12 @@ def labels_of(
 
 def _numbers(cells: list[str]) -> np.ndarray | None:
     try:
-        values = np.array([float(cell) for cell in cells])
-    except ValueError:
+        # Class numbers are written as 7, measurements as 7.0.
+        if all(cell.lstrip("+-").isdigit() for cell in cells):
+            return np.array([int(cell) for cell in cells], np.int64)
+        return np.array([float(cell) for cell in cells])
+    except (ValueError, OverflowError):
         return None
-    # Class numbers are written as 7, measurements as 7.0.
-    whole = all(cell.lstrip("+-").isdigit() for cell in cells)
-    return values.astype(np.int64) if whole else values
 
 
 def _of_numbers(table, columns, numbers, options):

@@ -16,6 +16,9 @@ from keras_residual.export._signature import InputSpec, arrays_by_name, count_of
 from keras_residual.export.errors import ExportError
 from keras_residual.export.formats_table import FORMATS
 
+# A card has a few thousand bytes for each file.
+_LARGEST_CARD = 1 << 24
+
 
 class Artefact:
     """An exported model: its path, size, inputs, and predictions in its own runtime.
@@ -42,8 +45,8 @@ class Artefact:
         self.path, self.format = path, runtime.format
         self._runtime = runtime
         self.inputs: dict[str, Any] = dict(runtime.inputs)
-        self.facts: dict[str, Any] = dict(getattr(runtime, "facts", {}))
-        self.pixels = _pixels(self.facts)
+        self.facts: dict[str, Any] = _checked_facts(path, getattr(runtime, "facts", {}))
+        self.pixels = _pixels(path, self.facts)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -196,19 +199,50 @@ class Artefact:
 
 def _of_card(path):
     """Returns the entry of a file in the card beside it, `None` if it is about another file."""
-    try:
-        card = json.loads((path.parent / "card.json").read_text(encoding="utf-8"))
-        entry = card["artefacts"][path.name]
-        return entry["description"] if entry["bytes"] == size_of(path) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    entry = entries_of_card(path.parent / "card.json").get(path.name)
+    if not isinstance(entry, dict) or entry.get("bytes") != size_of(path):
         return None
+    described = entry.get("description")
+    return described if isinstance(described, dict) else None
 
 
-def _pixels(facts) -> Pixels | None:
+def entries_of_card(path: Path, weights: str | None = None) -> dict[str, Any]:
+    """Returns the entries of a card by the names of their files, none if it is damaged.
+
+    Args:
+        path: A `card.json`.
+        weights: Hash of a model's weights; a card of other weights has no entries then.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_CARD:
+            return {}
+        card = json.loads(path.read_text(encoding="utf-8"))
+        other = weights is not None and card["model"]["weights_sha256"] != weights
+        return {} if other else dict(card["artefacts"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _checked_facts(path, facts) -> dict[str, Any]:
+    """Returns the facts that a file stores about itself, after checking their types."""
+    described = facts.get("description") if isinstance(facts, dict) else facts
+    if not isinstance(facts, dict) or not isinstance(described, dict | None):
+        raise ExportError(f"{path} is damaged: its facts are {str(facts)[:80]!r}.")
+    return dict(facts)
+
+
+def _pixels(path, facts) -> Pixels | None:
     found = facts.get("pixels")
     if found is None:
         return None
-    return Pixels(tuple(map(tuple, found["matrix"])), tuple(found["mean"]))
+    try:
+        matrix = np.asarray(found["matrix"], np.float64)
+        mean = np.asarray(found["mean"], np.float64)
+        if matrix.ndim != 2 or mean.shape != matrix.shape[:1]:
+            raise ValueError(f"their shapes are {matrix.shape} and {mean.shape}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExportError(f"{path} is damaged: its facts about pixels ({error}).") from error
+    return Pixels(tuple(map(tuple, matrix.tolist())), tuple(mean.tolist()))
 
 
 def _tensor(name, spec, quantized):

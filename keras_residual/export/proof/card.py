@@ -1,5 +1,6 @@
 """The model card beside exported files: `card.json` for programs, `README.md` for people."""
 
+import contextlib
 import datetime
 import hashlib
 import importlib.metadata
@@ -15,6 +16,7 @@ import numpy as np
 
 from keras_residual._files import write_text
 from keras_residual._words import counted
+from keras_residual.export.proof.artefact import entries_of_card
 from keras_residual.export.proof.delegates import DELEGATES
 from keras_residual.export.proof.report import ExportReport, ExportRow
 
@@ -34,7 +36,7 @@ def write(
         facts: More entries of the card: `input`, `output`, `labels`, `preprocessing`, …
     """
     described = _model(model, report)
-    kept = _kept(directory / CARD, directory, described["weights_sha256"])
+    kept = _kept(directory, described["weights_sha256"])
     artefacts = kept | {row.path.name: _entry(row) for row in report.rows}
     card = {
         "model": described,
@@ -47,13 +49,19 @@ def write(
     write_text(staging / README, as_text(card))
 
 
-def _kept(path, directory, weights):
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        artefacts = card["artefacts"] if card["model"]["weights_sha256"] == weights else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {name: entry for name, entry in artefacts.items() if (directory / name).exists()}
+def _kept(directory, weights):
+    """Returns the intact entries of an earlier card whose files are still there."""
+    kept = {}
+    for name, entry in entries_of_card(directory / CARD, weights).items():
+        with contextlib.suppress(KeyError, IndexError, TypeError, ValueError, AttributeError):
+            if _lines_about(name, entry) and (directory / name).exists():
+                kept[name] = entry
+    return kept
+
+
+def _lines_about(name, entry):
+    """Returns everything that the text of a card says about a file."""
+    return [_row(name, entry), *_use(name, entry), _operations(entry), *_phones({name: entry})]
 
 
 def _model(model, report):

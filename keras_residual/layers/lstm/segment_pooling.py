@@ -43,6 +43,10 @@ class SegmentPooling(keras.layers.Layer):
         sequences, segments = inputs
         inside = ops.cast(_inside(sequences, segments, mask), sequences.dtype)
         count = ops.sum(inside, axis=-1, keepdims=True)
+        if mask is not None and mask[0] is not None:
+            # A masked step may hold NaN, which a factor of 0 would not remove.
+            kept = ops.expand_dims(ops.cast(mask[0], "bool"), -1)
+            sequences = ops.where(kept, sequences, ops.zeros((), sequences.dtype))
         return ops.matmul(inside / ops.maximum(count, 1), sequences)
 
     def compute_mask(self, inputs, previous_mask=None):

@@ -23,6 +23,9 @@ from keras_residual.export.formats.litert.schema import (
 )
 from keras_residual.export.quantizations import INTEGERS
 
+# Names of classes; a packed file could unpack to gigabytes.
+_LARGEST_LABELS = 1 << 24
+
 
 def check_installed() -> None:
     """Raises an ImportError with the packages to install."""
@@ -166,6 +169,8 @@ class LiteRTRuntime:
         """Returns the labels packed into the file."""
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                if archive.getinfo("labels.txt").file_size > _LARGEST_LABELS:
+                    return None
                 return archive.read("labels.txt").decode().splitlines()
         # The file has no archive, or one without labels, or a damaged one.
         except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, zlib.error):
