@@ -64,7 +64,7 @@ def options_of(verb: Callable[..., None]) -> dict[str, str]:
 
 
 def as_typed(message: str) -> str:
-    """Returns an error message with command-line options in place of argument names."""
+    """Returns an error message with options in place of argument names, and the next command."""
     verb, options = _current.get()
     for pattern, phrase in _PHRASES.get(verb, ()):
         message = re.sub(pattern, phrase, message)
@@ -79,4 +79,6 @@ def as_typed(message: str) -> str:
             message = re.sub(rf"{value}(['\"])(.*?)\1", rf"{option} \2", message)
             message = re.sub(value, f"{option} ", message)
         message = message.replace(f"`{name}`", f"`{option}`")
+    if message.startswith("Unknown model: "):
+        message += " `keras-residual list` shows all names."
     return message

@@ -68,7 +68,7 @@ def _measured(models, batch_size, threads, seconds, output):
             seconds=seconds,
             progress=steps.reach,
         )
-        rows = [asdict(row) for row in measured.rows]
+        rows = [{**asdict(row), "per_second": row.per_second} for row in measured.rows]
         write_text(output / "benchmark.json", json.dumps(rows, indent=2) + "\n")
         measured.plot(output / "benchmark.png")
     return measured, rows

@@ -51,7 +51,7 @@ def list_models(
     task: _Task = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the networks with their size, cost, published accuracy and paper.
+    """List the networks with trainable parameters, cost, published accuracy and paper.
 
     A network whose sizes the caller chooses has no size here, and is left out where a bound is
     given. With --json, a list of objects: name, task, parameters (trainable), macs, input_shape,

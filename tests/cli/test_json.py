@@ -20,10 +20,19 @@ def documented(verb):
 
 
 def check_keys(verb, document):
-    """Every key is named in the help."""
+    """Every key is named in the help, and every name with an underscore there is a key."""
     words = set(re.findall(r"[\w-]+", documented(verb)))
     rows = document if isinstance(document, list) else [document]
     assert {key for row in rows for key in row} <= words
+    if rows:
+        inner = json.dumps(document)
+        promised = {word for word in words if "_" in word} - ONE_KIND[verb]
+        assert {word for word in promised if f'"{word}":' not in inner} == set()
+
+
+# Keys of some documents only.
+ONE_KIND = {"evaluate": {"macro_f1", "taken_for"}, "list": set(), "summary": set()}
+ONE_KIND |= {"benchmark": set(), "checks": set()}
 
 
 def answer(run, line):
@@ -90,6 +99,7 @@ def test_evaluate_several_numbers(run, tmp_path):
 def test_benchmark(run, model, tmp_path):
     rows = answer(run, "benchmark small.keras --batch-size 2 --threads 1 --seconds 0.1 --json")
     assert rows[0]["batch_size"] == 2 and rows[0]["median_seconds"] > 0
+    assert rows[0]["per_second"] == pytest.approx(2 / rows[0]["median_seconds"])
     assert rows == json.loads((tmp_path / "runs" / "benchmark" / "benchmark.json").read_text())
 
 

@@ -162,6 +162,7 @@ def test_summary_takes_shapes_in_any_form(run, shape):
         ("list --max-parameters 1", "No network is within these bounds"),
         ("list edsr --task translation", "No network is within these bounds and of this task"),
         ("summary resnt50", "Did you mean ResNet50"),
+        ("summary resnt50", "? `keras-residual list` shows all names."),
         ("summary resnet8 --input-shape big", "`--input-shape` must be sizes such as 224x224x3"),
         ("summary resnet50 --input-shape 16x16x3", "at least 32"),
         ("summary resnet8 --classes 0", "`--classes` must be a positive integer"),
