@@ -26,7 +26,7 @@ def load_model(source: str, weights: str | None, preprocessing: str | None = Non
     path = Path(source)
     if (path / "model.keras").is_file():
         path = path / "model.keras"
-    if path.exists() or path.suffix:
+    if path.exists() or path.suffix or "/" in source:
         if weights is not None:
             raise ValueError(f"`--weights` is for networks given by name. Received: {source}")
         model = load_keras(path)

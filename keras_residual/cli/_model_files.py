@@ -25,7 +25,7 @@ def load_predictor(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tupl
     if path.is_dir() or path.suffix in (".tflite", ".onnx"):
         artefact = export.load(path)
         return _of_waves(artefact.predict, artefact.predict_shape[1:])
-    model = load_keras(path)
+    model = load_keras(path, "a .keras, .tflite or .onnx file, or the folder of a SavedModel")
     return _of_waves(model.predict_on_batch, tuple(model.input_shape[1:]))
 
 
@@ -58,11 +58,19 @@ def test_crop_of(path: Path) -> float:
     return _USUAL_CROP if description is None or description.fit != "crop" else description.crop
 
 
-def load_keras(path: Path) -> keras.Model:
-    """Returns the model in a `.keras` file with its description, or raises a ValueError."""
-    accepted = "Accepted: a .keras, .tflite or .onnx file, or the folder of a SavedModel."
+def load_keras(
+    path: Path, accepted: str = "a .keras file, or the folder of a training"
+) -> keras.Model:
+    """Returns the model in a `.keras` file with its description, or raises a ValueError.
+
+    Args:
+        path: The file.
+        accepted: What the command takes, for error messages.
+    """
     if not path.exists():
-        raise ValueError(f"{path} does not exist. {accepted}")
+        raise ValueError(f"{path} does not exist. Accepted: {accepted}.")
     if path.suffix != ".keras":
-        raise ValueError(f"{path} is not a model file. {accepted}")
+        raise ValueError(
+            f"{path} is not a model file that this command takes. Accepted: {accepted}."
+        )
     return inference.load_keras(path)

@@ -27,10 +27,16 @@ _NO_RESUME = ((r"with resume=False", "with --no-resume"),)
 _PHRASES = {
     "quickstart": ((r"start over with resume=False", "leave out --resume"),),
     "train": _NO_RESUME,
-    "tune": _NO_RESUME,
+    "tune": (
+        *_NO_RESUME,
+        (r"exceed max_(parameters|macs)=", r"exceed --max-\1 "),
+        (r"exceed max_file_size=", "exceed --max-file-size "),
+        (r"exceed max_latency_ms=", "exceed --max-latency-ms "),
+    ),
     "export": (
         (r", such as `(keras\.)?layers\..*?`weights\.Preprocessing[^`]*`", ": caffe, tf or torch"),
         (r", some inputs as the model will see them", ""),
+        (r"one of None, ", "one of "),
     ),
 }
 # Options whose values are NAME=VALUE, with names typed by the user.

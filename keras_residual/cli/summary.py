@@ -67,7 +67,7 @@ def summary(
 
 
 def _is_file(name) -> bool:
-    return Path(name).suffix == ".keras" or Path(name).is_dir()
+    return Path(name).suffix == ".keras" or "/" in name or Path(name).is_dir()
 
 
 def _by_name(name, shape, classes):

@@ -48,7 +48,7 @@ def upscale(
         data.write_picture(output, enlarged, quality)
     sizes = [f"{p.pixels.shape[1]}×{p.pixels.shape[0]}" for p in (picture, enlarged)]
     console.print(
-        f"{bold(output)}: {sizes[0]} enlarged to {sizes[1]} by {escape(model.name)} in "
+        f"{bold(output)}: {sizes[0]} enlarged to {sizes[1]} by {escape(str(model))} in "
         f"{human_seconds(time.perf_counter() - started)}",
         soft_wrap=in_one_line(),
     )

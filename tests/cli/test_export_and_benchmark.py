@@ -86,6 +86,7 @@ def test_files_for_phones_and_their_page(run, tmp_path):
         ("export small.keras --outputs uint8", "`--outputs` is for files for phones"),
         ("export small.keras --labels absent.txt", "`--labels` must be a file"),
         ("export absent.keras", "absent.keras does not exist"),
+        ("export runs/absent", "runs/absent does not exist"),
         ("export resnot18", "Did you mean"),
         ("export resnet8 --data digits", "the images of digits are (8, 8, 1)"),
         ("benchmark absent.tflite", "absent.tflite does not exist"),

@@ -187,6 +187,8 @@ test_train_refuses_a_bad_dataset = refuses(
         ("other.npz", "lacks x_train"),
         ("./empty", "empty"),
         ("./missing", "missing does not exist"),
+        ("missing/", "missing does not exist"),
+        ("some/where/missing", "some/where/missing does not exist"),
         ("foreign.keras", "is not a dataset"),
     ],
     fixtures=("damaged",),

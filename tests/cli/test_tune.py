@@ -91,6 +91,7 @@ test_tune_refuses = refuses(
     [
         ("--model resnet21", "Did you mean ResNet"),
         ("--max-parameters 100", "No network of this space fits into its budget."),
+        ("--max-parameters 100", "trainable parameters exceed --max-parameters 100."),
         ("--knob depth", "`--knob` must be NAME=VALUE"),
         ("--knob dept=2", "Unknown knob: 'dept'. Did you mean depth1"),
         ("--algorithm annealing", "`--algorithm` must be one of 'evolution'"),

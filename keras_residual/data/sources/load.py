@@ -68,7 +68,8 @@ def _from_path_or_name(
     if path.is_file():
         raise DatasetError(f"{path} is not a dataset. Accepted: {ACCEPTED}.")
     is_name = isinstance(source, str) and not path.is_absolute() and path.suffix != ".csv"
-    if not is_name or name.startswith((".", "~")):
+    # One slash may stand before the configuration of a TensorFlow dataset.
+    if not is_name or name.startswith((".", "~")) or name.endswith("/") or name.count("/") > 1:
         raise DatasetError(f"{path} does not exist. Accepted: {ACCEPTED}.")
     places = npz_places(name)
     for place in places:
