@@ -1,5 +1,6 @@
 """The writer of each format, which turns a `Job` into a file."""
 
+import contextlib
 import dataclasses
 import shutil
 from typing import Any
@@ -18,12 +19,13 @@ from keras_residual.export.formats import saved_model as saved_model_folder
 from keras_residual.export.formats.coreml import coreml as coreml_package
 from keras_residual.export.formats.litert import finish, four_axes, lstm
 from keras_residual.export.formats.litert import litert as litert_file
+from keras_residual.export.formats.litert.depthwise import with_depthwise_convolutions
 from keras_residual.export.formats.litert.joining import joined
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
-from keras_residual.export.formats.litert.strides import with_strided_convolutions
 from keras_residual.export.proof.delegates import refusals
 from keras_residual.export.quantizations import INTEGERS
 from keras_residual.export.rewrite.quantization_aware import for_converter, is_quantization_aware
+from keras_residual.layers.affine import affine_as_convolutions
 from keras_residual.layers.image_normalization import ImageNormalization
 
 
@@ -71,10 +73,10 @@ def litert(job: Job, path) -> tuple[Any, ...]:
     elif job.parts is not None and job.quantization is not None:
         _behind_spectrogram(job, path)
     else:
-        kinds = _kinds(job)
-        litert_file.write(_source(job), path, job.quantization, job.samples, *kinds)
+        source = _source(job, job.quantization)
+        litert_file.write(source, path, job.quantization, job.samples, *_kinds(job))
     content = four_axes.with_four_axes(path.read_bytes(), fold_input=job.is_clip)
-    content = with_strided_convolutions(content)
+    content = with_depthwise_convolutions(content)
     if job.picture is not None and job.picture.input_type == "uint8":
         if job.picture.output_type == "uint8":
             content = finish.with_whole_pixels(content)
@@ -101,7 +103,7 @@ def _behind_spectrogram(job, path):
     one = _prepare.of_one(front)
     for name, network, quantization in (("front", one, None), ("rest", rest, job.quantization)):
         folder, part = job.scratch / name, job.scratch / f"{name}.tflite"
-        saved_model_folder.write(network, folder)
+        _write_for(quantization, network, folder)
         samples = None
         if quantization in INTEGERS:
             (key,) = input_specs(rest)
@@ -112,12 +114,20 @@ def _behind_spectrogram(job, path):
     path.write_bytes(joined(*parts))
 
 
-def _source(job):
-    """Returns a SavedModel of the network, written at the first call."""
-    source = job.scratch / "saved_model"
+def _source(job, quantization=None):
+    """Returns a SavedModel of the network, written at the first call.
+
+    With `quantization="int8"` in the form that loses least in 8 bits.
+    """
+    source = job.scratch / ("saved_model_int8" if quantization == "int8" else "saved_model")
     if not source.exists():
-        saved_model_folder.write(job.network, source)
+        _write_for(quantization, job.network, source)
     return source
+
+
+def _write_for(quantization, network, folder):
+    with affine_as_convolutions() if quantization == "int8" else contextlib.nullcontext():
+        saved_model_folder.write(network, folder)
 
 
 def _kinds(job):

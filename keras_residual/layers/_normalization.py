@@ -5,7 +5,7 @@ import math
 import keras
 
 from keras_residual import _checks
-from keras_residual.layers._affine import Affine
+from keras_residual.layers.affine import Affine
 from keras_residual.layers.batch_norm import BatchNorm
 from keras_residual.layers.evo_norm import EvoNorm
 from keras_residual.layers.group_norm import GroupNorm

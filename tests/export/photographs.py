@@ -84,7 +84,7 @@ def trained(make, **options) -> Network:
     model = make(**options)
     kind = kind_of(model)
     classes = min(_CLASSES, model.output_shape[-1])
-    data, labels = inputs_of(model, kind, 100, 1, classes)
+    data, labels = inputs_of(model, kind, 400, 1, classes)
     _enliven(model)
     for _ in range(_PASSES):
         model(data[:32], training=True)
@@ -92,7 +92,7 @@ def trained(make, **options) -> Network:
     last = model.layers[-1]
     if kind != "other" and isinstance(last, keras.layers.Dense):
         _fit(model, last, data, labels)
-    return Network(model, kind, data, inputs_of(model, kind, 320, 2, classes)[0])
+    return Network(model, kind, data[:200], inputs_of(model, kind, 320, 2, classes)[0])
 
 
 # Lower bound of probabilities, in logits.

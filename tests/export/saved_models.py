@@ -1,10 +1,11 @@
 """Makes the files of `saved_models/` and writes its README from their cards.
 
-    KERAS_RESIDUAL_DATA=FOLDER python tests/export/saved_models.py [--readme]
+    KERAS_RESIDUAL_DATA=FOLDER python tests/export/saved_models.py [NAME ... | --readme]
 
-takes about two minutes; the folder holds spoken_digits.npz, and cifar10.npz where TFDS has no
-CIFAR-10. `examples/spoken_digits.py` must have been run before. With `--readme`
-only the README is written.
+takes about two minutes, for some of the folders less; KERAS_RESIDUAL_DATA holds spoken_digits.npz,
+and cifar10.npz where TFDS has no CIFAR-10. For `spoken_digits_bcresnet2`,
+`examples/spoken_digits.py` must have been run before in the working directory. With `--readme` only
+the README is written.
 """
 
 import json
@@ -79,16 +80,17 @@ def readme() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(only_readme=False):
+def main(*names):
     from typer.testing import CliRunner
 
     from keras_residual.cli.main import app
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, commands in () if only_readme else COMMANDS.items():
+        for name in () if names == ("--readme",) else names or COMMANDS:
             shutil.rmtree(FOLDER / name, ignore_errors=True)
-            for command in commands:
-                line = command.replace("saved_models/", f"{FOLDER}/").replace("runs/", f"{folder}/")
+            for command in COMMANDS[name]:
+                line = command.replace("saved_models/", f"{FOLDER}/")
+                line = line.replace(QUICKSTART, f"{folder}/quickstart")
                 result = CliRunner().invoke(app, shlex.split(line)[1:])
                 print(result.output, flush=True)
                 assert result.exit_code == 0, command
@@ -96,4 +98,4 @@ def main(only_readme=False):
 
 
 if __name__ == "__main__":
-    main("--readme" in sys.argv)
+    main(*sys.argv[1:])

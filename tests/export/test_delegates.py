@@ -166,3 +166,22 @@ def test_every_second_position_is_a_convolution_of_the_same_numbers(quantization
     whole = np.concatenate([file.predict(data[i : i + 1]) for i in range(8)])
     step = file.tensors()["outputs"][0].get("scale", 1e-6)
     np.testing.assert_allclose(whole, np.tanh(data)[:, :5:2, 1::2], atol=2 * step)
+
+
+@pytest.mark.parametrize(
+    ("window", "padding", "written"),
+    # Of 8 rows a window of 3 reaches beyond the last: an average over fewer pixels is left.
+    [(2, "valid", "DEPTHWISE_CONV_2D"), ((3, 2), "same", "AVERAGE_POOL_2D")],
+)
+def test_averages_of_integers_are_convolutions(window, padding, written, tmp_path):
+    """Windows that lie inside, as those of transitions: XNNPACK leaves averages of integers."""
+    inputs = keras.Input((8, 6, 4), batch_size=1, name="image")
+    model = keras.Model(inputs, L.AveragePooling2D(window, padding=padding)(inputs))
+    data = np.random.default_rng(0).random((8, 8, 6, 4), np.float32)
+    options = {"quantization": "int8", "representative_data": data, "batch_size": 1}
+    row, found = refused(model, tmp_path, **options)
+    assert set(row.operations) == {written}
+    assert (("xnnpack", written) in found) == (written == "AVERAGE_POOL_2D")
+    assert set(left_by_xnnpack(row.path.read_bytes())) <= {"AVERAGE_POOL_2D"}
+    expected = np.concatenate([model(image[None]) for image in data])
+    assert np.abs(export.load(row.path).predict(data) - expected).max() < 1 / 255

@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from export.matrix import MAKERS, MORE, OPTIONS, inputs_of
 from export.phone_networks import RGB, described, network
 from support import skip_without
 
@@ -21,6 +22,7 @@ import json
 import numpy as np
 import keras
 from keras_residual import export
+from export.matrix import MAKERS, MORE, OPTIONS, inputs_of
 from export.phone_networks import described, network, RGB
 model, steps = described(network(), white=1.0), []
 data = RGB / np.float32(255)
@@ -31,6 +33,24 @@ for quantization in (None, "int8"):
     assert all(row.path.exists() for row in report.rows)
     assert not report.notes[1:], report.notes
 assert "Writing model_int8.tflite" in steps, steps
+"""
+# Networks of another kind each: grouped statistics, gates, sequences, one and three spatial axes.
+KINDS = ("DenseNet121", "SEResNet50", "BiTResNet50x1", "R2Plus1D18", "ResNet1D")
+KINDS += ("ResidualLSTMTagger",)
+OF_FILES = """
+import pathlib
+import sys
+import keras
+import numpy as np
+from keras_residual import export
+
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
+    model = keras.saving.load_model(path)
+    data = np.load(path.with_suffix(".npy"))
+    for quantization in (None, "int8"):
+        folder = path.parent / keras.backend.backend() / path.stem
+        report = export.export(model, folder, "litert", quantization, data, measure=False)
+        assert not [note for note in report.notes if "not by TensorFlow" in note], report.notes
 """
 OWN_WAY = """
 import sys
@@ -78,6 +98,38 @@ def test_files_are_those_of_tensorflow(tmp_path, backend):
     cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("here", "other")]
     assert cards[0]["model"]["weights_sha256"] == cards[1]["model"]["weights_sha256"]
     assert cards[1]["made"]["backend"] == backend
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """A folder with a network of each kind, and what TensorFlow makes of it."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("compares with TensorFlow")
+    folder = tmp_path_factory.mktemp("networks")
+    for family in KINDS:
+        maker = MORE.get(family) or MAKERS[family]
+        model = maker(**OPTIONS.get(family, {}))
+        model.save(folder / f"{family}.keras")
+        np.save(folder / f"{family}.npy", inputs_of(model))
+    run("tensorflow", OF_FILES, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_kind_of_network_gives_the_same_files(networks, backend):
+    skip_without(backend)
+    run(backend, OF_FILES, networks)
+    for family in KINDS:
+        for name in ("model.tflite", "model_int8.tflite"):
+            ours, theirs = (
+                export.load(networks / place / family / name) for place in ("tensorflow", backend)
+            )
+            assert theirs.operations() == ours.operations(), (family, name)
+            assert abs(theirs.bytes - ours.bytes) <= 0.001 * ours.bytes, (family, name)
+            data = np.load(networks / f"{family}.npy")
+            difference = np.abs(theirs.predict(data) - ours.predict(data)).max()
+            assert difference <= (1e-6 if name == "model.tflite" else 0.01), (family, name)
 
 
 @pytest.mark.slow

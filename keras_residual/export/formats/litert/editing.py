@@ -86,10 +86,12 @@ class GraphEditor:
                     continue
             kept.append(op)
         self.graph.operators = _without_chains(kept, self.names, given)
-        used = {int(i) for op in self.graph.operators for i in (*op.inputs, *op.outputs)}
-        self._forget_unused(used | given | {int(index) for index in self.graph.inputs})
+        self.forget_unused()
 
-    def _forget_unused(self, used):
+    def forget_unused(self) -> None:
+        """Leaves out tensors that no operation reads or writes."""
+        used = {int(i) for op in self.graph.operators for i in (*op.inputs, *op.outputs)}
+        used |= {int(index) for index in (*self.graph.inputs, *self.graph.outputs)}
         kept = [index for index in range(len(self.graph.tensors)) if index in used]
         places = {old: new for new, old in enumerate(kept)} | {-1: -1}
         self.graph.tensors = [self.graph.tensors[index] for index in kept]

@@ -15,6 +15,7 @@ from keras_residual.export._signature import InputSpec
 from keras_residual.export.errors import ExportError, conversion_error
 from keras_residual.export.formats.litert import statistics
 from keras_residual.export.formats.litert.quantized import from_tensor, to_tensor
+from keras_residual.export.formats.litert.scales import with_shared_scales
 from keras_residual.export.formats.litert.schema import (
     file_facts,
     operation_counts,
@@ -71,6 +72,8 @@ def write(
         content = statistics.with_integer_ends(
             statistics.with_float_statistics(converter), input_type, output_type
         )
+    if quantization == "int8" and samples is not None:
+        content = with_shared_scales(content)
     dead = vanishing_outputs(content, quantization) if quantization in INTEGERS else []
     if dead:
         raise ExportError(
