@@ -31,10 +31,17 @@ class Report:
     page: Page
     summary: list[str] = field(default_factory=list)
 
-    def add(self, heading: str, text: str, figure=None, rows: list[tuple] = ()) -> None:
+    def add(
+        self,
+        heading: str,
+        text: str,
+        figure=None,
+        rows: list[tuple] = (),
+        least_width: int = _LEAST_WIDTH,
+    ) -> None:
         """Adds a section; the first of `rows` are the headings of a table."""
         picture = None if figure is None else _png(figure)
-        self.page.add(heading, text, picture, rows, least_width=_LEAST_WIDTH)
+        self.page.add(heading, text, picture, rows, least_width=least_width)
 
     def write(self, folder: Path, subtitle: str) -> None:
         """Writes `report.html`, a self-contained page."""
@@ -87,15 +94,16 @@ def _add_flow(report, model, x, y):
     report.add(
         "Gradient flow",
         "The norm of the loss's gradient by each kernel on the way, for "
-        f"{counted(len(x), 'image')}. First "
-        f"{norms[0]:.2e}, last {norms[-1]:.2e}.",
+        f"{counted(len(x), 'image')}. First {norms[0]:.3g}, last {norms[-1]:.3g}.",
         analysis.plot_gradient_flow({model.name: flow}),
         [
             ("kernel", "norm", "relative to the kernel"),
             *[(row.name, f"{row.norm:.3e}", f"{row.relative:.3e}") for row in flow],
         ],
+        # One panel can be read on a phone without scrolling.
+        least_width=0,
     )
-    report.summary.append(f"Gradient norm: first kernel {norms[0]:.2e}, last {norms[-1]:.2e}")
+    report.summary.append(f"Gradient norm: first kernel {norms[0]:.3g}, last {norms[-1]:.3g}")
 
 
 def _add_strength(report, model, x):
