@@ -238,7 +238,8 @@ def _pixels(path, facts) -> Pixels | None:
     try:
         matrix = np.asarray(found["matrix"], np.float64)
         mean = np.asarray(found["mean"], np.float64)
-        if matrix.ndim != 2 or mean.shape != matrix.shape[:1]:
+        # Files take RGB; the rows are the channels of the model.
+        if matrix.ndim != 2 or matrix.shape[1] != 3 or mean.shape != (3,):
             raise ValueError(f"their shapes are {matrix.shape} and {mean.shape}")
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(f"{path} is damaged: its facts about pixels ({error}).") from error
