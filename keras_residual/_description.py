@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 import weakref
 import zipfile
 from typing import Any
@@ -18,6 +19,7 @@ TASKS = (
     "transcription",
 )
 FITS = ("stretch", "crop")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 # A description holds a few names and numbers; this package never writes a larger entry.
 _MOST_BYTES = 2**22
 
@@ -66,8 +68,9 @@ class Description:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"`task` must be one of {TASKS}. Received: task={self.task!r}")
-        if self.fit not in FITS:
-            raise ValueError(f"`fit` must be one of {FITS}. Received: fit={self.fit!r}")
+        for name, accepted in (("fit", FITS), ("interpolation", INTERPOLATIONS)):
+            if (value := getattr(self, name)) not in accepted:
+                raise ValueError(f"`{name}` must be one of {accepted}. Received: {name}={value!r}")
         names = self.class_names
         if names is not None:
             valid = isinstance(names, list | tuple) and all(isinstance(n, str) for n in names)
@@ -82,7 +85,7 @@ class Description:
             raise ValueError(
                 f"`sampling_rate` must be a positive integer. Received: sampling_rate={rate!r}"
             )
-        for name, limit in (("white", float("inf")), ("crop", 1.0)):
+        for name, limit in (("white", sys.float_info.max), ("crop", 1.0)):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and 0 < value <= limit) and not (name == "white" and value is None):

@@ -49,10 +49,13 @@ def test_keys_of_later_versions_are_ignored():
     [
         ({"task": "dreaming"}, "task='dreaming'"),
         ({"fit": "bend"}, "fit='bend'"),
+        ({"interpolation": "magic"}, "interpolation='magic'"),
+        ({"white": None, "preprocessing": [1]}, r"preprocessing=\[1\]"),
         ({"class_names": ()}, r"class_names=\(\)"),
         ({"class_names": (1, 2)}, "class_names"),
         ({"crop": 1.5}, "crop=1.5"),
         ({"white": 0}, "white=0"),
+        ({"white": float("inf")}, "white=inf"),
         ({"white": None}, "white=None, preprocessing=None"),
         ({"preprocessing": {}}, "preprocessing={}"),
     ],

@@ -64,7 +64,17 @@ def checked_evaluation(model, specs, data):
             f"`evaluation_data` must have integers as classes, {count_of(inputs)} of them. "
             f"Received: {classes.dtype} of shape {classes.shape}"
         )
+    check_classes("evaluation_data", classes, model.outputs[0].shape[-1])
     return inputs, classes
+
+
+def check_classes(argument: str, classes: np.ndarray, units: int | None) -> None:
+    """Raises a ValueError for classes that a model has no output for: all would count as wrong."""
+    if units is not None and classes.size and not 0 <= classes.min() <= classes.max() < units:
+        raise ValueError(
+            f"`{argument}` must have classes in 0..{units - 1}, the model's outputs. Received: "
+            f"classes {classes.min()}..{classes.max()}"
+        )
 
 
 def checked_data(model, specs, data, quantization, formats, picture) -> dict[str, Any]:

@@ -267,8 +267,7 @@ def _checked(predictor: Predictor) -> Predictor:
 
 
 def _preprocessing(steps: dict[str, Any]) -> Preprocessing:
-    known = {name: tuple(v) if isinstance(v, list) else v for name, v in steps.items()}
-    return Preprocessing(**known)
+    return Preprocessing.from_dict(steps)
 
 
 def _of_channels(picture: Picture, channels: int) -> np.ndarray:

@@ -51,6 +51,11 @@ class CrossEntropy(keras.losses.Loss):
         self.class_weights = None
         if class_weights is not None:
             self.class_weights = _checks.reals("class_weights", class_weights, 0, 1e6)
+            if not any(self.class_weights):
+                raise ValueError(
+                    "`class_weights` must be positive for some class: the loss would always be 0. "
+                    f"Received: class_weights={class_weights!r}"
+                )
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         losses = self._unweighted(y_true, y_pred)

@@ -68,6 +68,15 @@ def check_digest(path: pathlib.Path, source: WeightSource) -> None:
         )
 
 
+def check_finite(model: keras.Model) -> None:
+    """Raises if weights are not finite in the model's own types."""
+    for weight in model.weights:
+        if not keras.backend.is_float_dtype(weight.dtype):
+            continue
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise WeightsError(f"{weight.path!r} would hold numbers that are not finite")
+
+
 def check_entries(model: keras.Model, entries: Entries, path: pathlib.Path) -> None:
     """Raises if a file has many more values than the model, or damaged ones, before Keras reads."""
     if len(entries.layers) > 2 * len(model.variables) + _MOST_COUNTERS:

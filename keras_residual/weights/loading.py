@@ -13,6 +13,7 @@ from keras_residual.weights import _scaling, cache, files, sources
 from keras_residual.weights._fit_checks import (
     check_digest,
     check_entries,
+    check_finite,
     check_scaling,
     check_source,
     shortest_description,
@@ -233,7 +234,10 @@ def _load_by_keras(model: keras.Model, entries: Entries, path: pathlib.Path) -> 
     check_entries(model, entries, path)
     before = [np.array(value) for value in model.get_weights()]
     try:
-        model.load_weights(path)
+        # Numbers that only the file's type can hold become infinite, and are refused below.
+        with np.errstate(over="ignore"):
+            model.load_weights(path)
+        check_finite(model)
     except Exception as error:
         model.set_weights(before)
         raise WeightsError(

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._description import INTERPOLATIONS
 from keras_residual._types import Tensor
 from keras_residual.layers.image_normalization import ImageNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+# Larger pictures are not what networks take; a damaged file may state any number.
+_LARGEST_SIDE = 2**14
 
 # keras.applications' three modes: divisor, mean, standard deviation, channel order.
 _MODES = {
@@ -65,13 +67,14 @@ class Preprocessing:
         self.layer()
         if self.resize is not None:
             sizes = _checks.per_axis("resize", self.resize)
-            if isinstance(sizes, tuple) and len(sizes) != 2:
+            pair = sizes if isinstance(sizes, tuple) else (sizes, sizes)
+            if len(pair) != 2 or max(pair) > _LARGEST_SIDE:
                 raise ValueError(
-                    "`resize` must be an integer, a pair (height, width) or None. "
-                    f"Received: resize={self.resize!r}"
+                    "`resize` must be an integer, a pair (height, width) or None, each at most "
+                    f"{_LARGEST_SIDE}. Received: resize={self.resize!r}"
                 )
         if self.crop is not None:
-            _checks.integer("crop", self.crop)
+            _checks.integer("crop", self.crop, maximum=_LARGEST_SIDE)
         _checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
         if not _checks.boolean("antialias", self.antialias) and self.interpolation != "bilinear":
             raise ValueError(

@@ -178,6 +178,7 @@ def test_half_precision_is_exported_in_float32(tmp_path, dtype):
         ({"representative_data": np.zeros((0, *SHAPE))}, r"must be \(n, 9, 8, 3\)"),
         ({"evaluation_data": np.zeros((2, *SHAPE))}, "`evaluation_data` must be a pair"),
         ({"evaluation_data": (np.zeros((2, *SHAPE)), [0.5, 1])}, "integers as classes"),
+        ({"evaluation_data": (np.zeros((2, *SHAPE)), [0, 99])}, r"classes in 0\.\.\d+, .*0\.\.99"),
         ({"labels": ["a", "b"]}, "`labels` must be one name per.* 5 of them. .*2 labels"),
         ({"labels": 7}, "`labels` must be one name per"),
         ({"preprocessing": "imagenet"}, "`preprocessing` must be a layer"),

@@ -188,6 +188,16 @@ def test_damaged_pictures_are_all_named_or_left_out(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "steps", [{"colour": 5}, {"mean": 5}, {"resize": 99999999, "crop": 8}, {"std": [0, 0, 0]}]
+)
+def test_preprocessing_that_a_damaged_file_states_is_refused(pictures, steps):
+    """It is read only where a picture is fitted: a huge size would take the memory first."""
+    model = described(white=None, preprocessing={"crop": 8, **steps}, fit="crop")
+    with pytest.raises(ValueError, match=next(iter(steps))):
+        keras_residual.predict(model, pictures)
+
+
+@pytest.mark.parametrize(
     ("model", "paths", "message"),
     [
         (colour_model, "red.jpg", "does not say which range of pixels"),

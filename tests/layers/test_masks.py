@@ -28,6 +28,12 @@ def test_average_ignores_what_masked_steps_hold():
     assert np.isfinite(to_numpy(SequenceAverage()(x, mask=MASK))).all()
 
 
+def test_average_of_a_long_sequence_in_half_precision():
+    x, mask = np.full((1, 4000, 1), 60.0, "float16"), np.ones((1, 4000), "bool")
+    outputs = to_numpy(SequenceAverage(dtype="float16")(x, mask=mask))
+    assert outputs[0, 0] == 60.0
+
+
 @pytest.mark.parametrize("pooling", ["last", "avg"])
 def test_classifier_of_padding_alone_is_finite_and_has_gradients(pooling):
     model = keras_residual.ResidualLSTMClassifier(

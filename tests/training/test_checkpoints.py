@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 import resource
 import zipfile
 
@@ -97,10 +98,17 @@ def damaged(path, damage):
         with zipfile.ZipFile(path) as archive:
             start = archive.getinfo("model.weights.h5").header_offset
         content[start + 5000] ^= 0xFF
-    path.write_bytes({"truncated": content[:900], "foreign": b"x", "flipped": content}[damage])
+    elif damage.startswith("method"):
+        for start, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+            for found in re.finditer(re.escape(start), bytes(content)):
+                content[found.start() + place] = int(damage.removeprefix("method"))
+    path.write_bytes({"truncated": content[:900], "foreign": b"x"}.get(damage, content))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "flipped"])
+# Stored bytes that are decompressed make each decompressor raise an error of its own.
+@pytest.mark.parametrize(
+    "damage", ["truncated", "foreign", "flipped", "method8", "method12", "method14"]
+)
 def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, damage):
     fit(tiny_model(), tmp_path, epochs=1)
     damaged(tmp_path / "checkpoint.keras", damage)

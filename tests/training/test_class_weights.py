@@ -65,6 +65,11 @@ def test_a_class_without_examples_cannot_be_balanced():
         weights_of_classes("balanced", [(None, np.array([0, 1]))], 1, 3, ("ants", "bees", "flies"))
 
 
+def test_a_loss_that_is_always_zero_is_refused():
+    with pytest.raises(ValueError, match="`class_weights` must be positive for some class"):
+        training.CrossEntropy(class_weights=[0, 0.0, 0])
+
+
 def test_the_loss_is_that_of_keras_with_sample_weights():
     draw = np.random.default_rng(0)
     scores, weights = draw.normal(size=(12, 3)).astype("float32"), np.array(BALANCED)

@@ -177,6 +177,25 @@ class TestShortMessages:
             weights.load(build(1), tmp_path / "x.weights.h5")
 
 
+@pytest.mark.parametrize(("dtype", "value"), [("float32", 1e300), ("float16", 7e4)])
+def test_numbers_that_a_model_cannot_hold_are_refused(tmp_path, dtype, value):
+    """They are finite in the file."""
+
+    def build(dtype):
+        layer = keras.layers.Dense(2, name="dense", dtype=dtype)
+        return keras.Sequential([keras.Input((3,)), layer])
+
+    build("float64").save_weights(tmp_path / "x.weights.h5")
+    with h5py.File(tmp_path / "x.weights.h5", "r+") as file:
+        file["layers/dense/vars/0"][0, 0] = value
+    model = build(dtype)
+    before = model.get_weights()
+    with pytest.raises(WeightsError, match="dense/kernel' would hold numbers that are not finite"):
+        weights.load(model, tmp_path / "x.weights.h5")
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    weights.load(build("float64"), tmp_path / "x.weights.h5")
+
+
 @pytest.mark.parametrize("kind", ["bomb", "nan"])
 def test_files_for_other_models_are_read_before_keras_does(tmp_path, kind):
     def build():

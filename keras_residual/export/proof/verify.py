@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual.export._data import check_classes
 from keras_residual.export._pictures import decoded, stretched
 from keras_residual.export._prepare import functional
 from keras_residual.export._samples import fitting
@@ -227,6 +228,7 @@ def _accuracies(expected, received, classes):
             "`data` must have one integer class for each output of a model with one output, "
             f"{expected[0].shape[:-1]}. Received: classes of shape {classes.shape}"
         )
+    check_classes("data", classes, expected[0].shape[-1])
     right = int((received[0].argmax(-1) == classes).sum())
     return {
         "accuracy": right / classes.size,

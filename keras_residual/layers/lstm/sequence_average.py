@@ -33,6 +33,9 @@ class SequenceAverage(keras.layers.GlobalAveragePooling1D):
         axis = 1 if self.data_format == "channels_last" else 2
         mask = ops.expand_dims(ops.cast(mask, "bool"), 3 - axis)
         # `where` instead of a product, because a masked step may hold NaN.
-        total = ops.sum(ops.where(mask, inputs, 0), axis=axis, keepdims=self.keepdims)
-        count = ops.sum(ops.cast(mask, "float32"), axis=axis, keepdims=self.keepdims)
-        return ops.cast(total / ops.cast(ops.maximum(count, 1), total.dtype), self.compute_dtype)
+        kept = ops.where(mask, inputs, ops.zeros((), inputs.dtype))
+        # The sum of a long sequence exceeds what float16 holds.
+        wide = keras.backend.result_type(inputs.dtype, "float32")
+        total = ops.sum(ops.cast(kept, wide), axis=axis, keepdims=self.keepdims)
+        count = ops.sum(ops.cast(mask, wide), axis=axis, keepdims=self.keepdims)
+        return ops.cast(total / ops.maximum(count, 1), self.compute_dtype)

@@ -3,7 +3,6 @@
 import io
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +174,9 @@ class LiteRTRuntime:
                 if archive.getinfo("labels.txt").file_size > _LARGEST_LABELS:
                     return None
                 return archive.read("labels.txt").decode().splitlines()
-        # The file has no archive, or one without labels, or a damaged one.
-        except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, zlib.error):
+        # The file has no archive, or one without labels, or a damaged one: zipfile and its
+        # decompressors raise a dozen kinds of exception.
+        except Exception:
             return None
 
     def _interpreter(self, shapes):
