@@ -87,7 +87,8 @@ def _check_reversible(block) -> None:
 def make_sublayers(block) -> None:
     """Gives a `ResidualUnit` the layers of F, its shortcut and its activation."""
     block.norm1 = None
-    if block.activation_order in ("pre", "pyramid", "leading"):
+    starts = block.activation_order in ("pre", "pyramid", "leading")
+    if starts and not block.takes_normalized:
         changes = {"pyramid": {"activation": None}, "leading": {"normalization": "none"}}
         block.norm1 = norm_activation_of(block, "norm1", **changes.get(block.activation_order, {}))
     block.conv_names = tuple(f"conv{index + 1}" for index in range(len(block.convolutions())))

@@ -62,6 +62,12 @@ class MultiScaleConvolution(BranchedConvolution):
         """The convolutions in order."""
         return self.row("parts")
 
+    def build(self, input_shape: Shape) -> None:
+        # Also where it is not used: a layer that is not built cannot be quantized.
+        part = self.channels_of(input_shape) // self.branches
+        self.pool.build(self.shape_with(input_shape, channels=part))
+        super().build(input_shape)
+
     def plan(self, input_shape: Shape) -> Plan:
         channels = self.channels_of(input_shape)
         if channels % self.branches or (self.cascade and channels != self.filters):

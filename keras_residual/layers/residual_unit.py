@@ -108,7 +108,10 @@ class ResidualUnit(BlockLayer):
         reversible: bool = False,
         **kwargs: Any,
     ):
+        # Only in a half of a reversible block, whose configuration is made anew.
+        normalized = kwargs.pop("takes_normalized", False)
         super().__init__(**kwargs)
+        self.takes_normalized = normalized
         self.shake_drop = _checks.boolean("shake_drop", shake_drop)
         self.shake_shake = _checks.boolean("shake_shake", shake_shake)
         self.reversible = _checks.boolean("reversible", reversible)

@@ -18,12 +18,8 @@ def make_halves(block) -> None:
     block.norm1 = block.squeeze_excite = block.eca = block.inner_norm = None
     block.dropout = block.prelu = block.sum_norm = None
     filters = block.filters
-    block.f = _function(block, "f", 0)
+    block.f = _function(block, "f", 0, takes_normalized=block.share_preactivation)
     block.g = _function(block, "g", 20, strides=1, first_dilation_rate=None)
-    if block.share_preactivation:
-        # The input is already normalized and activated.
-        del block.f.norm1
-        block.f.norm1 = None
     block.filters = filters // 2
     block.shortcut = make_shortcut(block, 40)
     block.second_shortcut = make_shortcut(block, 41, "second_shortcut")
@@ -41,6 +37,8 @@ def _function(block, name, index, **changes):
         "dtype": block.dtype_policy,
         "name": name,
     }
+    # Those of the block name sublayers of this function by their path in the block.
+    config.pop("adaptations", None)
     return type(block)(**{**config, **changes})
 
 

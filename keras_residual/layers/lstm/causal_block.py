@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from keras_residual import _checks
+from keras_residual.layers.adaptation import AdaptedSublayers
 from keras_residual.layers.lstm.step_masks import every_step
 from keras_residual.layers.registration import registered
 
 
 @registered
-class CausalResidualBlock(keras.layers.Layer):
+class CausalResidualBlock(AdaptedSublayers, keras.layers.Layer):
     """Two causal convolutions with a residual connection, optionally strided.
 
     y = relu(norm(conv2(relu(norm(conv1(x))))) + shortcut(x)), where `conv1` takes every
@@ -58,10 +59,8 @@ class CausalResidualBlock(keras.layers.Layer):
         self.norm1 = keras.layers.LayerNormalization(epsilon=1e-5, name="norm1", **shared)
         self.conv2 = keras.layers.Conv1D(filters, kernel_size, name="conv2", **of_block)
         self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5, name="norm2", **shared)
-        self.projection = keras.layers.Dense(filters, name="projection", **of_block)
-        self.projection_norm = keras.layers.LayerNormalization(
-            epsilon=1e-5, name="projection_norm", **shared
-        )
+        # Drawn here, so that its seed does not depend on whether there is a projection.
+        self._projection_kernel = keras.initializers.HeNormal()
 
     def build(self, input_shape):
         inside = (input_shape[0], None, self.filters)
@@ -70,8 +69,24 @@ class CausalResidualBlock(keras.layers.Layer):
             layer.build(inside)
         self.projects = self.strides > 1 or input_shape[-1] != self.filters
         if self.projects:
+            self._make_projection()
             self.projection.build(input_shape)
             self.projection_norm.build(inside)
+        self.adapt_sublayers()
+
+    def _make_projection(self):
+        """Creates the shortcut's layers, if it has some: unused ones could not be quantized."""
+        shared = {"dtype": self.dtype_policy}
+        self.projection = keras.layers.Dense(
+            self.filters,
+            use_bias=False,
+            kernel_initializer=self._projection_kernel,
+            name="projection",
+            **shared,
+        )
+        self.projection_norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, name="projection_norm", **shared
+        )
 
     def call(self, inputs, mask=None):
         x = _without_masked(inputs, mask)
