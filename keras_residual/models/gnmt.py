@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_residual import _checks
 from keras_residual._types import Tensor
+from keras_residual.layers.adaptation import adapt, adaptations_of
 from keras_residual.layers.lstm.attentive_residual_lstm import AttentiveResidualLSTM
 from keras_residual.layers.lstm.residual_lstm import ResidualLSTM
 from keras_residual.layers.registration import registered
@@ -228,13 +229,18 @@ class GNMT(keras.Model):
     tokenizer_from_texts = staticmethod(from_texts)
 
     def get_config(self) -> dict[str, Any]:
-        return dict(self._config)
+        adaptations = adaptations_of(self)
+        return {**self._config, **({"adaptations": adaptations} if adaptations else {})}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> "GNMT":
-        return cls(**config)
+        config = dict(config)
+        adaptations = config.pop("adaptations", {})
+        model = cls(**config)
+        adapt(model, adaptations)
+        return model
 
 
 def _check_tokens(start_token, end_token, target_size):

@@ -68,6 +68,8 @@ def test_damaged_entries_of_an_earlier_card_are_left_out(tmp_path):
         {"description": [1]},
         {"pixels": 3},
         {"pixels": {"matrix": [[1]]}},
+        {"pixels": {"matrix": [[1]], "mean": [0]}},
+        {"pixels": {"matrix": [[1, 1, 1]], "mean": [0]}},
         {"pixels": {"matrix": [[1], [1, 2]], "mean": [0]}},
         {"pixels": {"matrix": "a", "mean": 0}},
     ],
@@ -76,6 +78,11 @@ def test_damaged_entries_of_an_earlier_card_are_left_out(tmp_path):
 def test_damaged_facts_in_a_file_are_named(facts):
     with pytest.raises(export.ExportError, match=r"^model\.tflite is damaged: its facts"):
         Artefact(Path("model.tflite"), runtime(facts=facts))
+
+
+def test_grey_models_have_one_row_of_three_colours():
+    facts = {"pixels": {"matrix": [[0.3, 0.6, 0.1]], "mean": [0, 0, 0]}}
+    assert Artefact(Path("model.tflite"), runtime(facts=facts)).pixels.channels == 1
 
 
 def test_labels_that_unpack_to_much_are_not_read(tmp_path):

@@ -14,7 +14,7 @@ from keras_residual import layers, models
 from keras_residual.models import resnet_architecture
 
 PACKAGE = Path(keras_residual.__file__).parent
-GUIDE = PACKAGE.parent / "docs" / "guide" / "architecture.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "architecture.md"
 
 
 def listed_files():

@@ -121,6 +121,21 @@ def test_files_keep_everything(tmp_path):
     assert loaded.search(SOURCE, 2, 5) == model.search(SOURCE, 2, 5)
 
 
+def test_quantized_and_adapted_files_load_again(tmp_path):
+    inputs = {"source": SOURCE, "target": np.array([[1, 3, 4, 0], [1, 5, 5, 6], [1, 3, 0, 0]])}
+    quantized, adapted = tiny(), tiny()
+    quantized.quantize("int8")
+    adapted.classifier.enable_lora(1)
+    adapted.classifier.lora_kernel_b.assign(adapted.classifier.lora_kernel_b + 0.1)
+    for name, model in (("quantized", quantized), ("adapted", adapted)):
+        model.save(tmp_path / f"{name}.keras")
+        loaded = keras.saving.load_model(tmp_path / f"{name}.keras")
+        assert loaded.get_config() == model.get_config() and "adaptations" in model.get_config()
+        np.testing.assert_allclose(
+            to_numpy(loaded(inputs)), to_numpy(model(inputs)), rtol=1e-5, atol=1e-6
+        )
+
+
 def test_every_weight_gets_a_finite_gradient_through_attention():
     layer = AttentiveResidualLSTM(4, num_layers=3)
     memory = np.random.default_rng(0).normal(size=(2, 3, 5)).astype("float32")

@@ -19,7 +19,7 @@ from keras_residual import models
 from keras_residual.models import registry
 from keras_residual.models.registry import BUILDERS, VARIANTS
 
-ROOT = Path(keras_residual.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide" / "extending.md"
 
 
