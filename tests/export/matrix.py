@@ -201,6 +201,7 @@ def phones_table(cells: dict) -> str:
 
 def _noise(side):
     if "noise" not in side:
+        # It takes no pictures and no sound.
         return ["–", "–"]
     return [f"{side['noise']:.2f}", f"{side['beyond_noise']} of {side['compared']}"]
 

@@ -112,18 +112,15 @@ def test_no_family_is_refused_by_mediapipe():
     assert len(tried) == 62
     for family, kind, side in tried:
         assert side["compared"] >= 200, family
-        least, most, off = (1.0, 1e-3, 1e-3) if kind == "float32" else (0.92, 0.3, 0.2)
+        # The client's preprocessing changes nothing.
+        least, most, off = (1.0, 1e-3, 1e-5) if kind == "float32" else (0.9, 0.4, 1e-5)
         if family in BY_STATISTICS:
             # LiteRT agrees with Keras to 4e-6; MediaPipe's older runtime is less precise there.
-            most, off = (0.02, 0.1) if kind == "float32" else (0.3, 0.5)
-        if family.startswith("DenseNet") and kind == "int8":
-            # Features are rescaled before they are joined; the runtimes round some a level apart.
-            off = 0.5
-        # The client's preprocessing changes nothing; its runtime is older.
+            most, off = (0.02, 0.1) if kind == "float32" else (0.4, 0.5)
         assert side["agreement"] >= least and side["relative"] < most, (family, kind)
         assert side["off_file"] < off, (family, kind)
         # Another first class ties with Keras' within the noise of 8 bits.
-        assert side.get("beyond_noise", 0) <= 0.02 * side["compared"], (family, kind)
+        assert side["beyond_noise"] <= 0.03 * side["compared"], (family, kind)
 
 
 BY_STATISTICS = ("BiTResNet50x1", "ResNet50V2DEvoS")

@@ -34,9 +34,8 @@ for quantization in (None, "int8"):
     assert not report.notes[1:], report.notes
 assert "Writing model_int8.tflite" in steps, steps
 """
-# Networks of another kind each: grouped statistics, gates, sequences, one and three spatial axes.
-KINDS = ("DenseNet121", "SEResNet50", "BiTResNet50x1", "R2Plus1D18", "ResNet1D")
-KINDS += ("ResidualLSTMTagger",)
+# Networks of another kind each: what is joined, gates, three spatial axes, sequences.
+KINDS = ("DenseNet121", "SEResNet50", "R2Plus1D18", "ResidualLSTMTagger")
 OF_FILES = """
 import pathlib
 import sys

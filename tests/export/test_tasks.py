@@ -20,15 +20,8 @@ def embedder():
 
 def segmenter():
     """Classes of every pixel, from features of half its size."""
-    body = keras_residual.ResNet(
-        "basic",
-        (1, 1),
-        (8, 16),
-        stem="conv3",
-        stem_width=8,
-        input_shape=(16, 16, 3),
-        features=True,
-    )
+    options = {"stem": "conv3", "stem_width": 8, "features": True}
+    body = keras_residual.ResNet("basic", (1, 1), (8, 16), input_shape=(16, 16, 3), **options)
     x = keras.layers.UpSampling2D(interpolation="bilinear")(body.outputs[-1])
     maps = keras.layers.Conv2D(len(NAMES), 3, padding="same", activation="softmax")(x)
     return described(keras.Model(body.input, maps, name="segmenter"), white=1.0)
