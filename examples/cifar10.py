@@ -4,8 +4,8 @@
     python examples/cifar10.py runs/resnet20 --int8
     python examples/cifar10.py
 
-On 2 idle cores an epoch of ResNet-8 takes 20 seconds (14 in mixed_bfloat16), and one of ResNet-20
-about a minute. The last command prints the table of the documentation:
+An epoch of ResNet-8 takes 20 seconds on 2 idle cores (14 in mixed_bfloat16), one of ResNet-20 about
+a minute. The last command prints the table of the documentation:
 
     | model | recipe, epochs | seeds | test accuracy | in int8 | published | minutes |
     |---|---|---|---:|---:|---:|---|
