@@ -55,7 +55,7 @@ def page_of(path: Path) -> str:
         parts.append(f"```python\n{text}\n```")
         if output["printed"]:
             lines = "\n".join(output["printed"])
-            parts.append(f'```{{ .text .no-copy title="Output" }}\n{lines}\n```')
+            parts.append(f'```text title="Output"\n{lines}\n```')
         if output["picture"]:
             parts.append(f"![The picture that the cell draws](../images/notebook_{path.stem}.png)")
     packages = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
