@@ -121,6 +121,7 @@ def test_files_keep_everything(tmp_path):
     assert loaded.search(SOURCE, 2, 5) == model.search(SOURCE, 2, 5)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize")
 def test_quantized_and_adapted_files_load_again(tmp_path):
     inputs = {"source": SOURCE, "target": np.array([[1, 3, 4, 0], [1, 5, 5, 6], [1, 3, 0, 0]])}
     quantized, adapted = tiny(), tiny()
