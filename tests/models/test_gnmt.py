@@ -124,7 +124,7 @@ def test_files_keep_everything(tmp_path):
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize")
 def test_quantized_and_adapted_files_load_again(tmp_path):
     inputs = {"source": SOURCE, "target": np.array([[1, 3, 4, 0], [1, 5, 5, 6], [1, 3, 0, 0]])}
-    quantized, adapted = tiny(), tiny()
+    quantized, adapted = (tiny(target_vocabulary_size=7) for _ in range(2))
     quantized.quantize("int8")
     adapted.classifier.enable_lora(1)
     adapted.classifier.lora_kernel_b.assign(adapted.classifier.lora_kernel_b + 0.1)
