@@ -17,6 +17,7 @@ from export.matrix import (
     KEPT,
     MAKERS,
     MORE,
+    OPTIONS,
     make,
     name_of,
     phones_table,
@@ -69,7 +70,7 @@ def _further():
 @pytest.mark.parametrize(("case", "format", "quantization"), list(_further()))
 def test_further_family_in_format(case, format, quantization, tmp_path):
     keras.utils.set_random_seed(1)
-    row = run(case.make(), format, quantization, tmp_path)
+    row = run(case.make(**OPTIONS.get(case.name, {})), format, quantization, tmp_path)
     assert row.verification.relative <= BOUNDS[quantization]
     assert not [name for name in row.operations if name.startswith(("Flex", "CUSTOM"))]
 
