@@ -9,6 +9,7 @@ from keras import ops
 from keras_residual.layers._loops.blocks import scan_blocks, scan_blocks_rematerialized
 from keras_residual.layers._loops.rematerialize import call_in_order
 from keras_residual.layers._loops.reversible import call_reversible
+from keras_residual.layers._loops.traced_once import call_traced_once, shares_trace
 from keras_residual.layers.composite import CompositeLayer, chain, fresh_initializer
 from keras_residual.layers.reversible_halves import is_invertible
 from keras_residual.layers.sublayers import SublayerRow, normalizations_in, weights_by_path
@@ -123,7 +124,15 @@ class EqualBlocks(SublayerRow, CompositeLayer):
             half = x.shape[self.channel_axis] // 2
             halves = self.channels_from(x, 0, half), self.channels_from(x, half)
             return self.joined(*call_reversible(self.blocks, *halves))
+        if self._shares_trace(training):
+            return call_traced_once(self.blocks, x)
         return call_in_order(self.blocks, x, training, self.rematerialize)
+
+    def _shares_trace(self, training):
+        """Returns whether a training step is traced that computes all blocks alike."""
+        if not training or self.rematerialize or any(self.rates):
+            return False
+        return not self.blocks[0].dropout_rate and shares_trace(self.blocks)
 
     def _call_scanned(self, inputs, training):
         template = self._template.layer
