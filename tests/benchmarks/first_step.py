@@ -8,11 +8,12 @@ take turns, so that other work on the machine disturbs all alike. `keras` is `mo
 own updates; `built` makes the variables before it by `training.build`; `fused` has the recipe's
 updates as well; `training.fit` takes the same batches, and runs graphs as they are traced. Wall and
 processor seconds, building the model left out, then the median of five more epochs of one step.
-Kept rows of other models and ways stay.
+Kept rows of other models and ways stay; `--table` writes them into the guide to training.
 """
 
 import argparse
 import json
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -21,12 +22,13 @@ import time
 
 from _kept import RESULTS, keep
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import tables
+
+GUIDE = tables.ROOT / "docs" / "guide" / "training.md"
+
 SIZES = {"ResNet50": 224, "ResNet110": 32, "ResNet164V2": 32, "ResNet1001V2": 32}
 WAYS = ("keras", "built", "fused", "training.fit")
-NOTE = (
-    "The machine did much other work: compare processor seconds; the seconds of the next steps are "
-    "disturbed most."
-)
 
 
 def measured(name: str, way: str) -> dict:
@@ -88,16 +90,33 @@ class FirstStep:
             self.ended = time.perf_counter(), time.process_time()
 
 
+def table(folder=RESULTS):
+    """Returns the kept seconds as a table of Markdown, the median where there are several."""
+    seconds = {}
+    for row in json.loads((folder / "first_step.json").read_text())["rows"]:
+        seconds.setdefault((row["model"], row["way"]), []).append(row["seconds"])
+    lines = ["| | plain Keras | variables created first | `training.fit` |", "|---|---:|---:|---:|"]
+    for name, size in SIZES.items():
+        found = [seconds.get((name, way)) for way in ("keras", "built", "training.fit")]
+        cells = " | ".join(f"{statistics.median(each):.1f} s" if each else "" for each in found)
+        lines.append(f"| `{name}`, {size}² | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["ResNet50", "ResNet110", "ResNet164V2"])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help=f"write {RESULTS}/first_step.json")
+    parser.add_argument("--table", action="store_true", help="only write the guide's table")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measured(*arguments.one)))
+        return
+    if arguments.table:
+        tables.write(GUIDE, "first-step", table())
         return
     path, rows = RESULTS / "first_step.json", []
     before = json.loads(path.read_text())["rows"] if path.is_file() else []
@@ -110,7 +129,7 @@ def main():
                 print(rows[-1], flush=True)
                 before = [row for row in before if (row["model"], row["way"]) != (name, way)]
                 if arguments.keep:
-                    keep(RESULTS, "first_step", note=NOTE, rows=[*before, *rows])
+                    keep(RESULTS, "first_step", rows=[*before, *rows])
 
 
 if __name__ == "__main__":
