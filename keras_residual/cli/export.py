@@ -123,6 +123,13 @@ def export(
             style="dim",
             soft_wrap=in_one_line(),
         )
+    if checked.error is not None:
+        console.print(
+            f"Mean absolute error on {counted(checked.samples, 'held-out image')}: "
+            f"{checked.error:.4g}; in Keras {checked.model_error:.4g}.",
+            style="dim",
+            soft_wrap=in_one_line(),
+        )
     for note in report.notes:
         console.print(as_typed(note), style="dim", markup=False, soft_wrap=in_one_line())
     if report.folding is not None:
@@ -171,7 +178,7 @@ def _row(row) -> list[str]:
         row.path.name,
         human_bytes(row.bytes),
         f"{checked.worst:.1e}",
-        f"{checked.agreement:.2%}",
+        "–" if checked.error is not None else f"{checked.agreement:.2%}",
         "–" if checked.accuracy is None else f"{checked.accuracy:.2%}",
         "–" if timing is None else human_seconds(timing.median_seconds),
         "–" if timing is None else human_bytes(timing.memory_bytes),

@@ -60,12 +60,24 @@ def checked_evaluation(model, specs, data):
             f"compare more. Received: {model.name!r} with {len(model.outputs)} outputs"
         )
     if classes.dtype.kind not in "iu" or not classes.ndim or len(classes) != count_of(inputs):
-        raise ValueError(
-            f"`evaluation_data` must have integers as classes, {count_of(inputs)} of them. "
-            f"Received: {classes.dtype} of shape {classes.shape}"
-        )
-    check_classes("evaluation_data", classes, model.outputs[0].shape[-1])
+        return inputs, _labels_or_numbers(model, classes, count_of(inputs))
+    if classes.shape[1:] != tuple(model.outputs[0].shape[1:]):
+        check_classes("evaluation_data", classes, model.outputs[0].shape[-1])
     return inputs, classes
+
+
+def _labels_or_numbers(model, answers, count):
+    """Returns one number for each output, checked."""
+    units = tuple(model.outputs[0].shape[1:])
+    if answers.dtype.kind not in "biuf" or answers.shape != (count, *units):
+        raise ValueError(
+            f"`evaluation_data` must have integers as classes, {count} of them, or labels or "
+            f"numbers of shape {(count, *units)}. Received: {answers.dtype} of shape "
+            f"{answers.shape}"
+        )
+    if not np.isfinite(answers).all():
+        raise ValueError("`evaluation_data` must have finite numbers. Received: NaN or infinity")
+    return answers
 
 
 def check_classes(argument: str, classes: np.ndarray, units: int | None) -> None:

@@ -91,10 +91,11 @@ def export(
             returns one (as for TFLite's converter), of batches or single inputs. The first 200
             calibrate integer quantization and are used for the comparison, which otherwise takes
             random inputs.
-        evaluation_data: Optional pair of such arrays and their classes, for accuracies in the card.
-            For phones also a pair of a list of photographs of any size (paths or uint8 arrays) and
-            their classes; the card then has the accuracy on photographs stretched to the input size
-            and on cropped ones.
+        evaluation_data: Optional pair of such arrays and the right answers, for the card: `(n,)`
+            integers, their classes, or `(n, outputs)` labels of 0 and 1, for accuracies; `(n,
+            outputs)` numbers, for the mean absolute error. For phones also a pair of a list of
+            photographs of any size (paths or uint8 arrays) and their classes; the card then has the
+            accuracy on photographs stretched to the input size and on cropped ones.
         preprocessing: The function from raw inputs to inputs of the model: a layer such as
             `layers.ImageNormalization` or `keras.layers.Rescaling`, a `weights.Preprocessing`, the
             name of published weights or a mode (`"caffe"`, `"tf"`, `"torch"`); for several inputs a

@@ -7,7 +7,7 @@ import pytest
 from support import set_sequential_weights
 
 import keras_residual
-from keras_residual import export
+from keras_residual import _description, export
 
 SHAPE = (9, 8, 3)
 
@@ -42,6 +42,56 @@ def test_files_compute_what_the_model_computes(tmp_path):
         assert row.verification.worst < 1e-5 and row.verification.agreement == 1.0
         assert row.bytes == export.load(row.path).bytes > 10_000
     assert "saved_model" in str(report) and "model.tflite" in str(report)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_accuracy_of_several_labels_is_the_fraction_that_is_right(tmp_path, activation):
+    model = tiny_model(classifier_activation=activation, classes=3)
+    logits = model.predict(images(), verbose=0) - (0.5 if activation == "sigmoid" else 0)
+    labels = (logits > 0).astype(np.float32)
+    labels[0] = 1 - labels[0]
+    report = write(model, tmp_path, ("litert",), evaluation_data=(images(), labels))
+    checked = report.rows[0].verification
+    assert checked.accuracy == checked.model_accuracy == 1 - 1 / 16
+    assert checked.accuracy_interval[0] < checked.accuracy < checked.accuracy_interval[1]
+    assert checked.error is None
+    assert "93.75%" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_numbers_are_compared_by_their_error(tmp_path):
+    model = tiny_model(classifier_activation="linear", classes=2)
+    numbers = model.predict(images(), verbose=0) + np.array([0.25, -0.75])
+    report = write(model, tmp_path, ("litert",), evaluation_data=(images(), numbers))
+    checked = report.rows[0].verification
+    assert (checked.error, checked.model_error) == pytest.approx((0.5, 0.5), abs=1e-5)
+    assert checked.accuracy is None
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| – | mean absolute error 0.5 (0.5 in Keras) |" in card
+    assert "–" in str(report)
+
+
+def test_a_measuring_model_is_not_judged_by_zeros_and_ones(tmp_path):
+    model = tiny_model(classifier_activation="linear", classes=1)
+    _description.describe(model, keras_residual.Description(task="regression"))
+    numbers = np.zeros((16, 1))
+    report = write(model, tmp_path, ("litert",), evaluation_data=(images(), numbers))
+    expected = np.abs(model.predict(images(), verbose=0)).mean()
+    assert report.rows[0].verification.error == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (np.zeros((16, 2)), r"numbers of shape \(16, 5\).*float64 of shape \(16, 2\)"),
+        (np.full((16, 5), np.nan), "NaN or infinity"),
+        (np.full(16, 5), r"classes in 0\.\.4"),
+        (["cat"] * 16, "<U3"),
+    ],
+)
+def test_answers_that_do_not_fit_are_refused(tmp_path, answers, message):
+    with pytest.raises(ValueError, match=f"`evaluation_data` .*{message}"):
+        write(tiny_model(), tmp_path / "new", ("litert",), evaluation_data=(images(), answers))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

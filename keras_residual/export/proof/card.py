@@ -162,6 +162,13 @@ def as_text(card: dict[str, Any]) -> str:
 def _row(name, entry):
     checked, timing = entry["verification"], entry["timing"]
     accuracy = latency = "–"
+    same = f"{checked['agreement']:.2%}"
+    # Cards of earlier versions have no errors.
+    if checked.get("error") is not None:
+        # The largest of several numbers says nothing.
+        same = "–"
+        errors = checked["error"], checked["model_error"]
+        accuracy = "mean absolute error {:.4g} ({:.4g} in Keras)".format(*errors)
     if checked["accuracy"] is not None:
         low, high = checked["accuracy_interval"]
         accuracy = f"{checked['accuracy']:.2%} ({low:.2%} … {high:.2%})"
@@ -169,7 +176,7 @@ def _row(name, entry):
         latency = f"{1e3 * timing['median_seconds']:.3g} ms, {timing['memory_bytes'] / 1e6:.1f} MB"
     return (
         f"| `{name}` | {entry['quantization'] or 'float32'} | {entry['bytes']:,} "
-        f"| {checked['worst']:.1e} | {checked['agreement']:.2%} | {accuracy} | {latency} |"
+        f"| {checked['worst']:.1e} | {same} | {accuracy} | {latency} |"
     )
 
 

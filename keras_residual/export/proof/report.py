@@ -64,7 +64,6 @@ class ExportReport:
         lines = [f"{'file':<32}{'bytes':>12}{'worst difference':>20}{'same top-1':>14}"]
         for row in self.rows:
             checked = row.verification
-            lines.append(
-                f"{row.path.name:<32}{row.bytes:>12,}{checked.worst:>20.2e}{checked.agreement:>14.2%}"
-            )
+            same = "–" if checked.error is not None else f"{checked.agreement:.2%}"
+            lines.append(f"{row.path.name:<32}{row.bytes:>12,}{checked.worst:>20.2e}{same:>14}")
         return "\n".join([*lines, *self.notes])

@@ -15,15 +15,13 @@ from keras_residual.export._prepare import functional
 from keras_residual.export._samples import fitting
 from keras_residual.export._signature import count_of, input_specs, named_outputs, structured
 from keras_residual.export.errors import ExportError
+from keras_residual.export.proof.answers import is_answer, measured
 from keras_residual.export.proof.artefact import Artefact, load
 from keras_residual.export.proof.clients import (
     run_compiled_model,
     run_mediapipe,
     run_under_node,
 )
-
-# Two-sided 95 % of the normal distribution.
-_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,12 @@ class Verification:
         relative: Norm of the difference relative to the norm of the model's outputs.
         agreement: Fraction of positions with the same argmax along the last axis.
         samples: Number of inputs compared.
-        accuracy: Top-1 accuracy of the artefact; `None` without labels.
+        accuracy: Top-1 accuracy of the artefact, or the fraction of right labels if an example has
+            several; `None` without answers.
         accuracy_interval: Its 95 % confidence interval (Wilson).
-        model_accuracy: Top-1 accuracy of the model.
+        model_accuracy: The same of the model.
+        error: The artefact's mean absolute error if the answers are numbers.
+        model_error: The same of the model.
     """
 
     worst: float
@@ -51,6 +52,8 @@ class Verification:
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None
     model_accuracy: float | None = None
+    error: float | None = None
+    model_error: float | None = None
 
 
 RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web", "litert.js")
@@ -69,9 +72,10 @@ def verify(
         artefact: An `Artefact` or the path of one.
         model: The model it came from.
         data: `(n, ...)` inputs, for several inputs a tuple in their order or a dict by name; or a
-            pair of these and `(n,)` integers, their classes. For MediaPipe also a list of
-            pictures of any sizes: paths, or `(height, width, 3)` arrays of uint8; the model gets
-            them stretched to its size as MediaPipe stretches them.
+            pair of these and the right answers: `(n,)` integers, their classes, or `(n, outputs)`
+            labels of 0 and 1 or numbers. For MediaPipe also a list of pictures of any sizes: paths,
+            or `(height, width, 3)` arrays of uint8; the model gets them stretched to its size as
+            MediaPipe stretches them.
         runtime: `"mediapipe"`, MediaPipe's task for pictures or sound, in a process of its own;
             `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"` and `"litert.js"`, a
             browser's WebAssembly under Node, from the `node_modules` in
@@ -87,7 +91,7 @@ def verify(
         ExportError: If the artefact cannot be read, or the runtime refuses it.
         ImportError: If the runtime is not installed.
         ValueError: If the data do not fit the model, its outputs are not of the model's number and
-            shapes, or the classes are not one integer for each input.
+            shapes, or there is not one class or row of answers for each input.
     """
     if runtime is not None:
         _checks.choice("runtime", runtime, RUNTIMES)
@@ -132,7 +136,7 @@ def _compared(model, arrays, received, classes):
         relative=float(np.linalg.norm(differences) / max(np.linalg.norm(ours), floor)),
         agreement=float(np.concatenate(same).mean()) if same else 1.0,
         samples=count_of(arrays),
-        **({} if classes is None else _accuracies(expected, received, np.asarray(classes))),
+        **({} if classes is None else _of_answers(model, expected, received, np.asarray(classes))),
     )
 
 
@@ -222,27 +226,16 @@ def _has_classes(data, model):
     return not several or isinstance(data[0], (dict, tuple, list))
 
 
-def _accuracies(expected, received, classes):
-    if len(expected) != 1 or classes.shape != expected[0].shape[:-1]:
+def _of_answers(model, expected, received, answers):
+    if len(expected) != 1 or not is_answer(answers, expected[0].shape):
         raise ValueError(
             "`data` must have one integer class for each output of a model with one output, "
-            f"{expected[0].shape[:-1]}. Received: classes of shape {classes.shape}"
+            f"{expected[0].shape[:-1]}, or labels or numbers of shape {expected[0].shape}. "
+            f"Received: {answers.dtype} of shape {answers.shape}"
         )
-    check_classes("data", classes, expected[0].shape[-1])
-    right = int((received[0].argmax(-1) == classes).sum())
-    return {
-        "accuracy": right / classes.size,
-        "accuracy_interval": wilson_interval(right, classes.size),
-        "model_accuracy": float((expected[0].argmax(-1) == classes).mean()),
-    }
-
-
-def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a fraction, given `right` of `count`."""
-    share, spread = right / count, _Z**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    reach = _Z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+    if answers.ndim < expected[0].ndim:
+        check_classes("data", answers, expected[0].shape[-1])
+    return measured(answers, expected[0], received[0], model)
 
 
 def _paired(expected, received):
