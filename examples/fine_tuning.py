@@ -14,11 +14,16 @@ github.com/ardamavi/Sign-Language-Digits-Dataset) do, with other persons in `tes
 that on `test/`. With `--results` the rows found so far are kept in a file, and the same command
 goes on behind them if it was interrupted.
 
-Half an hour on 2 cores with 1,300 photographs, a third of that with `--size 64`. It prints a line
-for each way and at the end a table:
+Half an hour on 2 cores with 1,300 photographs, a third of that with `--size 96`. It prints a line
+for each way and at the end a table; this one is of the hands with `--size 96`, where a photograph
+of `test/` is 0.3 %. At so small a size, four epochs of all layers are as good as the recipe:
 
     | way | accuracy | epochs | seconds of the processor |
     | --- | ---: | ---: | ---: |
+    | features and a linear classifier | 87.1% | 40 | 74 |
+    | `fine_tune` | 97.4% | 45 | 320 |
+    | all layers at once | 98.2% | 4 | 300 |
+    | from scratch | 81.6% | 4 | 294 |
 """
 
 import argparse

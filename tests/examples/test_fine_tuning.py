@@ -53,6 +53,12 @@ def test_all_ways_run(tmp_path, monkeypatch, capsys):
     assert "| `fine_tune` | 12.5% | 42 |" in printed
 
 
+def test_the_docstring_has_the_kept_table():
+    result = json.loads((ROOT / "examples" / "results" / "fine_tuning.json").read_text())
+    shown = "\n".join(line.strip() for line in fine_tuning.__doc__.splitlines())
+    assert fine_tuning.table(result["ways"]).strip() in shown
+
+
 def test_rows_of_other_settings_are_not_taken(tmp_path):
     path, settings = tmp_path / "result.json", {"model": "resnet8", "size": 32}
     assert fine_tuning.kept_rows(path, settings) == {}

@@ -38,17 +38,11 @@ def test_a_record_says_when_where_and_how(name):
     assert {"python", "keras", "numpy"} <= record["versions"].keys()
 
 
-# Takes an hour of the processor, and has no kept result yet.
-NOT_KEPT = {"fine_tuning"}
 # Those whose results are many: their files below `results/`.
 MANY = {"cifar10": "resnet*.json", "ucr_archive": "ucr/*.json"}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in sorted(FOLDER.glob("*.py")) if path.stem not in NOT_KEPT],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_every_example_has_a_picture_and_a_kept_result(path):
     picture = tables.ROOT / "docs" / "images" / f"{path.stem}.png"
     assert 1000 < picture.stat().st_size < 400_000

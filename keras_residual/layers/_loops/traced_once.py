@@ -54,8 +54,9 @@ def _is_traced() -> bool:
 
 def _form(layer):
     """Returns what layers have in common that compute the same with other weights."""
-    variables = [
-        (tuple(variable.shape), variable.dtype, variable.trainable)
-        for variable in (*layer.trainable_variables, *layer.non_trainable_variables)
-    ]
-    return type(layer), layer.trainable, *variables, *map(_form, sublayers_of(layer))
+    variables = [(tuple(each.shape), each.dtype, each.trainable) for each in layer.variables]
+    return *variables, _parts(layer)
+
+
+def _parts(layer):
+    return type(layer), layer.trainable, *map(_parts, sublayers_of(layer))
