@@ -11,6 +11,13 @@ DatasetName = Annotated[
     str, typer.Option(help="digits, a TFDS name such as cifar10, an .npz file or a folder.")
 ]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder to write. Default: one of runs/.")]
+Scaling = Annotated[
+    str | None,
+    typer.Option(
+        help="What the weights expect: caffe, tf, torch or the name of published weights. "
+        "Default: that stored with the weights."
+    ),
+]
 
 
 @dataclass(frozen=True)

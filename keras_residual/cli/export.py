@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 
 from keras_residual._words import counted
+from keras_residual.cli._options import Scaling
 from keras_residual.cli._steps import Steps
 from keras_residual.cli._table import columns, print_table
 from keras_residual.cli._terminal import bold, console, in_one_line, print_next, quiet, refusing
@@ -38,13 +39,7 @@ def export(
     weights: Annotated[
         str | None, typer.Option(help="Weights of a network given by name, such as imagenet.")
     ] = None,
-    preprocessing: Annotated[
-        str | None,
-        typer.Option(
-            help="What the weights expect: caffe, tf, torch or the name of published weights. "
-            "Default: that stored with the weights."
-        ),
-    ] = None,
+    preprocessing: Scaling = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Fix the batch size. Default: any, 1 for phones.", min=1)
     ] = None,

@@ -7,6 +7,7 @@ import typer
 
 from keras_residual._words import counted
 from keras_residual.cli._json import AsJson, print_json, standard_output_kept
+from keras_residual.cli._options import Scaling
 from keras_residual.cli._steps import Steps
 from keras_residual.cli._terminal import bold, console, interruptible, quiet, refusing
 from keras_residual.cli._units import human_seconds
@@ -29,10 +30,7 @@ def predict(
     weights: Annotated[
         str | None, typer.Option(help="With a network's name: imagenet, a tag, a file or a URL.")
     ] = None,
-    preprocessing: Annotated[
-        str | None,
-        typer.Option(help="With weights that do not state it: the scaling caffe, tf or torch."),
-    ] = None,
+    preprocessing: Scaling = None,
     top: Annotated[int, typer.Option(help="How many classes to name.", min=1)] = 5,
     output: Annotated[
         Path | None, typer.Option(help="Write the answers as .csv or .json too.")
