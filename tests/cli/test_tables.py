@@ -100,7 +100,7 @@ def test_tables_of_a_long_run(monkeypatch, capsys):
     """With the longest names and numbers that these columns get."""
     monkeypatch.setenv("COLUMNS", str(WIDTH))
     timing = SimpleNamespace(median_seconds=0.98765, memory_bytes=987.6e6)
-    checked = SimpleNamespace(worst=1.2345e-7, agreement=1.0, accuracy=0.98765)
+    checked = SimpleNamespace(worst=1.2345e-7, agreement=1.0, accuracy=0.98765, error=None)
     names = ["saved_model", "model_int16x8.tflite", "model_of_somebody_with_a_name.onnx"]
     rows = [SimpleNamespace(path=Path(n), bytes=987.6e6, verification=checked, timing=timing)
             for n in names]  # fmt: skip
