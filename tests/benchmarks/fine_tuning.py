@@ -194,7 +194,9 @@ def table(folder=RESULTS):
     if kept.exists():
         found = json.loads(kept.read_text())
         means = " | ".join(f"{statistics.mean(found[way]):.1%}" for way in WAYS)
-        rows.append(f"| accuracy, mean of {len(found['kept'])} seeds | {means} | |")
+        photographs = found["dataset"].split(": ")[1].split(" training")[0]
+        schedule = f"{photographs} photographs of {found['size']}²"
+        rows.append(f"| accuracy, mean of {len(found['kept'])} seeds, {schedule} | {means} | |")
     return "\n".join(rows) + "\n"
 
 
