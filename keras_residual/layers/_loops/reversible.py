@@ -1,5 +1,6 @@
 """A sequence of reversible blocks whose backward pass recomputes inputs from outputs."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -94,9 +95,26 @@ class _Call:
 
     def __call__(self, x, *weights):
         """Returns the output and the new statistics."""
-        out, updated = self.function.stateless_call(list(weights), self.state, x, training=True)
+        with self._repeatable():
+            out, updated = self.function.stateless_call(list(weights), self.state, x, training=True)
         pairs = zip(self.variables, updated, strict=True)
         return out, [value for variable, value in pairs if _is_floating(variable)]
+
+    def _repeatable(self):
+        """Makes PyTorch's own generator, from which Keras' dropout draws there, draw the same."""
+        seeds = [s for v, s in zip(self.variables, self.state, strict=True) if not _is_floating(v)]
+        if keras.backend.backend() != "torch" or not seeds:
+            return contextlib.nullcontext()
+        return _seeded_torch(sum(int(ops.sum(seed)) for seed in seeds))
+
+
+@contextlib.contextmanager
+def _seeded_torch(seed):
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def _is_floating(variable) -> bool:
