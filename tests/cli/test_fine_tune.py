@@ -133,21 +133,23 @@ test_options_out_of_range = refuses(
 def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path):
     photographs(tmp_path / "photos")
     words = f"{TRAIN} --epochs 8 --set head_epochs=4 --freeze stage2".split()
+    errors = tmp_path / "errors.txt"
 
     def start(output):
         line = [word if word != "run" else output for word in words]
         environment = {**os.environ, "COLUMNS": "100"}
-        return subprocess.Popen(
-            [sys.executable, "-m", "keras_residual.cli", *line], cwd=tmp_path,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment,
-        )  # fmt: skip
+        with errors.open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", "keras_residual.cli", *line], cwd=tmp_path,
+                stdout=subprocess.DEVNULL, stderr=stream, env=environment,
+            )  # fmt: skip
 
     def weights(output):
         model = keras.saving.load_model(tmp_path / output / "model.keras", compile=False)
         return model.get_weights()
 
     whole = start("whole")
-    assert whole.wait() == 0, whole.stderr.read()
+    assert whole.wait() == 0, errors.read_text()
     draw = np.random.default_rng(0)
     for _ in range(4):
         killed = start("killed")
@@ -162,6 +164,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path):
         killed.wait()
     assert 0 < training.finished_epochs(tmp_path / "killed") <= 8
     last = start("killed")
-    assert last.wait() == 0, last.stderr.read()
+    assert last.wait() == 0, errors.read_text()
     for one, other in zip(weights("killed"), weights("whole"), strict=True):
         np.testing.assert_array_equal(one, other)
