@@ -65,17 +65,36 @@ def frozen_normalization(stage):
     stage.equal.blocks[2].conv1.norm.trainable = False
 
 
+def other_momentum(stage):
+    stage.equal.blocks[2].conv1.norm.momentum = 0.5
+
+
+def other_precision(stage):
+    stage.equal.blocks[2].conv1.dtype_policy = "bfloat16"
+
+
 @pytest.mark.parametrize(
     ("block", "prepare", "options"),
     [
         (ResidualBlock(4), frozen_part, {}),
         (ResidualBlock(4), frozen_normalization, {}),
+        (ResidualBlock(4), other_momentum, {}),
+        (ResidualBlock(4), other_precision, {}),
         (ResidualBlock(4, dropout_rate=0.5), lambda stage: None, {}),
         (ResidualBlock(4), lambda stage: None, {"drop_path_rates": [0, 0, 0, 0.1, 0, 0, 0]}),
         (ResidualBlock(4), lambda stage: None, {"rematerialize": True}),
         (OwnBlock(4), lambda stage: None, {}),
     ],
-    ids=["block", "normalization", "dropout", "drop path", "rematerialized", "own class"],
+    ids=[
+        "block",
+        "normalization",
+        "momentum",
+        "precision",
+        "dropout",
+        "drop path",
+        "rematerialized",
+        "own class",
+    ],
 )
 def test_blocks_that_differ_are_traced_one_by_one(block, prepare, options, monkeypatch):
     calls, _, _ = trained(block, monkeypatch, True, prepare, steps=1, **options)

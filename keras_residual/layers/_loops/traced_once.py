@@ -5,6 +5,7 @@ the calls, so that the steps are those of blocks that were traced one by one. On
 that time goes into XLA's compilation, which a shared trace does not shorten.
 """
 
+import types
 from typing import Any
 
 import keras
@@ -12,6 +13,9 @@ import keras
 from keras_residual.layers.registration import PACKAGE
 from keras_residual.layers.sublayers import sublayers_of
 
+# What differs between equal layers, methods that Keras wraps among it.
+_OWN = ("name", "seed", "build", "quantize")
+_SETTINGS = (bool, int, float, str, types.FunctionType)
 # Fewer blocks are traced as fast one by one: those of ResNet-50 faster.
 _LEAST = 6
 
@@ -59,4 +63,22 @@ def _form(layer):
 
 
 def _parts(layer):
-    return type(layer), layer.trainable, *map(_parts, sublayers_of(layer))
+    """Returns the classes and settings of a layer and of all layers in it.
+
+    Settings count as they are now: somebody may have changed those of one block.
+    """
+    settings = {
+        (name, value)
+        for name, value in vars(layer).items()
+        if not name.startswith("_")
+        and name not in _OWN
+        and (value is None or isinstance(value, _SETTINGS))
+    }
+    policy = layer.dtype_policy.name
+    return (
+        type(layer),
+        layer.trainable,
+        policy,
+        frozenset(settings),
+        *map(_parts, sublayers_of(layer)),
+    )
