@@ -1,6 +1,7 @@
 """Base of the oracles: budget, time limit, leases of workers, and files that survive crashes."""
 
 import collections
+import contextlib
 import itertools
 import json
 import math
@@ -84,6 +85,7 @@ class BudgetedOracle(Proposals):
         self.draws = self.rejected = 0
         self.starts, self.curves = collections.Counter(), Curves(judged_epochs)
         self._tried = Tried(self)
+        self._holds, self._is_behind = 0, False
         self.set_aside: list[str] = []
         self.heard: dict[str, float] = {}
         self.end_announced = False
@@ -100,6 +102,10 @@ class BudgetedOracle(Proposals):
             self._take_over(tuner_id)
         if self._is_over() and tuner_id not in self.ongoing_trials:
             return self._idle_or_stopped(tuner_id)
+        with self._saving_once():
+            return self._started(tuner_id)
+
+    def _started(self, tuner_id):
         while True:
             trial = super().create_trial(tuner_id)
             if trial.status == TrialStatus.STOPPED:
@@ -211,16 +217,31 @@ class BudgetedOracle(Proposals):
         trial.message = reason or trial.message
         # Values sent over the network have lost digits and the order of the space.
         trial.hyperparameters = ours.hyperparameters
-        super().end_trial(trial)
-        self.save()  # Keras Tuner saved while the trial was still listed as ongoing.
+        with self._saving_once():
+            super().end_trial(trial)
+            self.save()  # Keras Tuner saved while the trial was still listed as ongoing.
 
     def save(self):
-        write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
+        self._is_behind = self._holds > 0
+        if not self._is_behind:
+            write_text(self.folder / "oracle.json", json.dumps(self.get_state()))
+
+    @contextlib.contextmanager
+    def _saving_once(self):
+        """Writes the oracle's file at the end, where Keras Tuner would write it several times."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+        if self._is_behind:
+            self.save()
 
     def _save_trial(self, trial):
-        write_text(
-            self.folder / f"trial_{trial.trial_id}" / "trial.json", json.dumps(trial.get_state())
-        )
+        state, curve = trial.get_state(), self.curves.state(trial.trial_id)
+        if curve is not None:
+            state[recovery.CURVE_IN_FILE] = curve
+        write_text(self.folder / f"trial_{trial.trial_id}" / "trial.json", json.dumps(state))
 
     def reload(self):
         trials, lines = recovery.read_trials(self.folder, self)
@@ -235,7 +256,6 @@ class BudgetedOracle(Proposals):
             "draws": self.draws,
             "rejected": self.rejected,
             "starts": dict(self.starts),
-            "curves": self.curves.state(),
         }
         return {**super().get_state(), "keras_residual": own}
 
@@ -256,3 +276,4 @@ class BudgetedOracle(Proposals):
         given = {k: v for k, v in super().get_state().items() if k not in _PROGRESS}
         super().set_state({**state, **given})
         self._tried = Tried(self)
+        self._holds, self._is_behind = 0, False

@@ -1,49 +1,12 @@
 """Transfers the weights of a network to a modified one, stage by stage."""
 
-import dataclasses
 import re
 
 import numpy as np
 
 from keras_residual.layers.bottleneck_block import EXPANSION
+from keras_residual.tuning.comparison import check_settings
 from keras_residual.tuning.transfer import NotKeptError, Transfer
-
-# Options that may change while the function is preserved; sizes are compared one by one.
-_FREE = {"drop_path_rate", "dropout_rate", "se_divisor", "execution", "rematerialize"}
-_SIZES = {
-    "depths",
-    "widths",
-    "stem_width",
-    "se_ratio",
-    "kernel_sizes",
-    "cardinality",
-    "base_width",
-    "stage_strides",
-}
-# Options that this module handles; any other, if it differs from the default, adds layers that it
-# cannot transfer.
-_KNOWN = (
-    _FREE
-    | _SIZES
-    | {
-        "block",
-        "activation",
-        "activation_order",
-        "conv_bias",
-        "kernel_initializer",
-        "kernel_regularizer",
-        "norm_epsilon",
-        "norm_momentum",
-        "normalize_identity",
-        "pool_padding",
-        "share_preactivation",
-        "shortcut",
-        "stem",
-        "stem_pool",
-        "strided_conv",
-        "zero_init_residual",
-    }
-)
 
 
 class Change(Transfer):
@@ -58,25 +21,7 @@ class Change(Transfer):
         self._check()
 
     def _check(self):
-        for field in dataclasses.fields(self.before):
-            ours, theirs = getattr(self.after, field.name), getattr(self.before, field.name)
-            if field.name not in _FREE | _SIZES and ours != theirs:
-                raise NotKeptError(f"`{field.name}` is {ours!r} in place of {theirs!r}")
-            if field.name not in _KNOWN and ours != field.default:
-                raise NotKeptError(f"`{field.name}` is {ours!r}")
-        if self.before.block not in ("basic", "bottleneck"):
-            raise NotKeptError(f"`block` is {self.before.block!r}")
-        if self.before.activation_order == "outer":
-            raise NotKeptError("blocks that normalize their sums are never the identity")
-        if self.before.normalization != "batch":
-            raise NotKeptError("only batch normalization is independent per channel")
-        if len(self.before.kernel_sizes) != len(self.after.kernel_sizes):
-            raise NotKeptError("the number of `kernel_sizes` differs")
-        if len(self.after.depths) < len(self.before.depths):
-            raise NotKeptError("a stage is missing")
-        strides = self.before.stage_strides_or_default()
-        if self.after.stage_strides_or_default()[: len(strides)] != strides:
-            raise NotKeptError("`stage_strides` differ")
+        check_settings(self.before, self.after)
         if any(name.endswith("alpha") for name in self.old):
             raise NotKeptError("the activation has weights")
 

@@ -5,11 +5,13 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keras_residual.tuning.schema import finite
+
 CURVE = "tuner/curve"
 """Key of the quality after an epoch, which workers report after each epoch."""
 INHERITS = "tuner/inherits"
 """Key, in the same report, of whether the network started from inherited weights."""
-STATE = {str: {"values": [float], "inherits": bool}}
+STATE = {"values": [finite], "inherits": bool}
 """The schema of `Curves.state`."""
 # Fewest trials to compare with, and the share of its epochs that a trial is given before.
 _FEWEST, _GRACE = 3, 0.3
@@ -62,10 +64,10 @@ class Curves:
         ]
         return len(means) >= _FEWEST and max(ours["values"]) < statistics.median(means)
 
-    def state(self) -> dict[str, Any]:
-        """Returns all curves as JSON values, in the shape of `STATE`."""
-        return self._of
+    def state(self, trial_id: str) -> dict[str, Any] | None:
+        """Returns a trial's curve as JSON values in the shape of `STATE`, or `None`."""
+        return self._of.get(trial_id)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restores curves that `state` returned."""
-        self._of = dict(state)
+    def restore(self, states: Mapping[str, dict[str, Any]]) -> None:
+        """Restores curves that `state` returned, of trials whose curve is unknown."""
+        self._of = {**states, **self._of}

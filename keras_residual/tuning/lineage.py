@@ -14,6 +14,7 @@ from keras_residual import data
 from keras_residual._files import replacing, write_text
 from keras_residual.models.resnet_architecture import ResNetArchitecture
 from keras_residual.tuning import optimizer_state
+from keras_residual.tuning.comparison import check_settings, check_sizes
 from keras_residual.tuning.inheritance import NotKeptError, inherited, weights_of
 from keras_residual.tuning.tried import of_space
 
@@ -31,6 +32,27 @@ def check_space(hypermodel) -> None:
             "`inherit` needs a space of residual networks, HyperResNet or HyperResNet1D. "
             f"Received: {type(hypermodel).__name__}"
         )
+
+
+def may_inherit(hypermodel, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Returns whether a changed network may be able to compute the same function as its parent.
+
+    It is judged by the options alone: whether it can is known only once the network is built.
+
+    Args:
+        hypermodel: The space of both networks.
+        before: The parent's values of the knobs.
+        after: The network's values of the knobs.
+    """
+    try:
+        architectures = [_architecture(hypermodel, values) for values in (before, after)]
+        check_settings(*architectures)
+        check_sizes(*architectures)
+    except NotKeptError:
+        return False
+    except ValueError:
+        pass  # There is no such network; the search replaces it.
+    return True
 
 
 def keep(path: Path, model: keras.Model) -> None:

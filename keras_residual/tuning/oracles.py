@@ -10,7 +10,11 @@ from keras_tuner.engine.trial import TrialStatus
 
 from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle
 from keras_residual.tuning.combinations import combinations
+from keras_residual.tuning.lineage import may_inherit
 from keras_residual.tuning.tried import of_space
+
+# Share of the changes with which a network cannot inherit that are trained from scratch.
+_FROM_SCRATCH = 0.25
 
 
 class RandomSearchOracle(BudgetedOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -70,12 +74,16 @@ class _DrawingOracle(keras_tuner.Oracle):
 class EvolutionOracle(BudgetedOracle, _DrawingOracle):
     """Evolution: each new point is one of the best so far with one or two values changed.
 
-    The search starts with the default point and `random_starts` random ones. After that, the parent
-    of a point is the best of a random half of the last `population` trials; older trials die out,
-    so that one lucky result does not dominate the search.
+    The search starts with the default point, followed by `random_starts` points with its network
+    and a random recipe: in a few trials a good recipe gains more than another network, and the
+    default network is within the budget and quick to train. After that, the parent of a point is
+    the best of a random half of the last `population` trials; older trials die out, so that one
+    lucky result does not dominate the search.
 
     Args:
         inherit: Whether a trial records its parent, so that it can inherit the parent's weights.
+            Most changes that cannot keep the parent's function are then replaced by others, as a
+            network trained from scratch rarely catches up with those that inherit.
         *args, **options: Those of `BudgetedOracle`.
 
     Reference:
@@ -100,13 +108,34 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
 
     def draw(self):
         if 0 < len(self.trials) <= self.random_starts:
-            return self.random_point()
-        self.draws += 1
-        order = random.Random(f"{self.seed} {self.draws}")
-        defaults = {knob.name: knob.default for knob in self.hypermodel.knobs}
-        self._last_parent = parent = self._parent(order)
-        best = self.first_point() if parent is None else of_space(parent.hyperparameters.values)
-        values = {**defaults, **best}
+            return self._random_recipe()
+        while True:
+            self.draws += 1
+            order = random.Random(f"{self.seed} {self.draws}")
+            self._last_parent = parent = self._parent(order)
+            best = self.first_point() if parent is None else of_space(parent.hyperparameters.values)
+            child = self._changed(best, order)
+            inherits = self.inherit and parent is not None
+            if not inherits or may_inherit(self.hypermodel, best, child):
+                return child
+            if order.random() < _FROM_SCRATCH:
+                return child
+
+    def _random_recipe(self):
+        """Returns the first point with another recipe; a random point if the recipe is fixed."""
+        point = self.random_point()
+        architecture = set(self.hypermodel.architecture_knobs)
+        drawn = {name: value for name, value in point.items() if name not in architecture}
+        if not drawn:
+            return point
+        # A damaged first trial has no values.
+        first = self.trials[self.start_order[0]].hyperparameters.values or self.first_point()
+        values = {**{name: first[name] for name in architecture & set(first)}, **drawn}
+        return {name: values[name] for name in self.hypermodel.active(values)}
+
+    def _changed(self, values, order):
+        """Returns a point with one or two values changed."""
+        values = {**{knob.name: knob.default for knob in self.hypermodel.knobs}, **values}
         active = set(self.hypermodel.active(values))
         knobs = [knob for knob in self.hypermodel.knobs if knob.name in active]
         for knob in order.sample(knobs, min(len(knobs), order.choice((1, 2)))):

@@ -14,6 +14,8 @@ from keras_residual._words import counted, first_line
 from keras_residual.tuning import curves, schema
 from keras_residual.tuning.schema import count, digits
 
+CURVE_IN_FILE = "curve"
+"""Key of a trial's learning curve in its file."""
 _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _STATUSES = (*_ENDED, TrialStatus.RUNNING, TrialStatus.INVALID)
 _NULL = type(None)
@@ -83,8 +85,8 @@ def read_trials(folder: Path, oracle) -> tuple[dict[str, Trial], list[str]]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         schema.check(state, {**_ORACLE, **{k: v for k, v in _OF_SOME.items() if k in empty}})
-        # Earlier versions did not store curves.
-        schema.check(state["keras_residual"].get("curves", {}), curves.STATE, "curves")
+        # Earlier versions stored the curves of all trials here, the first ones stored none.
+        schema.check(state["keras_residual"].get("curves", {}), {str: curves.STATE}, "curves")
         _check_plan(state, trials)
         oracle.check_state(state)
     except FileNotFoundError:
@@ -112,6 +114,9 @@ def _read_trial(path, trial_id, oracle, lines):
         # The space always comes from the oracle, not from the file.
         oracle.hypermodel.declare_hyperparameters(trial.hyperparameters)
         trial.hyperparameters.values = state["hyperparameters"]["values"]
+        if CURVE_IN_FILE in state:
+            schema.check(state[CURVE_IN_FILE], curves.STATE, CURVE_IN_FILE)
+            oracle.curves.restore({trial_id: state[CURVE_IN_FILE]})
         return trial
     except FileNotFoundError:
         lines.append(f"{path} {_MISSING}")

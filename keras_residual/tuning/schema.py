@@ -54,6 +54,13 @@ def _of_type(value, kinds, place):
         raise ValueError(f"{place} is no {names}: {str(value)[:60]!r}")
 
 
+def finite(value: object) -> None:
+    """Schema of finite numbers."""
+    _of_type(value, float, "which")
+    if not math.isfinite(value):
+        raise ValueError(f"is not finite: {value!r}")
+
+
 def positive(value: object) -> None:
     """Schema of finite numbers above 0."""
     _of_type(value, float, "which")

@@ -1,14 +1,18 @@
 """Accuracy over time of searches on one space: ours, Keras Tuner's and Optuna's.
 
     pip install optuna
-    python tests/benchmarks/search_curves.py --minutes 3 --seeds 0 1 2
+    python tests/benchmarks/search_curves.py --minutes 2 --seeds 0 1 2
+    pip install --no-deps aeon
+    python tests/benchmarks/search_curves.py --dataset italy-power-demand --minutes 1 --seeds 0
 
-All search the same space, `HyperResNet` around ResNet-8 with at most `--max-parameters`, train each
-network for as many epochs on the same training images, and compare on the same held-out fifth of
-them. A minute is one of this process' processor time with one thread, so that a busy machine takes
-longer and finds the same. Keras Tuner's and Optuna's algorithms know no budget: a point of theirs
-that exceeds it is made smaller until it fits, as the space does inside Keras Tuner. Kept as JSON
-and a picture in `--results`; an interrupted command can be repeated.
+All search the same space, one of `_search_tasks.py`: by default `HyperResNet` around ResNet-8 with
+at most 5,142 parameters on the digits. They train each network for as many epochs on the same
+training examples, and compare on the same held-out fifth of them. A minute is one of this process'
+processor time with one thread, so that a busy machine takes longer and finds the same. Keras
+Tuner's and Optuna's algorithms know no budget: a point of theirs that exceeds it is made smaller
+until it fits, as the space does inside Keras Tuner; if its latency is too high, the trial fails.
+The table is printed and kept as JSON in `--results`, with a picture; an interrupted command can be
+repeated.
 """
 
 import argparse
@@ -23,8 +27,10 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 from _kept import RESULTS, keep
+from _search_tasks import TASKS
 
 from keras_residual import data, tuning
+from keras_residual.tuning.sources import of_arrays
 
 
 class OutOfTimeError(BaseException):
@@ -37,7 +43,7 @@ class Curve(keras.callbacks.Callback):
     def __init__(self, seconds):
         super().__init__()
         self.began, self.seconds = time.process_time(), seconds
-        self.points = []
+        self.points, self.from_scratch = [], None
 
     def __deepcopy__(self, memo):
         return self  # of all trials
@@ -51,23 +57,36 @@ class Curve(keras.callbacks.Callback):
             raise OutOfTimeError
 
 
-def space_of(arguments):
-    digits = data.load("digits")
-    shape, classes = digits.image_shape, digits.num_classes
-    return tuning.HyperResNet(
-        shape, classes, "ResNet8", max_parameters=arguments.max_parameters, stem="conv3"
-    )
-
-
-def prepared(space):
-    """Returns the space with the pixels' statistics, and the images as `tuning.search` has them."""
-    parts = data.load("digits").hold_out(0.2)
+def prepared(space, source):
+    """Returns the space and the arguments of its `fit`, as `tuning.search` has them."""
+    if not isinstance(source, data.Dataset):
+        return space, of_arrays(space, source, 0.2)
+    parts = source.hold_out(0.2)
     mean, std = data.channel_statistics(parts.train)
-    return space.prepared(standardization=(mean.tolist(), std.tolist())), parts
+    return space.prepared(standardization=(mean.tolist(), std.tolist())), {"x": parts}
+
+
+class WithoutSlow(keras_tuner.HyperModel):
+    """A space whose networks fail if their latency exceeds the budget."""
+
+    def __init__(self, space):
+        super().__init__()
+        self.space, self.began = space, False
+
+    def build(self, hp):
+        model = self.space.build(hp)
+        # The first call declares the hyperparameters.
+        if self.began and (reason := self.space.objection(hp)):
+            raise keras_tuner.errors.FailedTrialError(reason)
+        self.began = True
+        return model
+
+    def fit(self, *args, **options):
+        return self.space.fit(*args, **options)
 
 
 def ours(algorithm, **options):
-    def run(space, seed, arguments, folder, curve):
+    def run(space, source, seed, arguments, folder, curve):
         class Listener(tuning.Listener):
             def trial_ended(self, trial):
                 accuracy = 0.0
@@ -80,26 +99,25 @@ def ours(algorithm, **options):
             def message(self, line):
                 print(f"  {line}", flush=True)
 
-        tuning.search(
-            space,
-            data.load("digits"),
-            folder,
-            algorithm,
-            max_trials=10_000,
-            epochs=arguments.epochs,
-            seed=seed,
-            listener=Listener(),
-            **options,
-        )
+        common = {"max_trials": 10_000, "epochs": arguments.epochs, "seed": seed, **options}
+        try:
+            tuning.search(space, source, folder, algorithm, listener=Listener(), **common)
+        except OutOfTimeError:
+            if not options.get("inherit"):
+                raise
+            # Resumed with no time left, the search trains its best network from scratch.
+            result = tuning.search(space, source, folder, algorithm, max_minutes=1e-6, **common)
+            if result.retrained is not None:
+                curve.from_scratch = result.retrained["val_accuracy"]
 
     return run
 
 
 def keras_tuners(kind, **options):
-    def run(space, seed, arguments, folder, curve):
-        space, parts = prepared(space)
+    def run(space, source, seed, arguments, folder, curve):
+        space, given = prepared(space, source)
         tuner = kind(
-            space,
+            WithoutSlow(space) if space.budget.max_latency_ms else space,
             keras_tuner.Objective("val_accuracy", "max"),
             directory=folder,
             seed=seed + 1,
@@ -110,17 +128,18 @@ def keras_tuners(kind, **options):
             },
         )
         epochs = {} if "max_epochs" in options else {"epochs": arguments.epochs}
-        tuner.search(parts, verbose=0, callbacks=[curve], **epochs)
+        tuner.search(verbose=0, callbacks=[curve], **given, **epochs)
 
     return run
 
 
-def optuna_tpe(space, seed, arguments, folder, curve):
+def optuna_tpe(space, source, seed, arguments, folder, curve):
     """Optuna's tree-structured Parzen estimator over the same knobs and conditions."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space, parts = prepared(space)
+    space, given = prepared(space, source)
+    seeded = {"seed": seed} if isinstance(source, data.Dataset) else {"verbose": 0}
 
     def suggested(trial, knob):
         if isinstance(knob.choices, tuning.Interval):
@@ -139,7 +158,9 @@ def optuna_tpe(space, seed, arguments, folder, curve):
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed + trial.number)
         model = space.build(hp)
-        metrics = space.fit(hp, model, parts, epochs=arguments.epochs, seed=seed)
+        if reason := space.objection(hp):
+            raise ValueError(reason)
+        metrics = space.fit(hp, model, epochs=arguments.epochs, **given, **seeded)
         curve.on_train_end(metrics)
         return metrics["val_accuracy"]
 
@@ -162,45 +183,98 @@ SEARCHES = {
 
 def curve_of(name, seed, arguments):
     """Returns the curve of one search with one seed; finished ones are read from their files."""
-    folder = arguments.output / f"{name.replace(',', '').replace(' ', '-')}-seed{seed}"
+    task = TASKS[arguments.dataset]
+    search = name.replace(",", "").replace(" ", "-")
+    folder = arguments.output / arguments.dataset / f"{search}-seed{seed}"
     kept = folder / "curve.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    print(f"{name}, seed {seed}", flush=True)
+    print(f"{arguments.dataset}: {name}, seed {seed}", flush=True)
+    source = task.load(arguments.data or task.path, task.examples)
+    space = task.space(source, **{task.budget: arguments.budget or task.bound})
     curve = Curve(60 * arguments.minutes)
     with contextlib.suppress(OutOfTimeError):
-        SEARCHES[name](space_of(arguments), seed, arguments, folder / str(os.getpid()), curve)
-    kept.write_text(json.dumps(curve.points))
-    return curve.points
+        SEARCHES[name](space, source, seed, arguments, folder / str(os.getpid()), curve)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {"points": curve.points, "from_scratch": curve.from_scratch}
+    kept.write_text(json.dumps(found))
+    return found
 
 
 def best_after(points, seconds):
     return max((accuracy for spent, accuracy in points if spent <= seconds), default=0.0)
 
 
+def minutes_until(points, accuracy):
+    """Returns when a search had found a network of some accuracy, in minutes, or `None`."""
+    return next((spent / 60 for spent, found in points if found >= accuracy), None)
+
+
 def draw(curves, minutes, path):
-    """Draws the mean over seeds of the best held-out accuracy so far."""
+    """Draws the mean over seeds of the best held-out accuracy so far, and the seeds faintly."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    times = np.linspace(0, 60 * minutes, 400)
+    times, highest, lowest = np.linspace(0, 60 * minutes, 400), 0.0, 1.0
     for name, seeds in curves.items():
-        values = np.mean([[best_after(points, t) for t in times] for points in seeds.values()], 0)
-        started = values > 0.5
-        axes.plot(times[started] / 60, 100 * values[started], label=name)
+        every = [[best_after(found["points"], t) for t in times] for found in seeds.values()]
+        values = np.mean(every, 0)
+        started = np.min(every, 0) > 0
+        style = "-" if name.startswith("evolution") else "--"
+        (line,) = axes.plot(times[started] / 60, 100 * values[started], style, label=name)
+        for seed in every if len(every) > 1 else ():
+            shown = 100 * np.array(seed)[started]
+            axes.plot(times[started] / 60, shown, style, color=line.get_color(), alpha=0.2, lw=0.8)
+        highest = max(highest, np.max(every))
+        lowest = min(lowest, values[-1])
     axes.set(xlabel="minutes of processor time", ylabel="best held-out accuracy so far, %")
-    axes.set_ylim(bottom=88)
+    axes.set_ylim(100 * (lowest - 1.5 * (highest - lowest) - 0.01), 100 * highest + 0.3)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def table(curves, minutes):
+    """Returns the searches as a table in Markdown, each number a mean over the seeds."""
+    end = 60 * minutes
+    best = {
+        name: [best_after(found["points"], end) for found in seeds.values()]
+        for name, seeds in curves.items()
+    }
+    peers = [np.mean(values) for name, values in best.items() if not name.startswith("evolution")]
+    goal = max(peers, default=None)
+    heads = [f"after {fraction * minutes:.2g} min" for fraction in (1 / 6, 1 / 3, 1)]
+    columns = ["trials", *heads, "seeds", "from scratch", "minutes to the best peer's mean"]
+    lines = [f"| search | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for name, seeds in curves.items():
+        every = [found["points"] for found in seeds.values()]
+        cells = [f"{np.mean([sum(t <= end for t, _ in points) for points in every]):.0f}"]
+        cells += [
+            f"{np.mean([best_after(points, fraction * end) for points in every]):.2%}"
+            for fraction in (1 / 6, 1 / 3, 1)
+        ]
+        cells.append(", ".join(f"{100 * value:.1f}" for value in best[name]))
+        anew = [found["from_scratch"] for found in seeds.values()]
+        cells.append(f"{np.mean(anew):.2%}" if None not in anew else "")
+        cells.append(", ".join(_minutes(points, goal) for points in every))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines).replace("%", " %")
+
+
+def _minutes(points, goal):
+    reached = None if goal is None else minutes_until(points, goal)
+    return "–" if reached is None else f"{reached:.1f}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="digits", choices=list(TASKS))
+    parser.add_argument("--data", help="the file or folder of the data set, if it is elsewhere")
+    parser.add_argument("--budget", type=json.loads, help="default: that of the task")
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--max-parameters", type=int, default=5_142)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--searches", nargs="+", default=list(SEARCHES), choices=list(SEARCHES))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/curves"))
@@ -208,23 +282,17 @@ def main():
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    curves = {name: {} for name in arguments.searches}
+    task, minutes = TASKS[arguments.dataset], arguments.minutes
+    name = "search_curves" + (f"-{arguments.dataset}" if arguments.dataset != "digits" else "")
+    curves = {search: {} for search in arguments.searches}
     for seed in arguments.seeds:
-        for name in arguments.searches:
-            curves[name][seed] = curve_of(name, seed, arguments)
-    print("| search | trials | best after 1 min | best at the end | mean | range |")
-    print("|---|---:|---:|---:|---:|---:|")
-    end = 60 * arguments.minutes
-    for name, seeds in curves.items():
-        finals = [best_after(points, end) for points in seeds.values()]
-        early = np.mean([best_after(points, 60) for points in seeds.values()])
-        trials = np.mean([len(points) for points in seeds.values()])
-        print(
-            f"| {name} | {trials:.0f} | {early:.2%} | {', '.join(f'{x:.2%}' for x in finals)} "
-            f"| {np.mean(finals):.2%} | {max(finals) - min(finals):.2%} |"
-        )
-    print(keep(arguments.results, "search_curves", minutes=arguments.minutes, curves=curves))
-    draw(curves, arguments.minutes, arguments.results / "search_curves.png")
+        for search in arguments.searches:
+            curves[search][seed] = curve_of(search, seed, arguments)
+        print(table({key: found for key, found in curves.items() if found}, minutes), flush=True)
+        content = {"dataset": arguments.dataset, "searched": task.words, "minutes": minutes}
+        content["budget"] = {task.budget: arguments.budget or task.bound}
+        print(keep(arguments.results, name, **content, epochs=arguments.epochs, curves=curves))
+        draw(curves, minutes, arguments.results / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Learning curves are kept, and end hopeless trials by the median rule."""
 
+import json
+
 import numpy as np
 import pytest
 from toy import ToySpace, search
@@ -85,6 +87,55 @@ def test_hopeless_trials_end_early_and_the_best_stays(tmp_path):
     assert f"Ended early by their learning curves: {len(ended)}" in str(result)
     again = search(tmp_path / "median", Learning(activation="relu"), **options)
     assert [row.curve for row in again.rows] == [row.curve for row in result.rows]
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """A search of which some trials were stopped, as its folder, arguments and curves."""
+    options = {"algorithm": "grid", "max_trials": 8, "epochs": 6, "early_stopping": "median"}
+    found = search(tmp_path, Learning(activation="relu"), **options)
+    curves = {row.trial: row.curve for row in found.rows}
+    assert {len(curve) for curve in curves.values()} > {6}
+    return tmp_path, options, curves
+
+
+def curves_of(folder, options):
+    rows = search(folder, Learning(activation="relu"), **options).rows
+    return {row.trial: row.curve for row in rows}
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"keras_residual": {}}'])
+def test_curves_survive_a_damaged_file_of_the_oracle(stopped, content):
+    folder, options, curves = stopped
+    path = folder / "search" / "oracle.json"
+    assert "curve" not in path.read_text()
+    path.unlink() if content is None else path.write_text(content)
+    assert curves_of(folder, options) == curves
+
+
+@pytest.mark.parametrize("curve", [{"values": [float("nan")], "inherits": False}, [0.5], None])
+def test_a_damaged_curve_costs_its_trial_only(stopped, curve):
+    folder, options, curves = stopped
+    path = folder / "search" / "trial_3" / "trial.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "curve": curve}))
+    assert curves_of(folder, options) == {**curves, "3": ()}
+    assert path.with_name("trial.json.damaged").exists()
+
+
+def test_curves_in_the_files_of_an_earlier_version_are_read(stopped):
+    """It stored them in the oracle's file."""
+    folder, options, curves = stopped
+    moved = {}
+    for trial in curves:
+        path = folder / "search" / f"trial_{trial}" / "trial.json"
+        state = json.loads(path.read_text())
+        moved[trial] = state.pop("curve")
+        path.write_text(json.dumps(state))
+    path = folder / "search" / "oracle.json"
+    state = json.loads(path.read_text())
+    state["keras_residual"]["curves"] = moved
+    path.write_text(json.dumps(state))
+    assert curves_of(folder, options) == curves
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,37 @@ def test_what_cannot_be_kept_is_said(before, change, reason):
         largest_difference(space, before, {**before, **change})
 
 
+@pytest.mark.parametrize(("kind", "before", "change"), KEPT, ids=str)
+def test_a_change_that_keeps_the_function_is_judged_so_without_building(kind, before, change):
+    assert lineage.may_inherit(space_of(kind), before, {**before, **change})
+
+
+def test_most_changes_that_keep_no_function_are_judged_so_without_building():
+    space = space_of("image")
+    for before, change, reason in NOT_KEPT:
+        if "needs post-activation" in reason or "do not hold" in reason or "projection" in reason:
+            continue  # Known once the weights are there.
+        assert not lineage.may_inherit(space, before, {**before, **change}), reason
+    padded = {**BASE, "shortcut": "pad"}
+    assert not lineage.may_inherit(space, padded, {**padded, "width1": 6})
+    assert lineage.may_inherit(space, BOTTLENECK, {**BOTTLENECK, "cardinality": 0})  # no network
+
+
+def test_evolution_that_inherits_seldom_draws_what_cannot(monkeypatch):
+    space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", max_parameters=20_000)
+    parent = keras_tuner.engine.trial.Trial(keras_tuner.HyperParameters())
+    shares = {}
+    for inherit in (False, True):
+        objective = keras_tuner.Objective("score", "max")
+        oracle = EvolutionOracle(space, None, objective=objective, inherit=inherit)
+        parent.hyperparameters.values = oracle.first_point()
+        monkeypatch.setattr(oracle, "_parent", lambda order: parent)
+        drawn = [oracle.draw() for _ in range(200)]
+        kept = [lineage.may_inherit(space, parent.hyperparameters.values, v) for v in drawn]
+        shares[inherit] = 1 - sum(kept) / len(kept)
+    assert 0 < shares[True] < 0.6 * shares[False]
+
+
 def test_the_weakest_block_is_left_out():
     """A branch of zero costs nothing to lose; the others keep their order."""
     space, before = space_of("image"), {**BASE, "depth2": 4}

@@ -1,13 +1,14 @@
 """The cost of a trial does not grow with the number of earlier trials."""
 
 import itertools
+import json
 
 import keras_tuner
 import pytest
 from keras_tuner.engine.trial import TrialStatus
 from toy import ToySpace
 
-from keras_residual.tuning import oracles
+from keras_residual.tuning import budgeted_oracle, oracles
 from keras_residual.tuning.tried import Tried
 
 pytestmark = pytest.mark.usefixtures("quick_garbage_collection")
@@ -34,6 +35,23 @@ def run(oracle, count):
         oracle.end_trial(trial)
         found.append(dict(trial.hyperparameters.values))
     return found
+
+
+def test_the_state_of_the_oracle_is_written_twice_a_trial(oracle, monkeypatch):
+    """When it starts and when it ends, as its size grows with the number of trials."""
+    written = []
+    write = budgeted_oracle.write_text
+
+    def counted(path, text):
+        written.append(path.name)
+        write(path, text)
+
+    made = oracle()
+    monkeypatch.setattr(budgeted_oracle, "write_text", counted)
+    run(made, 5)
+    assert written.count("oracle.json") == 10
+    state = json.loads((made.folder / "oracle.json").read_text())
+    assert state["end_order"] == made.end_order and not state["ongoing_trials"]
 
 
 class Counted(dict):
