@@ -76,11 +76,11 @@ def spoken(path, examples):
     return (x - x.mean()) / x.std(), labels.astype("int32")
 
 
-def photographs(path, examples):
-    """Returns photographs in a folder per class, reduced to 32 × 32 pixels."""
+def photographs(path, examples, side=_SIDE):
+    """Returns photographs in a folder per class, reduced to squares."""
     files = sorted(pathlib.Path(path).glob("*/*.*"))
     classes = sorted({file.parent.name for file in files})
-    x = [data.resized(data.read_picture(file).pixels, _SIDE, _SIDE) for file in files]
+    x = [data.resized(data.read_picture(file).pixels, side, side) for file in files]
     y = np.array([classes.index(file.parent.name) for file in files])
     return data.load((np.stack(x), y))
 
