@@ -36,19 +36,35 @@ if keras.backend.backend() != "jax":  # where float64 is switched off
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES.items())
-def test_equals_keras_in_every_precision(dtype, tolerance):
-    assert_equal_numbers(ramp(4, 5, 6, 3), tolerance, dtype=dtype)
+@pytest.mark.parametrize("training", [True, False])
+def test_equals_keras_in_every_precision(dtype, tolerance, training):
+    assert_equal_numbers(ramp(4, 5, 6, 3), tolerance, dtype=dtype, training=training)
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"scale": False}, {"center": False}, {"axis": 1}, {"axis": 3}], ids=str
+    "arguments",
+    [{"scale": False}, {"center": False}, {"axis": 1}, {"axis": 3}, {"renorm": True}],
+    ids=str,
 )
-def test_equals_keras_with_every_argument(arguments):
-    assert_equal_numbers(ramp(4, 5, 6, 3), **arguments)
+@pytest.mark.parametrize("training", [True, False])
+def test_equals_keras_with_every_argument(arguments, training):
+    assert_equal_numbers(ramp(4, 5, 6, 3), training=training, **arguments)
 
 
 def test_one_position_has_no_variance():
     assert_equal_numbers(ramp(1, 1, 1, 3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_small_epsilons_are_taken_as_they_are(training):
+    def outputs(layer_class):
+        layer = layer_class(epsilon=1e-8)
+        layer.build((4, 5, 6, 3))
+        layer.moving_variance.assign(np.full(3, 1e-5))
+        return to_numpy(layer(1e-3 * ramp(4, 5, 6, 3), training=training))
+
+    expected = outputs(keras.layers.BatchNormalization)
+    np.testing.assert_allclose(outputs(BatchNorm), expected, rtol=1e-3)
 
 
 def test_large_means_do_not_cancel():
@@ -75,3 +91,20 @@ def test_masked_steps_do_not_count():
         layer(x, training=True, mask=mask)
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a kernel of TensorFlow")
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_inference_makes_one_pass_without_casts(dtype):
+    import tensorflow as tf
+
+    layer = BatchNorm(dtype=dtype)
+    layer.build((None, 5, 6, 3))
+    signature = tf.TensorSpec((None, 5, 6, 3), layer.compute_dtype)
+    graph = tf.function(layer).get_concrete_function(signature).graph
+    wide = [
+        operation.type
+        for operation in graph.get_operations()
+        if any(len(tensor.shape) == 4 for tensor in operation.outputs)
+    ]
+    assert wide == ["Placeholder", "FusedBatchNormV3", "Identity"]
