@@ -49,6 +49,8 @@ class Convolution(SpatialLayer):
 
     Call arguments:
         inputs: `(batch, *spatial, channels)`, floating point.
+        training: Whether a gradient will follow, which some forms compute faster; the results are
+            the same.
 
     Returns:
         `(batch, *ceil(spatial / strides), filters)`.
@@ -218,19 +220,19 @@ class Convolution(SpatialLayer):
         self.lora_enabled, self.lora_rank = True, rank
         self.lora_alpha = rank if lora_alpha is None else lora_alpha
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         kernel = ops.cast(ops.convert_to_tensor(self.kernel), inputs.dtype)
         if self.weight_standardization:
             kernel = standardized(kernel)
-        return self.convolution_op(inputs, kernel)
+        return self.convolution_op(inputs, kernel, training=bool(training))
 
-    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+    def convolution_op(self, inputs: Tensor, kernel: Tensor, training: bool = False) -> Tensor:
         """Returns the convolution with a given kernel of the same shape, plus the bias."""
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         if self.space_to_depth:
             x = forms.convolve_space_to_depth(x, kernel)
         else:
-            x = forms.convolve(x, kernel, self.strides, self.dilation_rate, self.groups)
+            x = forms.convolve(x, kernel, self.strides, self.dilation_rate, self.groups, training)
         if self.use_bias:
             x = ops.add(x, self.bias)
         return ops.moveaxis(x, -1, 1) if self.channels_first else x

@@ -71,7 +71,7 @@ class SpectrogramPool(SpatialLayer):
 class FrequencyConvolution(Convolution):
     """A convolution over spectrograms that pads their times, but not their frequencies."""
 
-    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+    def convolution_op(self, inputs: Tensor, kernel: Tensor, training: bool = False) -> Tensor:
         """Returns the convolution with another kernel of the same shape."""
         x = ops.moveaxis(inputs, 1, -1) if self.channels_first else inputs
         times = forms.symmetric_padding(tuple(kernel.shape[:1]))

@@ -233,3 +233,65 @@ def test_gradients_of_jax_forms(rank, kernel_size, strides, dilation_rate, padde
     gradient = ramp(*outputs.shape)
     for ours, theirs in zip(output_gradients(gradient), expected_gradients(gradient), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a form of TensorFlow")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "mode"),
+    [(1, 1, "valid"), (3, 1, "same"), (2, 1, "same"), (3, 2, "valid"), (1, (2, 1), "valid")],
+)
+def test_gradients_as_matrix_products(dtype, kernel_size, strides, mode):
+    import tensorflow as tf
+
+    from keras_residual.layers._convolution.tensorflow import convolve_tensorflow
+
+    x = tf.cast(ramp(2, 7, 9, 3), dtype)
+    kernel = tf.cast(ramp(kernel_size, kernel_size, 3, 4), dtype)
+
+    def found(convolve):
+        with tf.GradientTape() as outer, tf.GradientTape() as inner:
+            for tape in (outer, inner):
+                tape.watch([x, kernel])
+            outputs = convolve(x, kernel)
+            loss = tf.reduce_sum(tf.tanh(outputs))
+            first = inner.gradient(loss, [x, kernel])
+            norm = sum(tf.reduce_sum(each**2) for each in first)
+        return [outputs, *first, *outer.gradient(norm, [x, kernel])]
+
+    ours = found(lambda x, kernel: convolve_tensorflow(x, kernel, strides, mode))
+    theirs = found(lambda x, kernel: tf.nn.conv2d(x, kernel, strides, mode.upper()))
+    tolerance = 1e-4 if dtype == "float32" else 0.05
+    for mine, other in zip(ours, theirs, strict=True):
+        largest = np.abs(to_numpy(other)).max()
+        np.testing.assert_allclose(to_numpy(mine), to_numpy(other), atol=tolerance * largest)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a form of TensorFlow")
+@pytest.mark.parametrize(
+    ("dtype", "arguments", "shape", "expected"),
+    [
+        ("float32", {"kernel_size": 1}, (56, 56, 64), True),
+        ("float32", {"kernel_size": 3}, (7, 7, 256), False),
+        ("mixed_bfloat16", {"kernel_size": 1}, (28, 28, 64), True),
+        ("mixed_bfloat16", {"kernel_size": 1}, (56, 56, 64), False),
+        ("mixed_bfloat16", {"kernel_size": 3}, (14, 14, 256), True),
+        ("mixed_bfloat16", {"kernel_size": 3, "strides": 2}, (14, 14, 256), True),
+        ("mixed_bfloat16", {"kernel_size": 3, "dilation_rate": 2}, (7, 7, 256), False),
+        ("mixed_bfloat16", {"kernel_size": 3, "strides": 2}, (28, 28, 256), False),
+        ("float64", {"kernel_size": 1}, (7, 7, 64), False),
+        ("float32", {"kernel_size": 1, "groups": 2}, (7, 7, 128), False),
+        ("float32", {"kernel_size": 1}, (7, None, 64), False),
+    ],
+)
+def test_gradients_are_products_where_these_are_faster(dtype, arguments, shape, expected):
+    import tensorflow as tf
+
+    layer = Convolution(256, dtype=dtype, **arguments)
+    layer.build((None, *shape))
+    signature = tf.TensorSpec((None, *shape), layer.compute_dtype)
+    for training in (True, False):
+        step = tf.function(lambda x, training=training: layer(x, training=training))
+        operations = step.get_concrete_function(signature).graph.get_operations()
+        custom = any(operation.type == "IdentityN" for operation in operations)
+        assert custom == (expected and training)

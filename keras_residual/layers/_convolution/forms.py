@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_residual.layers._convolution.jax import convolve_jax
+from keras_residual.layers._convolution.tensorflow import convolve_tensorflow, products_pay
 from keras_residual.layers.strides import Strides, downsamples, for_each_axis
 
 
@@ -16,32 +17,42 @@ def symmetric_padding(kernel_size: tuple[int, ...]) -> list[tuple[int, int]]:
     return [((size - 1) // 2, size // 2) for size in kernel_size]
 
 
-def convolve(x, kernel, strides: Strides = 1, dilation_rate: int = 1, groups: int = 1):
+def convolve(
+    x,
+    kernel,
+    strides: Strides = 1,
+    dilation_rate: int = 1,
+    groups: int = 1,
+    training: bool = False,
+):
     """Convolves a channels-last tensor, padded symmetrically so that sizes become ceil(n/strides).
 
     Keras' "same" pads a strided convolution at the end only, which shifts the grid against the
-    papers' code and PyTorch; without strides both agree and the framework pads for free.
+    papers' code and PyTorch; without strides both agree and the framework pads for free. With
+    `training` the form is chosen whose gradient is fastest.
     """
     kernel_size = tuple(kernel.shape[:-2])
     steps = for_each_axis(strides, len(kernel_size))
     if len(kernel_size) == 3 and kernel_size[0] == 1:
-        return _convolve_frames(x, kernel, steps, dilation_rate, groups)
+        return _convolve_frames(x, kernel, steps, dilation_rate, groups, training)
     if len(kernel_size) == 3 and kernel_size[1:] == (1, 1):
-        return _convolve_time(x, kernel, steps, dilation_rate, groups)
+        return _convolve_time(x, kernel, steps, dilation_rate, groups, training)
     strided = downsamples(steps)
     if strided and dilation_rate > 1:
         window = (slice(None), *[slice(None, None, step) for step in steps], slice(None))
         if len({*steps}) == 1 and dilation_rate % steps[0] == 0:
             # Then every `strides`-th position is all that is read.
-            return convolve(x[window], kernel, 1, dilation_rate // steps[0], groups)
-        return convolve(x, kernel, 1, dilation_rate, groups)[window]
+            return convolve(x[window], kernel, 1, dilation_rate // steps[0], groups, training)
+        return convolve(x, kernel, 1, dilation_rate, groups, training)[window]
     pointwise = all(size == 1 for size in kernel_size)
     mode = "valid" if strided or pointwise else "same"
     if strided and not pointwise:
         x = ops.pad(x, [(0, 0), *symmetric_padding(kernel_size), (0, 0)])
-    if groups == 1:
-        return _dense(x, kernel, strides, mode, dilation_rate)
-    return _grouped(x, kernel, strides, mode, dilation_rate, groups)
+    if groups > 1:
+        return _grouped(x, kernel, strides, mode, dilation_rate, groups)
+    if training and dilation_rate == 1 and products_pay(x, kernel, strides):
+        return convolve_tensorflow(x, kernel, strides, mode)
+    return _dense(x, kernel, strides, mode, dilation_rate)
 
 
 def convolve_unpadded(x, kernel, groups: int = 1):
