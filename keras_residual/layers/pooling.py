@@ -1,6 +1,10 @@
 """Pooling in both data formats: CPU kernels of TensorFlow and JAX support channels-last only."""
 
+import keras
 from keras import ops
+
+from keras_residual.layers._convolution.jax import max_pool_jax
+from keras_residual.layers.devices import on_accelerator
 
 
 def average_pool(x, size: int, strides: int, padding: str, channels_first: bool):
@@ -10,7 +14,13 @@ def average_pool(x, size: int, strides: int, padding: str, channels_first: bool)
 
 def max_pool(x, size: int, strides: int, padding: str, channels_first: bool):
     """Returns maxima over windows of `size` on each spatial axis."""
-    return _pool(ops.max_pool, x, size, strides, padding, channels_first)
+    jax = keras.backend.backend() == "jax" and padding == "valid" and not on_accelerator()
+    return _pool(_max_pool_jax if jax else ops.max_pool, x, size, strides, padding, channels_first)
+
+
+def _max_pool_jax(x, size, strides, padding, data_format):
+    del padding, data_format
+    return max_pool_jax(x, size, strides)
 
 
 def _pool(function, x, size, strides, padding, channels_first):

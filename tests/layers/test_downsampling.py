@@ -173,3 +173,27 @@ def test_transition_drops_the_last_odd_row(sizes):
     height, width = (size // 2 * 2 for size in sizes)
     pooled = average_pool(x[:, :height, :width], 2)
     np.testing.assert_allclose(outputs, pooled @ kernel.reshape(4, 2) + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "strides"), [(3, 2), (3, 1), (2, 2), (2, 3)])
+def test_maxima_of_jax_have_the_gradients_of_its_own(shape, size, strides):
+    jax = pytest.importorskip("jax", reason="JAX, whose pooling is tested, is not installed")
+    from jax.test_util import check_grads
+
+    from keras_residual.layers._convolution.jax import max_pool_jax
+
+    window, steps = [(1, *[number] * len(shape), 1) for number in (size, strides)]
+
+    def own(x):
+        return jax.lax.reduce_window(x, -np.inf, jax.lax.max, window, steps, "valid")
+
+    # Many values are equal: the first of them has the gradient.
+    x = np.round(3 * ramp(2, *shape, 3)).astype("float32")
+    expected, own_gradient = jax.vjp(own, x)
+    outputs, gradient = jax.vjp(lambda x: max_pool_jax(x, size, strides), x)
+    np.testing.assert_array_equal(outputs, expected)
+    weights = ramp(*outputs.shape)
+    np.testing.assert_allclose(gradient(weights)[0], own_gradient(weights)[0], atol=1e-6)
+    apart = np.random.default_rng(0).permutation(x.size).reshape(x.shape) / np.float32(x.size)
+    check_grads(lambda x: max_pool_jax(x, size, strides) ** 2, [apart], order=2, eps=1e-4, atol=0.1)
