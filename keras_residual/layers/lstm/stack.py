@@ -10,10 +10,12 @@ from keras_residual.layers.lstm import loops
 from keras_residual.layers.lstm.layerwise import Layerwise, weights_of
 from keras_residual.layers.lstm.loops import LoopOptions
 
-# On a CPU, the input products of larger batches are faster inside the loop, where they stay cached.
-SMALL_BATCHES = range(1, 5)
-# On a CPU, XLA is faster than TensorFlow's own kernels only up to this batch size times units.
-_LARGE_STEP, _USUAL_BATCH, _FEW_STEPS = 2**12, 32, 8
+# On a CPU, the input products of larger batches are faster inside the loop, where they stay cached;
+# where XLA compiles TensorFlow's loop, those of batches up to the second number are slower there.
+SMALL_BATCHES, _SMALL_BATCHES_COMPILED = range(1, 5), range(1, 17)
+# On a CPU, XLA is faster than TensorFlow's own kernels up to these batch sizes times units: the
+# smaller number in inference with fewer than `_LARGE_UNITS_COMPILED` units.
+_LARGE_STEPS, _LARGE_UNITS_COMPILED, _USUAL_BATCH, _FEW_STEPS = (2**12, 2**15), 256, 32, 8
 # On a CPU, XLA parallelizes a wavefront only from these many cells and units on; the gain is lost
 # if the weights do not fit into the cache.
 _MANY_CELLS, _LARGE_UNITS, _CACHED_WEIGHTS = 128, 128, 2**20
@@ -27,18 +29,20 @@ def state_dtype(layer) -> str:
 def loop_options(layer, shape, training: bool) -> LoopOptions:
     """Returns the options of a loop over `(time, batch, features)`."""
     cell, batch = layer.cells[0], shape[1]
+    compiled = not layer.unroll and compiling_pays(layer.units, shape, training)
+    small = _SMALL_BATCHES_COMPILED if compiled else SMALL_BATCHES
     return LoopOptions(
         activation=cell.activation,
         recurrent_activation=cell.recurrent_activation,
-        hoist=on_accelerator() or batch in SMALL_BATCHES,
+        hoist=on_accelerator() or batch in small,
         rematerialize=layer.rematerialize,
         unroll=layer.unroll,
         training=training,
-        compiled=not layer.unroll and compiling_pays(layer.units, shape),
+        compiled=compiled,
     )
 
 
-def compiling_pays(units: int, shape) -> bool:
+def compiling_pays(units: int, shape, training: bool = False) -> bool:
     """Returns whether TensorFlow's loop is faster when compiled by XLA.
 
     On a CPU, models are not compiled by default, and the overhead of an operation exceeds the
@@ -51,7 +55,8 @@ def compiling_pays(units: int, shape) -> bool:
     length, batch = shape[:2]
     if tf.executing_eagerly() or not isinstance(length, int) or length < _FEW_STEPS:
         return False
-    return units * (_USUAL_BATCH if batch is None else batch) <= _LARGE_STEP
+    limit = _LARGE_STEPS[training or units >= _LARGE_UNITS_COMPILED]
+    return units * (_USUAL_BATCH if batch is None else batch) <= limit
 
 
 def wavefront_pays(layer, shape, training: bool) -> bool:
