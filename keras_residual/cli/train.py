@@ -34,7 +34,11 @@ def train(
     ] = None,
     scaling: Annotated[
         str | None,
-        typer.Option(help="Scaling of pixels, for weights that do not state it: caffe, tf, torch."),
+        typer.Option(
+            "--scaling",
+            "--preprocessing",
+            help="Scaling of pixels, for weights that do not state it: caffe, tf, torch.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None,

@@ -3,8 +3,9 @@
     python tests/benchmarks/which_network.py [--counted] [--seconds 2] [--threads 1] [NAME ...]
 
 Accuracies are the published ones of the best weights for 224² whose licence allows every use. Files
-of the small networks, or of those named, are exported with random weights, which cost the same, and
-take turns while they are measured; the others, and with `--counted` all, are only counted.
+of all networks, or of those named, are exported with random weights, which cost the same, and take
+turns while they are measured; with `--counted` they are only counted. With `--files FOLDER` the
+files are kept, and a repeated command exports only what is missing.
 Writes `tests/benchmarks/results/which_network.json`, the picture in `docs/images` and the table
 between the marks in `docs/guide/networks.md`.
 """
@@ -28,7 +29,7 @@ import keras_residual
 from keras_residual import analysis, export
 from keras_residual.weights import list_sources
 
-SMALL = (
+NETWORKS = (
     "ResNet10T",
     "ResNet14T",
     "ResNet18",
@@ -42,9 +43,6 @@ SMALL = (
     "RegNetY008",
     "SKResNet18",
     "ResNeSt14D",
-)
-# Counted by default, not measured.
-LARGER = (
     "ResNet34",
     "ResNet50",
     "ResNet50D",
@@ -247,13 +245,11 @@ def main() -> None:
     if arguments.draw:
         rows = json.loads((RESULTS / "which_network.json").read_text())["rows"]
     elif arguments.counted:
-        rows = counted(arguments.names or (*SMALL, *LARGER))
+        rows = counted(arguments.names or NETWORKS)
         keep(RESULTS, "which_network", rows=rows)
     else:
         options = (arguments.seconds, arguments.threads, arguments.files)
-        rows = measured(arguments.names or SMALL, *options)
-        rows += counted([] if arguments.names else LARGER)
-        rows.sort(key=lambda row: row["macs"])
+        rows = measured(arguments.names or NETWORKS, *options)
         keep(RESULTS, "which_network", threads=arguments.threads, rows=rows)
     picture(rows, GUIDE.parent / "images" / "which_network.png")
     tables.write(GUIDE / "networks.md", "which", table(rows))

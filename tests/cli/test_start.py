@@ -75,6 +75,19 @@ def test_options_of_every_verb_are_known():
 
 
 @pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        ("train", "--model ResNet8 --dataset digits --weights cifar10"),
+        ("export", "ResNet8 --weights cifar10"),
+        ("predict", "ResNet8 picture.png --weights cifar10"),
+    ],
+)
+@pytest.mark.parametrize("name", ["--scaling", "--preprocessing"])
+def test_the_scaling_of_pixels_has_the_same_names_in_every_command(refused, verb, line, name):
+    assert "hsv" in refused(f"{verb} {line} {name} hsv")
+
+
+@pytest.mark.parametrize(
     ("verb", "message", "expected"),
     [
         (
