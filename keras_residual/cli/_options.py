@@ -17,7 +17,7 @@ Scaling = Annotated[
         "--preprocessing",
         "--scaling",
         help="What the weights expect: caffe, tf, torch or the name of published weights. "
-        "Default: that stored with the weights."
+        "Default: that stored with the weights.",
     ),
 ]
 

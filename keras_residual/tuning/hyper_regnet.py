@@ -45,6 +45,7 @@ class HyperRegNet(NamedHyperNetwork):
     quick_to_count: ClassVar[dict[str, Any]] = {"execution": "scanned"}
     sizes = ("depth", "w0", "wa", "se_ratio", "stem_width")
     widths = ("w0", "wa", "stem_width")
+    interdependent = ("se_ratio", "stem", "drop_path_rate")
 
     def _is_of_family(self, variant):
         return variant.name in PARAMETERS

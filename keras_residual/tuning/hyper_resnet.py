@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from keras_residual import _checks
 from keras_residual.layers.bottleneck_block import EXPANSION
-from keras_residual.models.resnet_architecture import ResNetArchitecture
+from keras_residual.layers.stem import POOLING
+from keras_residual.models.resnet_architecture import OF_BOTTLENECKS, ResNetArchitecture
 from keras_residual.training import Recipe
 from keras_residual.tuning.knobs import Knob
 from keras_residual.tuning.named import (
@@ -37,7 +38,7 @@ class HyperResNet(NamedHyperNetwork):
     Args:
         input_shape: `(height, width, channels)`.
         base: Name of the network to start from, any of the ResNet family that `list_models()`
-            gives. Defaults to `"ResNet20"`.
+            gives, except PyramidNets, which have no stages. Defaults to `"ResNet20"`.
         constant_macs: Whether `base_width` is no knob but follows from `cardinality`, so that the
             multiply–accumulates stay as near as they can to those of cardinality 1 and the base
             width of `base` (ResNeXt's table 2).
@@ -63,6 +64,14 @@ class HyperResNet(NamedHyperNetwork):
         "cardinality",
     )
     widths = ("width", "stem_width")
+    interdependent = (
+        "block",
+        "shortcut",
+        "se_ratio",
+        "stem",
+        "activation_order",
+        "drop_path_rate",
+    )
 
     def __init__(
         self,
@@ -76,6 +85,10 @@ class HyperResNet(NamedHyperNetwork):
     ):
         self.constant_macs = _checks.boolean("constant_macs", constant_macs)
         super().__init__(input_shape, classes, base, recipe, **knobs)
+
+    def _is_of_family(self, variant):
+        # Every block of a PyramidNet is a stage, wider than the one before.
+        return super()._is_of_family(variant) and len(variant.architecture.depths) <= _MOST_STAGES
 
     def architecture(self, base: ResNetArchitecture) -> list[Knob]:
         first = len(base.depths)
@@ -100,8 +113,10 @@ class HyperResNet(NamedHyperNetwork):
         of_bottleneck = {"parent": "block", "parent_values": ("bottleneck",)}
         knobs = [
             self.choice("block", base.block, "basic", "bottleneck"),
-            self.choice("cardinality", base.cardinality, *groups, **of_bottleneck),
         ]
+        if base.group_width is not None:
+            return knobs
+        knobs.append(self.choice("cardinality", base.cardinality, *groups, **of_bottleneck))
         if not self.constant_macs:
             knobs.append(self.choice("base_width", base.base_width, *_BASE_WIDTHS, **of_bottleneck))
         return knobs
@@ -110,11 +125,33 @@ class HyperResNet(NamedHyperNetwork):
         options = self.chosen_options(values)
         options["depths"] = self.of_stages("depth", values)
         options["widths"] = self.of_stages("width", values)
-        if options.get("block") == "basic":
-            options |= {"cardinality": 1, "base_width": 64, "strided_conv": "conv2"}
-        elif self.constant_macs:
+        if self.base.stage_strides is not None:
+            own, count = self.base.stage_strides, values["stages"]
+            options["stage_strides"] = (*own[:count], *[2] * (count - len(own)))
+        options |= self._without_effect(options)
+        if options["block"] == "basic":
+            return options
+        if self.constant_macs:
             options["base_width"] = self.base_width_of_equal_macs(options)
+        if group := options.get("group_width", self.base.group_width):
+            # As in RegNets, widths are whole groups.
+            widths = (group * max(1, round(width / group)) for width in options["widths"])
+            options["widths"] = tuple(widths)
         return options
+
+    def _without_effect(self, options):
+        """Returns the defaults of what another block or stem leaves without an effect."""
+        names = []
+        if options["stem"] not in POOLING:
+            names.append("pool_padding")
+        if options["block"] == "basic":
+            names += OF_BOTTLENECKS
+        else:
+            names.append("kernel_sizes")
+        own = {name: options.get(name, getattr(self.base, name)) for name in names}
+        defaults = {name: getattr(ResNetArchitecture, name) for name in names}
+        always = ("cardinality", "base_width", "strided_conv")
+        return {n: value for n, value in defaults.items() if value != own[n] or n in always}
 
     def base_width_of_equal_macs(self, options: dict[str, Any]) -> int:
         """Returns the base width with which a cardinality costs most nearly what one group does.
@@ -136,7 +173,8 @@ class HyperResNet(NamedHyperNetwork):
         return min(candidates, key=lambda d: abs(macs(options["cardinality"], d) - wanted))
 
     def strides(self, options: dict[str, Any]) -> int:
-        return super().strides(options) * 2 ** (len(options["depths"]) - 1)
+        stages = [2] * (len(options["depths"]) - 1)
+        return super().strides(options) * math.prod(options.get("stage_strides", stages))
 
     def convolutions(self, options: dict[str, Any]) -> int:
         return super().convolutions(options) + block_convolutions(options)

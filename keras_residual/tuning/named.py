@@ -15,6 +15,7 @@ from keras_residual.models.inputs import checked_input_shape
 from keras_residual.models.registry import VARIANTS, find_variant
 from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Cost
+from keras_residual.tuning.exclusions import as_arguments, without_excluded
 from keras_residual.tuning.file_size import int8_file_size
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.knobs import Knob
@@ -58,6 +59,9 @@ class NamedHyperNetwork(HyperNetwork):
     family: type[Any]
     """The dataclass of the options of all networks that `base` may name."""
 
+    interdependent: ClassVar[tuple[str, ...]] = ()
+    """Knobs with values that other options of `base` may exclude."""
+
     default_base: str
     """Name of the network to start from unless `base` names another."""
 
@@ -100,7 +104,11 @@ class NamedHyperNetwork(HyperNetwork):
 
     def check_option(self, name: str, value: object) -> None:
         if name in self._further_names:
-            cost(self.base_name, classes=self.classes, **{**self.quick_to_count, name: value})
+            cost(self.base_name, classes=self.classes, **self.counted_as({name: value}))
+
+    def possible(self, knobs: list[Knob], given: set[str]) -> list[Knob]:
+        names = {*self.interdependent, *self._further_names}
+        return without_excluded(self, knobs, given & names)
 
     @abc.abstractmethod
     def architecture(self, base: Any) -> list[Knob]:
@@ -161,12 +169,17 @@ class NamedHyperNetwork(HyperNetwork):
             self.base_name,
             input_shape=self.input_shape,
             classes=self.classes,
-            **self.quick_to_count,
-            **options,
+            **self.counted_as(options),
         )
         rank = len(self.input_shape) - 1
         size = int8_file_size(counted, self.convolutions(options), rank)
         return Cost(counted.trainable_parameters, counted.macs, size)
+
+    def counted_as(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Returns the options of a network of equal cost that is built faster."""
+        # Reversible blocks compute their gradients from block to block.
+        reversible = options.get("reversible", getattr(self.base, "reversible", False))
+        return {**({} if reversible else self.quick_to_count), **options}
 
     def convolutions(self, options: dict[str, Any]) -> int:
         """Returns the number of convolutions and dense layers."""
@@ -190,7 +203,7 @@ class NamedHyperNetwork(HyperNetwork):
             inputs = {"input_tensor": standardized(self.input_shape, *self.standardization)}
         if self.labels in ACTIVATIONS:
             inputs["classifier_activation"] = ACTIVATIONS[self.labels]
-        return get_model(self.base_name, classes=self.classes, **inputs, **_tuples(options))
+        return get_model(self.base_name, classes=self.classes, **inputs, **as_arguments(options))
 
     def _for_each_stage(self, knobs, architecture):
         """Applies settings of `depth` and `width` to every stage that has none of its own."""
@@ -228,10 +241,3 @@ def _known_name(name):
         return find_variant(name).name
     except ValueError:
         return name
-
-
-def _tuples(options):
-    """JSON has no tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
-    }

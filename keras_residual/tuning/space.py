@@ -107,6 +107,7 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         self.architecture_knobs = [knob.name for knob in architecture]
         settled = narrowed(every, knobs)
         self._check_settings(every, settled, knobs)
+        settled = self.possible(settled, set(knobs))
         self.knobs, self.defaults = free(settled), {knob.name: knob.default for knob in settled}
         self._counted_cost = functools.lru_cache(maxsize=4096)(self._counted)
         smallest(self)
@@ -137,6 +138,18 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         Raises:
             ValueError: If the value is invalid for every network.
         """
+
+    def possible(self, knobs: list[Knob], given: set[str]) -> list[Knob]:
+        """Returns the knobs without the values that no network of the space can have.
+
+        Args:
+            knobs: All knobs, as the user has fixed and narrowed them.
+            given: Names of those that the user has.
+
+        Raises:
+            ValueError: If the user gives such a value.
+        """
+        return knobs
 
     def augmentations(self) -> tuple[str, ...]:
         """Returns the augmentations to choose from, in addition to the recipe's."""

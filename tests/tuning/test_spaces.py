@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import random
 
 import keras
 import keras_tuner
@@ -11,6 +12,7 @@ import keras_residual
 from keras_residual import training, tuning
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.oracles import RandomSearchOracle
+from keras_residual.tuning.shrinking import smallest
 
 IMAGE, SERIES = (8, 8, 1), (24, 2)
 DEFAULTS = {
@@ -353,3 +355,54 @@ def test_impossible_values_are_refused_by_name(space, shape, knobs):
 
 def test_values_that_other_values_make_impossible_are_accepted():
     tuning.HyperResNet(IMAGE, 10, stem=["conv3", "conv7"], stages=[2, 3, 4], cardinality=[1, 32])
+
+
+EXCLUDED = [
+    ("ECAResNet50T", "se_ratio", 1 / 4),
+    ("SKResNet18", "se_ratio", 0.0),
+    ("Res2Net50_26w_4s", "block", "basic"),
+    ("RevNet38", "activation_order", "post"),
+    ("ShakeShake26_2x32d", "drop_path_rate", 0.1),
+]
+
+
+@pytest.mark.parametrize(("base", "name", "value"), EXCLUDED)
+def test_values_that_the_base_excludes_are_no_choices(base, name, value):
+    space = tuning.HyperResNet((32, 32, 3), 10, base)
+    assert all(value not in knob.choices for knob in space.knobs if knob.name == name)
+    with pytest.raises(ValueError, match=rf"`{name}` .*{base}.*Received: {name}={value!r}"):
+        tuning.HyperResNet((32, 32, 3), 10, base, **{name: [value, space.defaults[name]]})
+
+
+def test_values_that_another_given_value_allows_are_choices():
+    mixed = {"attention": ["eca", "squeeze_excite"], "se_ratio": [0.0, 1 / 4]}
+    tuning.HyperResNet((32, 32, 3), 10, "ECAResNet50T", **mixed)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        *[base for base, *_ in EXCLUDED],
+        *("RegNetX002", "RegNetV040", "SENet154", "WideRiR18", "BiTResNet50x1", "ResNeSt14D"),
+    ],
+)
+def test_most_points_around_any_base_are_networks_and_a_budget_is_met(base):
+    space = tuning.HyperResNet((32, 32, 3), 10, base, max_parameters=400_000, depth=[1, 2])
+    assert space.cost(smallest(space)).parameters <= 400_000
+    everything = tuning.HyperResNet((32, 32, 3), 10, base, depth=1, stages=[2, 3])
+    order = random.Random(0)
+    points = [
+        {knob.name: order.choice(knob.choices) for knob in everything.knobs if _is_listed(knob)}
+        for _ in range(4)
+    ]
+    reasons = [everything.objection(point) for point in points]
+    assert sum(reason is None for reason in reasons) >= 2, reasons
+
+
+def _is_listed(knob):
+    return not isinstance(knob.choices, tuning.Interval)
+
+
+def test_a_base_without_stages_is_refused():
+    with pytest.raises(ValueError, match="Unknown base: 'PyramidNet110_48'"):
+        tuning.HyperResNet((32, 32, 3), 10, "PyramidNet110_48")
