@@ -111,17 +111,31 @@ def decode_beam(
     for name, value in {"weight": weight, "bonus": bonus}.items():
         _checks.real(name, value, -1e6, 1e6)
 
+    if language_model is not None and not callable(language_model):
+        raise ValueError(
+            "`language_model` must be a function of a tuple of labels; `decode_words` takes a "
+            f"model of words in a file. Received: language_model={language_model!r}"
+        )
+
     def extra(prefix, units):
         """Returns the score that each possible next label adds, blank last."""
-        if language_model is None:
+        if language_model is None or not weight:
             return np.full(units, float(bonus))
-        known = np.asarray(language_model(_with_blank_in_place(prefix, blank)), "float64")
+        known = np.array(language_model(_with_blank_in_place(prefix, blank)), "float64")
         if known.shape != (units,):
             raise ValueError(
                 f"`language_model` must return a number for each of {units} units. "
                 f"Received: a shape of {known.shape}"
             )
-        return weight * _with_blank_last(known, blank) + bonus
+        known = _with_blank_last(known, blank)
+        known[-1] = 0
+        if np.isnan(known).any() or known.max() == np.inf:
+            raise ValueError(
+                "`language_model` must return log probabilities, at least -inf. Received: "
+                f"{known[:-1].tolist()} after the labels {_with_blank_in_place(prefix, blank)}"
+            )
+        # An impossible label stays so with a negative weight.
+        return np.where(known > -np.inf, weight * known, -np.inf) + bonus
 
     return [
         [

@@ -100,8 +100,9 @@ def test_language_model_equals_every_path(blank):
     def next_label(prefix):
         row = table[labels.index(prefix[-1])] if prefix else table[2]
         full = np.full(3, np.nan)
+        # That of the blank is ignored.
         full[labels] = row
-        return np.nan_to_num(full, nan=-50.0)
+        return full
 
     def rank(prefix, chance):
         known = sum(next_label(prefix[:i])[label] for i, label in enumerate(prefix))
@@ -118,6 +119,20 @@ def test_language_model_equals_every_path(blank):
         assert [answer.labels for answer in found] == order[:3]
         changed += order[0] != max(expected, key=expected.get)
     assert changed, "the language model decided nothing"
+
+
+@pytest.mark.parametrize("weight", [-0.5, 0.0, 0.5])
+def test_language_model_may_rule_out_labels(weight):
+    """A weight of zero leaves the model out; any other never yields an impossible label."""
+    x = outputs(seed=5)
+    impossible = lambda prefix: [0.0, -np.inf, 0.0]  # noqa: E731
+    answers = inference.decode_beam(x, beam_width=400, language_model=impossible, weight=weight)
+    plain = [found[0].labels for found in inference.decode_beam(x, beam_width=400)]
+    assert any(1 in labels for labels in plain)
+    if weight:
+        assert not any(1 in found[0].labels for found in answers)
+    else:
+        assert [found[0].labels for found in answers] == plain
 
 
 def test_alignment_is_the_best_path():
@@ -152,6 +167,15 @@ def test_text():
         (lambda x: inference.decode_beam(x, beam_width=0), "`beam_width` must be"),
         (lambda x: inference.decode_beam(x, beam_width=2, top=3), "`top` must be"),
         (lambda x: inference.decode_beam(x, language_model=lambda p: [0]), "`language_model` must"),
+        (lambda x: inference.decode_beam(x, language_model="a.arpa"), "function.*`decode_words`"),
+        (
+            lambda x: inference.decode_beam(x, language_model=lambda p: [np.nan, 0, 0]),
+            "log probabilities.*nan, 0.0",
+        ),
+        (
+            lambda x: inference.decode_beam(x, language_model=lambda p: [np.inf, 0, 0]),
+            "log probabilities",
+        ),
         (lambda x: inference.align(x, [[0]]), "`labels` must be those of 4 sequences"),
         (lambda x: inference.align(x, [[0, 2]] * 4), "without the blank 2"),
         (lambda x: inference.align(x, [[0] * 4] * 4), "must fit into the steps"),
