@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_residual._types import Tensor
 from keras_residual.analysis.blocks import BlockRunner, blocks_of, unrolled
-from keras_residual.layers import ResidualLSTM
+from keras_residual.layers import ConvNorm, ResidualLSTM
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class BlockStrength:
         name: The block's name.
         ratio: ‖F(x)‖ / ‖shortcut(x)‖, the mean over the samples; infinite without a shortcut.
         responses: Standard deviation of the output of each convolution of F, after its
-            normalization and before its activation, as in figure 7 of He et al. 2015.
+            normalization and before its activation, as in figure 7 of He et al. 2015. Of a layer of
+            several convolutions, such as a `SelectiveKernel`, that of its output.
     """
 
     name: str
@@ -86,13 +87,17 @@ def _responses(block, x) -> tuple[float, ...]:
         x = block.norm1(x, training=False)
     found, number = [], 1
     while (layer := getattr(block, f"conv{number}", None)) is not None:
-        response = layer.conv(x)
-        if layer.norm is not None:
-            response = layer.norm(response)
+        output = layer(x, training=False)
+        response = _before_activation(layer, x) if isinstance(layer, ConvNorm) else output
         found.append(float(ops.convert_to_numpy(ops.std(ops.cast(response, "float32")))))
-        x = layer(x, training=False)
+        x = output
         number += 1
     return tuple(found)
+
+
+def _before_activation(layer, x):
+    response = layer.conv(x)
+    return response if layer.norm is None else layer.norm(response)
 
 
 def _of_stack(model, stack, x):

@@ -78,7 +78,8 @@ def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int, steps: 
     steps("Gradient flow")
     _add_flow(report, model, x[:64], y[:64])
     steps("Residual strength")
-    if any(block.kind != "dense" for block in blocks):
+    # Units that concatenate or pass by a gate have no ratio.
+    if any(block.kind in ("residual", "plain") for block in blocks):
         _add_strength(report, model, x[:64])
     steps("Lesion study")
     _add_lesions(report, model, x, y, seed)

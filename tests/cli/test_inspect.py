@@ -51,6 +51,21 @@ def test_page_holds_every_picture_and_names_no_other_file(page):
         assert picture.stat().st_size > 50_000
 
 
+@pytest.mark.parametrize("family", ["HighwayNet", "DPN"])
+def test_networks_whose_units_have_no_ratio(run, tmp_path, family):
+    """Theirs is the page without the strength of residuals."""
+    options = {"widths": (4,), "depths": (2,)}
+    if family == "DPN":
+        options |= {"stem": "conv3", "stem_width": 4, "growth_rates": (2,), "base_width": 4}
+        options["cardinality"] = 2
+    network = getattr(keras_residual, family)(input_shape=(8, 8, 1), classes=10, **options)
+    network.save(tmp_path / "model.keras")
+    result = run("inspect model.keras --data digits --samples 8 --output out")
+    assert result.exit_code == 0, result.output
+    headings = re.findall("<h2>(.*?)</h2>", (tmp_path / "out" / "report.html").read_text())
+    assert headings == ["Network", "Gradient flow", "Lesion study"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
