@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual import analysis, data
+from keras_residual import analysis, data, layers
 from keras_residual._page import Page
 from keras_residual._words import counted
 from keras_residual.cli import _fit
@@ -65,14 +65,13 @@ def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int, steps: 
     """Runs every analysis that applies to the model, and shows how far it is."""
     steps.plan(SHARES)
     steps("Drawing the network")
-    blocks = analysis.blocks_of(model)
+    blocks = _blocks_of(model)
     report = Report(Page(f"Inside {model.name}"))
     cost = analysis.cost(model, x.shape[1:])
+    size = f"{cost.parameters:,} parameters, {cost.macs:,} multiply–accumulates an image."
     report.add(
         "Network",
-        f"{counted(len(blocks), 'block')}, {cost.parameters:,} parameters, {cost.macs:,} "
-        "multiply–accumulates "
-        "an image.",
+        f"{counted(len(blocks), 'block')}, {size}" if blocks else size,
         analysis.plot_architecture(model),
     )
     steps("Gradient flow")
@@ -82,11 +81,19 @@ def inspect(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int, steps: 
     if any(block.kind in ("residual", "plain") for block in blocks):
         _add_strength(report, model, x[:64])
     steps("Lesion study")
-    _add_lesions(report, model, x, y, seed)
+    if blocks:
+        _add_lesions(report, model, x, y, seed)
     steps("Paths")
     if all(block.kind == "residual" for block in blocks) and len(blocks) > 1:
         _add_paths(report, model, x[:64], y[:64], seed)
     return report
+
+
+def _blocks_of(model):
+    """Returns the blocks that analyses can delete; a fractal block has none."""
+    if any(isinstance(layer, layers.FractalBlock) for layer in model.layers):
+        return []
+    return analysis.blocks_of(model)
 
 
 def _add_flow(report, model, x, y):

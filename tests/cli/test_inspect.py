@@ -51,10 +51,13 @@ def test_page_holds_every_picture_and_names_no_other_file(page):
         assert picture.stat().st_size > 50_000
 
 
-@pytest.mark.parametrize("family", ["HighwayNet", "DPN"])
+@pytest.mark.parametrize("family", ["HighwayNet", "DPN", "FractalNet"])
 def test_networks_whose_units_have_no_ratio(run, tmp_path, family):
     """Theirs is the page without the strength of residuals."""
+    expected = ["Network", "Gradient flow", "Lesion study"]
     options = {"widths": (4,), "depths": (2,)}
+    if family == "FractalNet":
+        options, expected = {"widths": (4,), "columns": 2}, expected[:2]
     if family == "DPN":
         options |= {"stem": "conv3", "stem_width": 4, "growth_rates": (2,), "base_width": 4}
         options["cardinality"] = 2
@@ -63,7 +66,7 @@ def test_networks_whose_units_have_no_ratio(run, tmp_path, family):
     result = run("inspect model.keras --data digits --samples 8 --output out")
     assert result.exit_code == 0, result.output
     headings = re.findall("<h2>(.*?)</h2>", (tmp_path / "out" / "report.html").read_text())
-    assert headings == ["Network", "Gradient flow", "Lesion study"]
+    assert headings == expected
 
 
 @pytest.mark.parametrize(
