@@ -123,7 +123,8 @@ def show(result, files: list[Path], dataset: str) -> None:
         console.print("No trial completed.")
         return
     headings, *lines = result.table()
-    columns = [Column(h, text=h == "network", wraps=h == "network") for h in headings]
+    last = len(headings) - 1  # The network in words.
+    columns = [Column(h, text=n == last, wraps=n == last) for n, h in enumerate(headings)]
     print_table(columns, lines)
     for line in result.remarks():
         console.print(line, style="dim", soft_wrap=in_one_line())

@@ -1,6 +1,7 @@
 """The spaces as hypermodels of Keras Tuner: networks that are built and trained by a recipe."""
 
 import abc
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_residual import data
+from keras_residual import analysis, data
 from keras_residual._types import Tensor
 from keras_residual.tuning import fitting
+from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.shrinking import shrunk, smallest
 from keras_residual.tuning.space import SearchSpace
 
@@ -66,7 +68,8 @@ class HyperNetwork(SearchSpace):
     ) -> dict[str, float]:
         """Trains the network by its recipe and returns the metrics of the last epoch.
 
-        A model that a subclass compiles in its `build` is trained as compiled.
+        A model that a subclass compiles in its `build` is trained as compiled; if its own layers
+        make it exceed `max_parameters` or `max_macs`, the trial fails.
 
         Args:
             x: Inputs, batches, or a `data.Dataset`, whose `test` split is used for validation.
@@ -78,6 +81,8 @@ class HyperNetwork(SearchSpace):
             callbacks: Callbacks.
             **options: Those of `model.fit`, if `x` is not a dataset.
         """
+        if fitting.is_own_compilation(model):
+            self._check_cost(model)
         recipe = self.recipe(self.values(hp))
         epochs = (recipe.epochs if epochs is None else epochs) - initial_epoch
         if isinstance(x, data.Dataset):
@@ -92,6 +97,19 @@ class HyperNetwork(SearchSpace):
         if self.measure.value(metrics) is not None:
             metrics["score"] = self._score(metrics, hp)
         return metrics
+
+    def _check_cost(self, model):
+        """Checks a subclass's network, whose own head is unknown where a point is chosen.
+
+        Raises:
+            FailedTrialError: If it has more parameters or operations than the budget allows.
+        """
+        weights = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+        macs = analysis.cost(model).macs if self.budget.max_macs is not None else 0
+        if reason := self.budget.objection(Cost(weights, macs)):
+            raise keras_tuner.errors.FailedTrialError(
+                f"The network as {type(self).__name__}.build returns it is over budget: {reason}."
+            )
 
     def quality(self, logs: Mapping[str, float]) -> float | None:
         """Returns the quality of a network from the logs of an epoch; larger is better.

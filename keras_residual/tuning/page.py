@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_residual._page import Page, sparkline
 from keras_residual._words import counted
-from keras_residual.training import Recipe
+from keras_residual.tuning.recipe_knobs import recipe_in_words
 
 BEST, REPORT = "best.json", "report.html"
 _COSTS = {
@@ -85,20 +85,6 @@ def _best_in_words(result) -> str:
         f"Trial {row.trial}: {network}. {reached[0].upper()}{reached[1:]}. {', '.join(costs)}. "
         f"Recipe: {recipe_in_words(result.recipe(row))}."
     )
-
-
-def recipe_in_words(recipe: Recipe) -> str:
-    """Returns a recipe in a few words, such as `sgd 0.1, cosine, batches of 32`."""
-    extras = [f"warmup {recipe.warmup:g}" if recipe.warmup else ""]
-    extras += [f"smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""]
-    extras += ["cutmix" if recipe.cutmix else ""]
-    parts = [
-        f"{recipe.optimizer} {recipe.learning_rate:.2g}",
-        recipe.schedule,
-        f"batches of {recipe.batch_size}",
-        f"decay {recipe.weight_decay:.2g}",
-    ]
-    return ", ".join([*parts, *filter(None, extras)])
 
 
 def _known(cost) -> list[tuple[str, str]]:

@@ -84,3 +84,17 @@ def recipe_of(base: Recipe, values: Mapping[str, Any]) -> Recipe:
     for name in _OF_OPTIMIZER:
         chosen[name] = values[f"{chosen['optimizer']}_{name}"]
     return dataclasses.replace(base, **chosen)
+
+
+def recipe_in_words(recipe: Recipe) -> str:
+    """Returns a recipe in a few words, such as `sgd 0.1, cosine, batches of 32`."""
+    extras = [f"warmup {recipe.warmup:g}" if recipe.warmup else ""]
+    extras += [f"smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""]
+    extras += ["cutmix" if recipe.cutmix else ""]
+    parts = [
+        f"{recipe.optimizer} {recipe.learning_rate:.2g}",
+        recipe.schedule,
+        f"batches of {recipe.batch_size}",
+        f"decay {recipe.weight_decay:.2g}",
+    ]
+    return ", ".join([*parts, *filter(None, extras)])

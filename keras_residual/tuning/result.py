@@ -18,6 +18,8 @@ from keras_residual.training import Recipe
 from keras_residual.tuning.budget import Cost
 from keras_residual.tuning.hypermodel import HyperNetwork
 from keras_residual.tuning.measure import Measure
+from keras_residual.tuning.recipe_knobs import recipe_in_words
+from keras_residual.tuning.trials_file import trials_csv
 
 BEST, TRIALS = "best.json", "trials.csv"
 
@@ -206,7 +208,7 @@ class SearchResult:
         from keras_residual.tuning import page
         from keras_residual.tuning import pictures as drawing
 
-        write_text(self.output / TRIALS, self._csv())
+        write_text(self.output / TRIALS, trials_csv(self))
         files = [self.output / TRIALS]
         if self.completed:
             write_text(self.output / BEST, json.dumps(self.as_dict(), indent=2) + "\n")
@@ -214,43 +216,24 @@ class SearchResult:
             files = [self.output / BEST, *files, page.write(self, drawn, dataset), *drawn]
         return files
 
-    def _csv(self):
-        import csv
-        import io
-
-        text = io.StringIO()
-        knobs = [knob.name for knob in self.hypermodel.knobs]
-        metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
-        costs = [field.name for field in dataclasses.fields(Cost)]
-        front = [row.trial for row in self.pareto()]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["trial", "status", *metrics, *costs, "pareto", *knobs, "reason"])
-        for row in self.rows:
-            writer.writerow(
-                [
-                    row.trial,
-                    row.status,
-                    *[row.metrics.get(name, "") for name in metrics],
-                    *[getattr(row.cost, name, "") for name in costs],
-                    "yes" if row.trial in front else "",
-                    *[row.values.get(name, "") for name in knobs],
-                    row.reason,
-                ]
-            )
-        return text.getvalue()
-
     def table(self, count: int = 10) -> list[list[str]]:
         """Returns the best trials as rows of text, headings first."""
         costs = [("parameters", "parameters"), ("macs", "MACs"), ("file_size", "int8 bytes")]
         measured = any(row.cost.latency_ms is not None for row in self.completed)
         costs += [("latency_ms", "ms")] if measured else []
-        titles = [title for _, title in costs]
-        lines = [["trial", self.measure.title, *titles, "seconds", "network"]]
-        for row in self.completed[:count]:
+        shown, titles = self.completed[:count], [title for _, title in costs]
+        heading, words = "network", {row.trial: self.in_words(row) for row in shown}
+        if len(set(words.values())) < len(shown):
+            # Of equal networks the recipes differ.
+            heading = "network; recipe"
+            for row in shown:
+                words[row.trial] += f"; {recipe_in_words(self.recipe(row))}"
+        lines = [["trial", self.measure.title, *titles, "seconds", heading]]
+        for row in shown:
             numbers = [_number(getattr(row.cost, name)) for name, _ in costs]
             seconds = f"{row.metrics['seconds']:.1f}"
             value = self.measure.text(self.value(row))
-            lines.append([row.trial, value, *numbers, seconds, self.in_words(row)])
+            lines.append([row.trial, value, *numbers, seconds, words[row.trial]])
         return lines
 
     def __str__(self) -> str:
@@ -266,7 +249,8 @@ class SearchResult:
             f"{counted(self.rejected, 'point')} outside the budget or impossible"
         ]
         if self.completed:
-            trials = ", ".join(row.trial for row in self.pareto())
+            front = [row.trial for row in self.pareto()]
+            trials = f"{'trial' if len(front) == 1 else 'trials'} {', '.join(front)}"
             if self.retrained is not None:
                 text, title = self.measure.text, self.measure.title
                 from_scratch = text(self.measure.value(self.retrained))
@@ -278,7 +262,7 @@ class SearchResult:
             if ended := [row.trial for row in self.completed if "stopped" in row.metrics]:
                 lines.append(f"Ended early by their learning curves: {len(ended)}")
             costs = ", ".join(self.costs)
-            lines.append(f"Pareto front of {self.measure.title} and {costs}: trials {trials}")
+            lines.append(f"Pareto front of {self.measure.title} and {costs}: {trials}")
         return lines
 
 

@@ -1,6 +1,16 @@
-"""Table and picture of the accuracies that searches find over time."""
+"""Tables and pictures of the accuracies that searches find over time."""
+
+import json
+import pathlib
+import shutil
+import sys
 
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import tables
+
+GUIDE = tables.ROOT / "docs" / "guide" / "search.md"
 
 
 def best_after(points, seconds):
@@ -68,3 +78,34 @@ def table(curves, minutes):
 def _minutes(points, goal):
     reached = None if goal is None else minutes_until(points, goal)
     return "–" if reached is None else f"{reached:.1f}"
+
+
+def write_guide(folder):
+    """Writes the kept results into the guide: the digits with a picture, the other data sets."""
+    kept = json.loads((folder / "search_curves.json").read_text())
+    tables.write(GUIDE, "search-curves", table(kept["curves"], kept["minutes"]) + "\n")
+    shutil.copy(folder / "search_curves.png", tables.ROOT / "docs" / "images")
+    others = [json.loads(path.read_text()) for path in sorted(folder.glob("search_curves-*.json"))]
+    tables.write(GUIDE, "search-curves-of-others", others_table(others) + "\n")
+
+
+def others_table(results):
+    """Returns a table with a row for each data set and search, of one or more seeds."""
+    lines = [
+        "| data | budget | search | trials | after a third | at the end |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for kept in results:
+        ((bound, most),) = kept["budget"].items()
+        end = 60 * kept["minutes"]
+        for name, seeds in kept["curves"].items():
+            every = [found["points"] for found in seeds.values()]
+            trials = np.mean([sum(spent <= end for spent, _ in points) for points in every])
+            best = [
+                np.mean([best_after(points, time) for points in every]) for time in (end / 3, end)
+            ]
+            lines.append(
+                f"| {kept['searched']}, {kept['minutes']:.2g} min | `{bound}={most}` | {name} "
+                f"| {trials:.0f} | {best[0]:.2%} | {best[1]:.2%} |".replace("%", " %")
+            )
+    return "\n".join(lines)

@@ -8,7 +8,8 @@ Two stages of bottlenecks. A deeper network is narrower, and more groups are wid
 the initial weights and the order of the examples; a fifth of the examples is held out, the same for
 all. The held-out losses of two networks are called different if their means differ by more than
 three standard errors of the difference, which at five seeds happens by chance for one pair in
-sixty. An interrupted command can be repeated. The table is kept as JSON, with a picture.
+sixty. An interrupted command can be repeated. The table is kept as JSON, with a picture; `--write`
+puts both into the guide on depth.
 """
 
 import argparse
@@ -17,11 +18,16 @@ import itertools
 import json
 import math
 import pathlib
+import shutil
+import sys
 
 import keras
 import numpy as np
 from _kept import RESULTS, keep
 from _search_tasks import photographs, spoken
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import tables
 
 import keras_residual
 from keras_residual import analysis, data, training
@@ -191,6 +197,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/cardinality"))
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--write", action="store_true", help="write into the guide on depth")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     sets = {"digits": data.load("digits")}
@@ -207,6 +214,11 @@ def main():
     path = keep(arguments.results, "depth_and_cardinality", epochs=arguments.epochs, **content)
     draw(results, path.with_suffix(".png"))
     print(path, path.with_suffix(".png"))
+    if arguments.write:
+        guide, images = tables.ROOT / "docs" / "guide" / "depth.md", tables.ROOT / "docs" / "images"
+        text = "\n".join([table(results), "", *(f"- {line}" for line in lines)])
+        tables.write(guide, "depth-and-cardinality", f"{text}\n")
+        shutil.copy(path.with_suffix(".png"), images)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ processor time with one thread, so that a busy machine takes longer and finds th
 Tuner's and Optuna's algorithms know no budget: a point of theirs that exceeds it is made smaller
 until it fits, as the space does inside Keras Tuner; if its latency is too high, the trial fails.
 The table is printed and kept as JSON in `--results`, with a picture; an interrupted command can be
-repeated.
+repeated. `--write` writes the kept results into the guide.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 from _kept import RESULTS, keep
-from _search_results import draw, table
+from _search_results import draw, table, write_guide
 from _search_tasks import TASKS
 
 from keras_residual import data, tuning
@@ -218,7 +218,11 @@ def main():
     parser.add_argument("--searches", nargs="+", default=list(SEARCHES), choices=list(SEARCHES))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/curves"))
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--write", action="store_true", help="only write the guide's tables")
     arguments = parser.parse_args()
+    if arguments.write:
+        write_guide(arguments.results)
+        return
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     task, minutes = TASKS[arguments.dataset], arguments.minutes

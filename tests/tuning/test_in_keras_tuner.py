@@ -124,6 +124,30 @@ def test_a_subclass_with_an_own_head_is_trained_as_it_is_compiled(tmp_path):
     assert trial.metrics.exists("val_binary_accuracy") and not trial.metrics.exists("score")
 
 
+@pytest.mark.parametrize("bound", ["max_parameters", "max_macs"])
+def test_an_own_head_that_exceeds_the_budget_is_not_trained(bound):
+    """Where a point is chosen, the space counts the classifier that the subclass replaces."""
+
+    class Wide(MultiLabel):
+        def build(self, hp):
+            model = tuning.HyperResNet.build(self, hp)
+            hidden = keras.layers.Dense(1_000)(model.layers[-2].output)
+            model = keras.Model(model.input, keras.layers.Dense(3)(hidden))
+            model.compile("adam", "mse")
+            return model
+
+    cost = tuning.HyperResNet((8, 8, 1), 4, **SMALL).cost({})
+    most = {"max_parameters": cost.parameters, "max_macs": cost.macs}[bound] + 100
+    for kind, fails in ((MultiLabel, False), (Wide, True)):
+        hypermodel, hp = kind((8, 8, 1), 4, **SMALL, **{bound: most}), keras_tuner.HyperParameters()
+        model, calls = hypermodel.build(hp), []
+        model.fit = lambda *args, calls=calls, **options: calls.append(args) or 1 / 0
+        error = keras_tuner.errors.FailedTrialError if fails else ZeroDivisionError
+        with pytest.raises(error, match=f"Wide.build.*{bound}=" if fails else "division"):
+            hypermodel.fit(hp, model, X, np.zeros((40, 3), np.float32), epochs=1)
+        assert bool(calls) != fails
+
+
 def test_a_short_training_puts_the_settings_of_tensorflow_back():
     tf = pytest.importorskip("tensorflow")
 

@@ -52,11 +52,22 @@ class Interrupts(Lines):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband", "evolution"])
-def test_an_interrupted_search_tries_what_an_uninterrupted_tries(algorithm, tmp_path):
+RECIPES = {"batch_size": [32, 64, 128], "warmup": [0.0, 0.1, 0.2]}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "knobs"),
+    [
+        *((name, {}) for name in ("random", "grid", "bayesian", "hyperband", "evolution")),
+        ("evolution", RECIPES),
+    ],
+    ids=str,
+)
+def test_an_interrupted_search_tries_what_an_uninterrupted_tries(algorithm, knobs, tmp_path):
     # Fitting Gaussian processes takes seconds a point.
-    trials = 5 if algorithm == "bayesian" else 9
-    options = {"algorithm": algorithm, "max_trials": trials, "epochs": 4}
+    trials = 5 if algorithm == "bayesian" else 15 if knobs else 9
+    space = ToySpace(**knobs)
+    options = {"space": space, "algorithm": algorithm, "max_trials": trials, "epochs": 4}
     whole = search(tmp_path / "whole", **options)
     for trial in (2, trials - 1):
         with pytest.raises(KeyboardInterrupt):

@@ -92,6 +92,16 @@ def test_a_search_on_other_arrays_is_another_search(tmp_path):
         tuning.search(ToySpace(), (X + 1, Y), tmp_path, max_trials=2, epochs=1)
 
 
+def test_the_recipe_tells_equal_networks_apart(tmp_path):
+    space = ToySpace(units=8, layers=1, activation="relu", batch_size=[32, 64], warmup=[0.0, 0.1])
+    result = search(tmp_path, space, algorithm="grid", max_trials=4)
+    heads, *lines = result.table()
+    assert heads[-1] == "network; recipe" and len({line[-1] for line in lines}) == 4
+    assert sum("batches of 32" in line[-1] for line in lines) == 2
+    assert result.table(1)[0][-1] == "network" and "recipe" not in result.table(1)[1][-1]
+    assert str(result).endswith("Pareto front of accuracy and macs: trial 0")
+
+
 def test_several_objectives_trade_accuracy_for_cost(tmp_path):
     result = search(tmp_path, objective=("accuracy", "macs"), algorithm="grid", max_trials=20)
     for row in result.completed:
