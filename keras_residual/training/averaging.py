@@ -14,6 +14,8 @@ from keras_residual.training.steps import compile_steps, makes_batches_in_step
 # A forward pass takes a third of a step: a quarter of the batches is a twelfth of an epoch.
 _SHARE = 4
 _FEWEST_EXAMPLES, _MOST_BATCHES = 256, 20
+# In a shorter epoch two passes would take more than a tenth, so half of the examples have to do.
+_SHORT_EPOCH = 8
 # Used if normalizations differ in momentum: with 0.9, older statistics have decayed to 0.5 %.
 _BATCHES_WITHOUT_CORRECTION = 50
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -82,7 +84,8 @@ def _estimate_statistics(model, forward: Callable[[int | None], int]) -> None:
 
 def _number_of_batches(size: int, steps: int) -> int:
     """Returns the number of batches that are sufficient, for an epoch of `steps` steps."""
-    enough = max(math.ceil(_FEWEST_EXAMPLES / size), steps // _SHARE)
+    fewest = _FEWEST_EXAMPLES // 2 if steps < _SHORT_EPOCH else _FEWEST_EXAMPLES
+    enough = max(math.ceil(fewest / size), steps // _SHARE)
     return min(enough, _MOST_BATCHES, steps)
 
 

@@ -58,6 +58,14 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
         fit(tiny_model(), None, tensorboard=True)
 
 
+@pytest.mark.parametrize("steps", [4, 7, 8, 11, 40, 1000])
+def test_statistics_of_averaged_weights_take_at_most_a_tenth_of_an_epoch(steps):
+    from keras_residual.training.averaging import _number_of_batches
+
+    # A forward pass takes a third of a step.
+    assert _number_of_batches(128, steps) / 3 <= steps / 10
+
+
 def test_averaged_weights_are_evaluated_and_kept_apart(tmp_path):
     """The checkpoint has the raw weights, the model file the averaged ones."""
     recipe = training.Recipe("sgd", 0.05, batch_size=12, ema=0.9)
