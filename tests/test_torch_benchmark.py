@@ -1,14 +1,16 @@
-"""The page's times beside PyTorch are those that the benchmark has measured."""
+"""The page's times beside PyTorch and JAX are those that the benchmark has measured."""
 
 import json
 
+import pytest
 import tables
 from support import benchmark
 
 
-def test_the_page_has_what_was_measured(monkeypatch):
+@pytest.mark.parametrize("peer", ["torch", "jax"])
+def test_the_page_has_what_was_measured(monkeypatch, peer):
     torch_on_cpu = benchmark("torch_on_cpu", monkeypatch)
-    assert tables.read(tables.BENCHMARKS, "torch-on-cpu") == torch_on_cpu.table()
+    assert tables.read(torch_on_cpu.PAGES[peer], f"{peer}-on-cpu") == torch_on_cpu.table(peer=peer)
 
 
 def test_rows_that_were_not_measured_are_left_out(monkeypatch, tmp_path):

@@ -2,13 +2,14 @@
 
     python tests/benchmarks/torch_on_cpu.py --keep
     python tests/benchmarks/torch_on_cpu.py --models ResNet18 --dtypes bfloat16 --rounds 9
+    python tests/benchmarks/torch_on_cpu.py --peer jax --dtypes float32 --keep
 
 Batches of 8 images of 224 × 224, 1000 classes. Ours is `train_on_batch`, with the SGD of a recipe,
 and `predict_on_batch` on TensorFlow, PyTorch's are torchvision's networks in `channels_last`,
 eagerly, with autocast in bfloat16 and SGD. Two processes take turns, and the one that waits does
 not compute. A row has the medians of both and the ratio of PyTorch's time to ours with its
 quartiles: above 1 ours is faster. Kept rows of other networks stay; `--table` writes them into the
-page of benchmarks.
+pages. With `--peer jax` the other process is ours on the JAX backend.
 """
 
 import argparse
@@ -31,6 +32,10 @@ MODELS = {
     "ResNeXt50_32x4d": "resnext50_32x4d",
     "DenseNet121": "densenet121",
 }
+# What is measured beside ours, by its name in the table, and the page with the table; the results
+# are in PEER_on_cpu.json.
+PEERS = {"torch": "PyTorch", "jax": "JAX"}
+PAGES = {"torch": tables.BENCHMARKS, "jax": tables.ROOT / "docs" / "guide" / "backends.md"}
 DTYPES, KINDS = ("float32", "bfloat16"), ("training", "inference")
 BATCH, SIDE, CLASSES = 8, 224, 1000
 
@@ -88,20 +93,42 @@ def names_of(models, dtypes, kinds):
     return [f"{name} {dtype} {kind}" for kind in kinds for dtype in dtypes for name in models]
 
 
-def table(folder=RESULTS):
+def table(folder=RESULTS, peer="torch"):
     """Returns the kept rows as a table of Markdown, a line for each network, dtype and kind."""
-    kept = json.loads((folder / "torch_on_cpu.json").read_text())["rows"]
-    lines = [
-        "| | PyTorch, ms | ours, ms | PyTorch / ours | quartiles |",
-        "|---|---:|---:|---:|---|",
-    ]
+    kept = json.loads((folder / f"{peer}_on_cpu.json").read_text())["rows"]
+    other, own = PEERS[peer], "ours" if peer == "torch" else "TensorFlow"
+    columns = f"| | {other}, ms | {own}, ms | {other} / {own} | quartiles |"
+    lines = [columns, "|---|---:|---:|---:|---|"]
     for name in names_of(MODELS, DTYPES, KINDS):
         if name in kept:
             found, (model, dtype, kind) = kept[name], name.split()
-            times = f"{found['torch_ms']:,.0f} | {found['ours_ms']:,.0f} | {found['ratio']:.2f}"
+            times = f"{found[f'{peer}_ms']:,.0f} | {found['ours_ms']:,.0f} | {found['ratio']:.2f}"
             low, high = found["quartiles"]
             lines.append(f"| `{model}`, {kind}, {dtype} | {times} | {low:.2f} to {high:.2f} |")
     return "\n".join(lines) + "\n"
+
+
+def measure(peer, names, rounds, kept):
+    """Measures rows in turn, prints them and, with `kept`, writes each as soon as it is there."""
+    side, backend = ("torch", "tensorflow") if peer == "torch" else ("ours", peer)
+    workers = [
+        Process(HERE, "--side", side, KERAS_BACKEND=backend),
+        Process(HERE, "--side", "ours", KERAS_BACKEND="tensorflow"),
+    ]
+    columns, path = (f"{peer}_ms", "ours_ms"), RESULTS / f"{peer}_on_cpu.json"
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    try:
+        for name in names:
+            measures = [functools.partial(worker.milliseconds, name) for worker in workers]
+            rows[name] = found = in_turn(measures, rounds, columns)
+            times = "  ".join(f"{column[:-3]} {found[column]:8.1f} ms" for column in columns)
+            low, high = found["quartiles"]
+            print(f"{name:<36} {times}  {found['ratio']:.2f} ({low:.2f} to {high:.2f})", flush=True)
+            if kept:
+                keep(RESULTS, f"{peer}_on_cpu", rounds=rounds, rows=rows)
+    finally:
+        for worker in workers:
+            worker.end()
 
 
 def main():
@@ -109,9 +136,10 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--peer", choices=PEERS, default="torch")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--keep", action="store_true", help=f"write {RESULTS}/torch_on_cpu.json")
-    parser.add_argument("--table", action="store_true", help="only write the table of the page")
+    parser.add_argument("--keep", action="store_true", help=f"write {RESULTS}/PEER_on_cpu.json")
+    parser.add_argument("--table", action="store_true", help="only write the tables of the pages")
     parser.add_argument("--side", choices=("ours", "torch"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names = names_of(arguments.models, arguments.dtypes, arguments.kinds)
@@ -125,26 +153,10 @@ def main():
         )
         return
     if arguments.table:
-        tables.write(tables.BENCHMARKS, "torch-on-cpu", table())
+        for peer in PEERS:
+            tables.write(PAGES[peer], f"{peer}-on-cpu", table(peer=peer))
         return
-    workers = [Process(HERE, "--side", side) for side in ("torch", "ours")]
-    path = RESULTS / "torch_on_cpu.json"
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
-    try:
-        for name in names:
-            measures = [functools.partial(worker.milliseconds, name) for worker in workers]
-            rows[name] = found = in_turn(measures, arguments.rounds, ("torch_ms", "ours_ms"))
-            low, high = found["quartiles"]
-            print(
-                f"{name:<36} torch {found['torch_ms']:8.1f} ms  ours {found['ours_ms']:8.1f} ms  "
-                f"{found['ratio']:.2f} ({low:.2f} to {high:.2f})",
-                flush=True,
-            )
-            if arguments.keep:
-                keep(RESULTS, "torch_on_cpu", rounds=arguments.rounds, rows=rows)
-    finally:
-        for worker in workers:
-            worker.end()
+    measure(arguments.peer, names, arguments.rounds, arguments.keep)
 
 
 if __name__ == "__main__":
