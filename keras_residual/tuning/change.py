@@ -95,6 +95,8 @@ class Change(Transfer):
             outputs = np.arange(count)
             self._check_identity(stage, count, len(inputs), stride, is_new)
             self.identity(f"{prefix}.conv", inputs, outputs)
+            if not is_new:
+                self.moved_norm(f"{prefix}.norm", f"{prefix}.conv.norm", outputs)
         else:
             outputs = self._padded(stage, inputs, count, wanted, is_new)
             self.identity_norm(f"stage{stage + 1}.block1", outputs, is_new)

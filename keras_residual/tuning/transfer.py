@@ -70,6 +70,15 @@ class Transfer:
             if f"{prefix}.{kind}" in self.result:
                 self.result[f"{prefix}.{kind}"][channels] = value
 
+    def moved_norm(self, before, after, channels):
+        """Writes a normalization of the old network, if it has it, under another name."""
+        for kind in _NORM:
+            if f"{before}.{kind}" not in self.old:
+                continue
+            if f"{after}.{kind}" not in self.result:
+                raise NotKeptError(f"{before} was removed")
+            self.result[f"{after}.{kind}"][channels] = self.old[f"{before}.{kind}"]
+
     def kernel(self, name, inputs, outputs):
         """Writes a convolution's kernel, centred in a larger one."""
         if name not in self.old:
@@ -104,4 +113,6 @@ class Transfer:
         kernel = self.result[f"{prefix}.conv.kernel"]
         kernel[..., outputs] = 0.0
         kernel[..., inputs, outputs] = 1.0
+        if f"{prefix}.conv.bias" in self.result:
+            self.result[f"{prefix}.conv.bias"][outputs] = 0.0
         self.neutral(f"{prefix}.norm", outputs)

@@ -188,13 +188,18 @@ SEARCHES = {
 
 
 def curve_of(name, seed, arguments):
-    """Returns the curve of one search with one seed; finished ones are read from their files."""
+    """Returns the curve of one search with one seed; finished ones are read from their files.
+
+    With `--finished` others are left out, as `None`.
+    """
     task = TASKS[arguments.dataset]
     search = name.replace(",", "").replace(" ", "-")
     folder = arguments.output / arguments.dataset / f"{search}-seed{seed}"
     kept = folder / "curve.json"
     if kept.exists():
         return json.loads(kept.read_text())
+    if arguments.finished:
+        return None
     print(f"{arguments.dataset}: {name}, seed {seed}", flush=True)
     source = task.load(arguments.data or task.path, task.examples)
     space = task.space(source, **{task.budget: arguments.budget or task.bound})
@@ -218,6 +223,7 @@ def main():
     parser.add_argument("--searches", nargs="+", default=list(SEARCHES), choices=list(SEARCHES))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/curves"))
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--finished", action="store_true", help="only what has been run before")
     parser.add_argument("--write", action="store_true", help="only write the guide's tables")
     arguments = parser.parse_args()
     if arguments.write:
@@ -230,12 +236,14 @@ def main():
     curves = {search: {} for search in arguments.searches}
     for seed in arguments.seeds:
         for search in arguments.searches:
-            curves[search][seed] = curve_of(search, seed, arguments)
-        print(table({key: found for key, found in curves.items() if found}, minutes), flush=True)
+            if found := curve_of(search, seed, arguments):
+                curves[search][seed] = found
+        shown = {search: found for search, found in curves.items() if found}
+        print(table(shown, minutes), flush=True)
         content = {"dataset": arguments.dataset, "searched": task.words, "minutes": minutes}
         content["budget"] = {task.budget: arguments.budget or task.bound}
-        print(keep(arguments.results, name, **content, epochs=arguments.epochs, curves=curves))
-        draw(curves, minutes, arguments.results / f"{name}.png")
+        print(keep(arguments.results, name, **content, epochs=arguments.epochs, curves=shown))
+        draw(shown, minutes, arguments.results / f"{name}.png")
 
 
 if __name__ == "__main__":
