@@ -149,12 +149,34 @@ class LogMelSpectrogram(keras.layers.Layer):
         x = ops.cast(inputs, "float32")
         if len(x.shape) == 3:
             x = ops.squeeze(x, -1)
+        self._check_length(x)
         frames, count = self._frames(x)
         mel = ops.matmul(self._powers(frames), self._filters)
         y = ops.log(mel + self.offset)
         if self._cosines is not None:
             y = ops.matmul(y, self._cosines)
         return ops.cast(ops.reshape(y, (-1, count, y.shape[-1])), self.compute_dtype)
+
+    def _check_length(self, x):
+        """Raises if waveforms are too short, in a TensorFlow graph for any length when it runs."""
+        samples = ops.shape(x)[1]
+        if isinstance(samples, int):
+            self.compute_output_shape(tuple(x.shape))
+        elif keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.debugging.assert_greater_equal(
+                samples,
+                self._least,
+                f"LogMelSpectrogram {self.name!r} needs at least "
+                f"{counted(self._least, 'sample')} with padding={self.padding!r}.",
+            )
+
+    @property
+    def _least(self):
+        """The smallest number of samples."""
+        reflected = (self.sequence_length + 1) // 2 + 1
+        return {"valid": self.sequence_length, "reflect": reflected, "zeros": 1}[self.padding]
 
     def _frames(self, x):
         """Returns frames of all waveforms as `(n, rows, columns)`, and how many each has."""
@@ -202,12 +224,10 @@ class LogMelSpectrogram(keras.layers.Layer):
                 f"(batch, samples, 1). Received: input_shape={input_shape}"
             )
         samples = input_shape[1]
-        least = self.sequence_length if self.padding == "valid" else 1
-        least = (self.sequence_length + 1) // 2 + 1 if self.padding == "reflect" else least
-        if samples is not None and samples < least:
+        if samples is not None and samples < self._least:
             raise ValueError(
-                f"LogMelSpectrogram {self.name!r} needs at least {counted(least, 'sample')} for "
-                f"sequence_length={self.sequence_length} and padding={self.padding!r}. "
+                f"LogMelSpectrogram {self.name!r} needs at least {counted(self._least, 'sample')} "
+                f"for sequence_length={self.sequence_length} and padding={self.padding!r}. "
                 f"Received: input_shape={input_shape}"
             )
         frames = None

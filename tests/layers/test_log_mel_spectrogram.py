@@ -107,3 +107,16 @@ def test_silence_is_the_logarithm_of_the_offset():
 def test_wrong_arguments(options, shape, message):
     with pytest.raises(ValueError, match=message):
         LogMelSpectrogram(**options)(keras.Input(batch_shape=shape))
+
+
+@pytest.mark.parametrize(("padding", "least"), [("valid", 20), ("reflect", 11), ("zeros", 1)])
+def test_too_short_waveforms_are_refused_by_a_model_for_any_length(padding, least):
+    inputs = keras.Input((None,))
+    layer = LogMelSpectrogram(800, 5, 20, 10, 32, padding=padding)
+    model = keras.Model(inputs, layer(inputs))
+    assert np.isfinite(model.predict(waves(least), verbose=0)).all()
+    message = f"needs at least {least} sample"
+    for compute in (model, lambda x: model.predict(x, verbose=0)):
+        # TensorFlow's own error, or a ValueError.
+        with pytest.raises(Exception, match=message):
+            compute(waves(least - 1))
