@@ -9,6 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keras_residual.cli._terminal import console
 
+# How metrics are shown; others have their name and four digits.
+_SHOWN = {
+    "accuracy": ("accuracy", ".1%"),
+    "character_error_rate": ("character error rate", ".1%"),
+    "mean_absolute_error": ("mean absolute error", ".4g"),
+    "batch_psnr": ("PSNR", ".2f"),
+}
+
 
 def _bar(text: str) -> Progress:
     """Returns a bar that shows counts, their unit and the remaining time."""
@@ -29,7 +37,7 @@ class EpochBar(keras.callbacks.Callback):
     Args:
         epochs: Number of epochs.
         steps: Number of batches per epoch.
-        metric: Name of the metric to show, such as `"accuracy"`, or one in decibels.
+        metric: Name of the metric to show, such as `"accuracy"`.
     """
 
     def __init__(self, epochs: int, steps: int, metric: str = "accuracy"):
@@ -75,11 +83,9 @@ class EpochBar(keras.callbacks.Callback):
             console.print(f"epoch {self.done}/{self.epochs}: {measures}", soft_wrap=True)
 
     def _measures(self, training, held_out):
-        if self.metric == "accuracy":
-            return f"accuracy {training:.1%}, held-out {held_out:.1%}"
-        if self.metric == "mean_absolute_error":
-            return f"mean absolute error {training:.4g}, held-out {held_out:.4g}"
-        return f"PSNR {training:.2f} dB, held-out {held_out:.2f} dB"
+        name, form = _SHOWN.get(self.metric, (self.metric.replace("_", " "), ".4g"))
+        unit = " dB" if name == "PSNR" else ""
+        return f"{name} {training:{form}}{unit}, held-out {held_out:{form}}{unit}"
 
     def stop(self) -> None:
         """Closes the bars, also after an interruption."""

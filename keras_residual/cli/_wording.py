@@ -26,7 +26,13 @@ _ALIASES = {
 _NO_RESUME = ((r"with resume=False", "with --no-resume"),)
 _PHRASES = {
     "quickstart": ((r"start over with resume=False", "leave out --resume"),),
-    "train": _NO_RESUME,
+    "train": (
+        *_NO_RESUME,
+        (
+            r"`name` (must be .* for transcripts\. Received: )name='(.*)'",
+            r"`--model` \1--model \2",
+        ),
+    ),
     "tune": (
         *_NO_RESUME,
         (r"exceed max_(parameters|macs)=", r"exceed --max-\1 "),

@@ -29,6 +29,7 @@ def test_train_then_upscale(run, pictures, tmp_path):
     result = run(f"{TRAIN} --model vdsr --epochs 2")
     assert result.exit_code == 0, result.output
     assert "on 2 pictures of pictures, 1 held out" in result.stdout
+    assert "epoch 1/2: PSNR " in result.stdout
     assert "bicubic" in result.stdout and training.finished_epochs(tmp_path / "run") == 2
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert len(rows) == 2 and float(rows[1]["val_batch_psnr"]) > 5

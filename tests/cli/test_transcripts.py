@@ -41,6 +41,7 @@ def test_train_evaluate_and_predict(run, tmp_path):
     trained = run(TRAIN.format(epochs=1))
     assert trained.exit_code == 0, trained.output + trained.stderr
     assert "Held-out character error rate" in trained.output
+    assert "epoch 1/1: character error rate " in trained.output
     assert "predict run RECORDINGS" in trained.output
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     measured = run("evaluate run/model.keras --dataset tones.npz --output report")
@@ -90,7 +91,9 @@ def test_a_table_of_sound_files(run, tmp_path):
 def test_other_networks_do_not_transcribe(refused, tmp_path):
     npz(tmp_path / "tones.npz")
     line = "train --model resnet1d --dataset tones.npz"
-    assert "must be 'ResidualLSTMTranscriber' for transcripts" in refused(line)
+    message = refused(line)
+    assert "`--model` must be 'ResidualLSTMTranscriber' for transcripts" in message
+    assert "Received: --model resnet1d" in message
 
 
 def test_transcribers_need_transcripts(refused, tmp_path):
