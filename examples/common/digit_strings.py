@@ -8,15 +8,16 @@ import numpy as np
 
 from keras_residual import layers
 
-DIGITS, LONGEST, RATE = 10, 7, 8000
-HELD_OUT = range(5, 10)
+DIGITS, LONGEST, RATE, BANDS = 10, 7, 8000, 40
+# Recordings for the final measurement, and those for choices before it.
+HELD_OUT, VALIDATION = range(5, 10), range(10, 15)
 # Digits follow each other after up to 0.3 s, or overlap by up to 0.05 s.
 GAPS, AROUND = (-0.05, 0.3), (0.0, 0.25)
 # Faster or slower, as in spoken_digits.py, and louder or softer.
 SPEEDS, GAINS = (0.87, 1.15), (-0.3, 0.3)
-# Samples between frames. Batches are padded to a multiple of BUCKET frames, which keeps the number
-# of compiled steps small.
-HOP, BUCKET = 80, 256
+# Samples between frames. Batches are padded to a multiple of BUCKET frames: with JAX a large one,
+# since it compiles a step for each length.
+HOP, BUCKET = 80, 256 if keras.backend.backend() == "jax" else 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Strings:
 
     Attributes:
         waves: Waveforms in a list.
-        features: `(count, frames, 40)`, centred at zero and padded by zeros.
+        features: `(count, frames, BANDS)`, centred at zero and padded by zeros.
         labels: `(count, 7)`, the digits, padded by -1.
         segments: `(count, 7, 2)`, the first frame of each digit and the one after its last, padded
             by `(0, 0)`.
@@ -48,13 +49,15 @@ class Recordings:
     Args:
         path: An `.npz` file with `audio` (int16), `offsets`, `digit`, `speaker`, `recording` and
             `rate`.
+        validate: Whether recordings 10 to 14 take the place of recordings 5 to 9, which are then
+            not used at all.
 
     Attributes:
         train: Numbers of the training recordings.
         held_out: Numbers of recordings 5 to 9 of each digit and speaker.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, validate=False):
         with np.load(path) as stored:
             offsets, rate = stored["offsets"], int(stored["rate"])
             if rate != RATE:
@@ -63,10 +66,11 @@ class Recordings:
             self.digit, self.speaker = stored["digit"].astype("int32"), stored["speaker"]
             self.recording = stored["recording"]
         self.waves = [audio[a:b] for a, b in itertools.pairwise(offsets)]
-        held_out = np.isin(self.recording, HELD_OUT)
-        self.train, self.held_out = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        held_out = np.isin(self.recording, VALIDATION if validate else HELD_OUT)
+        self.held_out = np.flatnonzero(held_out)
+        self.train = np.flatnonzero(~held_out & ~np.isin(self.recording, HELD_OUT))
         self.spectrogram = layers.LogMelSpectrogram(
-            RATE, 40, sequence_length=200, sequence_stride=HOP, fft_length=256, padding="zeros"
+            RATE, BANDS, sequence_length=200, sequence_stride=HOP, fft_length=256, padding="zeros"
         )
 
     def strings(self, rows, draw, count, longest=LONGEST, varied=False):

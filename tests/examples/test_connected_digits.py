@@ -3,10 +3,12 @@
 import json
 
 import connected_digits
+import keras
 import numpy as np
 import pytest
 import segments
-from common.digit_strings import BUCKET, HELD_OUT, HOP, Recordings
+from common.digit_networks import network
+from common.digit_strings import BANDS, BUCKET, HELD_OUT, HOP, VALIDATION, Recordings
 from examples.spoken import write_digits
 
 
@@ -57,6 +59,36 @@ def test_held_out_recordings_train_nothing(recordings):
         assert set.union(*seen) == {*recordings.train.tolist()}
     finally:
         del recordings.strings
+
+
+def test_recordings_for_choices_are_training_recordings(path, recordings):
+    chosen_by = Recordings(path, validate=True)
+    numbers = {*chosen_by.recording[chosen_by.held_out].tolist()}
+    assert numbers and numbers <= {*VALIDATION} and not numbers & {*HELD_OUT}
+    assert {*chosen_by.train.tolist(), *chosen_by.held_out.tolist()} == {*recordings.train.tolist()}
+    assert not {*chosen_by.train.tolist()} & {*chosen_by.held_out.tolist()}
+
+
+def test_batches_of_different_lengths_make_one_dataset(recordings, monkeypatch):
+    """The first ones say nothing about the length of the others."""
+    lengths = [64, 64, 192]
+    given = [(np.zeros((32, n, BANDS), "float32"), np.zeros((32, 7), "int32")) for n in lengths]
+    monkeypatch.setattr(connected_digits, "batches", lambda *_: iter(given))
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(loss=lambda y, x: keras.ops.mean(x))
+    made = connected_digits.streamed(recordings, 0, 4, 3, 7)
+    assert [x.shape[1] for x, _ in made] == lengths
+    model.fit(made, shuffle=False, verbose=0)
+
+
+def test_residual_front_quarters_the_frames_and_keeps_padding():
+    model = network(3, True, 4, "residual", bidirectional=True)
+    x = np.random.default_rng(0).normal(size=(2, 64, BANDS)).astype("float32")
+    x[1, 32:] = 0
+    outputs = keras.ops.convert_to_numpy(model(x))
+    assert outputs.shape == (2, 16, 11)
+    assert (outputs[1, 8:].argmax(-1) == 10).all() and (outputs[1, 8:, :10] < -100).all()
+    assert (outputs[0, 8:, :10] > -100).all()
 
 
 def test_single_digits_are_labelled_at_every_step(recordings):
