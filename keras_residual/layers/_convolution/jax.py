@@ -90,12 +90,14 @@ def _input_gradient(gradient, kernel, sizes, strides, padding, dilation_rate):
 
 
 def _kernel_gradient(gradient, x, kernel_shape, strides, padding, dilation_rate):
-    """One matrix product for each position of the kernel."""
+    """One convolution, or one matrix product for each position of the kernel."""
     import jax
 
     *kernel_size, channels, filters = kernel_shape
     sizes = gradient.shape[1:-1]
     steps = for_each_axis(strides, len(sizes))
+    if math.prod(kernel_size) > 1 and math.prod(steps) == dilation_rate == 1:
+        return _convolved_kernel_gradient(gradient, x, padding)
     x = jax.numpy.pad(x, [(0, 0), *padding, (0, 0)])
     gradient = gradient.reshape(-1, filters)
     products = []
@@ -107,6 +109,22 @@ def _kernel_gradient(gradient, x, kernel_shape, strides, padding, dilation_rate)
         ]
         products.append(x[:, *seen].reshape(-1, channels).T @ gradient)
     return jax.numpy.stack(products).reshape(kernel_shape)
+
+
+def _convolved_kernel_gradient(gradient, x, padding):
+    """Convolves the images with the gradient, the examples in the place of the channels.
+
+    One to three times as fast as the matrix products. Without the barrier XLA takes the transposes
+    into the convolution, and runs that over a hundred times as long inside of a loop.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    rank = len(padding)
+    images, kernel = jax.lax.optimization_barrier(
+        (jnp.swapaxes(x, 0, -1), jnp.moveaxis(gradient, 0, rank))
+    )
+    return jnp.moveaxis(_convolve(images, kernel, 1, padding, 1), 0, rank)
 
 
 def max_pool_jax(x, size: int, strides: int):
