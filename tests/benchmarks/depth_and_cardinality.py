@@ -167,6 +167,12 @@ def verdicts(results):
     return lines
 
 
+def text(results):
+    """Returns what the guide shows: the table and a line for each set of pictures and axis."""
+    lines = [table(results), "", *(f"- {line}" for line in verdicts(results))]
+    return "\n".join(lines) + "\n"
+
+
 def draw(results, path):
     from matplotlib.figure import Figure
 
@@ -216,8 +222,7 @@ def main():
     print(path, path.with_suffix(".png"))
     if arguments.write:
         guide, images = tables.ROOT / "docs" / "guide" / "depth.md", tables.ROOT / "docs" / "images"
-        text = "\n".join([table(results), "", *(f"- {line}" for line in lines)])
-        tables.write(guide, "depth-and-cardinality", f"{text}\n")
+        tables.write(guide, "depth-and-cardinality", text(results))
         shutil.copy(path.with_suffix(".png"), images)
 
 

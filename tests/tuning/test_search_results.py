@@ -26,6 +26,13 @@ def test_the_table_of_other_data_is_that_of_the_kept_runs(results):
     assert tables.read(results.GUIDE, "search-curves-of-others") == f"{expected}\n"
 
 
+def test_depth_and_cardinality_are_those_of_the_kept_run(monkeypatch):
+    program = benchmark("depth_and_cardinality", monkeypatch)
+    kept = json.loads((RESULTS / "depth_and_cardinality.json").read_text())["results"]
+    text = tables.read(tables.ROOT / "docs" / "guide" / "depth.md", "depth-and-cardinality")
+    assert text == program.text(kept)
+
+
 def test_a_search_is_read_at_equal_minutes(results):
     """What was found after the time does not count; the goal is the best peer's mean."""
     points = {"0": {"points": [[10.0, 0.5], [59.0, 0.9], [61.0, 0.99]], "from_scratch": None}}
