@@ -14,8 +14,6 @@ RunFolder = Annotated[Path | None, typer.Option(help="Folder to write. Default: 
 Scaling = Annotated[
     str | None,
     typer.Option(
-        "--preprocessing",
-        "--scaling",
         help="What the weights expect: caffe, tf, torch or the name of published weights. "
         "Default: that stored with the weights.",
     ),

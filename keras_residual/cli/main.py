@@ -43,6 +43,13 @@ _VERBS = {
     "benchmark": benchmark,
 }
 
+# The same option as in other commands, whose help names it otherwise.
+_SAME = {
+    "train": {"preprocessing": "scaling"},
+    "predict": {"scaling": "preprocessing"},
+    "export": {"scaling": "preprocessing"},
+}
+
 
 def _help_of(verb) -> str:
     """Returns a docstring with each paragraph on one line, so that the terminal wraps it."""
@@ -61,8 +68,14 @@ def _command(name, verb):
     return run
 
 
+def _context_of(name):
+    same = _SAME.get(name, {})
+    return {"token_normalize_func": lambda token: same.get(token, token)}
+
+
 for _name, _verb in _VERBS.items():
-    app.command(_name, help=_help_of(_verb))(_command(_name, _verb))
+    _settings = {"help": _help_of(_verb), "context_settings": _context_of(_name)}
+    app.command(_name, **_settings)(_command(_name, _verb))
 
 
 def _print_version(wanted: bool) -> None:

@@ -34,11 +34,7 @@ def train(
     ] = None,
     scaling: Annotated[
         str | None,
-        typer.Option(
-            "--scaling",
-            "--preprocessing",
-            help="Scaling of pixels, for weights that do not state it: caffe, tf, torch.",
-        ),
+        typer.Option(help="Scaling of pixels, for weights that do not state it: caffe, tf, torch."),
     ] = None,
     recipe: Annotated[
         str | None,
