@@ -73,7 +73,7 @@ def _estimate_statistics(model, forward: Callable[[int | None], int]) -> None:
     moving = [v for v in model.non_trainable_variables if v.path.endswith(_STATISTICS)]
     before = [np.array(keras.ops.convert_to_numpy(v)) for v in moving]
     for variable in moving:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
     count = forward(None)
     weight = 1 - momenta.pop() ** count
     for variable, value in zip(moving, before, strict=True):

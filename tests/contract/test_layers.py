@@ -121,6 +121,10 @@ def every_gradient_is_finite(case):
         assert np.isfinite(gradient).all(), f"{name} has an infinite gradient"
 
 
+# A normalization follows, which removes every shift: what is left is rounding, or nothing.
+WITHOUT_GRADIENT = ("split_attention/reduce/conv/bias",)
+
+
 def training_step_changes_every_weight(case):
     layer = built(case)
     inputs = keras.Input(batch_shape=case.shape)
@@ -135,7 +139,8 @@ def training_step_changes_every_weight(case):
     if not case.random:
         assert losses[0] != losses[1]
     for weight, value in zip(model.trainable_weights, before, strict=True):
-        assert not np.array_equal(to_numpy(weight), value), f"{weight.path} did not change"
+        if not weight.path.endswith(WITHOUT_GRADIENT):
+            assert not np.array_equal(to_numpy(weight), value), f"{weight.path} did not change"
 
 
 def half_precision_stays_close(case, policy, tolerance):
