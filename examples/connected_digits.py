@@ -22,7 +22,7 @@ layers, the lowest bidirectional (`examples/results/connected_digits_residual.js
     24 epochs            1.24%      1.29%
     12 epochs more       0.89%      0.89%
 
-It has 376,731 parameters and took an hour of a busy, shared core. Epochs 12 to 24 had the learning
+It has 376,731 parameters and took an hour on a shared core. Epochs 12 to 24 had the learning
 rates of a training of 24 epochs. With `--validate`, 12 epochs of 40 gave 1.67% on 100 strings.
 
 The one without these options can be streamed: its front is causal, and its two LSTM layers of 64
