@@ -379,12 +379,12 @@ def test_values_that_another_given_value_allows_are_choices():
     tuning.HyperResNet((32, 32, 3), 10, "ECAResNet50T", **mixed)
 
 
+SOME_BASES = ("SKResNet18", "RevNet38", "RegNetX002", "SENet154", "WideRiR18", "BiTResNet50x1")
+MORE_BASES = ("ECAResNet50T", "Res2Net50_26w_4s", "ResNeSt14D", "ShakeShake26_2x32d", "RegNetV040")
+
+
 @pytest.mark.parametrize(
-    "base",
-    [
-        *[base for base, *_ in EXCLUDED],
-        *("RegNetX002", "RegNetV040", "SENet154", "WideRiR18", "BiTResNet50x1", "ResNeSt14D"),
-    ],
+    "base", [*SOME_BASES, *(pytest.param(base, marks=pytest.mark.slow) for base in MORE_BASES)]
 )
 def test_most_points_around_any_base_are_networks_and_a_budget_is_met(base):
     space = tuning.HyperResNet((32, 32, 3), 10, base, max_parameters=400_000, depth=[1, 2])
