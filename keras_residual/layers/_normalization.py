@@ -30,6 +30,13 @@ def apply(norm, x, training):
     return norm(x)
 
 
+def before_activation(norm, activation):
+    """Returns a normalization that knows which activation its layer computes next."""
+    if isinstance(norm, BatchNorm):
+        norm.precedes_relu = activation is keras.activations.relu
+    return norm
+
+
 def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, **options):
     """Returns a normalization layer over `channels` on `axis`, or `None` for `"none"`.
 

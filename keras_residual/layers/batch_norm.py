@@ -18,10 +18,11 @@ class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch normalization, computed by TensorFlow's fused kernels.
 
     The results are those of `keras.layers.BatchNormalization`; on a CPU a training step takes about
-    a third of the time. In inference TensorFlow's graph optimizer joins the kernel with the
-    convolution before it and the ReLU after it, and in 16 bits nothing is cast to float32 and back.
-    Other backends, batch statistics under a mask, renormalization, and `channels_first` use Keras'
-    code.
+    a third of the time. In inference nothing is cast to float32 and back in 16 bits, and in float32
+    TensorFlow's graph optimizer joins the kernel with the convolution before it and the ReLU after
+    it. It would also join some activations that it has no kernel for (tanh, Mish), and then fail;
+    so in float32 this is done only in layers that know what follows. Other backends, batch
+    statistics under a mask, renormalization, and `channels_first` use Keras' code.
 
     Args:
         *args, **kwargs: Arguments of `keras.layers.BatchNormalization`.
@@ -42,6 +43,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         for name, value in {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}.items():
             _check(name, value)
         super().__init__(*args, **kwargs)
+        # Whether an activation follows that TensorFlow can join with a convolution.
+        self.precedes_relu = False
 
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
@@ -68,7 +71,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         if by_batch:
             possible = rank > 2 and mask is None and not (self.synchronized or self.renorm)
         else:
-            possible = rank == 4
+            narrow = keras.backend.standardize_dtype(inputs.dtype) in ("bfloat16", "float16")
+            possible = rank == 4 and (narrow or self.precedes_relu)
         return (
             possible
             and keras.backend.backend() == "tensorflow"

@@ -98,7 +98,10 @@ class ConvNorm(BlockLayer):
             **self.sublayer_options(),
         )
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
-        self.norm = None if folded else self.make_norm(self.conv.filters, **gamma)
+        self.norm = None
+        if not folded:
+            norm = self.make_norm(self.conv.filters, **gamma)
+            self.norm = _normalization.before_activation(norm, self.activation)
         self.prelu = learned(self.activation, **self.sublayer_options())
         self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
 

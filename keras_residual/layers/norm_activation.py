@@ -67,7 +67,7 @@ class NormActivation(CompositeLayer):
     def plan(self, input_shape: Shape) -> Plan:
         if self.norm is None:
             bare = not self.affine and self.normalization in ("batch", "group", "layer")
-            self.norm = _normalization.make(
+            norm = _normalization.make(
                 self.normalization,
                 self.channels_of(input_shape),
                 self.channel_axis,
@@ -77,6 +77,7 @@ class NormActivation(CompositeLayer):
                 dtype=self.dtype_policy,
                 **({"scale": False, "center": False} if bare else {}),
             )
+            self.norm = _normalization.before_activation(norm, self.activation)
         return chain([self.norm, self.prelu], input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import gradients, ramp, set_sequential_weights, to_numpy
 
-from keras_residual.layers import BatchNorm
+from keras_residual.layers import BatchNorm, ConvNorm
 
 
 def numbers(layer_class, x, dtype="float32", training=True, **arguments):
@@ -93,12 +93,28 @@ def test_masked_steps_do_not_count():
         np.testing.assert_allclose(mine, other, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "mish", "elu", "leaky_relu"])
+@pytest.mark.parametrize("outside", [False, True])
+def test_any_activation_may_follow(dtype, activation, outside):
+    """TensorFlow joins some with a convolution and a normalization, and lacks the kernels."""
+    within = None if outside else activation
+    inputs = keras.Input((5, 6, 3))
+    x = ConvNorm(4, 1, activation=within, dtype=dtype)(inputs)
+    x = keras.layers.Activation(activation, dtype=dtype)(x) if outside else x
+    model = keras.Model(inputs, x)
+    images = ramp(2, 5, 6, 3)
+    found = model.predict(images, verbose=0).astype("float32")
+    np.testing.assert_allclose(found, to_numpy(model(images)), rtol=0.02, atol=0.02)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a kernel of TensorFlow")
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_inference_makes_one_pass_without_casts(dtype):
     import tensorflow as tf
 
     layer = BatchNorm(dtype=dtype)
+    layer.precedes_relu = True
     layer.build((None, 5, 6, 3))
     signature = tf.TensorSpec((None, 5, 6, 3), layer.compute_dtype)
     graph = tf.function(layer).get_concrete_function(signature).graph
