@@ -690,7 +690,7 @@ def tiny_options(architecture) -> dict:
     widths = (4, 6, 8) if stages == 3 or architecture.block == "basic" else (4, 4, 8, 8)
     options["widths"] = (*widths, 10)[:stages]
     if architecture.cardinality >= _MOST_GROUPS:
-        options["widths"] = (16,) * stages
+        options["widths"] = (16 * architecture.first_reduction,) * stages
     if architecture.cardinality > 1 and stages == 3:
         options |= {"cardinality": 2, "widths": widths[:stages]}
     if architecture.group_width:
