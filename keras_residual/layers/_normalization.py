@@ -22,19 +22,17 @@ def check(kind: str, momentum: float, epsilon: float) -> tuple[str, float, float
     )
 
 
-def apply(norm, x, training):
-    """Calls a normalization layer; `training` is passed on only if the layer accepts it."""
+def apply(norm, x, training, activation=None):
+    """Calls a normalization layer; `training` is passed on only if the layer accepts it.
+
+    `activation` is the one that its layer computes next, as it is now: it may have been replaced.
+    """
+    if isinstance(norm, BatchNorm):
+        norm.precedes_relu = activation is keras.activations.relu
     # `layer` is that of a part of an opened layer.
     if isinstance(getattr(norm, "layer", norm), keras.layers.BatchNormalization):
         return norm(x, training=training)
     return norm(x)
-
-
-def before_activation(norm, activation):
-    """Returns a normalization that knows which activation its layer computes next."""
-    if isinstance(norm, BatchNorm):
-        norm.precedes_relu = activation is keras.activations.relu
-    return norm
 
 
 def make(kind: str, channels: int, axis: int, momentum: float, epsilon: float, **options):

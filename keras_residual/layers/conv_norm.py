@@ -100,8 +100,7 @@ class ConvNorm(BlockLayer):
         gamma = {"gamma_initializer": "zeros"} if self.zero_gamma else {}
         self.norm = None
         if not folded:
-            norm = self.make_norm(self.conv.filters, **gamma)
-            self.norm = _normalization.before_activation(norm, self.activation)
+            self.norm = self.make_norm(self.conv.filters, **gamma)
         self.prelu = learned(self.activation, **self.sublayer_options())
         self.blur = downsampler(self.blur_pool, self.strides, **self.sublayer_options())
 
@@ -117,7 +116,7 @@ class ConvNorm(BlockLayer):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.conv(self.blur(inputs) if self._blurs_first else inputs)
         if self.norm is not None:
-            x = _normalization.apply(self.norm, x, training)
+            x = _normalization.apply(self.norm, x, training, self.activation)
         x = self.activate(x)
         return x if self.blur is None or self._blurs_first else self.blur(x)
 

@@ -67,7 +67,7 @@ class NormActivation(CompositeLayer):
     def plan(self, input_shape: Shape) -> Plan:
         if self.norm is None:
             bare = not self.affine and self.normalization in ("batch", "group", "layer")
-            norm = _normalization.make(
+            self.norm = _normalization.make(
                 self.normalization,
                 self.channels_of(input_shape),
                 self.channel_axis,
@@ -77,13 +77,12 @@ class NormActivation(CompositeLayer):
                 dtype=self.dtype_policy,
                 **({"scale": False, "center": False} if bare else {}),
             )
-            self.norm = _normalization.before_activation(norm, self.activation)
         return chain([self.norm, self.prelu], input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = inputs
         if self.norm is not None:
-            x = _normalization.apply(self.norm, x, training)
+            x = _normalization.apply(self.norm, x, training, self.activation)
         return self.activate(x)
 
     def part_name(self, part: keras.layers.Layer) -> str:

@@ -4,13 +4,17 @@
     apt-get install dataset-fashion-mnist
     python tests/benchmarks/search_under_budget.py --dataset /usr/share/datasets/fashion-mnist \\
         --images 20000 --validation 0.5 --search-epochs 5 --epochs 8 --trainings 1
+    python tests/benchmarks/search_under_budget.py --dataset /usr/share/datasets/fashion-mnist \\
+        --widths 12 24 48 --budget 50000 --images 4000 --validation 0.5 --search-epochs 5 \\
+        --train-images 20000 --epochs 8 --trainings 1 --seeds 0
 
 The search trains on `--images` of the training images and compares networks on a share of them.
 Then three networks are trained from scratch on all training images, for the same number of epochs,
 and tested on the test images, which were not used before: the network found with its recipe; the
 hand-picked network with the same recipe, which shows the effect of the network alone; and the
-hand-picked network with the recipe that the search started from. An interrupted command can be
-repeated. The table is printed, and kept as JSON in `--results`.
+hand-picked network with the recipe that the search started from. The hand-picked network is
+ResNet-8 with `--widths`, and its number of parameters is the budget unless `--budget` is given. An
+interrupted command can be repeated. The table is printed, and kept as JSON in `--results`.
 """
 
 import argparse
@@ -25,8 +29,6 @@ from _kept import RESULTS, keep
 import keras_residual
 from keras_residual import analysis, data, training, tuning
 
-# ResNet-8 at a quarter of its width.
-DEFAULT = {"widths": (4, 8, 16), "stem_width": 4}
 KINDS = {
     "found": "found",
     "default_found_recipe": "hand-picked, recipe as found",
@@ -60,6 +62,11 @@ def test_accuracy(dataset, options, recipe, epochs, seed, output):
     return history["val_accuracy"][-1]
 
 
+def hand_picked(arguments):
+    """Returns the options of the hand-picked network."""
+    return {"widths": arguments.widths, "stem_width": arguments.widths[0]}
+
+
 def part_of(dataset, images):
     """Returns the dataset with some of its training images."""
     if images is None or images >= len(dataset.train):
@@ -87,21 +94,23 @@ def searched(dataset, budget, seed, arguments, folder):
 
 def compared(dataset, budget, seed, arguments):
     """Searches with one seed and returns the result as JSON types."""
-    folder = arguments.output / f"{dataset.name}-{arguments.algorithm}-seed{seed}"
+    folder = arguments.output / f"{dataset.name}-{arguments.algorithm}-{budget}-seed{seed}"
     kept = folder / "compared.json"
     if kept.exists():
         return json.loads(kept.read_text())
     result = searched(dataset, budget, seed, arguments, folder)
     result.report()
     best, quick = result.as_dict(), training.recipes["quick"]
+    picked = hand_picked(arguments)
     candidates = {
         "found": (best["options"], result.recipe()),
-        "default_found_recipe": (DEFAULT, result.recipe()),
-        "default": (DEFAULT, quick),
+        "default_found_recipe": (picked, result.recipe()),
+        "default": (picked, quick),
     }
+    whole = part_of(dataset, arguments.train_images)
     accuracies = {
         name: [
-            test_accuracy(dataset, *chosen, arguments.epochs, number, folder / f"{name}{number}")
+            test_accuracy(whole, *chosen, arguments.epochs, number, folder / f"{name}{number}")
             for number in range(arguments.trainings)
         ]
         for name, chosen in candidates.items()
@@ -146,6 +155,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--images", type=int, help="training images for the search; default: all")
+    parser.add_argument("--train-images", type=int, help="for the trainings after it; default: all")
+    parser.add_argument("--widths", type=int, nargs=3, default=[4, 8, 16], help="picked by hand")
+    parser.add_argument("--budget", type=int, help="default: the parameters of these widths")
     parser.add_argument("--validation", type=float, default=0.3)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--algorithm", default="evolution")
@@ -158,12 +170,13 @@ def main():
     arguments = parser.parse_args()
     dataset = data.load(arguments.dataset)
     shape, classes = dataset.image_shape, dataset.num_classes
-    picked = analysis.cost("ResNet8", shape, classes=classes, **DEFAULT)
-    rows, budget = [], picked.trainable_parameters
+    picked = analysis.cost("ResNet8", shape, classes=classes, **hand_picked(arguments))
+    rows, budget = [], arguments.budget or picked.trainable_parameters
     for seed in arguments.seeds:
         rows.append(compared(dataset, budget, seed, arguments))
         content = {"budget": budget, "default_macs": picked.macs, "rows": rows}
         name = f"search_under_budget-{dataset.name}-{arguments.algorithm}"
+        name += f"-{budget}" if arguments.budget else ""
         path = keep(arguments.results, name, dataset=str(dataset), **content)
         print(f"seed {seed}: {rows[-1]['network']}", flush=True)
     print(table(rows, content))

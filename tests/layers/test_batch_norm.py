@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import gradients, ramp, set_sequential_weights, to_numpy
 
-from keras_residual.layers import BatchNorm, ConvNorm
+from keras_residual.layers import BatchNorm, ConvNorm, NormActivation
 
 
 def numbers(layer_class, x, dtype="float32", training=True, **arguments):
@@ -106,6 +106,21 @@ def test_any_activation_may_follow(dtype, activation, outside):
     images = ramp(2, 5, 6, 3)
     found = model.predict(images, verbose=0).astype("float32")
     np.testing.assert_allclose(found, to_numpy(model(images)), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_activation_may_be_replaced(inside):
+    """TensorFlow has no kernel for a convolution, a normalization and a tanh in one."""
+    layer = ConvNorm(4, 1) if inside else NormActivation()
+    inputs = keras.Input((5, 6, 3))
+    x = inputs if inside else keras.layers.Conv2D(4, 1)(inputs)
+    images = ramp(2, 5, 6, 3) - 1
+    assert keras.Model(inputs, layer(x)).predict(images, verbose=0).min() == 0
+    layer.activation = keras.activations.tanh
+    model = keras.Model(inputs, layer(x))
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found, to_numpy(model(images)), rtol=1e-4, atol=1e-5)
+    assert found.min() < 0
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a kernel of TensorFlow")
