@@ -111,14 +111,18 @@ def test_keras_own_exporter_writes_folded_models_for_openvino(tmp_path):
 def test_a_tpu_compiler_takes_inference_and_training():
     skip_without("libtpu")  # the compiler, from `pip install jax[tpu]`
     script = pathlib.Path(__file__).parents[1] / "benchmarks" / "tpu_compile.py"
-    command = [sys.executable, str(script), "tiny", "16"]
+    command = [sys.executable, str(script), "--network", "tiny", "--batch", "16"]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     result = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    rows = re.findall(
-        r"^\| (inference|training step)[^|]*\| ([\d.]+) \| ([\d,]+) \|", result.stdout, re.M
+    rows = re.findall(r"^\| `tiny`, (inference|training step).*", result.stdout, re.M)
+    assert rows == ["inference", "training step"]
+    costs = re.findall(
+        r"^\| `tiny`.* \| ([\d.,]+) \| (\d+) \| \d+ \| (\d+) \|", result.stdout, re.M
     )
-    assert [name for name, *_ in rows] == ["inference", "training step"]
-    assert all(float(seconds) > 0 for _, seconds, _ in rows)
+    (_, fusions, alone), (_, more, together) = [[float(n) for n in row] for row in costs]
+    assert more > fusions > 0
+    # Only training exchanges gradients and statistics.
+    assert together > alone == 0
