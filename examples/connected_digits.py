@@ -39,8 +39,18 @@ epochs and, other than the first, with random speed and loudness
     7 epochs more        2.27%      2.22%
     25 epochs more       1.83%      1.88%
 
-`--compare` trains plain and residual stacks of 2 and 8 layers alike, 30 epochs each; it has not
-been run for this page. Twelve are too few: the residual stack of 2 then has 73.6% word errors.
+`--compare` trains plain and residual stacks of 2 and 8 layers alike. Twelve epochs, with the front
+of the accurate one (`examples/results/connected_digits_compare.json`):
+
+    python examples/connected_digits.py --data spoken_digits.npz \\
+        --compare --front residual --epochs 12
+
+    layers     plain  residual
+         2     1.58%     1.58%
+         8    91.70%     1.58%
+
+The plain stack of 8 has not learned anything: a mean loss of 8.9 per string, 0.7 with residual
+connections. With the causal front twelve epochs are too few for any; the default is 30.
 
 An interrupted training is resumed by the same command. `--picture FILE` draws one string:
 spectrogram, posteriors and alignment.
