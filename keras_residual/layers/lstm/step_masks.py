@@ -46,7 +46,8 @@ class TrailingPadding(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs):
-        return inputs
+        # A new tensor: Keras would attach the mask to the input of other layers.
+        return inputs * 1
 
     def compute_mask(self, inputs, previous_mask=None):
         found = ops.cast(inputs, "float32") != self.mask_value

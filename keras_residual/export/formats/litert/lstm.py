@@ -12,7 +12,9 @@ from keras_residual import _checks
 from keras_residual._files import replacing
 from keras_residual._words import counted, name_of
 from keras_residual.export.errors import ExportError
-from keras_residual.export.formats.litert.litert import configure, converted
+from keras_residual.export.formats.litert import litert
+from keras_residual.export.formats.litert.float_ends import network_of, parts_of
+from keras_residual.export.formats.litert.joining import chained
 from keras_residual.export.formats.litert.lstm_layers import phone_model, streaming_model
 from keras_residual.export.formats.litert.lstm_runtime import (
     KerasStream,
@@ -237,6 +239,29 @@ def _batches(data, shape, dtype, quantization):
 
 
 def _converted(model, specs, quantization, samples) -> bytes:
+    if quantization not in ("dynamic", *INTEGERS):
+        return _one_converted(model, specs, quantization, samples)
+    parts, contents = parts_of(model), []
+    network = network_of(parts)
+    for index, part in enumerate(parts):
+        kind = quantization if index == network else None
+        if samples is not None and index <= network:
+            own = [{name: sample[name] for name in part.input} for sample in samples]
+            samples = own if kind else [sample | _arrays(part(sample)) for sample in own]
+        taken = {name: specs.get(name, _spec(tensor)) for name, tensor in part.input.items()}
+        contents.append(_one_converted(part, taken, kind, samples if kind else None))
+    return chained(contents, list(model.output))
+
+
+def _spec(tensor):
+    return tuple(tensor.shape), tensor.dtype
+
+
+def _arrays(tensors):
+    return {name: keras.ops.convert_to_numpy(tensor) for name, tensor in tensors.items()}
+
+
+def _one_converted(model, specs, quantization, samples) -> bytes:
     import tensorflow as tf
 
     # Fused operations need a fixed batch size, which Keras' own export makes variable.
@@ -246,9 +271,8 @@ def _converted(model, specs, quantization, samples) -> bytes:
     serve = tf.function(lambda **inputs: model(inputs)).get_concrete_function(**signature)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        configure(converter, quantization, samples)
-        return converted(converter)
+        litert.write(folder, Path(folder, "file"), quantization, samples)
+        return Path(folder, "file").read_bytes()
 
 
 def _written(path, content) -> Path:

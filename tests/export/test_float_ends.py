@@ -1,0 +1,82 @@
+"""Quantized transcribers: spectrogram, masks and certain blanks stay in floating point."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_residual import ResidualLSTMTranscriber, inference
+from keras_residual.export import lstm
+
+pytest.importorskip("ai_edge_litert")
+DRAW = np.random.default_rng(0)
+SPECTROGRAM = {
+    "sampling_rate": 8000,
+    "sequence_length": 200,
+    "sequence_stride": 80,
+    "fft_length": 256,
+}
+
+
+def waves(count=16, samples=2400):
+    """Returns tones, quiet and loud, that end at different places."""
+    times = np.arange(samples) / 8000
+    tones = np.sin(2 * np.pi * DRAW.uniform(100, 3500, (count, 1)) * times)
+    tones *= 10 ** DRAW.uniform(-2.5, -0.2, (count, 1)) * np.hanning(samples)
+    tones[::2, samples // 2 :] = 0
+    return tones.astype("float32")
+
+
+def sequences(count=16, steps=21):
+    found = DRAW.normal(size=(count, steps, 5)).astype("float32")
+    found[::2, steps // 2 :] = 0
+    return found
+
+
+def transcriber(shape, **options):
+    keras.utils.set_random_seed(0)
+    return ResidualLSTMTranscriber(shape, classes=6, units=32, num_layers=1, **options)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "dynamic"])
+@pytest.mark.parametrize(
+    ("shape", "data", "options"),
+    [
+        ((None, 5), sequences(), {"mask_value": 0.0}),
+        ((None, 5), sequences(), {"mask_value": 0.0, "front": "causal"}),
+        ((None,), waves(), {"front": "causal", "spectrogram": SPECTROGRAM}),
+        ((None,), waves(), {"front": "causal", "spectrogram": SPECTROGRAM, "mask_value": 0.0}),
+    ],
+    ids=["masked", "masked-causal", "waveform", "masked-waveform"],
+)
+def test_quantized_files_agree(shape, data, options, quantization, tmp_path):
+    model = transcriber(shape, **options)
+    path = lstm.write(
+        model,
+        tmp_path / "model.tflite",
+        steps=data.shape[1],
+        quantization=quantization,
+        representative_data=data,
+    )
+    run = lstm.LiteRTSequences(path)
+    found = np.concatenate([run(each[None]) for each in data[:6]])
+    right = model.predict(data[:6], verbose=0)
+    masked = right[..., -1:] == 0 if "mask_value" in options else np.zeros_like(right[..., :1]) > 0
+    assert masked.any() == ("mask_value" in options)
+    np.testing.assert_array_equal(found[masked[..., 0]], right[masked[..., 0]])
+    counted = right[~masked[..., 0]]
+    error = np.abs(found[~masked[..., 0]] - counted).mean()
+    assert error < 0.15 * counted.std(), (error, counted.std())
+
+
+def test_the_spectrogram_of_a_stream_is_not_quantized(tmp_path):
+    model = transcriber((None,), front="causal", spectrogram=SPECTROGRAM)
+    path = lstm.write_streaming(model, tmp_path / "stream.tflite", quantization="dynamic")
+    window, exact, quantized = model.stream_window, lstm.stream(model), lstm.LiteRTStream(path)
+    for wave in waves(4):
+        exact.reset(), quantized.reset()
+        starts = range(0, len(wave) - window.size + 1, window.hop)
+        pieces = [wave[None, start : start + window.size] for start in starts]
+        right = np.concatenate([exact(piece) for piece in pieces])
+        found = np.concatenate([quantized(piece) for piece in pieces])
+        assert np.abs(found - right).mean() < 0.1 * right.std()
+    assert inference.TranscriptStream(path).push(waves(1)[0]) is not None
