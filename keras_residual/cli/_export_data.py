@@ -84,13 +84,12 @@ def load_data(
             raise ValueError(f"`--images` has no effect without `--data`. Received: {count}")
         return {}
     shape = model.input_shape[1:]
-    description = _description.described(model)
-    rate = None if description is None else description.sampling_rate
-    dataset = load_for(shape, name, rate)
-    check_inputs(shape, dataset, images_only=True)
-    size = None if None in shape[:-1] or len(shape) == 1 else shape[:-1]
-    calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw)[0]
-    held_out = _images(dataset.test, size, count, raw)
+    dataset = load_for(shape, name, _description.described(model))
+    check_inputs(shape, dataset)
+    size = None if None in shape[:-1] or dataset.examples != "images" else shape[:-1]
+    waves = len(shape) == 1
+    calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw, waves)[0]
+    held_out = _images(dataset.test, size, count, raw, waves)
     fits = model.output_shape[-1] == dataset.num_classes
     if phone and fits and len(model.output_shape) == 2:
         held_out = _photographs(dataset.test, size, count) or held_out
@@ -113,7 +112,7 @@ def _photographs(split, size, count):
     return list(x[:count]), split.y[:count]
 
 
-def _images(split, size, count, raw):
+def _images(split, size, count, raw, waves):
     parts, total = [], 0
     batches = data.pipeline(split, batch_size=128, image_size=size)
     for images, labels in batches.as_numpy_iterator():
@@ -122,7 +121,7 @@ def _images(split, size, count, raw):
         if count is not None and total >= count:
             break
     images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True))
-    if split.rate and images.ndim == 3:
-        # Waveforms have no channel axis.
+    if waves:
+        # Without a channel axis, as the model takes them.
         images = images[..., 0]
     return (255 * images if raw else images), labels

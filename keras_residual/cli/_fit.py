@@ -1,33 +1,84 @@
 """Checks that a model and a dataset fit together."""
 
+import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_residual import data
+from keras_residual._description import Description
 from keras_residual._words import counted
 
+_SHOWN = 10
 
-def load_for(shape: Sequence[int | None], name: str, rate: int | None = None) -> data.Dataset:
-    """Returns a dataset for a model, with recordings cut to the length of its input.
+
+def load_for(
+    shape: Sequence[int | None], name: str, description: Description | None = None
+) -> data.Dataset:
+    """Returns a dataset for a model: recordings and clips of its length, labels in its order.
 
     Args:
         shape: Shape of the model's input without batch.
         name: The dataset, as `data.load` takes it.
-        rate: The model's sampling rate in Hz, `None` if unknown.
+        description: What the model's inputs and outputs mean, `None` if unknown.
 
     Raises:
-        ValueError: If the recordings have another sampling rate.
+        ValueError: If recordings have another sampling rate, or classes are unknown to the model.
     """
+    description = description or Description()
     source = data.load(name)
-    if source.examples != "recordings":
+    rate = description.sampling_rate
+    if source.examples == "recordings":
+        if rate is not None and source.train.rate != rate:
+            raise ValueError(
+                f"The model takes {rate:,} samples a second; the recordings of {name} have "
+                f"{source.train.rate:,}: resample them."
+            )
+        if shape[0] not in (None, source.image_shape[0]):
+            source = data.load(name, seconds=shape[0] / source.train.rate)
+    if source.examples == "clips" and len(shape) == 4 and shape[0] is not None:
+        source = data.load(name, frames=shape[0], stride=description.stride)
+    return with_names(source, description.class_names)
+
+
+def with_names(source: data.Dataset, names: Sequence[str] | None) -> data.Dataset:
+    """Returns a dataset whose classes or labels have the order of a model's.
+
+    Args:
+        source: The dataset. If none of its names is among the model's, they are matched by
+            position.
+        names: The names of the model's outputs, `None` if unknown.
+
+    Raises:
+        ValueError: If some classes are unknown to the model.
+    """
+    own, splits = source.class_names, (source.train, source.test)
+    known = source.label_kind in ("classes", "multi_label") and all(
+        isinstance(split.y, np.ndarray) for split in splits
+    )
+    if names is None or not known or own == tuple(names) or not {*own} & {*names}:
         return source
-    if rate is not None and source.train.rate != rate:
+    if unknown := [name for name in own if name not in names]:
         raise ValueError(
-            f"The model takes {rate:,} samples a second; the recordings of {name} have "
-            f"{source.train.rate:,}: resample them."
+            f"The model knows {_shown(names)}; {source.name} has {_shown(unknown)} too: leave "
+            f"{'it' if len(unknown) == 1 else 'them'} out."
         )
-    if shape[0] in (None, source.image_shape[0]):
-        return source
-    return data.load(name, seconds=shape[0] / source.train.rate)
+    places = np.array([names.index(name) for name in own], np.int32)
+
+    def moved(y):
+        if source.label_kind == "classes":
+            return places[y].astype(y.dtype)
+        wide = np.zeros((len(y), len(names)), y.dtype)
+        wide[:, places] = y
+        return wide
+
+    train, test = (dataclasses.replace(split, y=moved(split.y)) for split in splits)
+    return dataclasses.replace(source, train=train, test=test, class_names=tuple(names))
+
+
+def _shown(names):
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more
 
 
 def check_inputs(
@@ -40,9 +91,9 @@ def check_inputs(
         source: The dataset.
         images_only: Whether only images are accepted.
     """
-    if len(shape) == 1 and source.examples == "recordings":
-        # Waveforms without a channel axis.
-        shape = (*shape, 1)
+    if source.examples == "recordings":
+        # Waveforms may have no channel axis.
+        shape = (*shape, 1) if len(shape) == 1 else shape
         images_only = False
     if source.examples == "recordings" and shape[0] not in (None, source.image_shape[0]):
         raise ValueError(

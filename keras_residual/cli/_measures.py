@@ -71,6 +71,7 @@ def measure(
     batches: Iterable,
     kind: str,
     names: Sequence[str],
+    known: Sequence[str] | None = None,
 ) -> Measures:
     """Returns the metrics of a model's predictions for the examples in batches.
 
@@ -78,7 +79,8 @@ def measure(
         predict: The model.
         batches: Batches `(inputs, labels)` of NumPy arrays.
         kind: `"multi_label"` or `"regression"`.
-        names: One for each label or number.
+        names: One for each label or number; of transcripts each character.
+        known: For transcripts, the model's characters. Defaults to `names`.
 
     Raises:
         ValueError: If the model outputs another number of values.
@@ -86,7 +88,7 @@ def measure(
     if kind == "text":
         from keras_residual.cli import _transcripts
 
-        return _transcripts.measure(predict, batches, names)
+        return _transcripts.measure(predict, batches, names, known)
     found, expected, seconds = [], [], 0.0
     for inputs, labels in batches:
         started = time.perf_counter()

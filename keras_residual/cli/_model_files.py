@@ -36,25 +36,21 @@ def _of_waves(predict, shape):
     return lambda batch: predict(batch[..., 0] if np.ndim(batch) == 3 else batch), shape
 
 
-def sampling_rate_of(path: Path) -> int | None:
-    """Returns a model's sampling rate in Hz, `None` if its file does not say."""
+def description_of(path: Path) -> _description.Description | None:
+    """Returns what a model's inputs and outputs mean, `None` if its file does not say."""
     if (path / "model.keras").is_file():
         path = path / "model.keras"
-    description = None
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
-        description = _description.read_from(path)
-    elif path.is_dir() or path.suffix in (".tflite", ".onnx"):
-        description = export.load(path).description
-    return None if description is None else description.sampling_rate
+        return _description.read_from(path)
+    if path.is_dir() or path.suffix in (".tflite", ".onnx"):
+        return export.load(path).description
+    return None
 
 
 def test_crop_of(path: Path) -> float:
     """Returns the side of the centre crop that a model expects, as a share of the shorter side."""
-    if (path / "model.keras").is_file():
-        path = path / "model.keras"
-    description = None
-    if path.suffix == ".keras" and zipfile.is_zipfile(path):
-        description = _description.read_from(path)
+    keras_file = path.suffix == ".keras" or (path / "model.keras").is_file()
+    description = description_of(path) if keras_file else None
     return _USUAL_CROP if description is None or description.fit != "crop" else description.crop
 
 

@@ -88,30 +88,35 @@ class Transcripts:
 
 
 def measure(
-    predict: Callable[[np.ndarray], np.ndarray], batches: Iterable, characters: Sequence[str]
+    predict: Callable[[np.ndarray], np.ndarray],
+    batches: Iterable,
+    characters: Sequence[str],
+    known: Sequence[str] | None = None,
 ) -> Transcripts:
     """Returns a model's transcripts of batches of recordings.
 
     Args:
         predict: The model.
         batches: Batches `(waveforms, labels)` of NumPy arrays, labels padded with -1.
-        characters: The character of each unit but the last, the blank.
+        characters: The character of each label.
+        known: The character of each unit but the last, the blank. Defaults to `characters`.
 
     Raises:
         ValueError: If the model has another number of units.
     """
+    known = characters if known is None else known
     right, heard, seconds = [], [], 0.0
     for waveforms, labels in batches:
         started = time.perf_counter()
         outputs = np.asarray(predict(waveforms))
         seconds += time.perf_counter() - started
-        if outputs.ndim != 3 or outputs.shape[-1] != len(characters) + 1:
+        if outputs.ndim != 3 or outputs.shape[-1] != len(known) + 1:
             raise ValueError(
-                f"The model outputs {outputs.shape[1:]}; the data has {len(characters)} "
+                f"The model outputs {outputs.shape[1:]}; the data has {len(known)} "
                 "characters, and the blank in addition."
             )
         right += ["".join(characters[i] for i in row if i >= 0) for row in labels]
-        heard += [answer.text(characters) for answer in inference.decode_greedy(outputs)]
+        heard += [answer.text(known) for answer in inference.decode_greedy(outputs)]
     return Transcripts(right, heard, seconds)
 
 

@@ -61,15 +61,19 @@ def _measured(model_file, dataset, batch_size, test_crop):
     """Returns the results, `_report.Answers` or `_measures.Measures`, and the dataset."""
     with refusing(), quiet():
         with Steps("Starting Keras"):
-            from keras_residual.cli import _fit, _measures, _progress, _report
+            from keras_residual.cli import _fit, _measures, _model_files, _progress, _report
 
-            predict, source, batches = _loaded(model_file, dataset, batch_size, test_crop)
+            description = _model_files.description_of(model_file)
+            predict, source, batches = _loaded(
+                model_file, dataset, batch_size, test_crop, description
+            )
             # The first batch compiles the model, outside the measured time.
             predict(next(batches.as_numpy_iterator())[0])
         with _progress.counting(batches, len(source.test)) as examples:
             if source.label_kind != "classes":
+                known = None if description is None else description.class_names
                 kind, names = source.label_kind, source.class_names
-                return _measures.measure(predict, examples, kind, names), source
+                return _measures.measure(predict, examples, kind, names, known), source
             answers = _report.ask(
                 predict,
                 examples,
@@ -80,7 +84,7 @@ def _measured(model_file, dataset, batch_size, test_crop):
             return answers, source
 
 
-def _loaded(model_file, dataset, batch_size, test_crop):
+def _loaded(model_file, dataset, batch_size, test_crop, description):
     """Returns the function that predicts a batch, the dataset, and its held-out batches."""
     from keras_residual.cli import _classifier, _fit, _model_files
 
@@ -88,7 +92,7 @@ def _loaded(model_file, dataset, batch_size, test_crop):
         test_crop = _model_files.test_crop_of(model_file)
     _checks.real("--test-crop", test_crop, 0.01, 1)
     predict, input_shape = _model_files.load_predictor(model_file)
-    source = _fit.load_for(input_shape, dataset, _model_files.sampling_rate_of(model_file))
+    source = _fit.load_for(input_shape, dataset, description)
     _fit.check_inputs(input_shape, source)
     fixed = source.examples == "images" and None not in input_shape[:-1]
     size = input_shape[:-1] if fixed else None

@@ -213,8 +213,10 @@ def _facts(job):
     """Returns the facts that this package stores in the file for itself, in few bytes."""
     facts, picture = {}, job.picture
     if job.description is not None:
-        # Labels are stored in a file of their own.
-        fields = dataclasses.asdict(dataclasses.replace(job.description, class_names=None))
+        fields = dataclasses.asdict(job.description)
+        if job.description.task != "transcription":
+            # Labels, one for each output, are stored in a file of their own.
+            fields["class_names"] = None
         usual = dataclasses.asdict(Description())
         facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
     if job.sound is not None:

@@ -50,6 +50,14 @@ def test_train_evaluate_and_predict(run, tmp_path):
     assert report == result["report"]
     assert report["character_error_rate"] >= 0 and report["count"] == 8
 
+    # The model's characters are those of its training, whatever the transcripts hold.
+    npz(tmp_path / "other.npz", text=[text.replace("b", "z") for text in TEXTS])
+    measured = run("evaluate run/model.keras --dataset other.npz --json")
+    assert measured.exit_code == 0, measured.output + measured.stderr
+    worst = json.loads(measured.output)["report"]["worst"]
+    assert any("z" in pair["is"] for pair in worst)
+    assert all(set(pair["heard"]) <= set("abc ") for pair in worst)
+
     soundfile.write(tmp_path / "one.wav", said("ab c"), RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "two.wav", said("b"), RATE)
     heard = run("predict run one.wav two.wav --json")
@@ -57,6 +65,10 @@ def test_train_evaluate_and_predict(run, tmp_path):
     answers = json.loads(heard.output)
     assert [answer["recording"] for answer in answers] == ["one.wav", "two.wav"]
     assert all(set(answer["text"]) <= set("abc ") for answer in answers)
+    written = run("export run --data tones.npz --output files")
+    assert written.exit_code == 0, written.output + written.stderr
+    again = run("predict files/model.tflite one.wav two.wav --json")
+    assert json.loads(again.output) == answers, again.output + again.stderr
     soundfile.write(tmp_path / "fast.wav", said("b"), 2 * RATE)
     assert "resample it" in run("predict run fast.wav").stderr
     (tmp_path / "empty.wav").write_bytes(b"")
