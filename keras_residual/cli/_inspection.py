@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_residual import analysis, data, layers
+from keras_residual import _description, analysis, data, layers
 from keras_residual._page import Page
 from keras_residual._words import counted
 from keras_residual.cli import _fit
@@ -50,8 +50,8 @@ class Report:
 
 def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns held-out images and labels for the model, spread evenly over the split."""
-    source = data.load(dataset)
     shape = tuple(model.input_shape[1:])
+    source = _fit.load_for(shape, dataset, _description.described(model))
     _fit.check_inputs(shape, source, images_only=True)
     _fit.check_outputs(model.output_shape, source)
     size = None if None in shape[:2] else shape[:2]

@@ -1,8 +1,10 @@
 """Clips in files: a video, or a folder of frames."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +23,11 @@ def read_clip(
     max_pixels: int = LARGEST_PICTURE,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Returns the frames of a video file, or the pictures in a folder in the order of their names.
+    """Returns the frames of a video file, or the pictures in a folder, by their numbers.
 
     Args:
-        path: A video in a format of PyAV, or a folder of PNG or JPEG files.
+        path: A video in a format of PyAV, turned upright as the camera says, or a folder of PNG or
+            JPEG files, in the order of their names, `2.jpg` before `10.jpg`.
         max_bytes: Maximal number of bytes of all frames; no more are decoded.
         max_pixels: Maximal number of pixels of a frame.
         size: Optional `(height, width)` to which each frame is resized, with antialiasing. Without
@@ -61,7 +64,7 @@ def _video(
                     f"{path} has frames of {context.width} x {context.height} pixels, more than "
                     f"max_pixels={max_pixels:,}."
                 )
-            decoded = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+            decoded = (_upright(frame) for frame in container.decode(video=0))
             frames = _limited((_resized(frame, wanted) for frame in decoded), path, max_bytes)
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise DatasetError(f"{path} is damaged or no video ({error}).") from error
@@ -70,14 +73,28 @@ def _video(
     return _stacked(frames, path)
 
 
+def _upright(frame: Any) -> np.ndarray:
+    """Returns the pixels of a frame, turned counterclockwise as its file says."""
+    # Old versions of PyAV do not read the rotation.
+    quarters = round(getattr(frame, "rotation", 0) / 90)
+    return np.rot90(frame.to_ndarray(format="rgb24"), quarters)
+
+
 def _pictures(
     folder: Path, max_bytes: int, max_pixels: int, wanted: tuple[int, int] | None
 ) -> np.ndarray:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    files = sorted((path for path in files if not path.name.startswith(".")), key=_in_order)
     if not files:
         raise DatasetError(f"{folder} holds no frames.")
     decoded = (_resized(decode(str(path), 3, max_pixels), wanted) for path in files)
     return _stacked(_limited(decoded, folder, max_bytes), folder)
+
+
+def _in_order(path: Path) -> tuple[Any, ...]:
+    """Returns the key that sorts frame 2 before frame 10."""
+    parts = re.split(r"(\d+)", path.name)
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts)), path.name
 
 
 def _limited(frames: Iterable[np.ndarray], path: Path, max_bytes: int) -> list[np.ndarray]:

@@ -13,21 +13,29 @@ from keras_residual.data.errors import DatasetError
 from keras_residual.data.pictures.files import files_below
 from keras_residual.data.sources.clip_files import VIDEO_SUFFIXES, read_clip
 from keras_residual.data.sources.damage import tell_of_damaged
+from keras_residual.data.sources.folder import (
+    PICTURE_FILES,
+    Files,
+    check_classes_left,
+    parts_of_folder,
+)
 from keras_residual.data.sources.folder import SUFFIXES as PICTURES
-from keras_residual.data.sources.folder import Files, parts_of_folder
 from keras_residual.data.sources.frames import too_short, with_frames
 from keras_residual.data.sources.options import Options
 from keras_residual.data.splits import ArraySplit
 
-_VIDEOS = Files("videos", VIDEO_SUFFIXES, set())
-_FRAMES = Files("frames", PICTURES, set())
+_OTHERS = {".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
+VIDEO_FILES = Files("videos", VIDEO_SUFFIXES, _OTHERS, "videos")
+_FRAMES = Files(
+    "frames", PICTURES, PICTURE_FILES.foreign, "folders of PNG or JPEG frames, one a clip,"
+)
 
 
 def from_clip_folder(folder: Path, options: Options) -> Dataset:
     """Returns a dataset of `CLASS/CLIP/*.jpg`, frames sorted by name, or of `CLASS/*.mp4`."""
     videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in files_below(folder))
     parts, names = parts_of_folder(
-        folder, options, _VIDEOS if videos else _FRAMES, by_parent=not videos
+        folder, options, VIDEO_FILES if videos else _FRAMES, by_parent=not videos
     )
     places = [place for files, _ in parts for place in files]
     clips, errors = _read(places, options)
@@ -46,9 +54,14 @@ def from_clip_folder(folder: Path, options: Options) -> Dataset:
     for files, fields in parts:
         kept = [n for n in range(len(files)) if clips[start + n] is not None]
         taken = [clips[start + n] for n in kept]
+        if not taken:
+            raise DatasetError(
+                f"{folder}: no {'held-out' if splits else 'training'} clips are left."
+            )
         labels = {key: value[kept] for key, value in fields.items() if value is not None}
         splits.append(split_of_clips(taken, options, **labels))
         start += len(files)
+    check_classes_left(folder, names, *splits, "clips")
     return Dataset(folder.name, *splits, tuple(names), tuple(errors))
 
 

@@ -1,6 +1,7 @@
 """Datasets from folders of images, one folder per class."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,6 @@ from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.picture_files import picture_splits
 from keras_residual.data.splits import Split
 
-ACCEPTED_FOLDER = (
-    "a folder with one subfolder of PNG or JPEG images for each class, or with train/ and test/ of "
-    "that form"
-)
 _HELD_OUT_FOLDERS = ("test", "val", "validation", "valid")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -31,18 +28,30 @@ class Files:
         noun: Name of the kind in the plural.
         suffixes: Accepted suffixes.
         foreign: Suffixes of files of this kind that are not supported.
+        held: What the folder of a class holds.
     """
 
     noun: str
     suffixes: tuple[str, ...]
     foreign: set[str]
+    held: str
+
+    @property
+    def accepted(self) -> str:
+        """Accepted folders, for error messages."""
+        return (
+            f"a folder with one subfolder of {self.held} for each class, or with train/ and test/ "
+            "of that form"
+        )
 
 
-_PICTURES = Files(
+PICTURE_FILES = Files(
     "images",
     SUFFIXES,
     {".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"},
+    "PNG or JPEG images",
 )
+ACCEPTED_FOLDER = PICTURE_FILES.accepted
 
 
 def _classes(folder: Path, kind: Files, by_parent: bool = False) -> dict[str, list[Path]]:
@@ -63,7 +72,7 @@ def _classes(folder: Path, kind: Files, by_parent: bool = False) -> dict[str, li
         classes[place.name] = sorted({path.parent for path in found}) if by_parent else found
         if not classes[place.name]:
             raise DatasetError(
-                f"{place} holds no {kind.noun}: add some or remove it. Accepted: {ACCEPTED_FOLDER}."
+                f"{place} holds no {kind.noun}: add some or remove it. Accepted: {kind.accepted}."
             )
     return classes
 
@@ -76,7 +85,7 @@ def _labelled(classes: dict[str, list[Path]], names: list[str]) -> tuple[list[Pa
 
 
 def parts_of_folder(
-    folder: Path, options: Options, kind: Files = _PICTURES, by_parent: bool = False
+    folder: Path, options: Options, kind: Files = PICTURE_FILES, by_parent: bool = False
 ) -> tuple[list[Any], list[str]]:
     """Returns training and held-out files with labels, and the class names."""
     there = [folder / name for name in _HELD_OUT_FOLDERS if (folder / name).is_dir()]
@@ -86,7 +95,7 @@ def parts_of_folder(
     if len(classes) < 2:
         raise DatasetError(
             f"{place} must hold at least 2 class folders. Received: "
-            f"{', '.join(classes) or 'none'}. Accepted: {ACCEPTED_FOLDER}."
+            f"{', '.join(classes) or 'none'}. Accepted: {kind.accepted}."
         )
     names = list(classes)
     files, labels = _labelled(classes, names)
@@ -170,11 +179,13 @@ def from_folder(folder: Path, options: Options | None = None) -> Dataset:
     return Dataset(folder.name, train, test, tuple(names), left_out)
 
 
-def check_classes_left(where: object, names: list[str], train: Split, test: Split) -> None:
+def check_classes_left(
+    where: object, names: Sequence[str], train: Split, test: Split, nouns: str = "pictures"
+) -> None:
     """Raises if a class, or the held-out part, is empty without the damaged files."""
     left = set(np.unique(train.y).tolist()) if train.label_kind == "classes" else range(len(names))
     gone = [name for label, name in enumerate(names) if label not in left]
     if gone:
-        raise DatasetError(f"{where}: no training pictures of {', '.join(gone)} are left.")
+        raise DatasetError(f"{where}: no training {nouns} of {', '.join(gone)} are left.")
     if not len(test):
-        raise DatasetError(f"{where}: no held-out pictures are left.")
+        raise DatasetError(f"{where}: no held-out {nouns} are left.")

@@ -8,32 +8,11 @@ import numpy as np
 
 from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
-from keras_residual.data.dividing import divided
-from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.folder import SUFFIXES, check_classes_left
 from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.picture_files import picture_splits
-
-
-def from_frame(frame: object, options: Options | None = None) -> Dataset:
-    """Returns a dataset from a data frame with pictures and their labels, see `load`."""
-    options = options or Options()
-    return from_table(tables.table_of_frame(frame, options), "frame", options)
-
-
-def from_two_tables(train: Path, test: Path, options: Options) -> Dataset:
-    """Returns a dataset from two CSV files with the same columns, the second held out."""
-    first, second = (tables.read_table(path, options) for path in (train, test))
-    if set(first.columns) != set(second.columns):
-        raise DatasetError(
-            f"{test} must have the columns of {train}: {', '.join(first.columns)}. "
-            f"Received: {', '.join(second.columns)}"
-        )
-    joined = {name: [*cells, *second.columns[name]] for name, cells in first.columns.items()}
-    both = tables.Table(joined, f"{train} with {test.name}", first.folder)
-    rows = np.arange(len(first)), len(first) + np.arange(len(second))
-    return from_table(both, train.parent.resolve().name, options, rows)
+from keras_residual.data.sources.rows import check_classes, parts_of_rows
 
 
 def from_table(
@@ -51,16 +30,13 @@ def from_table(
     files = tables.file_column(table, options, SUFFIXES)
     group, split = tables.group_and_split_columns(table, options)
     y, kind, names = tables.labels_of(table, (files, group, split), files, options)
-    if kind == "classes" and len(names) < 2:
-        raise DatasetError(
-            f"{table.where}: at least 2 classes are needed to tell apart. Received: {names[0]}"
-        )
     paths = tables.find_files(table, files, SUFFIXES)
     _tell_of_others(table, paths)
     groups = None if group is None else np.array(table.columns[group])
+    labels = y, kind, names
     if parts is None:
-        parts = _parts(table, split, y, kind, names, groups, options)
-    _check_classes(table, y, kind, names, parts)
+        parts = parts_of_rows(table, paths, labels, split, groups, options, "picture")
+    check_classes(table.where, labels, parts, "pictures")
     fields = [
         ([paths[row] for row in part], _fields(y[part], kind, groups, part)) for part in parts
     ]
@@ -71,33 +47,6 @@ def from_table(
 
 def _fields(y, kind, groups, part):
     return {"y": y, "label_kind": kind, "groups": None if groups is None else groups[part]}
-
-
-def _parts(table, split, y, kind, names, groups, options):
-    if split is not None:
-        return tables.parts_by_column(table, split)
-    if kind == "classes" and groups is None:
-        single = [names[label] for label, count in enumerate(np.bincount(y)) if count < 2]
-        if single:
-            raise DatasetError(
-                f"{table.where}: {', '.join(single[:20])} has a single picture, of which none can "
-                "be held out: add more, remove the class, or give a column split with train and "
-                "test."
-            )
-    try:
-        return divided(y, kind, options.test_fraction, options.seed, groups, options.held_out)
-    except ValueError as error:
-        raise DatasetError(f"{table.where} cannot be divided: {error}") from error
-
-
-def _check_classes(table, y, kind, names, parts):
-    if kind == "classes":
-        train, test = (set(y[part]) for part in parts)
-        if missing := sorted(names[label] for label in test - train):
-            raise DatasetError(
-                f"{table.where}: {', '.join(missing[:20])} occurs among the held-out pictures "
-                "only: name classes alike in both parts, or move some to the training pictures."
-            )
 
 
 def _tell_of_others(table: tables.Table, paths: list[Path]) -> None:

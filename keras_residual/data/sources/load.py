@@ -11,12 +11,11 @@ from keras_residual.data.pictures.files import files_below
 from keras_residual.data.pictures.headers import LARGEST_PICTURE
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.arrays import from_tuple
-from keras_residual.data.sources.clip_files import VIDEO_SUFFIXES
-from keras_residual.data.sources.clips import from_clip_folder
+from keras_residual.data.sources.clips import VIDEO_FILES, from_clip_folder
 from keras_residual.data.sources.digits import digits
-from keras_residual.data.sources.folder import ACCEPTED_FOLDER, from_folder
+from keras_residual.data.sources.folder import ACCEPTED_FOLDER, Files, from_folder
 from keras_residual.data.sources.folder import SUFFIXES as PICTURES
-from keras_residual.data.sources.labelled_pictures import from_frame, from_table, from_two_tables
+from keras_residual.data.sources.from_tables import from_csv, from_frame, from_two_tables
 from keras_residual.data.sources.mnist_files import (
     ACCEPTED_MNIST,
     from_mnist_files,
@@ -25,11 +24,9 @@ from keras_residual.data.sources.mnist_files import (
 from keras_residual.data.sources.npz import ACCEPTED_NPZ, from_npz, names_in
 from keras_residual.data.sources.options import Options, with_options_of
 from keras_residual.data.sources.sound_files import (
-    SUFFIXES,
+    SOUND_FILES,
     from_sound_folder,
     from_sound_npz,
-    from_sound_table,
-    names_sound_files,
 )
 from keras_residual.data.sources.tfds import from_builder, from_tfds
 from keras_residual.data.sources.ts_files import ACCEPTED_TS, from_ts, ts_files
@@ -62,7 +59,7 @@ def _from_path_or_name(
     if path.is_dir():
         return _from_folder(path, options)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        return _from_csv(path, options)
+        return from_csv(path, options)
     if path.is_file() and path.suffix.lower() == ".ts":
         return from_ts(path, options)
     if path.is_file():
@@ -97,27 +94,21 @@ def _from_folder(folder: Path, options: Options) -> Dataset:
     found = sorted(folder.glob("*.csv"))
     # A table beside class folders is not used as labels.
     if len(found) == 1 and sum(path.is_dir() for path in folder.iterdir()) < 2:
-        return _from_csv(found[0], options)
-    if options.examples == "clips" or _holds(folder, VIDEO_SUFFIXES):
+        return from_csv(found[0], options)
+    if options.examples == "clips" or _holds(folder, VIDEO_FILES):
         return from_clip_folder(folder, options)
-    if _holds(folder, SUFFIXES):
+    if _holds(folder, SOUND_FILES):
         return from_sound_folder(folder, options)
     return from_folder(folder, options)
 
 
-def _from_csv(path: Path, options: Options) -> Dataset:
-    table = tables.read_table(path, options)
-    made = from_sound_table if names_sound_files(table) else from_table
-    return made(table, path.stem, options)
-
-
-def _holds(folder: Path, suffixes: tuple[str, ...]) -> bool:
+def _holds(folder: Path, kind: Files) -> bool:
     """Returns whether the first class of a folder has files of a kind and no pictures."""
     places = [folder / "train" if (folder / "train").is_dir() else folder]
     for place in places:
         for inner in sorted(path for path in place.iterdir() if path.is_dir()):
             found = {path.suffix.lower() for path in files_below(inner)}
-            if found & {*suffixes, *PICTURES}:
+            if found & {*kind.suffixes, *kind.foreign, *PICTURES}:
                 return not found & set(PICTURES)
     return False
 

@@ -1,5 +1,6 @@
 """Datasets of sound recordings, padded to one length, with classes or transcripts."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from keras_residual.data.splits import ArraySplit
 
 # Full scale of int16 samples.
 FULL_SCALE = 2**15
+# Samples beyond it were not divided by the full scale; those of loud mixes are not far above 1.
+_LOUDEST = 32.0
 # Padding of transcripts: no character has this number.
 PADDING = -1
 
@@ -58,8 +61,19 @@ def checked_samples(samples: object, where: str) -> np.ndarray:
             samples = samples.astype(np.float32, copy=False)
         if not np.isfinite(samples).all():
             raise DatasetError(f"{where} holds samples that are NaN or infinite.")
+        if abs(samples).max() > _LOUDEST:
+            raise DatasetError(
+                f"{where} holds floating-point samples up to {abs(samples).max():g}: scale them to "
+                "[-1, 1], or give those of 16 bits as int16."
+            )
         return samples
-    if samples.dtype.kind not in "iu" or samples.min() < -FULL_SCALE or samples.max() >= FULL_SCALE:
+    eight_bits = samples.dtype.itemsize == 1
+    if (
+        samples.dtype.kind not in "iu"
+        or eight_bits
+        or samples.min() < -FULL_SCALE
+        or samples.max() >= FULL_SCALE
+    ):
         raise DatasetError(
             f"{where} must hold samples in int16 or floating point. Received: {samples.dtype}"
         )
@@ -96,6 +110,8 @@ def transcripts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     Args:
         texts: Non-empty transcripts.
     """
+    # An accented letter may be one character or two; both look alike.
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
     characters = sorted(set("".join(texts)))
     numbers = {character: number for number, character in enumerate(characters)}
     y = np.full((len(texts), max(map(len, texts))), PADDING, np.int32)

@@ -14,8 +14,9 @@ from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources import tables
+from keras_residual.data.sources.arrays import label_names_of
 from keras_residual.data.sources.damage import tell_of_damaged
-from keras_residual.data.sources.folder import Files, parts_of_folder
+from keras_residual.data.sources.folder import Files, check_classes_left, parts_of_folder
 from keras_residual.data.sources.npz import read_npz
 from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.recordings import (
@@ -25,9 +26,11 @@ from keras_residual.data.sources.recordings import (
     from_recordings,
     transcripts,
 )
+from keras_residual.data.sources.rows import check_classes, parts_of_rows
 
 SUFFIXES = (".wav", ".flac", ".ogg")
-SOUND_FILES = Files("recordings", SUFFIXES, {".mp3", ".m4a", ".aac", ".wma", ".opus", ".webm"})
+_OTHERS = {".mp3", ".m4a", ".aac", ".wma", ".opus", ".webm", ".aif", ".aiff", ".amr", ".au"}
+SOUND_FILES = Files("recordings", SUFFIXES, _OTHERS, "WAV, FLAC or OGG files")
 ACCEPTED_NPZ = "an .npz file with audio (samples of all), offsets (n + 1), labels and rate"
 _TEXT_COLUMNS = ("text", "transcript", "transcription", "sentence")
 _LABEL_NAMES = ("y", "label", "labels", "digit", "word", *_TEXT_COLUMNS)
@@ -41,6 +44,7 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
         DatasetError: If it is damaged, empty, stereo or not finite.
         ImportError: If soundfile is not installed.
     """
+    _check_whole(path)
     with _opened(path) as file:
         if file.frames * file.channels * 4 > max_bytes:
             raise DatasetError(
@@ -48,8 +52,25 @@ def read_recording(path: Path, max_bytes: int = 2**31) -> tuple[np.ndarray, int]
                 "allows."
             )
         kind = "int16" if file.subtype in _WHOLE_NUMBERS else "float32"
-        samples, rate = file.read(dtype=kind), file.samplerate
+        declared, rate = file.frames, file.samplerate
+        samples = file.read(dtype=kind)
+    if len(samples) < declared:
+        raise DatasetError(f"{path} is truncated: it declares {declared:,} samples.")
     return checked_samples(samples, str(path)), rate
+
+
+def _check_whole(path: Path) -> None:
+    """Raises for a WAV file shorter than it declares, of which soundfile reads the rest."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    declared = int.from_bytes(header[4:8], "little")
+    # Programs that write to a pipe leave the size open.
+    known = header[:4] == b"RIFF" and 0 < declared < 0x7FFFFFFF
+    if known and declared + 8 > path.stat().st_size + 1:
+        raise DatasetError(
+            f"{path} is truncated: it declares {declared + 8:,} bytes and has "
+            f"{path.stat().st_size:,}."
+        )
 
 
 @contextlib.contextmanager
@@ -128,7 +149,9 @@ def _dataset(name, where, paths, labels: Labels, options, parts=None) -> Dataset
         labels.names,
         None if labels.groups is None else labels.groups[whole],
     )
-    return from_recordings(name, where, recordings, rate, kept, options, parts, left_out)
+    found = from_recordings(name, where, recordings, rate, kept, options, parts, left_out)
+    check_classes_left(where, labels.names, found.train, found.test, "recordings")
+    return found
 
 
 def from_sound_folder(folder: Path, options: Options) -> Dataset:
@@ -145,13 +168,36 @@ def from_sound_folder(folder: Path, options: Options) -> Dataset:
     return _dataset(folder.name, str(folder), paths, labels, options, rows)
 
 
-def names_sound_files(table: tables.Table) -> bool:
-    """Returns whether a table's first row names a sound file."""
-    return any(cells[0].lower().endswith(SUFFIXES) for cells in table.columns.values())
+def names_sound_files(table: tables.Table, options: Options) -> bool:
+    """Returns whether a table's first row names a sound file, with its suffix or without."""
+    first = {name: cells[0] for name, cells in table.columns.items()}
+    if any(cell.lower().endswith((*SUFFIXES, *_OTHERS)) for cell in first.values()):
+        return True
+    named = [
+        cell
+        for name, cell in first.items()
+        if cell and (name == options.files or name.lower() in tables.FILE_COLUMNS)
+    ]
+    return any(
+        (table.folder / f"{cell}{suffix}").is_file() for cell in named for suffix in SUFFIXES
+    )
 
 
-def from_sound_table(table: tables.Table, name: str, options: Options) -> Dataset:
-    """Returns a dataset from a table of sound files with classes, numbers or transcripts."""
+def from_sound_table(
+    table: tables.Table,
+    name: str,
+    options: Options,
+    parts: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Dataset:
+    """Returns a dataset from a table of sound files with classes, numbers or transcripts.
+
+    Args:
+        table: The table.
+        name: Name of the dataset.
+        options: The columns to use, and other loading options.
+        parts: The rows of the training and of the held-out part. Defaults to a column named
+            `split`, or to a split by classes and groups.
+    """
     files = tables.file_column(table, options, SUFFIXES)
     group, split = tables.group_and_split_columns(table, options)
     text = options.labels or next(
@@ -168,7 +214,10 @@ def from_sound_table(table: tables.Table, name: str, options: Options) -> Datase
         y, kind, names = tables.labels_of(table, (files, group, split), files, options)
     paths = tables.find_files(table, files, SUFFIXES)
     groups = None if group is None else np.array(table.columns[group])
-    parts = None if split is None else tables.parts_by_column(table, split)
+    labels = y, kind, names
+    if parts is None:
+        parts = parts_of_rows(table, paths, labels, split, groups, options, "recording")
+    check_classes(table.where, labels, parts, "recordings")
     return _dataset(name, table.where, paths, Labels(y, kind, names, groups), options, parts)
 
 
@@ -202,6 +251,8 @@ def from_sound_npz(path: Path, inside: Sequence[str], options: Options) -> Datas
     recordings = _cut(path, arrays["audio"], arrays["offsets"])
     rate = check_rate(arrays.get("rate"), options, path)
     y, kind, label_names = _labels(path, arrays[label], label, len(recordings), options)
+    if "label_names" in arrays and kind == "classes":
+        y, label_names = _named(path, arrays[label], arrays["label_names"], y, label_names)
     groups = arrays[group] if group else None
     if groups is not None and groups.shape != (len(recordings),):
         raise DatasetError(f"{path}: {group!r} must hold one value for each recording.")
@@ -220,6 +271,16 @@ def _labels(path, values, name, count, options):
         return y, "text", names
     column = tables.Table({name: [str(value) for value in values]}, str(path), path.parent)
     return tables.labels_of(column, (), name, options)
+
+
+def _named(path, numbers, given, y, found):
+    """Returns labels and class names where a file names its numbers; words name themselves."""
+    if numbers.dtype.kind not in "iub":
+        return y, found
+    numbers = numbers.astype(np.int64)
+    if numbers.min() < 0:
+        raise DatasetError(f"{path}: `label_names` needs labels from 0. Received: {numbers.min()}")
+    return numbers.astype(np.int32), label_names_of(given, (numbers, numbers), "classes", str(path))
 
 
 def _cut(path, audio, offsets) -> list[np.ndarray]:
