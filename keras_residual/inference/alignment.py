@@ -15,7 +15,8 @@ def align(
 
     Args:
         outputs: `(batch, steps, units)`, logits or logarithms of probabilities.
-        labels: The labels of each sequence: lists, or rows of an array with negative padding.
+        labels: The labels of each sequence: lists, a ragged tensor, or rows of an array with
+            negative padding at the end.
         mask: Optional, the valid steps: booleans `(batch, steps)`, or lengths `(batch,)`.
         blank: Index of the blank; `-1`, the default, is the last unit.
 
@@ -34,6 +35,7 @@ def align(
     [[1, 3], [3, 4]]
     """
     found = list(sequences(outputs, mask, blank))
+    labels = labels.to_list() if hasattr(labels, "to_list") else labels
     if len(labels) != len(found):
         raise ValueError(
             f"`labels` must be those of {len(found)} sequences. Received: {len(labels)}"
@@ -48,8 +50,18 @@ def align(
 
 def _moved(row, units, blank, index):
     """Returns checked labels as indices of units among which the blank is the last."""
-    row = np.asarray(row, int)
-    row = row[row >= 0]
+    row = np.asarray(row)
+    if row.ndim != 1 or row.dtype.kind not in "iuf" or (row != np.floor(row)).any():
+        raise ValueError(
+            f"`labels` must be whole numbers. Received: {row.tolist()} for sequence {index}"
+        )
+    row = row.astype(int)
+    row, padding = np.split(row, [int(np.argmax(row < 0)) if (row < 0).any() else len(row)])
+    if (padding >= 0).any():
+        raise ValueError(
+            f"`labels` must have padding at the end only. Received: {row.tolist()} before "
+            f"{padding.tolist()} for sequence {index}"
+        )
     if len(row) and (row.max() >= units or (row == blank).any()):
         raise ValueError(
             f"`labels` must lie in 0..{units - 1} without the blank {blank}. "
@@ -74,6 +86,11 @@ def _aligned(scores, steps, row, index):
         best = choices.max(axis=0) + emitted
     place = int(np.argmax(best[-2:])) + max(len(best) - 2, 0)
     if not np.isfinite(best[place]):
+        if len(row) + (row[1:] == row[:-1]).sum() <= len(scores):
+            raise ValueError(
+                "`outputs` must give the labels a probability above 0. Received: 0 for the labels "
+                f"of sequence {index}"
+            )
         raise ValueError(
             "`labels` must fit into the steps that count: one each, and one between equal "
             f"neighbours. Received: {len(row)} labels and {len(scores)} steps in sequence {index}"

@@ -45,7 +45,7 @@ def decode_greedy(outputs: Tensor, mask: Tensor | None = None, blank: int = -1) 
         A `Transcript` for each sequence.
 
     Raises:
-        ValueError: If a shape does not fit, or outputs are NaN.
+        ValueError: If a shape does not fit, or outputs are NaN or probabilities.
 
     Example:
 
@@ -222,7 +222,7 @@ def sequences(outputs, mask, blank):
     """Yields the log probabilities of each sequence's valid steps, blank last, and these steps.
 
     Raises:
-        ValueError: If a shape does not fit, or outputs are NaN.
+        ValueError: If a shape does not fit, or outputs are NaN or probabilities.
     """
     outputs, mask = _checked(outputs, mask)
     units = outputs.shape[-1]
@@ -244,6 +244,11 @@ def _checked(outputs, mask):
         raise ValueError(
             "`outputs` must have the shape (batch, steps, units), with a unit for the blank and "
             f"one for each class. Received: a shape of {outputs.shape}"
+        )
+    if outputs.size and (outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3):
+        raise ValueError(
+            "`outputs` must be logits or logarithms of probabilities. Received: probabilities; "
+            "pass their logarithms"
         )
     batch, steps = outputs.shape[:2]
     if mask is None:

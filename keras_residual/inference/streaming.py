@@ -13,7 +13,8 @@ from keras_residual.export import lstm
 class TranscriptStream:
     """Transcribes a sequence that arrives in pieces, by greedy decoding.
 
-    The labels equal those of decoding the whole sequence at once, however it is split.
+    The labels equal those of decoding the whole sequence at once, however it is split. Leave out
+    padding: steps that a model for whole sequences masks are not masked in a stream.
 
     Args:
         model: A `ResidualLSTMTranscriber` without a front or with a causal one, of sequences,
@@ -53,7 +54,7 @@ class TranscriptStream:
         self._window = self._stream.window
         self._axis = self._window.axis - 1
         self._waiting = self._zeros(self._window.before)
-        self._begun = False
+        self._begun = self._ended = False
         self._last, self.labels = None, ()
 
     def push(self, piece: Tensor) -> tuple[int, ...]:
@@ -64,7 +65,8 @@ class TranscriptStream:
                 channels)` of a picture.
 
         Raises:
-            ValueError: If the shape is another, or a number is NaN or infinite.
+            ValueError: If the shape is another, a number is NaN or infinite, a waveform is given in
+                integers, or the sequence has ended.
         """
         piece = np.asarray(piece)
         expected = list(self._stream.shape[1:])
@@ -78,14 +80,22 @@ class TranscriptStream:
                 f"`piece` must have the shape ({', '.join(map(str, expected))}). "
                 f"Received: a shape of {piece.shape}"
             )
+        if self._window.needed > 1 and piece.dtype.kind != "f":
+            raise ValueError(
+                "`piece` must be samples of a waveform in [-1, 1]: divide int16 by 32768. "
+                f"Received: {piece.dtype}"
+            )
         if not np.isfinite(piece).all():
             raise ValueError("`piece` must be finite. Received: NaN or infinity")
+        if self._ended:
+            raise ValueError("The sequence has ended: `reset` begins a new one.")
         self._begun = self._begun or piece.shape[self._axis] > 0
         self._waiting = np.concatenate([self._waiting, piece], axis=self._axis)
         return self._decoded(self._window.size)
 
     def finish(self) -> tuple[int, ...]:
         """Ends the sequence and returns the new labels."""
+        self._ended = True
         if not self._begun:
             return ()
         zeros = self._zeros(self._window.after)

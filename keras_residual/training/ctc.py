@@ -9,6 +9,8 @@ from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.registration import registered
 from keras_residual.training.padded_labels import (
+    as_matrix,
+    check_batch,
     check_labels,
     checked_padding,
     known_values,
@@ -18,7 +20,7 @@ from keras_residual.training.padded_labels import (
 )
 from keras_residual.training.unmasked_steps import UnmaskedSteps
 
-_ACCURATE = ("float32", "float64")
+ACCURATE = ("float32", "float64")
 
 
 @registered
@@ -42,6 +44,7 @@ class CTC(keras.losses.Loss):
 
     Call arguments:
         y_true: `(batch, length)`, integers: indices of units other than the blank's, then padding.
+            Lists of several lengths and ragged tensors are padded.
         y_pred: `(batch, steps, units)`, logits.
         sample_weight: Optional `(batch,)`.
 
@@ -68,7 +71,7 @@ class CTC(keras.losses.Loss):
         dtype: str | keras.DTypePolicy | None = None,
         **kwargs: Any,
     ):
-        if dtype is None and keras.config.floatx() not in _ACCURATE:
+        if dtype is None and keras.config.floatx() not in ACCURATE:
             dtype = "float32"
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.blank = _checks.integer("blank", blank, minimum=-1)
@@ -82,6 +85,8 @@ class CTC(keras.losses.Loss):
         # Keras would multiply the loss of an example by the mask of its steps. The new tensor has
         # no mask.
         y_pred, steps = self._unmasked_steps(y_pred)
+        y_true = as_matrix(y_true, self.padding)
+        check_batch(y_true, y_pred.shape[0])
         return super().__call__((y_true, steps), y_pred, sample_weight)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

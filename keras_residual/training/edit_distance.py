@@ -95,11 +95,13 @@ def edit_distance(tokens, lengths, other, other_lengths):
     total = ops.expand_dims(lengths + other_lengths, -1)
     at_end = columns == ops.expand_dims(other_lengths, -1)
     far = 1 + ops.shape(tokens)[1] + ops.shape(other)[1]
+    # A token that does not count, where there is none.
+    tokens = ops.pad(tokens, [(0, 0), (0, 1), *[(0, 0)] * (len(tokens.shape) - 2)])
 
     def step(number, carry):
         last, before, result = carry
         rows = number - columns
-        place = ops.clip(rows - 1, 0, ops.maximum(ops.shape(tokens)[1] - 1, 0))
+        place = ops.clip(rows - 1, 0, ops.shape(tokens)[1] - 1)
         differs = _differs(tokens, place, other)
         new = ops.minimum(
             ops.minimum(last, _shifted(last, far)) + 1, _shifted(before, far) + differs

@@ -8,8 +8,11 @@ from keras import ops
 from keras_residual import _checks
 from keras_residual._types import Tensor
 from keras_residual.layers.registration import registered
+from keras_residual.training.ctc import ACCURATE
 from keras_residual.training.edit_distance import best_labels, edit_distance, words
 from keras_residual.training.padded_labels import (
+    as_matrix,
+    check_batch,
     check_labels,
     checked_padding,
     label_lengths,
@@ -28,12 +31,15 @@ class _ErrorRate(keras.metrics.Metric):
         name: str | None = None,
         dtype: str | keras.DTypePolicy | None = None,
     ):
+        # Sums of counts, which 16 bits would not hold.
+        if dtype is None and keras.config.floatx() not in ACCURATE:
+            dtype = "float32"
         super().__init__(name=name, dtype=dtype)
         self.blank = _checks.integer("blank", blank, minimum=-1)
         self.padding = checked_padding(padding)
         self._unmasked_steps = UnmaskedSteps()
-        self.mistakes = self.add_variable((), "zeros", name="mistakes")
-        self.tokens = self.add_variable((), "zeros", name="tokens")
+        self.mistakes = self.add_variable((), "zeros", self.dtype, name="mistakes")
+        self.tokens = self.add_variable((), "zeros", self.dtype, name="tokens")
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
@@ -41,12 +47,14 @@ class _ErrorRate(keras.metrics.Metric):
         """Counts the errors of a batch.
 
         Args:
-            y_true: `(batch, length)`, integers, padded at the end.
+            y_true: `(batch, length)`, integers, padded at the end; also lists or a ragged tensor.
             y_pred: `(batch, steps, units)`, logits or probabilities; masked steps are ignored.
             sample_weight: Optional `(batch,)`.
         """
         y_pred, steps = self._unmasked_steps(y_pred)
-        y_true, units = ops.convert_to_tensor(y_true), y_pred.shape[-1]
+        y_true = ops.convert_to_tensor(as_matrix(y_true, self.padding))
+        check_batch(y_true, y_pred.shape[0])
+        units = y_pred.shape[-1]
         blank = unit_of_blank(self.blank, units)
         check_labels(y_true, self.padding, units, blank)
         lengths, _ = label_lengths(y_true, self.padding, units, blank)

@@ -16,6 +16,30 @@ def checked_padding(padding) -> int:
     return padding
 
 
+def as_matrix(labels, padding: int):
+    """Returns labels, also of a ragged tensor or of lists of several lengths, padded to one."""
+    if hasattr(labels, "ragged_rank"):
+        return labels.to_tensor(default_value=padding)
+    if not isinstance(labels, (list, tuple)) or not labels:
+        return labels
+    rows = [np.asarray(row) for row in labels]
+    if any(row.ndim != 1 for row in rows):
+        return np.asarray(labels)
+    longest = max(map(len, rows))
+    filled = [np.pad(row, (0, longest - len(row)), constant_values=padding) for row in rows]
+    return np.stack(filled)
+
+
+def check_batch(labels, batch: int | None) -> None:
+    """Raises if there are not as many rows of labels as sequences, where both are known."""
+    given = labels.shape[0] if len(labels.shape) == 2 else None
+    if None not in (given, batch) and given != batch:
+        raise ValueError(
+            f"`y_true` must have a row for each of {batch} sequences. Received: a shape of "
+            f"{tuple(labels.shape)}"
+        )
+
+
 def unit_of_blank(blank: int, units: int) -> int:
     """Returns the index of the blank's unit, `-1` being the last.
 

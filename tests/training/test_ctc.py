@@ -254,3 +254,24 @@ def test_trains_in_keras():
     np.testing.assert_allclose(*values, rtol=1e-6)
     history = model.fit(longer, y, epochs=2, verbose=0).history["loss"]
     assert history[1] < history[0]
+
+
+def test_lists_and_ragged_labels():
+    lists = [row or [1] for row in LABELS]
+    wanted = training.CTC()(padded(lists), logits())
+    np.testing.assert_allclose(training.CTC()(lists, logits()), wanted, rtol=1e-6)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        ragged = tf.ragged.constant(LABELS)
+        wanted = training.CTC()(padded(LABELS), logits())
+        np.testing.assert_allclose(training.CTC()(ragged, logits()), wanted, rtol=1e-6)
+        sequence = keras.Sequential([keras.Input((9, UNITS)), keras.layers.Dense(UNITS)])
+        sequence.compile("sgd", training.CTC(), metrics=[training.CharacterErrorRate()])
+        history = sequence.fit(logits(), ragged, verbose=0).history
+        assert np.isfinite(history["loss"]).all()
+
+
+def test_a_row_of_labels_for_each_sequence():
+    with pytest.raises(ValueError, match=r"a row for each of 6 sequences.*\(2, 6\)"):
+        training.CTC()(padded(LABELS[:2]), logits())

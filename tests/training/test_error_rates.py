@@ -151,3 +151,34 @@ def test_saved_and_loaded():
 def test_wrong_arguments(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
         kind(**arguments)
+
+
+def test_counts_do_not_have_16_bits():
+    usual = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    try:
+        metric = training.CharacterErrorRate()
+        for _ in range(30):
+            metric.update_state(
+                np.zeros((100, 2), "int32"), np.eye(3, dtype="float32")[[[0]] * 100]
+            )
+        assert metric.dtype == "float32" and float(metric.tokens) == 6000
+        np.testing.assert_allclose(metric.result(), 0.5)
+    finally:
+        keras.config.set_floatx(usual)
+
+
+def test_outputs_without_steps():
+    metric = training.CharacterErrorRate()
+    metric.update_state(np.array([[0, 1]]), np.zeros((1, 0, 3), "float32"))
+    assert float(metric.result()) == 1.0
+
+
+def test_lists_of_labels_of_several_lengths():
+    outputs = np.eye(4, dtype="float32")[[[0, 1, 3], [2, 3, 3]]]
+    padded, listed = training.CharacterErrorRate(), training.CharacterErrorRate()
+    padded.update_state(np.array([[0, 2, 1], [2, -1, -1]]), outputs)
+    listed.update_state([[0, 2, 1], [2]], outputs)
+    assert float(listed.result()) == float(padded.result()) == 0.25
+    with pytest.raises(ValueError, match="a row for each of 2 sequences"):
+        listed.update_state([[0, 2, 1]], outputs)
