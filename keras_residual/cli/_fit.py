@@ -26,7 +26,7 @@ def load_for(
         ValueError: If recordings have another sampling rate, or classes are unknown to the model.
     """
     description = description or Description()
-    source = data.load(name)
+    source = data.load(name, **_of_clips(shape, description))
     rate = description.sampling_rate
     if source.examples == "recordings":
         if rate is not None and source.train.rate != rate:
@@ -36,9 +36,20 @@ def load_for(
             )
         if shape[0] not in (None, source.image_shape[0]):
             source = data.load(name, seconds=shape[0] / source.train.rate)
-    if source.examples == "clips" and len(shape) == 4 and shape[0] is not None:
-        source = data.load(name, frames=shape[0], stride=description.stride)
     return with_names(source, description.class_names)
+
+
+def _of_clips(shape, description):
+    """Returns the loading options for the clips that a model takes, none for other models."""
+    if len(shape) != 4 or shape[-1] not in (1, 3):
+        return {}
+    frames, *size, _ = shape
+    return {
+        "examples": "clips",
+        "frames": frames,
+        "stride": description.stride,
+        "frame_size": None if None in size else size,
+    }
 
 
 def with_names(source: data.Dataset, names: Sequence[str] | None) -> data.Dataset:

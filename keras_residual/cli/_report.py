@@ -110,7 +110,7 @@ class Answers:
         right = int(self.report.confusion.trace())
         console.print(
             f"Held-out accuracy [bold]{right / self.count:.2%}[/] ({right:,} of {self.count:,}), "
-            f"{human_seconds(self.seconds / self.count)} an image in batches of {batch_size}",
+            f"{human_seconds(self.seconds / self.count)} an example in batches of {batch_size}",
             soft_wrap=in_one_line(),
         )
 

@@ -114,13 +114,13 @@ def export(
     if checked.accuracy is not None:
         count, accuracy = checked.samples, checked.model_accuracy
         console.print(
-            f"On {counted(count, 'held-out image')}{_resized(report)}; in Keras {accuracy:.2%}.",
+            f"On {counted(count, 'held-out example')}{_resized(report)}; in Keras {accuracy:.2%}.",
             style="dim",
             soft_wrap=in_one_line(),
         )
     if checked.error is not None:
         console.print(
-            f"Mean absolute error on {counted(checked.samples, 'held-out image')}: "
+            f"Mean absolute error on {counted(checked.samples, 'held-out example')}: "
             f"{checked.error:.4g}; in Keras {checked.model_error:.4g}.",
             style="dim",
             soft_wrap=in_one_line(),

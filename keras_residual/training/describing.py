@@ -63,7 +63,8 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
         class_names=tuple(dataset.class_names),
         white=1.0,
         preprocessing=None,
-        fit="crop",
+        # Frames are resized without keeping their aspect ratio, see `frame_size` of `data.load`.
+        fit="stretch" if dataset.examples == "clips" else "crop",
         crop=recipe.test_crop if kind in _CROPPED else 1.0,
         dataset=dataset.name,
         stride=dataset.train.stride,

@@ -1,13 +1,14 @@
 """Datasets whose classes are others than a model's, or in another order."""
 
-import dataclasses
-
 import numpy as np
 import pytest
+from PIL import Image
 
-from keras_residual import data
-from keras_residual._description import Description
+import keras_residual
+from keras_residual import data, inference
+from keras_residual._description import described
 from keras_residual.cli import _fit
+from keras_residual.training import describe
 
 X, Y = np.zeros((12, 4, 4, 3), "uint8"), np.arange(12) % 3
 
@@ -50,11 +51,24 @@ def test_columns_of_labels():
     np.testing.assert_array_equal(found.test.y, y[:, [2, 0, 1]])
 
 
-def test_clips_have_the_frames_of_the_model(monkeypatch):
-    clips = np.zeros((6, 9, 4, 4, 3), "uint8")
-    load_arrays = data.load
-    monkeypatch.setattr(
-        data, "load", lambda name, **options: load_arrays((clips, Y[:6]), **options)
-    )
-    found = _fit.load_for((4, 4, 4, 3), "clips", dataclasses.replace(Description(), stride=2))
-    assert found.image_shape == (4, 4, 4, 3) and found.train.stride == 2
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_clips_have_frames_and_size_of_the_model(tmp_path, suffix):
+    """As `predict` prepares them: stretched, every second frame from the middle."""
+    draw = np.random.default_rng(0)
+    for name in ("a", "b"):
+        for clip in range(2):
+            (tmp_path / name / f"{clip}").mkdir(parents=True)
+            for frame in range(9):
+                pixels = draw.integers(0, 256, (12, 20 + 4 * clip, 3), "uint8")
+                path = tmp_path / name / f"{clip}" / f"{frame}.{suffix}"
+                Image.fromarray(pixels).save(path)
+    small = data.load(tmp_path, examples="clips", frames=4, stride=2, frame_size=8)
+    network = keras_residual.VideoResNet("frames", (1,), (4,), input_shape=(4, 8, 8, 3), classes=2)
+    describe(network, small, "quick")
+    found = _fit.load_for((4, 8, 8, 3), str(tmp_path), described(network))
+    assert found.image_shape == (4, 8, 8, 3) and found.train.stride == 2
+    (evaluated,) = (x for x, _ in data.pipeline(found.test, batch_size=9).as_numpy_iterator())
+    predictor = inference.load_predictor(network)
+    clips = [predictor.read(clip) for clip in inference.clip_paths(tmp_path)]
+    for clip in evaluated:
+        assert np.abs(predictor.inputs(clips) - clip).max(axis=(1, 2, 3, 4)).min() < 0.01
