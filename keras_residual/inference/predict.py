@@ -114,7 +114,8 @@ def _predict_recordings(model, paths, top, skip_damaged, progress) -> list[Predi
             damaged.append(str(error))
             continue
         # One at a time: recordings are short, and no new shape is traced.
-        outputs += [run_padded(model, wave[None], 1) for wave in waves]
+        shape = (1, -1, *model.input_shape[1:])
+        outputs += [run_padded(model, wave.reshape(shape), 1) for wave in waves]
         seconds = waves.shape[1] / model.description.sampling_rate
         kept += [str(path)] * len(waves)
         starts += [
