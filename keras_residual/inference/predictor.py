@@ -60,7 +60,8 @@ class Predictor:
 
     def waves(self, path: Path) -> np.ndarray:
         """Returns a recording split into waveforms of the model's length, `(n, samples)`."""
-        return read_waves(path, self.description.sampling_rate, self.input_shape[0])
+        whole = self.description.task == "transcription"
+        return read_waves(path, self.description.sampling_rate, self.input_shape[0], whole)
 
     @property
     def size(self) -> tuple[int, int]:
