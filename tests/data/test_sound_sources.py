@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_residual import data
+from keras_residual.data import augment
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 8000
@@ -138,3 +139,10 @@ def test_names_of_numbers(tmp_path):
     assert found.class_names == ("no", "yes", "maybe") and set(found.train.y) == {0, 1}
     with pytest.raises(data.DatasetError, match="label_names"):
         data.load(npz(tmp_path / "b.npz", label_names=names[:1]))
+
+
+def test_augmentation_of_other_arrays():
+    with pytest.raises(ValueError, match="`waves` must be floating point"):
+        augment.add_noise(np.full((2, 50, 1), 9000, "int16"), 0, 0, np.arange(2))
+    with pytest.raises(ValueError, match=r"`spectrograms` must have the shape .*\(50, 40\)"):
+        augment.spec_augment(np.zeros((50, 40), "float32"), 0, 0, np.arange(2))

@@ -72,6 +72,9 @@ def add_noise(
     xp = namespace(waves)
     steps, channels = (int(size) for size in waves.shape[1:])
     _checks.real("loudest", loudest, 0, 1e6)
+    if "float" not in str(waves.dtype):
+        # The squares of integers would overflow.
+        raise ValueError(f"`waves` must be floating point. Received: {waves.dtype}")
     # A key for each recording, from which a number for each sample is derived.
     key = random_integers(2**31 - 1, seed, epoch, index, DRAWS["noise"][0])
     place = xp.arange(steps * channels, dtype="int32")[None] + xp.zeros_like(key)[:, None]
@@ -141,6 +144,11 @@ def spec_augment(
         - [Park et al., 2019](https://arxiv.org/abs/1904.08779), without time warping.
     """
     xp = namespace(spectrograms)
+    if len(spectrograms.shape) not in (3, 4):
+        raise ValueError(
+            "`spectrograms` must have the shape (batch, steps, frequencies), with or without "
+            f"channels. Received: a shape of {tuple(spectrograms.shape)}"
+        )
     _checks.real("frequencies", frequencies, 0, 1)
     _checks.real("times", times, 0, 1)
     draws, trailing = iter(DRAWS["spec_augment"]), (None,) * (len(spectrograms.shape) - 3)
