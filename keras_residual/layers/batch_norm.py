@@ -60,10 +60,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             )
             return ops.cast(outputs, self.compute_dtype)
         outputs, mean, variance = fused_training_tensorflow(inputs, gamma, beta, self.epsilon)
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(
-                moving * self.momentum + ops.cast(batch, moving.dtype) * (1 - self.momentum)
-            )
+        move_tensorflow((self.moving_mean, self.moving_variance), (mean, variance), self.momentum)
         return ops.cast(outputs, self.compute_dtype)
 
     def _has_kernel(self, inputs, mask, by_batch):
@@ -110,13 +107,25 @@ def fused_training_tensorflow(inputs, gamma, beta, epsilon):
     import tensorflow as tf
 
     channels = inputs.shape[-1]
-    shape = tf.shape(inputs)
-    flat = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (shape[0], -1, 1, channels))
+    shape = None if len(inputs.shape) == 4 else tf.shape(inputs)
+    flat = inputs if shape is None else tf.reshape(inputs, (shape[0], -1, 1, channels))
     outputs, mean, variance = _kernel_tensorflow(flat, gamma, beta, (), (), epsilon, True)[:3]
     # The kernel returns the unbiased variance n/(n-1)·var, Keras keeps the biased one.
-    count = tf.cast(tf.reduce_prod(shape[:-1]), tf.float32)
+    count = tf.cast(tf.size(flat, tf.int64) // channels, tf.float32)
     variance *= (count - 1.0) / count
-    return tf.reshape(outputs, shape) if flat is not inputs else outputs, mean, variance
+    return outputs if shape is None else tf.reshape(outputs, shape), mean, variance
+
+
+def move_tensorflow(moving, batch, momentum):
+    """Moves statistics towards those of a batch, as Keras does, in operations that trace fast."""
+    import tensorflow as tf
+
+    multiply, dtype = tf.raw_ops.Mul, moving[0].dtype
+    kept, added = tf.constant(momentum, dtype), tf.constant(1 - momentum, dtype)
+    for variable, new in zip(moving, batch, strict=True):
+        old = multiply(x=tf.convert_to_tensor(variable.value), y=kept)
+        change = multiply(x=tf.cast(new, dtype), y=added)
+        variable.assign(tf.raw_ops.AddV2(x=old, y=change))
 
 
 def fused_inference_tensorflow(inputs, gamma, beta, mean, variance, epsilon):

@@ -1,5 +1,6 @@
 """Sublayers: finding them, and storing sequences of them for TensorFlow checkpoints."""
 
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ NORMALIZATIONS = (
     keras.layers.RMSNormalization,
     EvoNorm,
 )
+# Most attributes of a layer, which hold none; looking closer takes long in deep networks.
+_PLAIN = (str, int, float, type(None), types.FunctionType)
 
 
 def attributes_of(layer) -> dict[str, keras.layers.Layer]:
@@ -40,6 +43,8 @@ def sublayers_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layers that a layer holds in its attributes, as Keras tracks them."""
     found = {}
     for value in vars(layer).values():
+        if isinstance(value, _PLAIN):
+            continue
         items = value.values() if isinstance(value, dict) else value
         items = items if isinstance(value, (list, tuple, dict)) else [value]
         found.update({id(item): item for item in items if isinstance(item, keras.layers.Layer)})

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_residual.training.flat_step import flatten_step
 from keras_residual.training.loop import fit_in_step
 from keras_residual.training.replicas import statistics_over_all
 from keras_residual.training.steps import makes_batches_in_step
@@ -37,6 +38,7 @@ def run_epochs(
         with statistics_over_all(model, getattr(train, "batch_size", None)):
             fit_in_step(model, train, validation, done, epochs, callbacks, verbose, steps_per_call)
         return
+    flatten_step(model)
     known = not callable(train) and hasattr(train, "__len__")
     model.fit(
         train(done) if callable(train) else train,

@@ -30,6 +30,7 @@ from keras_residual.training.recipe import Recipe
 from keras_residual.training.recipes import find_recipe
 from keras_residual.training.replicas import is_chief, scope_of
 from keras_residual.training.run import Run
+from keras_residual.training.variables import build_optimizer
 
 
 def fit(
@@ -187,7 +188,7 @@ def _run_whole(run: Run) -> list[dict[str, Any]]:
     with scope_of(model):
         optimizer = recipe.make_optimizer(run.steps * run.epochs)
         model.compile(optimizer, run.loss, metrics=run.metrics, jit_compile=run.jit_compile)
-        model.optimizer.build(model.trainable_variables)
+        build_optimizer(model)
         progress = resuming.start(model, run.output, run.identity, run.resume)
     journal = Journal(run.output, progress, run.checkpoint_seconds, is_chief(model))
     average = AveragedWeights(run.inputs.train, run.steps) if recipe.ema else None

@@ -218,7 +218,9 @@ def _stacked(variables):
     """Returns the values of variables stacked on a new axis, that of one variable as it is."""
     import tensorflow as tf
 
-    values = [variable.value() for variable in variables]
+    # A variable's method takes longer to trace.
+    read = tf.raw_ops.ReadVariableOp
+    values = [read(resource=each.handle, dtype=each.dtype) for each in variables]
     return values[0] if len(values) == 1 else tf.raw_ops.Pack(values=values)
 
 

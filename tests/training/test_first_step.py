@@ -1,5 +1,7 @@
 """The first step is traced once, and its updates are those of Keras to the last bit."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from training.tiny_training import fit, residual_model, tiny_model
 
 import keras_residual
 from keras_residual import training
+from keras_residual.training.flat_step import flatten_step
 from keras_residual.training.updates import fuse_updates
+from keras_residual.training.variables import build_optimizer
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends trace no updates"
@@ -65,6 +69,75 @@ def test_training_fit_traces_its_step_once(tmp_path, way):
     else:
         training.fit(model, ((X, Y), (X, Y)), "quick", tmp_path, epochs=2, verbose=0)
     assert len(count) == 1
+
+
+def images(*batches):
+    """A data set of batches of these sizes."""
+    import tensorflow as tf
+
+    starts = np.cumsum([0, *batches])
+    pairs = list(itertools.pairwise(starts))
+    spec = (tf.TensorSpec((None, 8, 8, 1)), tf.TensorSpec((None,), tf.int64))
+    made = tf.data.Dataset.from_generator(
+        lambda: ((X[a:b], Y[a:b]) for a, b in pairs), output_signature=spec
+    )
+    return made.apply(tf.data.experimental.assert_cardinality(len(pairs)))
+
+
+def test_a_flat_step_computes_what_the_step_of_keras_does():
+    found = []
+    for flat in (True, False):
+        model = residual_model()
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        training.build(model, X, Y)
+        count = traced(model)
+        if flat:
+            flatten_step(model)
+        history = model.fit(images(5, 5, 2), epochs=3, shuffle=False, verbose=0).history
+        assert len(count) == 1  # with the smaller last batch
+        values = [np.asarray(v) for v in (*model.weights, *model.optimizer.variables)]
+        found.append((*values, history["loss"], history["accuracy"]))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+class OwnFunction(keras.Model):
+    def make_train_function(self, force=False):
+        self.train_function = lambda iterator: {"loss": 0.0 * len(next(iterator))}
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
+def test_steps_that_are_called_otherwise_are_left_to_keras(options):
+    model = tiny_model()
+    model.compile("adam", "sparse_categorical_crossentropy", **options)
+    flatten_step(model)
+    assert model.train_function is None
+    own = OwnFunction(model.inputs, model.outputs)
+    own.compile("adam", "sparse_categorical_crossentropy")
+    flatten_step(own)
+    assert own.fit(X, Y, verbose=0).history["loss"] == [0.0]
+
+
+def test_sparse_batches_are_left_to_keras():
+    import tensorflow as tf
+
+    inputs = keras.Input((64,), sparse=True)
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(inputs))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    flatten_step(model)
+    batches = tf.data.Dataset.from_tensor_slices((X.reshape(12, 64), Y)).batch(6)
+    model.fit(batches.map(lambda x, y: (tf.sparse.from_dense(x), y)), shuffle=False, verbose=0)
+
+
+def test_slots_share_a_name_of_tensorflow_and_keep_those_of_keras():
+    model = residual_model()
+    model.compile("adam", "mse")
+    build_optimizer(model)
+    slots = model.optimizer.variables[2:]
+    assert len({slot.path for slot in slots}) == len(slots) == 2 * len(model.trainable_variables)
+    assert {slot.value.name.split("/")[-1] for slot in slots} == {"momentum:0", "velocity:0"}
+    model.optimizer.variables[2].assign_add(np.ones(slots[0].shape))
+    assert [np.asarray(slot).any() for slot in slots] == [True] + [False] * (len(slots) - 1)
 
 
 @pytest.mark.parametrize("most", [2000, 1])

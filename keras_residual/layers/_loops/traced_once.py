@@ -35,16 +35,20 @@ def call_traced_once(layers: list[Any], x):
     """Applies layers of the same form one after the other in training."""
     import tensorflow as tf
 
+    # Given variables, so that reading and assigning them is traced once too. In 16 bits those to
+    # cast are given as tensors, none of which is assigned.
     @tf.function(autograph=False)
     def block(x, trainable, other):
-        return layers[0].stateless_call(trainable, other, x, training=True)
+        values = [[tf.convert_to_tensor(each) for each in part] for part in (trainable, other)]
+        x, updated = layers[0].stateless_call(*values, x, training=True)
+        for variable, value in zip(other, updated, strict=True):
+            if isinstance(variable, tf.Variable):
+                variable.assign(value)
+        return x
 
     for layer in layers:
         variables = layer.trainable_variables, layer.non_trainable_variables
-        values = [[tf.convert_to_tensor(each.value) for each in part] for part in variables]
-        x, updated = block(x, *values)
-        for variable, value in zip(layer.non_trainable_variables, updated, strict=True):
-            variable.assign(value)
+        x = block(x, *([each.value for each in part] for part in variables))
     return x
 
 
