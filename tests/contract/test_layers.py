@@ -174,7 +174,9 @@ def channels_first_equals_channels_last(case):
     pairs = zip(found.values(), found_first.values(), strict=True)
     for position, (last, first) in enumerate(pairs):
         first = np.moveaxis(first, 1, -1) if position == 0 else first
-        np.testing.assert_allclose(first, last, atol=2e-4, rtol=1e-4)
+        # Small gradients are sums of large terms, which are rounded.
+        rounding = 2e-6 * np.abs(last).max()
+        np.testing.assert_allclose(first, last, atol=max(2e-4, rounding), rtol=1e-4)
 
 
 def runs_in_one_and_three_dimensions(case):
