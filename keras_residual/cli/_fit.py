@@ -23,7 +23,8 @@ def load_for(
         description: What the model's inputs and outputs mean, `None` if unknown.
 
     Raises:
-        ValueError: If recordings have another sampling rate, or classes are unknown to the model.
+        ValueError: If recordings have another sampling rate, the examples do not fit the input, or
+            classes are unknown to the model.
     """
     description = description or Description()
     source = data.load(name, **_of_clips(shape, description))
@@ -36,6 +37,8 @@ def load_for(
             )
         if shape[0] not in (None, source.image_shape[0]):
             source = data.load(name, seconds=shape[0] / source.train.rate)
+    # What the examples are comes before what they are called.
+    check_inputs(shape, source)
     return with_names(source, description.class_names)
 
 
