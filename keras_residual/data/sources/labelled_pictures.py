@@ -4,49 +4,31 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_residual._words import counted
 from keras_residual.data.dataset import Dataset
 from keras_residual.data.sources import tables
 from keras_residual.data.sources.folder import SUFFIXES, check_classes_left
 from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.picture_files import picture_splits
-from keras_residual.data.sources.rows import check_classes, parts_of_rows
+from keras_residual.data.sources.rows import rows_of
 
 
 def from_table(
     table: tables.Table, name: str, options: Options, parts: tuple[Any, ...] | None = None
 ) -> Dataset:
-    """Returns a dataset of pictures from the rows of a table.
-
-    Args:
-        table: The table.
-        name: Name of the dataset.
-        options: The columns to use, and other loading options.
-        parts: The rows of the training and of the held-out part. Defaults to a column named
-            `split`, or to a split by classes and groups.
-    """
-    files = tables.file_column(table, options, SUFFIXES)
-    group, split = tables.group_and_split_columns(table, options)
-    y, kind, names = tables.labels_of(table, (files, group, split), files, options)
-    paths = tables.find_files(table, files, SUFFIXES)
-    _tell_of_others(table, paths)
-    groups = None if group is None else np.array(table.columns[group])
-    labels = y, kind, names
-    if parts is None:
-        parts = parts_of_rows(table, paths, labels, split, groups, options, "picture")
-    check_classes(table.where, labels, parts, "pictures")
-    fields = [
-        ([paths[row] for row in part], _fields(y[part], kind, groups, part)) for part in parts
-    ]
+    """Returns a dataset of pictures from the rows of a table, see `rows_of`."""
+    rows = rows_of(table, options, SUFFIXES, "picture", parts)
+    _tell_of_others(table, rows.paths)
+    labels = rows.labels
+    fields = [([rows.paths[row] for row in part], _fields(labels, part)) for part in rows.parts]
     (train, test), left_out = picture_splits(name, fields, options)
-    check_classes_left(table.where, list(names), train, test)
-    return Dataset(name, train, test, names, left_out)
+    check_classes_left(table.where, list(labels.names), train, test)
+    return Dataset(name, train, test, labels.names, left_out)
 
 
-def _fields(y, kind, groups, part):
-    return {"y": y, "label_kind": kind, "groups": None if groups is None else groups[part]}
+def _fields(labels, part):
+    groups = None if labels.groups is None else labels.groups[part]
+    return {"y": labels.y[part], "label_kind": labels.kind, "groups": groups}
 
 
 def _tell_of_others(table: tables.Table, paths: list[Path]) -> None:

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from keras_residual.data.dataset import Dataset
 from keras_residual.data.dividing import divided
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.options import Options
+from keras_residual.data.sources.rows import Labels
 from keras_residual.data.splits import ArraySplit
 
 # Full scale of int16 samples.
@@ -19,23 +19,6 @@ FULL_SCALE = 2**15
 _LOUDEST = 32.0
 # Padding of transcripts: no character has this number.
 PADDING = -1
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The labels of recordings.
-
-    Attributes:
-        y: Labels in the form of splits.
-        kind: Their kind.
-        names: A name for each class or character.
-        groups: Groups that must stay together, such as speakers, or `None`.
-    """
-
-    y: np.ndarray
-    kind: str
-    names: tuple[str, ...]
-    groups: np.ndarray | None = None
 
 
 def checked_samples(samples: object, where: str) -> np.ndarray:

@@ -20,13 +20,12 @@ from keras_residual.data.sources.folder import Files, check_classes_left, parts_
 from keras_residual.data.sources.npz import read_npz
 from keras_residual.data.sources.options import Options
 from keras_residual.data.sources.recordings import (
-    Labels,
     check_rate,
     checked_samples,
     from_recordings,
     transcripts,
 )
-from keras_residual.data.sources.rows import check_classes, parts_of_rows
+from keras_residual.data.sources.rows import Labels, rows_of
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 _OTHERS = {".mp3", ".m4a", ".aac", ".wma", ".opus", ".webm", ".aif", ".aiff", ".amr", ".au"}
@@ -189,17 +188,17 @@ def from_sound_table(
     options: Options,
     parts: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Dataset:
-    """Returns a dataset from a table of sound files with classes, numbers or transcripts.
+    """Returns a dataset of recordings from the rows of a table, see `rows_of`.
 
-    Args:
-        table: The table.
-        name: Name of the dataset.
-        options: The columns to use, and other loading options.
-        parts: The rows of the training and of the held-out part. Defaults to a column named
-            `split`, or to a split by classes and groups.
+    Labels are classes, numbers or transcripts.
     """
-    files = tables.file_column(table, options, SUFFIXES)
-    group, split = tables.group_and_split_columns(table, options)
+    advice = ", or label_kind='text' for transcripts"
+    rows = rows_of(table, options, SUFFIXES, "recording", parts, _labels_of, advice)
+    return _dataset(name, table.where, rows.paths, rows.labels, options, rows.parts)
+
+
+def _labels_of(table, others, files, options):
+    """Returns labels, kind and names: transcripts, or what `tables.labels_of` finds."""
     text = options.labels or next(
         (column for column in table.columns if column.lower() in _TEXT_COLUMNS), None
     )
@@ -207,18 +206,10 @@ def from_sound_table(
     usual = isinstance(text, str) and text.lower() in _TEXT_COLUMNS
     if isinstance(text, str) and (requested or (usual and options.label_kind == "auto")):
         y, names = _transcripts_of(table, files, text)
-        kind = "text"
-    elif requested:
+        return y, "text", names
+    if requested:
         raise DatasetError(f"{table.where}: give the column of the transcripts as `labels`.")
-    else:
-        y, kind, names = tables.labels_of(table, (files, group, split), files, options)
-    paths = tables.find_files(table, files, SUFFIXES)
-    groups = None if group is None else np.array(table.columns[group])
-    labels = y, kind, names
-    if parts is None:
-        parts = parts_of_rows(table, paths, labels, split, groups, options, "recording")
-    check_classes(table.where, labels, parts, "recordings")
-    return _dataset(name, table.where, paths, Labels(y, kind, names, groups), options, parts)
+    return tables.labels_of(table, others, files, options)
 
 
 def _transcripts_of(table, files, column):

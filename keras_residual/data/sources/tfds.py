@@ -17,12 +17,8 @@ from keras_residual.data.dataset import Dataset
 from keras_residual.data.errors import DatasetError
 from keras_residual.data.sources.arrays import from_arrays
 from keras_residual.data.sources.options import Options
-from keras_residual.data.sources.recordings import (
-    Labels,
-    check_rate,
-    checked_samples,
-    from_recordings,
-)
+from keras_residual.data.sources.recordings import check_rate, checked_samples, from_recordings
+from keras_residual.data.sources.rows import Labels
 from keras_residual.data.sources.tfds_stream import StreamSplit, import_tfds, keys_of
 from keras_residual.data.splits import default_augmentation
 
