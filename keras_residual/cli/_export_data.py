@@ -8,7 +8,7 @@ import numpy as np
 import keras_residual
 from keras_residual import _description, data
 from keras_residual import weights as library_weights
-from keras_residual.cli._fit import check_inputs, load_for
+from keras_residual.cli._fit import load_for
 from keras_residual.cli._model_files import load_keras
 
 _CALIBRATION_IMAGES = 200
@@ -85,7 +85,6 @@ def load_data(
         return {}
     shape = model.input_shape[1:]
     dataset = load_for(shape, name, _description.described(model))
-    check_inputs(shape, dataset)
     size = None if None in shape[:-1] or dataset.examples != "images" else shape[:-1]
     waves = len(shape) == 1
     calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw, waves)[0]

@@ -13,7 +13,10 @@ _SHOWN = 10
 
 
 def load_for(
-    shape: Sequence[int | None], name: str, description: Description | None = None
+    shape: Sequence[int | None],
+    name: str,
+    description: Description | None = None,
+    images_only: bool = False,
 ) -> data.Dataset:
     """Returns a dataset for a model: recordings and clips of its length, labels in its order.
 
@@ -21,6 +24,7 @@ def load_for(
         shape: Shape of the model's input without batch.
         name: The dataset, as `data.load` takes it.
         description: What the model's inputs and outputs mean, `None` if unknown.
+        images_only: Whether only images are accepted.
 
     Raises:
         ValueError: If recordings have another sampling rate, the examples do not fit the input, or
@@ -38,7 +42,7 @@ def load_for(
         if shape[0] not in (None, source.image_shape[0]):
             source = data.load(name, seconds=shape[0] / source.train.rate)
     # What the examples are comes before what they are called.
-    check_inputs(shape, source)
+    _check_inputs(shape, source, images_only=images_only)
     return with_names(source, description.class_names)
 
 
@@ -95,7 +99,7 @@ def _shown(names):
     return ", ".join(map(str, names[:_SHOWN])) + more
 
 
-def check_inputs(
+def _check_inputs(
     shape: Sequence[int | None], source: data.Dataset, *, images_only: bool = False
 ) -> None:
     """Raises a ValueError if a dataset's examples do not fit a model's input.

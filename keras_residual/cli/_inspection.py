@@ -51,8 +51,7 @@ class Report:
 def held_out(model: keras.Model, dataset: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns held-out images and labels for the model, spread evenly over the split."""
     shape = tuple(model.input_shape[1:])
-    source = _fit.load_for(shape, dataset, _description.described(model))
-    _fit.check_inputs(shape, source, images_only=True)
+    source = _fit.load_for(shape, dataset, _description.described(model), images_only=True)
     _fit.check_outputs(model.output_shape, source)
     size = None if None in shape[:2] else shape[:2]
     batches = data.pipeline(source.test, batch_size=128, image_size=size).as_numpy_iterator()

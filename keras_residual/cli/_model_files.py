@@ -47,10 +47,8 @@ def description_of(path: Path) -> _description.Description | None:
     return None
 
 
-def test_crop_of(path: Path) -> float:
+def test_crop_of(description: _description.Description | None) -> float:
     """Returns the side of the centre crop that a model expects, as a share of the shorter side."""
-    keras_file = path.suffix == ".keras" or (path / "model.keras").is_file()
-    description = description_of(path) if keras_file else None
     return _USUAL_CROP if description is None or description.fit != "crop" else description.crop
 
 

@@ -89,11 +89,10 @@ def _loaded(model_file, dataset, batch_size, test_crop, description):
     from keras_residual.cli import _classifier, _fit, _model_files
 
     if test_crop is None:
-        test_crop = _model_files.test_crop_of(model_file)
+        test_crop = _model_files.test_crop_of(description)
     _checks.real("--test-crop", test_crop, 0.01, 1)
     predict, input_shape = _model_files.load_predictor(model_file)
     source = _fit.load_for(input_shape, dataset, description)
-    _fit.check_inputs(input_shape, source)
     fixed = source.examples == "images" and None not in input_shape[:-1]
     size = input_shape[:-1] if fixed else None
     batches = _classifier.held_out_batches(source, batch_size, size, test_crop=test_crop)

@@ -16,6 +16,7 @@ from keras_residual.training.objective import mixes
 from keras_residual.training.progress import Progress
 from keras_residual.training.replicas import is_chief
 from keras_residual.training.run import Run
+from keras_residual.training.variables import build_optimizer
 
 # File for the outputs of the frozen part while it is frozen.
 KEPT = ".frozen"
@@ -82,7 +83,7 @@ class _FineTuning:
             phase.learning_rate,
             [by_variable[id(variable)] for variable in variables],
         )
-        optimizer.build(variables)
+        build_optimizer(self.model, optimizer, variables)
         self.model.compile(optimizer, self.run.loss, metrics=_copies(self.run.metrics))
 
     def _part(self, phase) -> keras.Model:

@@ -188,7 +188,7 @@ def _run_whole(run: Run) -> list[dict[str, Any]]:
     with scope_of(model):
         optimizer = recipe.make_optimizer(run.steps * run.epochs)
         model.compile(optimizer, run.loss, metrics=run.metrics, jit_compile=run.jit_compile)
-        build_optimizer(model)
+        build_optimizer(model, model.optimizer, model.trainable_variables)
         progress = resuming.start(model, run.output, run.identity, run.resume)
     journal = Journal(run.output, progress, run.checkpoint_seconds, is_chief(model))
     average = AveragedWeights(run.inputs.train, run.steps) if recipe.ema else None

@@ -1,5 +1,6 @@
 """Creates the variables of a training before its first step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ def build(model: keras.Model, x: Any, y: Any, sample_weight: Any = None) -> None
     >>> model.fit(x, y)  # doctest: +SKIP
     """
     with scope_of(model):
-        build_optimizer(model)
+        build_optimizer(model, model.optimizer, model.trainable_variables)
         outputs = _zeros_like_outputs(model, x)
 
         def measure():
@@ -41,14 +42,21 @@ def build(model: keras.Model, x: Any, y: Any, sample_weight: Any = None) -> None
     model.reset_metrics()
 
 
-def build_optimizer(model: keras.Model) -> None:
-    """Creates the variables of a compiled model's optimizer.
+def build_optimizer(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
+    """Creates the variables of an optimizer.
 
     TensorFlow creates a kernel per name and shape of a variable, which takes twice as long as all
     else. So the slots of a kind share TensorFlow's name; their Keras names are unchanged.
+
+    Args:
+        model: The model, whose strategy decides whether names may be shared.
+        optimizer: The optimizer.
+        variables: The variables that it will update.
     """
-    if keras.backend.backend() != "tensorflow" or strategy_of(model).num_replicas_in_sync > 1:
-        model.optimizer.build(model.trainable_variables)
+    if keras.backend.backend() != "tensorflow" or replicas_of(model) > 1:
+        optimizer.build(variables)
         return
     import tensorflow as tf
 
@@ -56,7 +64,7 @@ def build_optimizer(model: keras.Model) -> None:
         return create(**{**options, "name": (options.get("name") or "").split("_")[-1] or None})
 
     with tf.variable_creator_scope(named_by_kind):
-        model.optimizer.build(model.trainable_variables)
+        optimizer.build(variables)
 
 
 def _zeros_like_outputs(model, x):

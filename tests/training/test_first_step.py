@@ -132,12 +132,21 @@ def test_sparse_batches_are_left_to_keras():
 def test_slots_share_a_name_of_tensorflow_and_keep_those_of_keras():
     model = residual_model()
     model.compile("adam", "mse")
-    build_optimizer(model)
+    build_optimizer(model, model.optimizer, model.trainable_variables)
     slots = model.optimizer.variables[2:]
     assert len({slot.path for slot in slots}) == len(slots) == 2 * len(model.trainable_variables)
     assert {slot.value.name.split("/")[-1] for slot in slots} == {"momentum:0", "velocity:0"}
     model.optimizer.variables[2].assign_add(np.ones(slots[0].shape))
     assert [np.asarray(slot).any() for slot in slots] == [True] + [False] * (len(slots) - 1)
+
+
+@pytest.mark.parametrize("recipe", ["quick", "fine_tune"])
+def test_slots_of_every_training_share_a_name(tmp_path, recipe):
+    model = residual_model()
+    training.fit(model, ((X, Y), (X, Y)), recipe, tmp_path, epochs=1, verbose=0)
+    slots = [slot for slot in model.optimizer.variables if len(slot.shape) > 0]
+    names = [slot.value.name for slot in slots]
+    assert len(set(names)) == 2 < len(names)
 
 
 @pytest.mark.parametrize("most", [2000, 1])
