@@ -47,6 +47,9 @@ if not _startup.IS_COMMAND:
     except ImportError as error:
         raise ImportError(_needs.explained(error), name=error.name) from error
     from keras_residual import layers, models  # noqa: F401
+    from keras_residual.layers.saved_objects import register_saved_objects
     from keras_residual.models import *  # noqa: F403
+
+    register_saved_objects()
 
     __all__ = _public_names()

@@ -4,11 +4,14 @@ import ast
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import keras
 import pytest
 
 import keras_residual
+from keras_residual import analysis, training
 
 PACKAGE = Path(keras_residual.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -269,6 +272,33 @@ def test_import_loads_nothing_heavy():
         "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
     assert not set(run_python(code).split()) & (OPTIONAL | {"tensorflow", "rich", "typer"})
+
+
+def test_a_file_is_loaded_and_saved_again_by_the_import_alone(tmp_path):
+    path = tmp_path / "model.keras"
+    model = keras_residual.ResidualLSTMTranscriber((8, 3), classes=2, units=4, num_layers=1)
+    rates = training.OneCycle(1e-3, 8, 2)
+    metrics = [training.CharacterErrorRate(), analysis.batch_psnr]
+    model.compile(keras.optimizers.Adam(rates), training.CTC(), metrics=metrics)
+    model.save(path)
+    config = zipfile.ZipFile(path).read("config.json")
+    code = (
+        "import keras, keras_residual\n"
+        f"model = keras.saving.load_model({str(path)!r})\nmodel.save({str(path)!r})\n"
+        "print(type(model.loss).__name__)"
+    )
+    assert run_python(code).strip() == "CTC"
+    again = zipfile.ZipFile(path).read("config.json")
+    for name in (b"CTC", b"CharacterErrorRate", b"OneCycle", b"psnr"):
+        assert again.count(b"keras_residual>" + name) == config.count(b"keras_residual>" + name) > 0
+
+
+def test_everything_in_files_is_registered_by_the_import_alone():
+    code = "import keras, keras_residual\nprint(*keras.saving.get_custom_objects())"
+    registered = re.compile(r'^@registered\nclass (\w+)|package=PACKAGE, name="(\w+)"', re.M)
+    found = {name for file in FILES for name in registered.findall(file.read_text("utf-8"))}
+    names = {f"keras_residual>{name or named}" for name, named in found}
+    assert len(names) > 60 and names <= set(run_python(code).split())
 
 
 def test_submodules_are_attributes_loaded_on_first_use():
