@@ -34,6 +34,7 @@ ALLOWED = {
     "_notices": set(),
     "_page": set(),
     "_randomness": set(),
+    "_transcripts": set(),
     "_types": set(),
     "_words": set(),
     "models": {"layers"},
@@ -58,6 +59,7 @@ COMMON = {
     "_notices",
     "_page",
     "_randomness",
+    "_transcripts",
     "_types",
     "_words",
 }

@@ -89,6 +89,8 @@ def load_data(
     waves = len(shape) == 1
     calibration = _images(dataset.train, size, _CALIBRATION_IMAGES, raw, waves)[0]
     held_out = _images(dataset.test, size, count, raw, waves)
+    if dataset.label_kind == "text":
+        return _of_transcripts(model, dataset, calibration, held_out)
     fits = model.output_shape[-1] == dataset.num_classes
     if phone and fits and len(model.output_shape) == 2:
         held_out = _photographs(dataset.test, size, count) or held_out
@@ -97,6 +99,19 @@ def load_data(
         "evaluation_data": held_out if fits else None,
         "labels": dataset.class_names if fits else None,
     }
+
+
+def _of_transcripts(model, dataset, calibration, held_out):
+    """Returns the same for transcripts, as labels of the model; unknown characters are mistakes."""
+    description, blank = _description.described(model), model.output_shape[-1] - 1
+    known = dataset.class_names if description is None else description.class_names
+    if known is None or len(known) != blank or len(model.output_shape) != 3:
+        return {"representative_data": calibration}
+    # No label is the blank.
+    places = [known.index(name) if name in known else blank for name in dataset.class_names]
+    inputs, labels = held_out
+    labels = np.where(labels >= 0, np.array(places)[labels], -1)
+    return {"representative_data": calibration, "evaluation_data": (inputs, labels)}
 
 
 def _photographs(split, size, count):

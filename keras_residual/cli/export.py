@@ -110,21 +110,8 @@ def export(
         )
         page = _page(library, report, output, tasks_vision, tasks_audio) if web else None
     print_table(_COLUMNS, [_row(row) for row in report.rows])
-    checked = report.rows[0].verification
-    if checked.accuracy is not None:
-        count, accuracy = checked.samples, checked.model_accuracy
-        console.print(
-            f"On {counted(count, 'held-out example')}{_resized(report)}; in Keras {accuracy:.2%}.",
-            style="dim",
-            soft_wrap=in_one_line(),
-        )
-    if checked.error is not None:
-        console.print(
-            f"Mean absolute error on {counted(checked.samples, 'held-out example')}: "
-            f"{checked.error:.4g}; in Keras {checked.model_error:.4g}.",
-            style="dim",
-            soft_wrap=in_one_line(),
-        )
+    if measure := _measure(report):
+        console.print(measure, style="dim", soft_wrap=in_one_line())
     for note in report.notes:
         console.print(as_typed(note), style="dim", markup=False, soft_wrap=in_one_line())
     if report.folding is not None:
@@ -141,6 +128,21 @@ def export(
             soft_wrap=True,
         )
     print_next("benchmark", *(row.path for row in report.rows))
+
+
+def _measure(report):
+    """Returns how right the first file is as a sentence, `None` if that was not measured."""
+    checked = report.rows[0].verification
+    of = counted(checked.samples, "held-out example")
+    if checked.accuracy is not None:
+        return f"On {of}{_resized(report)}; in Keras {checked.model_accuracy:.2%}."
+    if checked.error_rate is not None:
+        rates = checked.error_rate, checked.model_error_rate
+        return "Label error rate on {}: {:.2%}; in Keras {:.2%}.".format(of, *rates)
+    if checked.error is not None:
+        errors = checked.error, checked.model_error
+        return "Mean absolute error on {}: {:.4g}; in Keras {:.4g}.".format(of, *errors)
+    return None
 
 
 def _page(library, report, output, tasks_vision, tasks_audio):

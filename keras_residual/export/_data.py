@@ -9,6 +9,7 @@ from keras_residual.export._pictures import cropped, decoded, stretched
 from keras_residual.export._pixels import Pixels
 from keras_residual.export._samples import check_finite, fitting
 from keras_residual.export._signature import count_of
+from keras_residual.export.proof.answers import are_transcripts
 from keras_residual.export.quantizations import INTEGERS
 
 CALIBRATION_SAMPLES = 200
@@ -62,7 +63,8 @@ def checked_evaluation(model, specs, data):
     if classes.dtype.kind not in "iu" or not classes.ndim or len(classes) != count_of(inputs):
         return inputs, _labels_or_numbers(model, classes, count_of(inputs))
     if classes.shape[1:] != tuple(model.outputs[0].shape[1:]):
-        check_classes("evaluation_data", classes, model.outputs[0].shape[-1])
+        units, padded = model.outputs[0].shape[-1], are_transcripts(model)
+        check_classes("evaluation_data", classes, units, padded)
     return inputs, classes
 
 
@@ -80,12 +82,22 @@ def _labels_or_numbers(model, answers, count):
     return answers
 
 
-def check_classes(argument: str, classes: np.ndarray, units: int | None) -> None:
-    """Raises a ValueError for classes that a model has no output for: all would count as wrong."""
-    if units is not None and classes.size and not 0 <= classes.min() <= classes.max() < units:
+def check_classes(
+    argument: str, classes: np.ndarray, units: int | None, padded: bool = False
+) -> None:
+    """Raises a ValueError for classes that a model has no output for: all would count as wrong.
+
+    Args:
+        argument: Name of the argument in error messages.
+        classes: Integers.
+        units: Number of the model's outputs.
+        padded: Whether they are transcripts, padded with -1.
+    """
+    least = -1 if padded else 0
+    if units is not None and classes.size and not least <= classes.min() <= classes.max() < units:
         raise ValueError(
-            f"`{argument}` must have classes in 0..{units - 1}, the model's outputs. Received: "
-            f"classes {classes.min()}..{classes.max()}"
+            f"`{argument}` must have classes in {least}..{units - 1}, the model's outputs. "
+            f"Received: classes {classes.min()}..{classes.max()}"
         )
 
 

@@ -14,7 +14,6 @@ from keras_residual.export.errors import ExportError
 from keras_residual.export.rewrite.picture import picture_network, without_softmax
 from keras_residual.export.rewrite.quantization_aware import is_quantization_aware, pixel_range
 from keras_residual.export.rewrite.rewrite import Rewrite
-from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 
 _HALVES = ("bfloat16", "float16")
 
@@ -44,11 +43,6 @@ def _input_like(data, name=None):
     data = np.asarray(data)
     kind = "float32" if data.dtype.kind == "f" else data.dtype.name
     return keras.Input(data.shape[1:], dtype=kind, name=name)
-
-
-def is_sequence_model(model) -> bool:
-    """Returns whether a model has a recurrent stack, such as a `ResidualLSTM`."""
-    return any(isinstance(layer, RecurrentStack) for layer in model.layers)
 
 
 def half_precision(model) -> str | None:

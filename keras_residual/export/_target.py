@@ -10,8 +10,8 @@ from keras_residual import weights
 from keras_residual._description import Description
 from keras_residual.export._pixels import STANDARDIZE, WHITE, Pixels, takes_raw_pixels
 from keras_residual.export._signature import InputSpec
+from keras_residual.export.rewrite.graph import is_recurrent
 from keras_residual.export.rewrite.picture import ends_with_softmax, first_layer
-from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 
 TARGETS = ("phone", "server")
 OUTPUTS = ("uint8", "float32")
@@ -149,7 +149,7 @@ def _scaling(model, inputs, preprocessing, description) -> Pixels | str:
         return "the model must have one input and one output."
     ((name, spec),) = inputs.items()
     shape, output = spec.shape, model.outputs[0].shape
-    if any(isinstance(layer, RecurrentStack) for layer in model.layers):
+    if is_recurrent(model):
         return "the model must take pictures."
     if len(shape) != 4 or shape[-1] not in (1, 3) or not spec.is_floating:
         return f"the model must take (n, height, width, 1 or 3) pictures. Received: {spec}."

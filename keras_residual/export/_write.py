@@ -24,6 +24,7 @@ from keras_residual.export.formats.litert.joining import joined
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
 from keras_residual.export.proof.delegates import refusals
 from keras_residual.export.quantizations import INTEGERS
+from keras_residual.export.rewrite.graph import is_recurrent
 from keras_residual.export.rewrite.quantization_aware import for_converter, is_quantization_aware
 from keras_residual.layers.affine import affine_as_convolutions
 from keras_residual.layers.image_normalization import ImageNormalization
@@ -66,7 +67,7 @@ def coreml(job: Job, path) -> None:
 def litert(job: Job, path) -> tuple[Any, ...]:
     """Writes a LiteRT file and returns what delegates would not take of it."""
     _check_sizes(job, "litert")
-    if _prepare.is_sequence_model(job.model):
+    if is_recurrent(job.model):
         _sequences(job, path)
     elif is_quantization_aware(job.model):
         _learned_ranges(job, path)
@@ -178,7 +179,7 @@ def _sequences(job, path):
 
 
 def _check_sizes(job, format):
-    if job.quantization not in INTEGERS or _prepare.is_sequence_model(job.model):
+    if job.quantization not in INTEGERS or is_recurrent(job.model):
         return
     for name, spec in job.inputs.items():
         if None in spec.shape[1:]:

@@ -93,8 +93,9 @@ def export(
             random inputs.
         evaluation_data: Optional pair of such arrays and the right answers, for the card: `(n,)`
             integers, their classes, or `(n, outputs)` labels of 0 and 1, for accuracies; `(n,
-            outputs)` numbers, for the mean absolute error. For phones also a pair of a list of
-            photographs of any size (paths or uint8 arrays) and their classes; the card then has the
+            outputs)` numbers, for the mean absolute error; `(n, longest)` labels padded with -1,
+            for the error rate of a transcriber. For phones also a pair of a list of photographs of
+            any size (paths or uint8 arrays) and their classes; the card then has the
             accuracy on photographs stretched to the input size and on cropped ones.
         preprocessing: The function from raw inputs to inputs of the model: a layer such as
             `layers.ImageNormalization` or `keras.layers.Rescaling`, a `weights.Preprocessing`, the

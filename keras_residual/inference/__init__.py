@@ -1,10 +1,10 @@
 """Inference from files: predictions, explanations and transcripts of a model in any format."""
 
+from keras_residual._transcripts import edit_distance
 from keras_residual.inference.alignment import align
 from keras_residual.inference.answers import Prediction, as_rows, write_predictions
 from keras_residual.inference.clip_list import clip_paths
 from keras_residual.inference.decoding import Transcript, decode_beam, decode_greedy
-from keras_residual.inference.edit_distance import edit_distance
 from keras_residual.inference.explanation import explain
 from keras_residual.inference.picture_list import picture_paths, recording_paths
 from keras_residual.inference.predict import paths_for, predict

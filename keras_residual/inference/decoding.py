@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_residual import _checks
+from keras_residual._transcripts import beginnings
 from keras_residual._types import Tensor
 
 
@@ -55,7 +56,7 @@ def decode_greedy(outputs: Tensor, mask: Tensor | None = None, blank: int = -1) 
     found = []
     for scores, steps in sequences(outputs, mask, blank):
         path = scores.argmax(axis=1)
-        begins = np.append(True, path[1:] != path[:-1])[: len(path)] & (path != _last(scores))
+        begins = beginnings(path, _last(scores))
         probability = float(scores.max(axis=1).sum())
         labels = _with_blank_in_place(path[begins], blank)
         found.append(Transcript(labels, probability, tuple(steps[begins].tolist())))

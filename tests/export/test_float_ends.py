@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_residual import ResidualLSTMTranscriber, inference
+from keras_residual import (
+    Description,
+    ResidualLSTMTranscriber,
+    _description,
+    export,
+    inference,
+    layers,
+)
 from keras_residual.export import lstm
 
 pytest.importorskip("ai_edge_litert")
@@ -15,6 +22,8 @@ SPECTROGRAM = {
     "sequence_stride": 80,
     "fft_length": 256,
 }
+
+MEL = 40
 
 
 def waves(count=16, samples=2400):
@@ -32,8 +41,17 @@ def sequences(count=16, steps=21):
     return found
 
 
-def transcriber(shape, **options):
+def network():
+    """Returns a residual network over frames and mel filters, with operations that are no layer."""
+    inputs = keras.Input((None, MEL))
+    x = layers.ConvNorm(4, 3, strides=2)(keras.ops.expand_dims(inputs, -1))
+    x = layers.ResidualBlock(4, strides=(1, 4))(x)
+    return keras.Model(inputs, keras.layers.Reshape((-1, 40))(x), name="spectral")
+
+
+def transcriber(shape, front=None, **options):
     keras.utils.set_random_seed(0)
+    options["front"] = network() if front == "network" else front
     return ResidualLSTMTranscriber(shape, classes=6, units=32, num_layers=1, **options)
 
 
@@ -45,8 +63,10 @@ def transcriber(shape, **options):
         ((None, 5), sequences(), {"mask_value": 0.0, "front": "causal"}),
         ((None,), waves(), {"front": "causal", "spectrogram": SPECTROGRAM}),
         ((None,), waves(), {"front": "causal", "spectrogram": SPECTROGRAM, "mask_value": 0.0}),
+        ((None,), waves(), {"front": "network", "spectrogram": SPECTROGRAM}),
+        ((None,), waves(), {"front": "network", "spectrogram": SPECTROGRAM, "mask_value": 0.0}),
     ],
-    ids=["masked", "masked-causal", "waveform", "masked-waveform"],
+    ids=["masked", "masked-causal", "waveform", "masked-waveform", "network", "masked-network"],
 )
 def test_quantized_files_agree(shape, data, options, quantization, tmp_path):
     model = transcriber(shape, **options)
@@ -80,3 +100,41 @@ def test_the_spectrogram_of_a_stream_is_not_quantized(tmp_path):
         found = np.concatenate([quantized(piece) for piece in pieces])
         assert np.abs(found - right).mean() < 0.1 * right.std()
     assert inference.TranscriptStream(path).push(waves(1)[0]) is not None
+
+
+@pytest.mark.parametrize("quantization", [None, "int8", "dynamic"])
+def test_a_recurrent_stack_in_a_model_that_the_model_calls(quantization, tmp_path):
+    inner = transcriber((None, MEL), front="network")
+    waveform = keras.Input((2400,), name="waveform")
+    mel = layers.LogMelSpectrogram(**SPECTROGRAM, padding="zeros")(waveform)
+    model = keras.Model(waveform, inner(keras.layers.Rescaling(0.2, 1.0)(mel)), name="whole")
+    report = export.export(
+        model, tmp_path / "out", ["litert"], quantization, representative_data=waves()
+    )
+    checked = report.rows[0].verification
+    assert checked.agreement > 0.9 and checked.relative < (0.2 if quantization else 1e-4)
+    # `CompiledModel` takes no fused operation, which keeps its states in variables. The name of the
+    # only input is another one in the file.
+    if quantization == "int8":
+        other = export.verify(report.rows[0].path, model, waves(4), runtime="compiled_model")
+        assert other.relative < 0.2
+
+
+def test_the_error_rate_of_transcripts(tmp_path):
+    model = transcriber((21, 5))
+    x = sequences()
+    _description.describe(model, Description(task="transcription", class_names=tuple("abcdef")))
+    heard = [answer.labels for answer in inference.decode_greedy(model.predict(x, verbose=0))]
+    right = [(*labels[1:], 0, 0) for labels in heard]
+    y = np.full((len(x), max(map(len, right))), -1, "int32")
+    for row, labels in zip(y, right, strict=True):
+        row[: len(labels)] = labels
+    mistakes = sum(map(inference.edit_distance, heard, right))
+    report = export.export(model, tmp_path / "out", evaluation_data=(x, y))
+    checked = report.rows[0].verification
+    assert checked.error_rate == checked.model_error_rate == mistakes / (y >= 0).sum() > 0
+    assert checked.accuracy is None
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert f"label error rate {checked.error_rate:.2%}" in card
+    with pytest.raises(ValueError, match=r"must have classes in -1\.\.6.*classes -2\.\.5"):
+        export.export(model, tmp_path / "out", evaluation_data=(x, np.where(y < 0, -2, y)))

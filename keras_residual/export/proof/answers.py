@@ -1,4 +1,4 @@
-"""How right an artefact's outputs are: by classes, by labels of 0 and 1, or by numbers."""
+"""How right an artefact's outputs are: by classes, labels of 0 and 1, numbers or transcripts."""
 
 import math
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_residual._transcripts import beginnings, edit_distance
 from keras_residual.weights import description_of
 
 # Two-sided 95 % of the normal distribution.
@@ -25,15 +26,24 @@ def is_answer(answers: np.ndarray, outputs: tuple[int | None, ...]) -> bool:
     return whole and answers.shape[1:] == tuple(outputs[1:])
 
 
+def are_transcripts(model: keras.Model) -> bool:
+    """Returns whether a model's outputs are logits of labels and, last, of the blank."""
+    description = description_of(model)
+    return description is not None and description.task == "transcription"
+
+
 def measured(answers: np.ndarray, expected: np.ndarray, received: np.ndarray, model: keras.Model):
     """Returns the figures of a `Verification` that need the right answers.
 
     Args:
-        answers: Classes, or as many numbers as outputs.
+        answers: Classes, or as many numbers as outputs, or transcripts padded with -1.
         expected: The model's outputs.
         received: The artefact's.
         model: The model.
     """
+    if are_transcripts(model):
+        ours, theirs = [_error_rate(answers, outputs) for outputs in (received, expected)]
+        return {"error_rate": ours, "model_error_rate": theirs}
     if answers.ndim < expected.ndim:
         return _accuracies(*[outputs.argmax(-1) == answers for outputs in (received, expected)])
     description = description_of(model)
@@ -43,6 +53,15 @@ def measured(answers: np.ndarray, expected: np.ndarray, received: np.ndarray, mo
         return _accuracies(*[(each > least) == (answers > 0) for each in (received, expected)])
     ours, theirs = [float(np.abs(outputs - answers).mean()) for outputs in (received, expected)]
     return {"error": ours, "model_error": theirs}
+
+
+def _error_rate(answers, outputs):
+    """Returns the wrong, missing and surplus labels of the best paths, for each right label."""
+    mistakes = 0
+    for path, row in zip(outputs.argmax(-1), answers, strict=True):
+        heard = path[beginnings(path, outputs.shape[-1] - 1)]
+        mistakes += edit_distance(heard, row[row >= 0])
+    return mistakes / max(1, int((answers >= 0).sum()))
 
 
 def _least(model, outputs):

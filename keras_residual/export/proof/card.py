@@ -169,6 +169,9 @@ def _row(name, entry):
         same = "–"
         errors = checked["error"], checked["model_error"]
         accuracy = "mean absolute error {:.4g} ({:.4g} in Keras)".format(*errors)
+    if checked.get("error_rate") is not None:
+        rates = checked["error_rate"], checked["model_error_rate"]
+        accuracy = "label error rate {:.2%} ({:.2%} in Keras)".format(*rates)
     if checked["accuracy"] is not None:
         low, high = checked["accuracy_interval"]
         accuracy = f"{checked['accuracy']:.2%} ({low:.2%} … {high:.2%})"

@@ -15,7 +15,7 @@ from keras_residual.export._prepare import functional
 from keras_residual.export._samples import fitting
 from keras_residual.export._signature import count_of, input_specs, named_outputs, structured
 from keras_residual.export.errors import ExportError
-from keras_residual.export.proof.answers import is_answer, measured
+from keras_residual.export.proof.answers import are_transcripts, is_answer, measured
 from keras_residual.export.proof.artefact import Artefact, load
 from keras_residual.export.proof.clients import (
     run_compiled_model,
@@ -41,6 +41,9 @@ class Verification:
         model_accuracy: The same of the model.
         error: The artefact's mean absolute error if the answers are numbers.
         model_error: The same of the model.
+        error_rate: The artefact's wrong, missing and surplus labels for each label of a transcript,
+            on the most probable path.
+        model_error_rate: The same of the model.
     """
 
     worst: float
@@ -54,6 +57,8 @@ class Verification:
     model_accuracy: float | None = None
     error: float | None = None
     model_error: float | None = None
+    error_rate: float | None = None
+    model_error_rate: float | None = None
 
 
 RUNTIMES = ("compiled_model", "mediapipe", "onnxruntime-web", "litert.js")
@@ -72,10 +77,10 @@ def verify(
         artefact: An `Artefact` or the path of one.
         model: The model it came from.
         data: `(n, ...)` inputs, for several inputs a tuple in their order or a dict by name; or a
-            pair of these and the right answers: `(n,)` integers, their classes, or `(n, outputs)`
-            labels of 0 and 1 or numbers. For MediaPipe also a list of pictures of any sizes: paths,
-            or `(height, width, 3)` arrays of uint8; the model gets them stretched to its size as
-            MediaPipe stretches them.
+            pair of these and the right answers: `(n,)` integers, their classes; `(n, outputs)`
+            labels of 0 and 1 or numbers; or `(n, longest)` transcripts padded with -1. For
+            MediaPipe also a list of pictures of any sizes: paths, or `(height, width, 3)` arrays of
+            uint8; the model gets them stretched to its size as MediaPipe stretches them.
         runtime: `"mediapipe"`, MediaPipe's task for pictures or sound, in a process of its own;
             `"compiled_model"`, LiteRT's newer interface; `"onnxruntime-web"` and `"litert.js"`, a
             browser's WebAssembly under Node, from the `node_modules` in
@@ -104,14 +109,16 @@ def verify(
     arrays = fitting("data", model, input_specs(model), data)
     if artefact.pixels is not None:
         arrays = _on_levels(artefact, arrays)
+    # A file may have another name for its only input.
+    given = arrays if len(arrays) > 1 else dict(zip(artefact.inputs, arrays.values(), strict=True))
     if runtime == "compiled_model":
-        received = _in_compiled_model(artefact, arrays)
+        received = _in_compiled_model(artefact, given)
     elif runtime == "onnxruntime-web":
-        received = _in_onnxruntime_web(artefact, arrays)
+        received = _in_onnxruntime_web(artefact, given)
     elif runtime == "litert.js":
-        received = _in_litert_js(artefact, arrays)
+        received = _in_litert_js(artefact, given)
     else:
-        received = artefact.predict(arrays if len(arrays) > 1 else next(iter(arrays.values())))
+        received = artefact.predict(given)
     return _compared(model, arrays, received, classes)
 
 
@@ -234,7 +241,7 @@ def _of_answers(model, expected, received, answers):
             f"Received: {answers.dtype} of shape {answers.shape}"
         )
     if answers.ndim < expected[0].ndim:
-        check_classes("data", answers, expected[0].shape[-1])
+        check_classes("data", answers, expected[0].shape[-1], padded=are_transcripts(model))
     return measured(answers, expected[0], received[0], model)
 
 

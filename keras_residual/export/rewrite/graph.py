@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
+
 
 @dataclass(frozen=True)
 class Call:
@@ -82,3 +84,43 @@ def _sources(value):
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _sources(item)
+
+
+def is_recurrent(model: keras.Model) -> bool:
+    """Returns whether a model has a recurrent stack, such as a `ResidualLSTM`, at any depth."""
+    return any(
+        isinstance(layer, RecurrentStack)
+        or (isinstance(layer, keras.Model) and is_recurrent(layer))
+        for layer in model.layers
+    )
+
+
+def inlined(model: keras.Model) -> keras.Model:
+    """Returns a model with the layers of the models that it calls as layers of its own.
+
+    They are copies, with the name of their model in front of their own.
+    """
+    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+        return model
+
+    def kept(layer):
+        return _renamed(inlined(layer)) if isinstance(layer, keras.Model) else layer
+
+    def call(layer, *args, **kwargs):
+        return (
+            layer.call(*args, **kwargs)
+            if isinstance(layer, keras.Model)
+            else layer(*args, **kwargs)
+        )
+
+    return keras.models.clone_model(model, clone_function=kept, call_function=call)
+
+
+def _renamed(model):
+    def copy(operation):
+        config = {**operation.get_config(), "name": f"{model.name}_{operation.name}"}
+        return type(operation).from_config(config)
+
+    new = keras.models.clone_model(model, clone_function=copy)
+    new.set_weights(model.get_weights())
+    return new

@@ -24,8 +24,8 @@ from keras_residual.export.formats.litert.lstm_runtime import (
 )
 from keras_residual.export.formats.litert.metadata import InputMetadata, add_metadata
 from keras_residual.export.quantizations import INTEGERS, QUANTIZATIONS
+from keras_residual.export.rewrite.graph import inlined, is_recurrent
 from keras_residual.layers.log_mel_spectrogram import LogMelSpectrogram
-from keras_residual.layers.lstm.recurrent_stack import RecurrentStack
 from keras_residual.models.streaming import streamed_layers, window_of
 
 __all__ = [
@@ -91,7 +91,7 @@ def write(
     _checks.integer("batch_size", batch_size)
     _checks.choice("implementation", implementation, IMPLEMENTATIONS)
     _checks.choice("quantization", quantization, QUANTIZATIONS)
-    shape, dtype = _input(model)
+    model, shape, dtype = _checked(model)
     axis = _axis(shape)
     if steps is None and shape[axis] is None:
         raise ValueError(
@@ -154,7 +154,7 @@ def write_streaming(
     """
     _checks.integer("batch_size", batch_size)
     _checks.choice("quantization", quantization, (None, "float16", "dynamic"))
-    shape, dtype, window = _stretch(model, batch_size)
+    model, shape, dtype, window = _stretch(model, batch_size)
     step, states = streaming_model(model, shape, dtype)
     specs = {"sequences": (shape, dtype)}
     specs |= {name: (state_shape, "float32") for name, state_shape in states.items()}
@@ -183,24 +183,26 @@ def stream(model: keras.Model, batch_size: int = 1) -> KerasStream:
         ValueError: If an argument is invalid, or a layer cannot be streamed.
     """
     _checks.integer("batch_size", batch_size)
-    shape, dtype, window = _stretch(model, batch_size)
+    model, shape, dtype, window = _stretch(model, batch_size)
     return KerasStream(*streaming_model(model, shape, dtype), window)
 
 
 def _stretch(model, batch_size):
-    """Returns shape and dtype of a stream's input per call, and its `Window`."""
-    shape, dtype = _input(model)
+    """Returns the model, shape and dtype of a stream's input per call, and its `Window`."""
+    model, shape, dtype = _checked(model)
     streamed_layers(model)
     window = window_of(model)
     shape = [batch_size, *shape]
     shape[window.axis] = window.size
-    return tuple(shape), dtype, window
+    return model, tuple(shape), dtype, window
 
 
-def _input(model):
+def _checked(model):
+    """Returns the model with its recurrent stacks on top, and shape and dtype of its input."""
     if not isinstance(model, keras.Model) or len(model.inputs or ()) != 1:
         raise ValueError(f"`model` must be a built Keras model with one input. Received: {model!r}")
-    if not any(isinstance(layer, RecurrentStack) for layer in model.layers):
+    model = inlined(model)
+    if not is_recurrent(model):
         raise ValueError(
             f"`model` must have a recurrent stack, such as ResidualLSTM. Received: {model!r}"
         )
@@ -217,7 +219,7 @@ def _input(model):
             f"LiteRT needs a float32 model. Received: {model.name!r}, which computes in "
             f"{halves.pop()}; load its weights into one built with dtype='float32'."
         )
-    return shape, tensor.dtype
+    return model, shape, tensor.dtype
 
 
 def _axis(shape) -> int:

@@ -1,7 +1,19 @@
-"""Levenshtein distance."""
+"""Transcripts: where labels begin on a path of CTC, and how far two transcripts are apart."""
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+
+
+def beginnings(path: np.ndarray, blank: int) -> np.ndarray:
+    """Returns at which steps of a path a label begins: neither a repetition nor the blank.
+
+    Args:
+        path: `(steps,)`, the unit of each step.
+        blank: The unit of the blank.
+    """
+    return np.append(True, path[1:] != path[:-1])[: len(path)] & (path != blank)
 
 
 def edit_distance(one: Sequence[Any], other: Sequence[Any]) -> int:
