@@ -80,6 +80,10 @@ def export(
         Path | None,
         typer.Option(help="The same of @mediapipe/tasks-audio, for --web and a model for sound."),
     ] = None,
+    node_modules: Annotated[
+        Path | None,
+        typer.Option(help="A node_modules folder with @litertjs/core, for --web and transcripts."),
+    ] = None,
 ) -> None:
     """Write a model for phones and servers, prove that the files compute the same, measure them."""
     with Steps("Starting Keras") as steps, refusing(), quiet():
@@ -108,7 +112,9 @@ def export(
             progress=_shown(steps),
             **chosen,
         )
-        page = _page(library, report, output, tasks_vision, tasks_audio) if web else None
+        packages = {"tasks_vision": tasks_vision, "tasks_audio": tasks_audio}
+        packages["node_modules"] = node_modules
+        page = _page(library, report, output, packages) if web else None
     print_table(_COLUMNS, [_row(row) for row in report.rows])
     if measure := _measure(report):
         console.print(measure, style="dim", soft_wrap=in_one_line())
@@ -145,13 +151,15 @@ def _measure(report):
     return None
 
 
-def _page(library, report, output, tasks_vision, tasks_audio):
+def _page(library, report, output, packages):
     row = next((row for row in report.rows if row.format == "litert"), None)
     if row is None:
         raise ValueError("`--web` needs `--format litert`, the default.")
     checked = row.verification
-    shown = {"accuracy": checked.accuracy, "samples": checked.samples} if checked.accuracy else {}
-    return library.web_page(row.path, output / "web", tasks_vision, shown, tasks_audio)
+    rates = {"accuracy": checked.accuracy, "error_rate": checked.error_rate}
+    shown = {name: rate for name, rate in rates.items() if rate}
+    shown |= {"samples": checked.samples} if shown else {}
+    return library.web_page(row.path, output / "web", verification=shown, **packages)
 
 
 def _resized(report):

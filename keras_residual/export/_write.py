@@ -220,7 +220,8 @@ def _facts(job):
             fields["class_names"] = None
         usual = dataclasses.asdict(Description())
         facts["description"] = {k: v for k, v in fields.items() if v != usual[k]}
-    if job.sound is not None:
+    described = job.description is not None and job.description.sampling_rate is not None
+    if job.sound is not None or described:
         facts["name"] = name_of(job.model)
     if picture is not None:
         facts |= {"name": name_of(job.model), "task": picture.task, "fit": picture.fit}

@@ -19,22 +19,33 @@ _TASKS = {
 _CROPPED = ("imagenet", "photo")
 
 
-def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
+def describe(model: keras.Model, dataset: object, recipe: Recipe | str | None = None) -> None:
     """Attaches a description of its inputs and outputs to a model; `fit` saves it with the model.
 
     `fit` calls this function if it is given a dataset. Series have no description, except for
     sound recordings.
 
     Args:
-        model: A model for pictures, or clips, between 0 and 1, as `data.pipeline` makes them.
-        dataset: A dataset of `data.load`.
-        recipe: The recipe, or the name of one.
+        model: A model for pictures, or clips, between 0 and 1, as `data.pipeline` makes them; for
+            a `Description` any model.
+        dataset: A dataset of `data.load`, or a `keras_residual.Description`.
+        recipe: For a dataset of pictures or clips: the recipe, or the name of one.
+
+    Raises:
+        ValueError: If the recipe is missing or has no effect.
 
     Example:
 
     >>> model = keras_residual.ResNet8(input_shape=(8, 8, 1), classes=10)
     >>> describe(model, keras_residual.data.load("digits"), "quick")
     """
+    if isinstance(dataset, _description.Description):
+        if recipe is not None:
+            raise ValueError(
+                f"`recipe` has no effect beside a Description. Received: recipe={recipe!r}"
+            )
+        _description.describe(model, dataset)
+        return
     if dataset.examples == "recordings" and dataset.label_kind in _TASKS:
         before = _description.described(model) or _description.Description()
         description = replace(
@@ -47,6 +58,8 @@ def describe(model: keras.Model, dataset: object, recipe: Recipe | str) -> None:
         _description.describe(model, description)
     if len(dataset.image_shape) not in (3, 4):
         return
+    if recipe is None:
+        raise ValueError("`recipe` must be given for a dataset of pictures. Received: recipe=None")
     recipe = find_recipe(recipe)
     kind = dataset.train.augmentation if recipe.augmentation == "auto" else recipe.augmentation
     before = _description.described(model) or _description.Description()

@@ -16,7 +16,7 @@ from export import photographs
 
 from keras_residual import export
 from keras_residual.export._pictures import decoded, stretched
-from keras_residual.export.web.page import TASKS_VISION
+from keras_residual.export.web.packages import TASKS_VISION, VISION
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
@@ -45,7 +45,7 @@ def best_names(lines):
 def test_the_file_of_a_training_answers_as_the_model(run, tmp_path, monkeypatch):
     new = write_photographs(tmp_path, 40)
     (tmp_path / "tasks" / "wasm").mkdir(parents=True)
-    for name in export.web.page._TASKS:
+    for name in VISION.packages["@mediapipe/tasks-vision"]:
         (tmp_path / "tasks" / name).write_text("")
     monkeypatch.setenv(TASKS_VISION, str(tmp_path / "tasks"))
     for line in (f"{TRAIN} --epochs 2 --set head_epochs=2 --image-size 32", EXPORT):

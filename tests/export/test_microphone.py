@@ -1,5 +1,6 @@
 """The page's microphone in a real browser: its fake device plays a WAV file into the page."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -16,7 +17,7 @@ from browser import CHROMIUM, Handler
 
 from keras_residual import export, layers
 from keras_residual._description import Description, describe
-from keras_residual.export.web.page import AUDIO
+from keras_residual.export.web.packages import AUDIO
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
@@ -57,20 +58,14 @@ def low_or_high():
     return model
 
 
-@pytest.fixture
-def page(tmp_path):
-    """A served page for the network; yields its address and what it reports."""
-    sound = 0.3 * np.random.default_rng(0).normal(size=(20, RATE // 2)).astype("float32")
-    (row,) = export.export(
-        low_or_high(), tmp_path / "out", ("litert",), None, sound, measure=False
-    ).rows
-    export.web_page(row.path, tmp_path / "page", tasks_audio=TASKS)
-    (tmp_path / "page" / "driver.html").write_text(DRIVER)
+@contextlib.contextmanager
+def listening(folder):
+    """Serves a page with a `driver.html`; yields its address and what it reports."""
     reports = []
 
     class Listener(Handler):
         def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(tmp_path / "page"))
+            super().__init__(*arguments, directory=str(folder))
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -83,6 +78,19 @@ def page(tmp_path):
     yield f"http://127.0.0.1:{server.server_port}/driver.html", reports
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A served page for the network; yields its address and what it reports."""
+    sound = 0.3 * np.random.default_rng(0).normal(size=(20, RATE // 2)).astype("float32")
+    (row,) = export.export(
+        low_or_high(), tmp_path / "out", ("litert",), None, sound, measure=False
+    ).rows
+    export.web_page(row.path, tmp_path / "page", tasks_audio=TASKS)
+    (tmp_path / "page" / "driver.html").write_text(DRIVER)
+    with listening(tmp_path / "page") as found:
+        yield found
 
 
 def hear(address, reports, wave, folder, seconds, enough):

@@ -13,7 +13,7 @@ from export.test_sound import RATE, WORDS, network, waves, write
 from export.test_web_page import ANSWERED
 
 from keras_residual import export
-from keras_residual.export.web.page import AUDIO
+from keras_residual.export.web.packages import AUDIO
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
@@ -23,7 +23,7 @@ TASKS = os.environ.get(AUDIO.variable)
 
 def test_a_file_for_sound_gets_the_page_with_the_microphone(tmp_path):
     row = write(network(), tmp_path / "out")
-    for name in AUDIO.files:
+    for name in AUDIO.packages["@mediapipe/tasks-audio"]:
         (tmp_path / "package" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "package" / name).write_text(name)
     made = export.web_page(row.path, tmp_path / "page", tasks_audio=tmp_path / "package")

@@ -13,7 +13,7 @@ from browser import CHROMIUM
 from export.phone_networks import RGB, described, network, write
 
 from keras_residual import export
-from keras_residual.export.web.page import TASKS_VISION
+from keras_residual.export.web.packages import TASKS_VISION, VISION
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("LiteRT files are written on TensorFlow", allow_module_level=True)
@@ -32,7 +32,7 @@ def artefact(tmp_path_factory):
 def tasks(tmp_path):
     """A stand-in for npm's package, for tests that only look at files."""
     folder = tmp_path / "package"
-    for name in export.web.page._TASKS:
+    for name in VISION.packages["@mediapipe/tasks-vision"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     return folder

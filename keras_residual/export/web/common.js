@@ -42,8 +42,11 @@ export const reported = (work) => async (...args) => {
 /** Says what the network is, and loads it by `load`, which takes the bytes of its file. */
 async function begin(model, input, inputs, load) {
   document.title = element("name").textContent = model.name;
-  element("facts").textContent = [input, size(model.bytes),
-    ...(model.accuracy ? [`${(100 * model.accuracy).toFixed(1)} % of ${model.samples} test ${inputs}`] : [])].join(" · ");
+  const measured = [
+    ...(model.accuracy ? [`${(100 * model.accuracy).toFixed(1)} % of ${model.samples} test ${inputs}`] : []),
+    ...(model.error_rate ? [`${(100 * model.error_rate).toFixed(1)} % of the labels of ${model.samples} test ${inputs} wrong`] : []),
+  ];
+  element("facts").textContent = [input, size(model.bytes), ...measured].join(" · ");
   await load(new Uint8Array(await (await fetch(model.file)).arrayBuffer()));
   say("Ready.");
 }
