@@ -53,7 +53,8 @@ The plain stack of 8 has not learned anything: a mean loss of 8.9 per string, 0.
 connections. With the causal front twelve epochs are too few for any; the default is 30.
 
 An interrupted training is resumed by the same command. `--picture FILE` draws one string:
-spectrogram, posteriors and alignment.
+spectrogram, posteriors and alignment. `--phone FOLDER` exports the network for waveforms of five
+seconds.
 
 Reference:
     - [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891), CTC
@@ -67,11 +68,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from common.digit_networks import FRONTS, STRIDE, draw_string, network
+from common import phone
+from common.digit_networks import FRONTS, STRIDE, draw_string, network, word_error_rate
 from common.digit_strings import BANDS, LONGEST, Recordings
 from common.kept import add_options, keep
 
-from keras_residual import data, inference, training
+from keras_residual import data, training
 
 BATCH, TEST_STRINGS = 32, 600
 # Epochs on single digits, before strings.
@@ -131,21 +133,6 @@ def test_strings(recordings, seed=1):
     draw = np.random.default_rng(seed)
     rows = recordings.held_out
     return [recordings.strings(rows, draw, 50) for _ in range(TEST_STRINGS // 50)]
-
-
-def word_error_rate(model, test, beam_width=None):
-    """Returns the errors per digit, of the best path or of a beam search."""
-    mistakes = digits = 0
-    for strings in test:
-        outputs = model.predict_on_batch(strings.features)
-        if beam_width is None:
-            answers = inference.decode_greedy(outputs)
-        else:
-            answers = [found[0] for found in inference.decode_beam(outputs, beam_width=beam_width)]
-        for answer, row in zip(answers, strings.labels, strict=True):
-            mistakes += inference.edit_distance(answer.labels, row[row >= 0])
-            digits += int((row >= 0).sum())
-    return mistakes / digits
 
 
 def train(recordings, num_layers, residual, options, kept=None):
@@ -221,6 +208,23 @@ def train(recordings, num_layers, residual, options, kept=None):
     return model, result, test
 
 
+def labelled(test):
+    """Returns the waveforms and labels of the first 300 strings."""
+    waves = [wave for strings in test[:6] for wave in strings.waves]
+    return waves, np.concatenate([strings.labels for strings in test[:6]])
+
+
+def write_listener(model, options, recordings, test):
+    """Writes the network as a file that takes waveforms, with silence in place of padding."""
+    lstm = model.get_layer("lstm")
+    sizes = lstm.num_layers, lstm.first_residual is not None, lstm.units
+    whole = network(*sizes, options.front, lstm.bidirectional_bottom, mask_value=None)
+    whole.set_weights(model.get_weights())
+    calibration = recordings.strings(recordings.train, np.random.default_rng(0), 200).waves
+    named = phone.listener(whole, "connected_digits")
+    phone.write(named, "transcription", options.phone, calibration, *labelled(test))
+
+
 def table(rows):
     """Returns the word error rates of plain and residual stacks as a table."""
     lines = ["    layers     plain  residual"]
@@ -244,6 +248,7 @@ def parse(words=None):
     parser.add_argument("--epochs", type=int, help="default: 60, and 30 with --compare")
     parser.add_argument("--steps", type=int, default=80, help="batches of 32 strings an epoch")
     parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--phone", type=Path, help="folder for a LiteRT file that takes waveforms")
     parser.add_argument("--begin", type=Path, help="a .keras file to begin with, of any units")
     parser.add_argument(
         "--output",
@@ -279,6 +284,8 @@ def main(words=None):
             keep(options.results, {"rows": rows})
         if options.picture is not None:
             draw_string(model, test, options.picture)
+        if options.phone is not None:
+            write_listener(model, options, recordings, test)
     print(table(rows))
     return rows
 

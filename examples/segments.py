@@ -32,7 +32,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from common.digit_strings import DIGITS, HOP, RATE, Recordings
+from common import phone
+from common.digit_strings import DIGITS, HOP, RATE, Recordings, features_of, spectrogram
 from common.kept import add_options, keep
 
 from keras_residual import ResidualLSTMSegmentClassifier, ResidualLSTMTagger, training
@@ -63,13 +64,19 @@ def tags_of(segments, labels, steps):
     return tags
 
 
+def with_silence(x):
+    """Returns features with digital silence in place of the padding, which a tagger labels too."""
+    silence = features_of(keras.ops.convert_to_numpy(spectrogram()(np.zeros((1, HOP), "float32"))))
+    return np.where(x.any(-1, keepdims=True), x, silence.min())
+
+
 def networks(units):
-    """Returns a classifier of segments and a tagger."""
+    """Returns a classifier of segments, whose padding is masked, and a tagger."""
     sizes = {"units": units, "num_layers": 2, "bidirectional_bottom": True, "first_residual": None}
-    shared = {**sizes, "mask_value": 0.0, "dropout": 0.1, "classifier_activation": None}
+    shared = {**sizes, "dropout": 0.1, "classifier_activation": None}
     shape = (None, FRAMES * 40)
     return (
-        ResidualLSTMSegmentClassifier(shape, classes=DIGITS, **shared),
+        ResidualLSTMSegmentClassifier(shape, classes=DIGITS, mask_value=0.0, **shared),
         ResidualLSTMTagger(shape, classes=DIGITS + 1, **shared),
     )
 
@@ -90,7 +97,7 @@ def learn(models, recordings, steps, seed):
         classifier.train_on_batch(
             {"sequences": x, "segments": segments}, np.maximum(strings.labels, 0)
         )
-        tagger.train_on_batch(x, tags_of(segments, strings.labels, x.shape[1]))
+        tagger.train_on_batch(with_silence(x), tags_of(segments, strings.labels, x.shape[1]))
         if number % 50 == 0:
             losses = [model.get_metrics_result()["loss"] for model in models]
             print(f"  step {number}: losses {losses[0]:.3f} and {losses[1]:.3f}", flush=True)
@@ -143,7 +150,7 @@ def borders_found(tagger, test):
     errors = []
     for strings in test:
         x, segments = inputs_of(strings)
-        tags = tagger.predict_on_batch(x).argmax(-1)
+        tags = tagger.predict_on_batch(with_silence(x)).argmax(-1)
         truth, inside = tags_of(segments, strings.labels, x.shape[1]), x.any(-1)
         frames_right += int((tags == truth)[inside].sum())
         frames += int(inside.sum())
@@ -176,7 +183,7 @@ def draw_string(models, test, path):
     labels, places = strings.labels[0][strings.labels[0] >= 0], segments[0]
     steps = int(x[0].any(-1).sum())
     answers = classifier.predict_on_batch({"sequences": x[:1], "segments": segments[:1]})[0]
-    tags = tagger.predict_on_batch(x[:1])[0].argmax(-1)[:steps]
+    tags = tagger.predict_on_batch(with_silence(x[:1]))[0].argmax(-1)[:steps]
     known = zip(answers.argmax(-1)[: len(labels)], places, strict=False)
     rows = {
         "known borders,\nclassified": [(int(d), a, b) for d, (a, b) in known],
@@ -202,6 +209,20 @@ def draw_string(models, test, path):
     plt.close(figure)
 
 
+def tagged(test):
+    """Returns the waveforms of strings, and the label of each step of five seconds."""
+    steps = (phone.SAMPLES + 1) // HOP // FRAMES
+    tags = [tags_of(inputs_of(strings)[1], strings.labels, steps) for strings in test]
+    return [wave for strings in test for wave in strings.waves], np.concatenate(tags)
+
+
+def write_tagger(tagger, options, recordings, test):
+    """Writes the tagger as a file that takes waveforms."""
+    calibration = recordings.strings(recordings.train, np.random.default_rng(0), 200).waves
+    named = phone.listener(tagger, "spoken_segments")
+    phone.write(named, "tagging", options.phone, calibration, *tagged(test))
+
+
 def table(result):
     """Returns the figures as a table in Markdown."""
     lines = ["| borders | digits told right |", "| --- | ---: |"]
@@ -221,6 +242,7 @@ def parse(words=None):
     parser.add_argument("--data", type=Path, required=True, help="an .npz file of recordings")
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--steps", type=int, default=400, help="batches of 32 strings")
+    parser.add_argument("--phone", type=Path, help="folder for a LiteRT file that takes waveforms")
     return add_options(parser).parse_args(words)
 
 
@@ -249,6 +271,8 @@ def main(words=None):
         keep(options.results, result)
     if options.picture is not None:
         draw_string(models, test, options.picture)
+    if options.phone is not None:
+        write_tagger(models[1], options, recordings, test)
     return result
 
 

@@ -15,7 +15,7 @@ FRONTS = ("causal", "residual")
 STEM, BLOCKS = 16, ((16, (1, 1)), (32, (2, 2)), (32, (1, 1)), (64, (1, 2)))
 
 
-def network(num_layers, residual, units, front="causal", bidirectional=False):
+def network(num_layers, residual, units, front="causal", bidirectional=False, mask_value=0.0):
     """Returns a transcriber of log-mel features, `(batch, frames, 40)`.
 
     Args:
@@ -26,6 +26,7 @@ def network(num_layers, residual, units, front="causal", bidirectional=False):
             that the transcriber can be streamed unless it is bidirectional; or `"residual"`, a
             residual network over frames and mel filters, which sees 0.27 s ahead.
         bidirectional: Whether the bottom LSTM layer runs in both directions.
+        mask_value: The value of features that are padding; `None` for features without padding.
     """
     below = {"strides": STRIDE, "front": front} if front == "causal" else {"front": spectral()}
     model = keras_residual.ResidualLSTMTranscriber(
@@ -35,7 +36,7 @@ def network(num_layers, residual, units, front="causal", bidirectional=False):
         num_layers=num_layers,
         first_residual="auto" if residual else None,
         bidirectional_bottom=bidirectional,
-        mask_value=0.0,
+        mask_value=mask_value,
         dropout=0.2,
         **below,
     )
@@ -56,6 +57,21 @@ def spectral():
     _, _, filters, channels = x.shape
     x = keras.layers.Reshape((-1, filters * channels), name="steps")(x)
     return keras.Model(inputs, x, name="spectral")
+
+
+def word_error_rate(model, test, beam_width=None):
+    """Returns the errors per digit, of the best path or of a beam search."""
+    mistakes = digits = 0
+    for strings in test:
+        outputs = model.predict_on_batch(strings.features)
+        if beam_width is None:
+            answers = inference.decode_greedy(outputs)
+        else:
+            answers = [found[0] for found in inference.decode_beam(outputs, beam_width=beam_width)]
+        for answer, row in zip(answers, strings.labels, strict=True):
+            mistakes += inference.edit_distance(answer.labels, row[row >= 0])
+            digits += int((row >= 0).sum())
+    return mistakes / digits
 
 
 def draw_string(model, test, path):

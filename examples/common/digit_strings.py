@@ -43,6 +43,18 @@ class Strings:
         return self.features.any(-1).sum(-1)
 
 
+def spectrogram():
+    """Returns a layer from waveforms to log-mel spectrograms."""
+    return layers.LogMelSpectrogram(
+        RATE, BANDS, sequence_length=200, sequence_stride=HOP, fft_length=256, padding="zeros"
+    )
+
+
+def features_of(spectrograms):
+    """Returns spectrograms centred at zero."""
+    return (spectrograms + 7) / 4
+
+
 class Recordings:
     """Single digits of several speakers, and strings made of them.
 
@@ -69,9 +81,7 @@ class Recordings:
         held_out = np.isin(self.recording, VALIDATION if validate else HELD_OUT)
         self.held_out = np.flatnonzero(held_out)
         self.train = np.flatnonzero(~held_out & ~np.isin(self.recording, HELD_OUT))
-        self.spectrogram = layers.LogMelSpectrogram(
-            RATE, BANDS, sequence_length=200, sequence_stride=HOP, fft_length=256, padding="zeros"
-        )
+        self.spectrogram = spectrogram()
 
     def strings(self, rows, draw, count, longest=LONGEST, varied=False):
         """Returns new strings of one speaker each, with about the same number of digits.
@@ -107,7 +117,7 @@ class Recordings:
         frames = np.array([-(-len(wave) // HOP) for wave in waves])
         samples = (-(-frames.max() // BUCKET)) * BUCKET * HOP - 1
         padded = np.stack([np.pad(wave, (0, samples - len(wave))) for wave in waves])
-        x = (keras.ops.convert_to_numpy(self.spectrogram(padded)) + 7) / 4
+        x = features_of(keras.ops.convert_to_numpy(self.spectrogram(padded)))
         return np.where((np.arange(x.shape[1]) < frames[:, None])[..., None], x, 0)
 
 

@@ -198,3 +198,11 @@ def _task(model, description):
         return "segmenter"
     is_classifier = description is not None and description.class_names is not None
     return "classifier" if is_classifier or ends_with_softmax(model) else "embedder"
+
+
+def names_of_outputs(labels, description: Description | None) -> list[str] | None:
+    """Returns the names of a model's outputs for the card; of a transcriber with the blank."""
+    names = None if description is None else description.class_names
+    if labels or not names or description.task != "transcription":
+        return labels
+    return [*names, "and the blank"]

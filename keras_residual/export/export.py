@@ -16,6 +16,7 @@ from keras_residual.export._notes import notes_of
 from keras_residual.export._publish import published
 from keras_residual.export._request import checked_request
 from keras_residual.export._signature import outputs_of
+from keras_residual.export._target import names_of_outputs
 from keras_residual.export.errors import ExportError
 from keras_residual.export.proof import card
 from keras_residual.export.proof.artefact import load
@@ -273,7 +274,7 @@ class _Export:
                 _tensor(name, tensor.shape, keras.backend.standardize_dtype(tensor.dtype))
                 for name, tensor in outputs_of(self.model).items()
             ],
-            "labels": self.request.labels,
+            "labels": names_of_outputs(self.request.labels, self.request.description),
             "preprocessing": self._described_preprocessing(),
         }
 

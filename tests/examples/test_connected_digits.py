@@ -7,8 +7,18 @@ import keras
 import numpy as np
 import pytest
 import segments
+from common import phone
 from common.digit_networks import network
-from common.digit_strings import BANDS, BUCKET, HELD_OUT, HOP, VALIDATION, Recordings
+from common.digit_strings import (
+    BANDS,
+    BUCKET,
+    HELD_OUT,
+    HOP,
+    VALIDATION,
+    Recordings,
+    features_of,
+    spectrogram,
+)
 from examples.spoken import write_digits
 
 
@@ -95,6 +105,19 @@ def test_single_digits_are_labelled_at_every_step(recordings):
     x, y = next(connected_digits.batches(recordings, 0, 0, 1, 1))
     assert y.shape == (connected_digits.BATCH, x.shape[1] // connected_digits.STRIDE)
     assert (y == y[:, :1]).all() and y.min() >= 0
+
+
+def test_a_listener_hears_what_the_network_sees():
+    draw = np.random.default_rng(0)
+    waves = [draw.normal(0, 0.1, size).astype("float32") for size in (9000, phone.SAMPLES)]
+    x, labels = phone.fitting([*waves, np.zeros(phone.SAMPLES + 1)], np.arange(3))
+    assert x.shape == (2, phone.SAMPLES) and labels.tolist() == [0, 1]
+    features = features_of(keras.ops.convert_to_numpy(spectrogram()(x)))
+    tagger = segments.networks(4)[1]
+    for inner, frames in ((network(1, True, 4, "residual", mask_value=None), 1), (tagger, 2)):
+        right = inner(features.reshape(2, -1, frames * BANDS), training=False)
+        found = phone.listener(inner, "listener")(x, training=False)
+        np.testing.assert_allclose(found, right, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -136,5 +136,6 @@ def test_the_error_rate_of_transcripts(tmp_path):
     assert checked.accuracy is None
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert f"label error rate {checked.error_rate:.2%}" in card
+    assert "Labels: a, b, c, d, e, f, and the blank" in card
     with pytest.raises(ValueError, match=r"must have classes in -1\.\.6.*classes -2\.\.5"):
         export.export(model, tmp_path / "out", evaluation_data=(x, np.where(y < 0, -2, y)))

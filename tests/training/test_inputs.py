@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_residual
-from keras_residual import data, training
+from keras_residual import data, training, weights
 from keras_residual.training.inputs import read
 
 
@@ -67,6 +67,17 @@ def test_weights_for_pixels_scaled_otherwise_are_told_of():
         training.describe(network, dataset, "quick")
     # A second training goes on with what the first one has learned.
     training.describe(network, dataset, "quick")
+
+
+def test_a_description_is_attached_as_it_is():
+    network = keras_residual.ResNet8(input_shape=(8, 8, 1), classes=3)
+    description = keras_residual.Description(class_names=("a", "b", "c"), dataset="letters")
+    training.describe(network, description)
+    assert weights.description_of(network) == description
+    with pytest.raises(ValueError, match=r"`recipe` has no effect beside a Description.*'quick'"):
+        training.describe(network, description, "quick")
+    with pytest.raises(ValueError, match="`recipe` must be given for a dataset of pictures"):
+        training.describe(network, images())
 
 
 def test_arrays_are_shuffled_by_seed_and_epoch(tmp_path):

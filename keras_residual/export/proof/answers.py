@@ -61,7 +61,7 @@ def _error_rate(answers, outputs):
     for path, row in zip(outputs.argmax(-1), answers, strict=True):
         heard = path[beginnings(path, outputs.shape[-1] - 1)]
         mistakes += edit_distance(heard, row[row >= 0])
-    return mistakes / max(1, int((answers >= 0).sum()))
+    return float(mistakes / max(1, int((answers >= 0).sum())))
 
 
 def _least(model, outputs):

@@ -35,15 +35,15 @@ export async function resampled(wave, from, to) {
   return decoded(new Blob([header, wave]), to);
 }
 
-/** Draws a wave over the width of the canvas, and returns its context. */
-export function draw(wave) {
+/** Draws a wave over the width of the canvas, made `scale` times as loud, and returns its context. */
+export function draw(wave, scale = 1) {
   const context = shown.getContext("2d");
   const [width, height] = [shown.width, shown.height];
   context.fillStyle = "#0b6e5f";
   context.clearRect(0, 0, width, height);
   for (let x = 0; x < width; x++) {
     const part = wave.subarray(Math.floor((x * wave.length) / width), Math.floor(((x + 1) * wave.length) / width));
-    const reach = Math.max(1, height * part.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+    const reach = Math.max(1, scale * height * part.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
     context.fillRect(x, (height - reach) / 2, 1, reach);
   }
   [shown.hidden, element("hint").hidden] = [false, true];

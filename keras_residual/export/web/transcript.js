@@ -59,16 +59,17 @@ function labelled({ found, units, seconds }, offset) {
 }
 
 function show(wave, labels) {
-  const context = draw(wave);
+  const loudest = wave.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+  const context = draw(wave, 0.7 / loudest);
   const [width, height, all] = [context.canvas.width, context.canvas.height, wave.length / model.rate];
-  context.font = "600 28px system-ui, sans-serif";
+  context.font = "600 44px system-ui, sans-serif";
   context.textAlign = "center";
   for (const { name, begin, end } of labels) {
     const [from, to] = [(begin / all) * width, (end / all) * width];
     context.fillStyle = "#e08a0033";
     context.fillRect(from, 0, Math.max(2, to - from), height);
     context.fillStyle = "#e08a00";
-    context.fillText(name, (from + to) / 2, 28);
+    context.fillText(name, (from + to) / 2, 42);
   }
   const names = labels.map(({ name }) => name);
   element("transcript").textContent = names.join(names.every((name) => name.length === 1) && model.has_blank ? "" : " ");
