@@ -1,16 +1,20 @@
 """Notes on an export, for its report and card."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_residual import weights
 from keras_residual.export._request import Request
+from keras_residual.export.formats.litert.lstm_runtime import FUSED_LSTM
+from keras_residual.export.proof.report import ExportRow
 
 
 def notes_of(
     model: keras.Model,
     request: Request,
+    rows: Sequence[ExportRow],
     arguments: dict[str, Any],
     half: str | None,
     not_rebuilt: str | None,
@@ -19,7 +23,8 @@ def notes_of(
 
     Args:
         model: The model.
-        request: What was written.
+        request: What was to be written.
+        rows: What was written.
         arguments: The arguments of `export`.
         half: The half-precision type that the model computes in, if it does.
         not_rebuilt: Why the model was not built again on TensorFlow, if it was not.
@@ -37,6 +42,12 @@ def notes_of(
             notes.append(f"The {row.name} is not quantized.")
     if any(row.for_phones for row in request.formats):
         notes += _unknown(model, request, arguments)
+    if any(FUSED_LSTM in row.operations for row in rows):
+        notes.append(
+            "The LiteRT file has fused LSTMs, which keep their states in variables: LiteRT's "
+            "Interpreter runs it, its newer CompiledModel and LiteRT.js do not. Files with "
+            'quantization="int8" have none.'
+        )
     if any(row.name == "coreml" for row in request.formats):
         notes.append(
             "The Core ML package was compared by computing its program operation by "

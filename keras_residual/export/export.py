@@ -183,7 +183,9 @@ class _Export:
     def run(self) -> ExportReport:
         with published(self.directory) as staging, tempfile.TemporaryDirectory() as scratch:
             rows, folding = self._write(staging, Path(scratch))
-            notes = notes_of(self.model, self.request, self.arguments, self.half, self.not_rebuilt)
+            notes = notes_of(
+                self.model, self.request, rows, self.arguments, self.half, self.not_rebuilt
+            )
             report = ExportReport(name_of(self.model), tuple(rows), folding, notes)
             card.write(staging, self.directory, self.model, report, self._facts())
         return report

@@ -115,6 +115,8 @@ def test_a_recurrent_stack_in_a_model_that_the_model_calls(quantization, tmp_pat
     assert checked.agreement > 0.9 and checked.relative < (0.2 if quantization else 1e-4)
     # `CompiledModel` takes no fused operation, which keeps its states in variables. The name of the
     # only input is another one in the file.
+    noted = [note for note in report.notes if "fused LSTMs" in note]
+    assert len(noted) == (quantization != "int8")
     if quantization == "int8":
         other = export.verify(report.rows[0].path, model, waves(4), runtime="compiled_model")
         assert other.relative < 0.2

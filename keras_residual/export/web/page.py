@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_residual._files import replacing
 from keras_residual.export.errors import ExportError
+from keras_residual.export.formats.litert.lstm_runtime import FUSED_LSTM
 from keras_residual.export.proof.artefact import Artefact, load
 from keras_residual.export.web.packages import AUDIO, TRANSCRIPTS, VISION
 
@@ -91,7 +92,7 @@ def _runtime_of(artefact):
     if artefact.takes_sound:
         if not _labels_steps(artefact):
             return AUDIO
-        if "UNIDIRECTIONAL_SEQUENCE_LSTM" in artefact.operations():
+        if FUSED_LSTM in artefact.operations():
             raise ExportError(
                 f"{artefact.path} has a fused LSTM, which LiteRT.js cannot run; export it with "
                 'quantization="int8".'

@@ -125,6 +125,7 @@ async function press() {
     return microphone.start();
   }
   microphone.stop();
+  while (isBusy) await new Promise((done) => setTimeout(done, 20));
   // What was shown so far is the end of what was said.
   if (heard) await transcribe(await recent(MOST_SECONDS));
 }

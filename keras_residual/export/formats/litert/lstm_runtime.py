@@ -11,6 +11,7 @@ from keras_residual.export.formats.litert.quantized import from_tensor, to_tenso
 from keras_residual.export.formats.litert.schema import file_facts, operation_counts
 from keras_residual.models.streaming import Window
 
+FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 _SIGNATURE = "serving_default"
 
 
