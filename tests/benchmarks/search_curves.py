@@ -75,15 +75,14 @@ class WithoutSlow(keras_tuner.HyperModel):
 
     def __init__(self, space, curve):
         super().__init__()
-        self.space, self.curve, self.is_declared = space, curve, False
+        self.space, self.curve, self.is_searching = space, curve, False
 
     def build(self, hp):
         model = self.space.build(hp)
-        # The first call declares the hyperparameters.
-        if self.is_declared and (reason := self.space.objection(hp)):
+        # Before the search, Keras Tuner builds networks to learn the hyperparameters.
+        if self.is_searching and (reason := self.space.objection(hp)):
             self.curve.check()
             raise keras_tuner.errors.FailedTrialError(reason)
-        self.is_declared = True
         return model
 
     def fit(self, *args, **options):
@@ -121,8 +120,9 @@ def ours(algorithm, **options):
 def keras_tuners(kind, **options):
     def run(space, source, seed, arguments, folder, curve):
         space, given = prepared(space, source)
+        searched = WithoutSlow(space, curve) if space.budget.max_latency_ms else space
         tuner = kind(
-            WithoutSlow(space, curve) if space.budget.max_latency_ms else space,
+            searched,
             keras_tuner.Objective("val_accuracy", "max"),
             directory=folder,
             seed=seed + 1,
@@ -132,6 +132,7 @@ def keras_tuners(kind, **options):
                 for name, value in options.items()
             },
         )
+        searched.is_searching = True
         epochs = {} if "max_epochs" in options else {"epochs": arguments.epochs}
         tuner.search(verbose=0, callbacks=[curve], **given, **epochs)
 
