@@ -11,6 +11,7 @@ from keras_tuner.engine.trial import TrialStatus
 from keras_residual.tuning.budgeted_oracle import PARENT, BudgetedOracle
 from keras_residual.tuning.combinations import combinations
 from keras_residual.tuning.lineage import may_inherit
+from keras_residual.tuning.shrinking import is_one_of
 from keras_residual.tuning.tried import of_space
 
 # Share of the changes with which a network cannot inherit that are trained from scratch.
@@ -74,9 +75,10 @@ class _DrawingOracle(keras_tuner.Oracle):
 class EvolutionOracle(BudgetedOracle, _DrawingOracle):
     """Evolution: each new point is one of the best so far with one or two values changed.
 
-    The search starts with the default point, followed by `random_starts` points with its network
-    and a random recipe: in a few trials a good recipe gains more than another network, and the
-    default network is within the budget and quick to train. After that, the parent of a point is
+    The search starts with the default point, followed by `random_starts` points with a random
+    recipe: in a few trials a good recipe gains more than a network of another size, and the default
+    network is within the budget and quick to train. Every second one has other options of the
+    network as well, such as the pooling of an LSTM. After that, the parent of a point is
     the best of a random half of the last `population` trials; older trials die out, so that one
     lucky result does not dominate the search.
 
@@ -108,7 +110,7 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
 
     def draw(self):
         if 0 < len(self.trials) <= self.random_starts:
-            return self._random_recipe()
+            return self._random_start(same_network=len(self.trials) % 2 == 1)
         while True:
             self.draws += 1
             order = random.Random(f"{self.seed} {self.draws}")
@@ -121,16 +123,19 @@ class EvolutionOracle(BudgetedOracle, _DrawingOracle):
             if order.random() < _FROM_SCRATCH:
                 return child
 
-    def _random_recipe(self):
-        """Returns the first point with another recipe; a random point if the recipe is fixed."""
-        point = self.random_point()
-        architecture = set(self.hypermodel.architecture_knobs)
-        drawn = {name: value for name, value in point.items() if name not in architecture}
+    def _random_start(self, same_network):
+        """Returns the first point with another recipe, and with other options of the same size
+        unless the network is to be the same; a random point if there is nothing to change."""
+        point, kept = self.random_point(), set(self.hypermodel.architecture_knobs)
+        if not same_network:
+            knobs, sizes = self.hypermodel.knobs, self.hypermodel.sizes
+            kept &= {knob.name for knob in knobs if is_one_of(sizes, knob)}
+        drawn = {name: value for name, value in point.items() if name not in kept}
         if not drawn:
             return point
         # A damaged first trial has no values.
         first = self.trials[self.start_order[0]].hyperparameters.values or self.first_point()
-        values = {**{name: first[name] for name in architecture & set(first)}, **drawn}
+        values = {**{name: first[name] for name in kept & set(first)}, **drawn}
         return {name: values[name] for name in self.hypermodel.active(values)}
 
     def _changed(self, values, order):

@@ -18,8 +18,8 @@ def smallest(space) -> dict[str, Any]:
     if space.objection({}) is None:
         return {}
     knobs = [knob for knob in space.knobs if knob.name in space.architecture_knobs]
-    values = {knob.name: min(knob.choices) for knob in knobs if _is_one_of(space.sizes, knob)}
-    others = [knob for knob in knobs if not _is_one_of(space.sizes, knob)]
+    values = {knob.name: min(knob.choices) for knob in knobs if is_one_of(space.sizes, knob)}
+    others = [knob for knob in knobs if not is_one_of(space.sizes, knob)]
     parents = {knob.parent for knob in others}
     linked = [knob for knob in others if knob.parent or knob.name in parents]
     for group in [linked, *([knob] for knob in others if knob not in linked)]:
@@ -84,10 +84,10 @@ def _smaller(space, values, names):
     smaller = {
         knob.name: sorted((c for c in knob.choices if c < values[knob.name]), reverse=True)
         for knob in space.knobs
-        if knob.name in values and _is_one_of(names, knob)
+        if knob.name in values and is_one_of(names, knob)
     }
     return {name: choices for name, choices in smaller.items() if choices}
 
 
-def _is_one_of(names, knob):
+def is_one_of(names, knob):
     return knob.name.rstrip("0123456789") in names
