@@ -9,10 +9,11 @@ from keras_residual.layers.devices import on_accelerator
 from keras_residual.layers.lstm import loops
 from keras_residual.layers.lstm.layerwise import Layerwise, weights_of
 from keras_residual.layers.lstm.loops import LoopOptions
+from keras_residual.layers.lstm.wavefront import run_wavefront
 
-# On a CPU, the input products of larger batches are faster inside the loop, where they stay cached;
-# where XLA compiles TensorFlow's loop, those of batches up to the second number are slower there.
-SMALL_BATCHES, _SMALL_BATCHES_COMPILED = range(1, 5), range(1, 17)
+# On a CPU, the input products of larger batches are faster inside the loop, where they stay cached,
+# but not where XLA compiles TensorFlow's loop.
+SMALL_BATCHES = range(1, 5)
 # On a CPU, XLA is faster than TensorFlow's own kernels up to these batch sizes times units: the
 # smaller number in inference with fewer than `_LARGE_UNITS_COMPILED` units.
 _LARGE_STEPS, _LARGE_UNITS_COMPILED, _USUAL_BATCH, _FEW_STEPS = (2**12, 2**15), 256, 32, 8
@@ -30,11 +31,12 @@ def loop_options(layer, shape, training: bool) -> LoopOptions:
     """Returns the options of a loop over `(time, batch, features)`."""
     cell, batch = layer.cells[0], shape[1]
     compiled = not layer.unroll and compiling_pays(layer.units, shape, training)
-    small = _SMALL_BATCHES_COMPILED if compiled else SMALL_BATCHES
+    small = on_accelerator() or batch in SMALL_BATCHES
     return LoopOptions(
         activation=cell.activation,
         recurrent_activation=cell.recurrent_activation,
-        hoist=on_accelerator() or batch in small,
+        hoist=small or (compiled and not layer.rematerialize),
+        factors_first=small,
         rematerialize=layer.rematerialize,
         unroll=layer.unroll,
         training=training,
@@ -116,7 +118,7 @@ class LSTMPass(Layerwise):
         states = tuple(ops.stack(column) for column in zip(*pairs, strict=True))
         residual = tuple(layer.is_residual(i) for i in range(index, layer.num_layers))
         x = _pad(x, (0, 0), (0, 0), (0, missing)) if missing else x
-        outputs, h, c = loops.run_wavefront(
+        outputs, h, c = run_wavefront(
             self.options,
             self.length,
             x,
