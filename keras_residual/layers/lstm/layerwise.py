@@ -30,6 +30,14 @@ def weights_of(layer, cell) -> tuple:
     )
 
 
+def where_started(started, outputs, before=None):
+    """Returns the outputs where `started` is true or `None`, else `before`, 0 by default."""
+    if started is None:
+        return outputs
+    before = ops.zeros((), outputs.dtype) if before is None else before
+    return ops.where(started, outputs, before)
+
+
 def step(layer, x, states):
     """Runs all layers for one time step, `x` being `(batch, features)`."""
     last, below = [], None
@@ -132,10 +140,7 @@ class Layerwise:
 
         An initial `h` is not an output, as in Keras on TensorFlow and PyTorch.
         """
-        if self.started is None:
-            return outputs
-        before = ops.zeros((), outputs.dtype) if before is None else before
-        return ops.where(self.started, outputs, before)
+        return where_started(self.started, outputs, before)
 
     def bidirectional(self, x, groups):
         """Runs the bottom layer in both directions; masked steps give zero, as in Keras."""

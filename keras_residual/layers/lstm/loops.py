@@ -15,6 +15,12 @@ from keras_residual.layers._loops.backends import compiled, scan_steps, with_gra
 from keras_residual.layers.lstm.cell import gradient_factors, gradient_step, lstm_cell
 
 
+def gradient_known(activation, recurrent_activation) -> bool:
+    """Returns whether the gradient of a cell with these activations is the one in `cell.py`."""
+    known = (keras.activations.tanh, keras.activations.sigmoid)
+    return (activation, recurrent_activation) == known
+
+
 @dataclasses.dataclass(frozen=True)
 class LoopOptions:
     """The options of a loop.
@@ -45,11 +51,7 @@ class LoopOptions:
     @property
     def hand_written(self) -> bool:
         """Whether the gradient of these activations is the one in `cell.py`."""
-        return (
-            not self.by_backend
-            and self.activation is keras.activations.tanh
-            and self.recurrent_activation is keras.activations.sigmoid
-        )
+        return not self.by_backend and gradient_known(self.activation, self.recurrent_activation)
 
     def cell(self, z, c, whole=False):
         z = ops.cast(z, c.dtype)
@@ -127,8 +129,10 @@ def run_layer(options: LoopOptions, length, x, weights, states, mask=None, dropo
             return _layer_forward(options, length, save, *given)
         return compiled(_layer_forward, inner, length, save)(*given)
 
-    def backward(options, length, *given):
-        return compiled(_layer_backward, inner, length)(*given)
+    def backward(options, length, saved, *gradients):
+        # Outside of what is compiled TensorFlow transposes once for all parts of a sequence.
+        across = [ops.transpose(matrix) for matrix in saved[1:3]]
+        return compiled(_layer_backward, inner, length)(saved, *gradients, across)
 
     return options.differentiable(forward, backward, (length,), arguments)
 
@@ -168,22 +172,24 @@ def _forward_steps(options, length, save, x, W, b, drop_x, U, h, c, mask, drop_h
     return hs, *last, kept
 
 
-def _layer_backward(options, length, saved, d_hs, dh, dc):
+def _layer_backward(options, length, saved, d_hs, dh, dc, across=None):
     x, W, U, b, h, c, mask, drop_x, drop_h, hs, cs, *zs = saved
+    W_t, U_t = across or (ops.transpose(W), ops.transpose(U))
     x = times(x, drop_x)
     h_before = times(ops.concatenate([ops.expand_dims(h, 0), hs])[:-1], drop_h)
     kept = (x, h_before, W, b) if options.rematerialize else (*zs, None, None, None)
     loop = options.bound(_backward_steps, length)
-    dz, dh, dc = loop(*kept, U, c, cs, mask, drop_h, d_hs, dh, dc)
-    dx = times(_product(dz, ops.transpose(W)), drop_x)
+    dz, dh, dc = loop(*kept, U, U_t, c, cs, mask, drop_h, d_hs, dh, dc)
+    dx = times(_product(dz, W_t), drop_x)
     dW, dU = (_weight_gradient(a, dz) for a in (x, h_before))
     db = None if b is None else ops.sum(dz, axis=(0, 1))
     return dx, dW, dU, db, ops.cast(dh, h.dtype), dc, None, None, None
 
 
-def _backward_steps(options, length, kept, h_before, W, b, U, c, cs, mask, drop_h, d_hs, dh, dc):
+def _backward_steps(
+    options, length, kept, h_before, W, b, U, U_t, c, cs, mask, drop_h, d_hs, dh, dc
+):
     """Returns the gradients of the pre-activations, and of the initial states."""
-    U_t = ops.transpose(U)
 
     def factors_of(c_before, mask, kept, h_before):
         """Returns the factors of one step, or of all at once."""

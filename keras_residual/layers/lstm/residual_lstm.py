@@ -37,8 +37,8 @@ class ResidualLSTM(LSTMWeights, RecurrentStack):
     layers, where the weights take at most 4 MB and the sequence is four times as long as the stack
     is high; else layerwise. On a CPU, TensorFlow compiles the loops with XLA, also in a model that
     is not compiled, where the number of steps is known and the batch times `units` is at most
-    32768, or 4096 in inference with fewer than 256 units: a small step is then three to four times
-    as fast. Measured
+    65536; on several cores they then run in up to four parts of the sequence, so that the first
+    steps of one layer are computed beside later steps of the layer below. Measured
     (`tests/benchmarks/residual_lstm.py`; TensorFlow without XLA; the GPU's with a prototype of
     these loops), eight layers, time for inference / for the gradient as a part of that of the stack
     of `keras.layers.LSTM` and `Add`:

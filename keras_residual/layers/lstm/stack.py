@@ -7,16 +7,19 @@ from keras import ops
 
 from keras_residual.layers.devices import on_accelerator
 from keras_residual.layers.lstm import loops
-from keras_residual.layers.lstm.layerwise import Layerwise, weights_of
+from keras_residual.layers.lstm.layerwise import Layerwise, add_skip, weights_of, where_started
 from keras_residual.layers.lstm.loops import LoopOptions
 from keras_residual.layers.lstm.wavefront import run_wavefront
 
 # On a CPU, the input products of larger batches are faster inside the loop, where they stay cached,
 # but not where XLA compiles TensorFlow's loop.
 SMALL_BATCHES = range(1, 5)
-# On a CPU, XLA is faster than TensorFlow's own kernels up to these batch sizes times units: the
-# smaller number in inference with fewer than `_LARGE_UNITS_COMPILED` units.
-_LARGE_STEPS, _LARGE_UNITS_COMPILED, _USUAL_BATCH, _FEW_STEPS = (2**12, 2**15), 256, 32, 8
+# On a CPU, loops are faster compiled by XLA up to this batch size times units.
+_LARGE_STEPS, _USUAL_BATCH, _FEW_STEPS = 2**16, 32, 8
+# On several cores a compiled loop runs in so many parts of the sequence, each of at least so many
+# steps, so that one layer is at later parts while the next is at earlier ones. On one core the
+# parts take as long as the whole.
+_MOST_PARTS, _SMALLEST_PART = 4, 16
 # On a CPU, XLA parallelizes a wavefront only from these many cells and units on; the gain is lost
 # if the weights do not fit into the cache.
 _MANY_CELLS, _LARGE_UNITS, _CACHED_WEIGHTS = 128, 128, 2**20
@@ -30,7 +33,9 @@ def state_dtype(layer) -> str:
 def loop_options(layer, shape, training: bool) -> LoopOptions:
     """Returns the options of a loop over `(time, batch, features)`."""
     cell, batch = layer.cells[0], shape[1]
-    compiled = not layer.unroll and compiling_pays(layer.units, shape, training)
+    # TensorFlow cannot differentiate what is compiled by itself.
+    known = loops.gradient_known(cell.activation, cell.recurrent_activation)
+    compiled = known and not layer.unroll and compiling_pays(layer.units, shape)
     small = on_accelerator() or batch in SMALL_BATCHES
     return LoopOptions(
         activation=cell.activation,
@@ -44,7 +49,7 @@ def loop_options(layer, shape, training: bool) -> LoopOptions:
     )
 
 
-def compiling_pays(units: int, shape, training: bool = False) -> bool:
+def compiling_pays(units: int, shape) -> bool:
     """Returns whether TensorFlow's loop is faster when compiled by XLA.
 
     On a CPU, models are not compiled by default, and the overhead of an operation exceeds the
@@ -57,8 +62,12 @@ def compiling_pays(units: int, shape, training: bool = False) -> bool:
     length, batch = shape[:2]
     if tf.executing_eagerly() or not isinstance(length, int) or length < _FEW_STEPS:
         return False
-    limit = _LARGE_STEPS[training or units >= _LARGE_UNITS_COMPILED]
-    return units * (_USUAL_BATCH if batch is None else batch) <= limit
+    return units * (_USUAL_BATCH if batch is None else batch) <= _LARGE_STEPS
+
+
+def number_of_parts(length: int) -> int:
+    """Returns in how many parts compiled loops over a sequence run."""
+    return 1 if os.cpu_count() == 1 else min(_MOST_PARTS, length // _SMALLEST_PART)
 
 
 def wavefront_pays(layer, shape, training: bool) -> bool:
@@ -85,16 +94,46 @@ class LSTMPass(Layerwise):
         )
 
     def direction(self, cell, x, states, mask):
-        weights = weights_of(self.layer, cell)
-        dropout = self.dropout(x.shape[-1])
-        return loops.run_layer(self.options, self.length, x, weights, states, mask, dropout)
+        [h], last = self.run_parts(cell, [x], [self.length], states, [mask])
+        return h, *last
+
+    def run_parts(self, cell, parts, lengths, states, masks):
+        """Runs one cell over successive parts of a sequence; returns outputs and last states."""
+        weights, dropout = weights_of(self.layer, cell), self.dropout(parts[0].shape[-1])
+        outputs = []
+        for x, length, mask in zip(parts, lengths, masks, strict=True):
+            h, *states = loops.run_layer(self.options, length, x, weights, states, mask, dropout)
+            outputs.append(h)
+        return outputs, states
 
     def run_next(self, index, x, groups):
-        layer = self.layer
-        if not (self.wavefront and index < layer.num_layers - 1 and self.fits(index, x)):
+        count = self.layer.num_layers
+        if index == count - 1:
             return super().run_next(index, x, groups)
-        x, new = self.run_wavefront(index, x, groups[index:])
-        return x, new, layer.num_layers
+        if self.wavefront and self.fits(index, x):
+            return *self.run_wavefront(index, x, groups[index:]), count
+        if self.options.compiled and number_of_parts(self.length) > 1 and not self.wavefront:
+            return *self.run_pipeline(index, x, groups[index:]), count
+        return super().run_next(index, x, groups)
+
+    def run_pipeline(self, index, x, groups):
+        """Runs layer `index` and those above it in parts, several of them at the same time."""
+        size = -(-self.length // number_of_parts(self.length))
+        ends = list(range(size, self.length, size))
+        parts, masks, started = (
+            [None] * (len(ends) + 1) if value is None else ops.split(value, ends, axis=0)
+            for value in (x, self.step_mask, self.started)
+        )
+        lengths = [part.shape[0] for part in parts]
+        last = []
+        for number, states in enumerate(groups, index):
+            cell = self.layer.cells[number]
+            outputs, new = self.run_parts(cell, parts, lengths, states, masks)
+            outputs = map(where_started, started, outputs)
+            pairs = zip(parts, outputs, strict=True)
+            parts = [add_skip(self.layer, number, x, h) for x, h in pairs]
+            last += new
+        return ops.concatenate(parts, axis=0), last
 
     def fits(self, index, x):
         """Returns whether layer `index` and those above it can run as a wavefront."""
