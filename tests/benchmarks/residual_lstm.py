@@ -8,7 +8,7 @@ does by default (TensorFlow: a graph; `--jit` adds XLA. JAX: jit). All candidate
 turns in one process; the numbers are medians in milliseconds. A few minutes on two idle cores.
 PyTorch takes part where it is installed, eagerly, as its LSTM is one operation a layer.
 
-`--table` writes the kept times beside PyTorch's into the page of benchmarks, and measures nothing.
+`lstm_beside_torch.py` compares with PyTorch alone, at more sizes.
 
 On a busy machine these medians say little. `--processor-time` takes one thread, its own time and
 the least of the repeats instead.
@@ -18,11 +18,8 @@ import argparse
 import contextlib
 import functools
 import itertools
-import json
 import os
-import pathlib
 import statistics
-import sys
 import time
 
 import keras
@@ -32,9 +29,6 @@ from _torch_lstm import torch_lstm_stack
 from keras import ops
 
 from keras_residual.layers import ResidualLSTM
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import tables
 
 IMPLEMENTATIONS = ("auto", "layerwise", "wavefront")
 
@@ -98,7 +92,8 @@ def _compiled_tensorflow(model, x, jit):
             loss = tf.reduce_mean(model(x, training=True) ** 2)
         return tape.gradient(loss, [v.value for v in model.trainable_variables])
 
-    return lambda: infer(x).numpy(), lambda: [g.numpy() for g in train(x)]
+    # Calls return when they are done; `numpy()` would copy, which PyTorch does not do either.
+    return lambda: infer(x), lambda: train(x)
 
 
 def _compiled_jax(model, x):
@@ -159,18 +154,6 @@ def timed(functions, repeats, clock=time.perf_counter, middle=statistics.median)
     return [middle(found) for found in times]
 
 
-def table(folder=RESULTS):
-    """Returns PyTorch's time over that of `auto` on TensorFlow as a table of Markdown."""
-    kinds, found = ("inference", "training"), {}
-    for row in json.loads((folder / "residual_lstm-tensorflow.json").read_text())["rows"]:
-        name = ", ".join(str(row[key]) for key in ("layers", "units", "batch", "steps"))
-        found.setdefault(name, {})[row["kind"]] = row["ratios"][-1]
-    lines = ["| layers, units, batch, steps | inference | training |", "|---|---:|---:|"]
-    for name, ratios in found.items():
-        lines.append(f"| {name} | " + " | ".join(f"{ratios[kind]:.2f}" for kind in kinds) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, nargs="+", default=[64, 128])
@@ -181,11 +164,7 @@ def main():
     parser.add_argument("--jit", action="store_true", help="compile TensorFlow graphs with XLA")
     parser.add_argument("--processor-time", action="store_true", help="on a busy machine")
     parser.add_argument("--keep", action="store_true", help="write the results for the backend")
-    parser.add_argument("--table", action="store_true", help="only write the page's table")
     given = parser.parse_args()
-    if given.table:
-        tables.write(tables.BENCHMARKS, "residual-lstm", table())
-        return
     measure = timed
     if given.processor_time:
         one_thread()
