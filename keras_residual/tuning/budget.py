@@ -11,6 +11,8 @@ _UNITS = {
     "max_file_size": "bytes of int8 LiteRT (estimated)",
     "max_latency_ms": "ms an example by LiteRT",
 }
+# A network so many times too slow by an estimate is not measured.
+_HOPELESS = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class Budget:
             if most is not None and used is not None and used > most:
                 return f"{used:,.6g} {_UNITS[name]} exceed {name}={most:,.6g}"
         return None
+
+    def hopeless(self, latency_ms: float) -> str | None:
+        """Returns a message if an estimate of the latency is far beyond its bound, or `None`."""
+        if self.max_latency_ms is None or latency_ms <= _HOPELESS * self.max_latency_ms:
+            return None
+        unit, most = _UNITS["max_latency_ms"], self.max_latency_ms
+        return f"some {latency_ms:.2g} {unit} exceed max_latency_ms={most:,.6g}"
 
     def share(self, cost: "Cost") -> float:
         """Returns the largest ratio of a cost to its bound; above 1 the budget is exceeded."""

@@ -54,7 +54,9 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
         max_macs: The most multiply–accumulates for one input.
         max_file_size: The most bytes of the full-integer LiteRT file, by an estimate.
         max_latency_ms: The most milliseconds for one input, measured on this machine with the
-            LiteRT interpreter, int8, one thread.
+            LiteRT interpreter, int8, one thread. A network is not measured if its multiply–
+            accumulates would take more than three times as long in every network measured so far
+            of at least a quarter of its size.
         labels: Kind of the labels: `"classes"`; `"multi_label"`, of which an example may have
             several, with a sigmoid for each of `classes`; or `"regression"`, of `classes` numbers.
         **knobs: What to fix, narrow or leave out.
@@ -225,7 +227,8 @@ class SearchSpace(keras_tuner.HyperModel, abc.ABC):
             options = json.dumps(self.options(self.values(hp)))
             reason = self.budget.objection(self._counted_cost(options))
             if reason is None and timed and self.budget.max_latency_ms is not None:
-                reason = self.budget.objection(self._timed(options))
+                seen = self.latencies.foreseen(options, lambda key: self._counted_cost(key).macs)
+                reason = self.budget.hopeless(seen) or self.budget.objection(self._timed(options))
         except ValueError as error:
             return str(error)
         return reason

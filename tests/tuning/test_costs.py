@@ -105,6 +105,42 @@ def test_points_that_are_too_slow_are_rejected(monkeypatch):
     assert space.cost(small).latency_ms == pytest.approx(timed[1] / 1000)
 
 
+def test_hopelessly_slow_points_are_not_timed(monkeypatch):
+    """Those timed so far, of a quarter of the size, would all take too long for as much."""
+    timed = []
+
+    def measure(model, quantization):
+        timed.append(model.count_params())
+        return latency
+
+    monkeypatch.setattr("keras_residual.tuning.latency.measured", measure)
+    latency = 1.0
+    space = tuning.HyperResNet((8, 8, 1), 10, "ResNet8", max_latency_ms=1.9)
+    latency = 2.0
+    space.latencies.known.clear()
+    timed.clear()
+
+    def objection(width):
+        return space.objection(dict.fromkeys(("stem_width", "width1", "width2", "width3"), width))
+
+    assert "2 ms an example by LiteRT exceed" in objection(8)
+    # Sixteen times the operations: much smaller networks do not tell how fast it is.
+    assert "2 ms an example by LiteRT exceed" in objection(32)
+    assert len(timed) == 2
+    assert objection(64).startswith("some 8 ms an example by LiteRT exceed max_latency_ms=1.9")
+    assert len(timed) == 2
+
+
+@pytest.mark.long
+def test_blocks_that_start_as_the_identity_can_be_timed():
+    """Their squeeze-and-excitation sees zeros, for which quantization has no scale."""
+    space = tuning.HyperResNet(
+        (8, 8, 1), 10, "ResNet8", max_latency_ms=1e6, se_ratio=0.25, width=8, depth=1
+    )
+    assert space.objection({}) is None
+    assert 0 < space.cost({}).latency_ms < 1e3
+
+
 def test_a_network_that_cannot_be_timed_is_a_failed_trial(tmp_path, monkeypatch):
     def measure(model, quantization):
         if model.count_params() > 100:
