@@ -36,6 +36,7 @@ class LoopOptions:
         training: Whether a gradient is likely to be requested.
         by_backend: Whether the backend computes the gradient, whatever the activations are.
         compiled: Whether TensorFlow compiles the loop with XLA, even inside an uncompiled model.
+        transposed: Whether the loop keeps its states as `(units, batch)`, see `transposed.py`.
     """
 
     activation: Callable[..., Any]
@@ -47,15 +48,16 @@ class LoopOptions:
     training: bool
     by_backend: bool = False
     compiled: bool = False
+    transposed: bool = False
 
     @property
     def hand_written(self) -> bool:
         """Whether the gradient of these activations is the one in `cell.py`."""
         return not self.by_backend and gradient_known(self.activation, self.recurrent_activation)
 
-    def cell(self, z, c, whole=False):
+    def cell(self, z, c, whole=False, axis=-1):
         z = ops.cast(z, c.dtype)
-        return lstm_cell(z, c, self.activation, self.recurrent_activation, whole)
+        return lstm_cell(z, c, self.activation, self.recurrent_activation, whole, axis=axis)
 
     def scan(self, *arguments, reverse=False):
         known = self.hand_written
@@ -94,7 +96,7 @@ def plus(x, bias):
     return x if bias is None else x + bias
 
 
-def _hold(mask, new, old):
+def hold(mask, new, old):
     return new if mask is None else ops.where(mask, new, old)
 
 
@@ -160,9 +162,9 @@ def _forward_steps(options, length, save, x, W, b, drop_x, U, h, c, mask, drop_h
         projected = x if W is None else ops.matmul(times(x, drop_x), W)
         z = plus(projected, b) + ops.matmul(times(h, drop_h), U)
         h_new, c_new = options.cell(z, c, whole=options.hoist)
-        h_new = _hold(mask, ops.cast(h_new, h.dtype), h)
+        h_new = hold(mask, ops.cast(h_new, h.dtype), h)
         kept = (ops.cast(c, h.dtype), z)[: len(specs) - 1]
-        return (h_new, _hold(mask, c_new, c)), (h_new, *kept)
+        return (h_new, hold(mask, c_new, c)), (h_new, *kept)
 
     specs = [(h.shape, h.dtype)]
     if save:
@@ -181,7 +183,7 @@ def _layer_backward(options, length, saved, d_hs, dh, dc, across=None):
     loop = options.bound(_backward_steps, length)
     dz, dh, dc = loop(*kept, U, U_t, c, cs, mask, drop_h, d_hs, dh, dc)
     dx = times(_product(dz, W_t), drop_x)
-    dW, dU = (_weight_gradient(a, dz) for a in (x, h_before))
+    dW, dU = (weight_gradient(a, dz) for a in (x, h_before))
     db = None if b is None else ops.sum(dz, axis=(0, 1))
     return dx, dW, dU, db, ops.cast(dh, h.dtype), dc, None, None, None
 
@@ -229,7 +231,7 @@ def _product(a, matrix):
     return ops.reshape(flat, (*ops.shape(a)[:-1], matrix.shape[-1]))
 
 
-def _weight_gradient(a, dz):
+def weight_gradient(a, dz):
     """Returns the outer products, summed over steps and batch, as one matrix product."""
     a, dz = (ops.reshape(v, (-1, v.shape[-1])) for v in (a, dz))
     return ops.matmul(ops.transpose(a), dz)

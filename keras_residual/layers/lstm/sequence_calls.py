@@ -24,8 +24,9 @@ class SequenceCalls:
         mask = checks.checked_mask(self, sequences, initial_state, mask, training, sequences_mask)
         if mask is not None:
             mask = ops.transpose(ops.cast(mask, "bool"))
-        if initial_state is None:
-            initial_state = self.states
+        if initial_state is None and self.states is not None:
+            # Copies: PyTorch finds no gradient through values that are assigned in between.
+            initial_state = [ops.copy(state) for state in self.states]
         x = ops.transpose(ops.cast(sequences, self.compute_dtype), (1, 0, 2))
         if self.go_backwards:
             x, mask = ops.flip(x, axis=0), None if mask is None else ops.flip(mask, axis=0)

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_residual.layers.devices import on_accelerator
-from keras_residual.layers.lstm import loops
+from keras_residual.layers.lstm import loops, transposed
 from keras_residual.layers.lstm.layerwise import Layerwise, add_skip, weights_of, where_started
 from keras_residual.layers.lstm.loops import LoopOptions
 from keras_residual.layers.lstm.wavefront import run_wavefront
@@ -16,6 +16,8 @@ from keras_residual.layers.lstm.wavefront import run_wavefront
 SMALL_BATCHES = range(1, 5)
 # On a CPU, loops are faster compiled by XLA up to this batch size times units.
 _LARGE_STEPS, _USUAL_BATCH, _FEW_STEPS = 2**16, 32, 8
+# On a CPU, JAX's loops are faster with transposed states from so many units on, at larger batches.
+_TRANSPOSED_UNITS = 256
 # On several cores a compiled loop runs in so many parts of the sequence, each of at least so many
 # steps, so that one layer is at later parts while the next is at earlier ones. On one core the
 # parts take as long as the whole.
@@ -46,6 +48,7 @@ def loop_options(layer, shape, training: bool) -> LoopOptions:
         unroll=layer.unroll,
         training=training,
         compiled=compiled,
+        transposed=known and transposing_pays(layer, batch),
     )
 
 
@@ -63,6 +66,14 @@ def compiling_pays(units: int, shape) -> bool:
     if tf.executing_eagerly() or not isinstance(length, int) or length < _FEW_STEPS:
         return False
     return units * (_USUAL_BATCH if batch is None else batch) <= _LARGE_STEPS
+
+
+def transposing_pays(layer, batch) -> bool:
+    """Returns whether JAX's loop is faster with its states transposed."""
+    if keras.backend.backend() != "jax" or on_accelerator() or not isinstance(batch, int):
+        return False
+    plain = not (layer.unroll or layer.rematerialize)
+    return plain and batch not in SMALL_BATCHES and layer.units >= _TRANSPOSED_UNITS
 
 
 def number_of_parts(length: int) -> int:
@@ -102,7 +113,8 @@ class LSTMPass(Layerwise):
         weights, dropout = weights_of(self.layer, cell), self.dropout(parts[0].shape[-1])
         outputs = []
         for x, length, mask in zip(parts, lengths, masks, strict=True):
-            h, *states = loops.run_layer(self.options, length, x, weights, states, mask, dropout)
+            run = (transposed if self.options.transposed else loops).run_layer
+            h, *states = run(self.options, length, x, weights, states, mask, dropout)
             outputs.append(h)
         return outputs, states
 
