@@ -8,6 +8,7 @@ from keras_residual import _checks
 from keras_residual._docstrings import completed
 from keras_residual._types import Shape, Tensor
 from keras_residual.layers.registration import registered
+from keras_residual.layers.seeds import seed_generator
 
 
 class _DroppingLayer(keras.layers.Layer):
@@ -17,7 +18,7 @@ class _DroppingLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rate = _checks.real("rate", rate, 0.0, 1.0, open_end=True)
         self.seed = None if seed is None else _checks.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.seed_generator = seed_generator(self.seed)
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class ShakeShake(keras.layers.Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = None if seed is None else _checks.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.seed_generator = seed_generator(self.seed)
         self.built = True
 
     def call(

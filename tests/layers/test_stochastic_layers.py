@@ -241,3 +241,15 @@ def test_regularizer_reaches_every_kernel():
     assert len(kernels) == 5
     expected = 0.1 * sum((to_numpy(kernel) ** 2).sum() for kernel in kernels)
     np.testing.assert_allclose(sum(map(to_numpy, layer.losses)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**31, 2**32 - 1])
+def test_all_seeds_of_numpy_are_taken(seed):
+    """PyTorch's backend of Keras takes 31 bits."""
+    x = ramp(2, 3, 4)
+    for make in (
+        lambda: layers.StochasticDepth(0.5, seed=seed),
+        lambda: layers.ResidualLSTM(4, 2, dropout=0.3, seed=seed),
+    ):
+        assert np.all(np.isfinite(to_numpy(make()(x, training=True))))
+        assert make().get_config()["seed"] == seed

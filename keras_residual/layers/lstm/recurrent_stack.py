@@ -16,6 +16,7 @@ from keras_residual.layers.lstm import checks
 from keras_residual.layers.lstm.layerwise import Layerwise
 from keras_residual.layers.lstm.sequence_calls import SequenceCalls
 from keras_residual.layers.lstm.states import RecurrentStates
+from keras_residual.layers.seeds import seed_generator
 from keras_residual.layers.sublayers import SublayerRow
 
 
@@ -138,9 +139,7 @@ class RecurrentStack(
             "recurrent_dropout", recurrent_dropout, 0.0, 1.0, open_end=True
         )
         self.seed = None if seed is None else _checks.seed(seed)
-        self.seed_generator = (
-            keras.random.SeedGenerator(self.seed) if dropout or recurrent_dropout else None
-        )
+        self.seed_generator = seed_generator(self.seed) if dropout or recurrent_dropout else None
         for name, value in {
             "residual_projection": residual_projection,
             "bidirectional_bottom": bidirectional_bottom,
