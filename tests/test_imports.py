@@ -261,11 +261,12 @@ def run_python(code):
 
 
 def test_import_adds_little_to_that_of_keras():
+    """A share, as a busy machine takes longer for both: 0.25 of 2.6 s on an idle one."""
     code = (
-        "import time, keras\nstart = time.process_time()\nimport keras_residual\n"
-        "print(time.process_time() - start)"
+        "import time\nstart = time.process_time()\nimport keras\nfirst = time.process_time()\n"
+        "import keras_residual\nprint((time.process_time() - first) / (first - start))"
     )
-    assert min(float(run_python(code)) for _ in range(2)) < 0.3
+    assert min(float(run_python(code)) for _ in range(2)) < 0.14
 
 
 def test_import_loads_nothing_heavy():
