@@ -5,8 +5,8 @@
     python tests/benchmarks/search_under_budget.py --dataset /usr/share/datasets/fashion-mnist \\
         --images 20000 --validation 0.5 --search-epochs 5 --epochs 8 --trainings 1
     python tests/benchmarks/search_under_budget.py --dataset /usr/share/datasets/fashion-mnist \\
-        --widths 12 24 48 --budget 50000 --images 2000 --validation 0.5 --search-epochs 5 \\
-        --train-images 10000 --epochs 8 --trainings 1 --seeds 0 --minutes 14
+        --widths 12 24 48 --budget 50000 --images 8000 --validation 0.25 --search-epochs 4 \\
+        --train-images 10000 --epochs 8 --trainings 1 --minutes 25
 
 The search trains on `--images` of the training images and compares networks on a share of them.
 Then three networks are trained from scratch on all training images, for the same number of epochs,
