@@ -57,7 +57,7 @@ def test_parts_compute_what_the_whole_does(case, masked, monkeypatch):
     states = [tf.constant(ramp(2, 6, offset=i), x.dtype) for i in range(layer.state_count)]
     found, counts = [], []
     for count in (1, 4):
-        monkeypatch.setattr(stack, "number_of_parts", lambda length, count=count: count)
+        monkeypatch.setattr(stack, "number_of_parts", lambda *_, count=count: count)
         for variable in layer.non_trainable_variables:
             variable.assign([0, 3])
         with mock.patch.object(stack.loops, "run_layer", wraps=stack.loops.run_layer) as run:
@@ -77,6 +77,9 @@ def test_parts_compute_what_the_whole_does(case, masked, monkeypatch):
 
 def test_short_sequences_and_one_core_take_one_part(monkeypatch):
     monkeypatch.setattr(stack.os, "cpu_count", lambda: 2)
-    assert [stack.number_of_parts(length) for length in (16, 32, 63, 128)] == [1, 2, 3, 4]
+    assert [stack.number_of_parts(length, 16) for length in (16, 32, 63, 128)] == [1, 2, 3, 4]
+    # Starting the loops of more parts takes longer than they gain.
+    assert [stack.number_of_parts(length, 1) for length in (16, 32, 63, 128)] == [1, 2, 2, 2]
+    assert stack.number_of_parts(128, None) == 4
     monkeypatch.setattr(stack.os, "cpu_count", lambda: 1)
-    assert stack.number_of_parts(128) == 1
+    assert stack.number_of_parts(128, 16) == 1

@@ -1,5 +1,6 @@
 """Loops whose states are transposed compute what the others do, on every backend."""
 
+import dataclasses
 from types import SimpleNamespace
 from unittest import mock
 
@@ -67,9 +68,13 @@ def test_transposed_states_change_nothing(case, masked, monkeypatch):
     mask[0, :2], mask[1, 3], mask[2, 4:] = False, False, False
     mask = keras.ops.convert_to_tensor(mask) if masked else None
     before = [to_numpy(variable) for variable in layer.non_trainable_variables]
-    found, counts = [], []
+    found, counts, options = [], [], stack.loop_options
     for transposed in (False, True):
-        monkeypatch.setattr(stack, "transposing_pays", lambda *_, chosen=transposed: chosen)
+
+        def chosen(*arguments, transposed=transposed):
+            return dataclasses.replace(options(*arguments), transposed=transposed)
+
+        monkeypatch.setattr(stack, "loop_options", chosen)
         for variable, value in zip(layer.non_trainable_variables, before, strict=True):
             variable.assign(value)
         run = stack.transposed.run_layer

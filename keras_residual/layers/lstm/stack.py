@@ -19,8 +19,9 @@ _LARGE_STEPS, _USUAL_BATCH, _FEW_STEPS = 2**16, 32, 8
 # On a CPU, JAX's loops are faster with transposed states from so many units on, at larger batches.
 _TRANSPOSED_UNITS = 256
 # On several cores a compiled loop runs in so many parts of the sequence, each of at least so many
-# steps, so that one layer is at later parts while the next is at earlier ones. On one core the
-# parts take as long as the whole.
+# steps, so that one layer is at later parts while the next is at earlier ones: in two of a small
+# batch, whose steps take little more than starting a loop. On one core the parts take as long as
+# the whole.
 _MOST_PARTS, _SMALLEST_PART = 4, 16
 # On a CPU, XLA parallelizes a wavefront only from these many cells and units on; the gain is lost
 # if the weights do not fit into the cache.
@@ -48,7 +49,7 @@ def loop_options(layer, shape, training: bool) -> LoopOptions:
         unroll=layer.unroll,
         training=training,
         compiled=compiled,
-        transposed=known and transposing_pays(layer, batch),
+        transposed=known and not training and transposing_pays(layer, batch),
     )
 
 
@@ -69,16 +70,17 @@ def compiling_pays(units: int, shape) -> bool:
 
 
 def transposing_pays(layer, batch) -> bool:
-    """Returns whether JAX's loop is faster with its states transposed."""
+    """Returns whether JAX's loop is faster with transposed states, if no gradient is needed."""
     if keras.backend.backend() != "jax" or on_accelerator() or not isinstance(batch, int):
         return False
     plain = not (layer.unroll or layer.rematerialize)
     return plain and batch not in SMALL_BATCHES and layer.units >= _TRANSPOSED_UNITS
 
 
-def number_of_parts(length: int) -> int:
+def number_of_parts(length: int, batch: int | None) -> int:
     """Returns in how many parts compiled loops over a sequence run."""
-    return 1 if os.cpu_count() == 1 else min(_MOST_PARTS, length // _SMALLEST_PART)
+    most = 2 if batch in SMALL_BATCHES else _MOST_PARTS
+    return 1 if os.cpu_count() == 1 else min(most, length // _SMALLEST_PART)
 
 
 def wavefront_pays(layer, shape, training: bool) -> bool:
@@ -124,13 +126,14 @@ class LSTMPass(Layerwise):
             return super().run_next(index, x, groups)
         if self.wavefront and self.fits(index, x):
             return *self.run_wavefront(index, x, groups[index:]), count
-        if self.options.compiled and number_of_parts(self.length) > 1 and not self.wavefront:
-            return *self.run_pipeline(index, x, groups[index:]), count
+        parts = number_of_parts(self.length, x.shape[1]) if self.options.compiled else 1
+        if parts > 1 and not self.wavefront:
+            return *self.run_pipeline(index, x, groups[index:], parts), count
         return super().run_next(index, x, groups)
 
-    def run_pipeline(self, index, x, groups):
+    def run_pipeline(self, index, x, groups, count):
         """Runs layer `index` and those above it in parts, several of them at the same time."""
-        size = -(-self.length // number_of_parts(self.length))
+        size = -(-self.length // count)
         ends = list(range(size, self.length, size))
         parts, masks, started = (
             [None] * (len(ends) + 1) if value is None else ops.split(value, ends, axis=0)
