@@ -182,8 +182,9 @@ def page(folder):
         '<meta name="viewport" content="width=device-width"><title>Speed of commits</title>'
         "<style>body{font:16px sans-serif;max-width:48em;margin:2em auto;padding:0 1em}"
         "svg{width:100%;height:auto}</style><h1>Speed of commits</h1>"
-        "<p>Time before over time after, both measured in turn in one run; the bar spans the "
-        "quartiles. Below the dashed line, 0.9, a comparison fails.</p>"
+        "<p>Time of one commit over that of a later one, whose name and milliseconds are below, "
+        "both measured in turn in one run. The bar spans the quartiles. Below the dashed line, "
+        "0.9, a comparison fails.</p>"
         f"{figures}</html>\n"
     )
     path = folder / "history.html"
@@ -195,7 +196,7 @@ def _figure(name, runs):
     found = [(run, run["rows"][name]) for run in runs if name in run["rows"]]
 
     def height(ratio):
-        return 100 - 80 * (min(max(ratio, 0.5), 1.5) - 0.5)
+        return 165 - 150 * (min(max(ratio, 0.5), 1.5) - 0.5)
 
     marks, step = [], 560 / max(len(found), 1)
     for number, (run, row) in enumerate(found):
@@ -210,14 +211,15 @@ def _figure(name, runs):
             f'<g stroke="{colour}" fill="{colour}"><title>{words}</title>'
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke-width="2"/>'
             f'<circle cx="{x:.1f}" cy="{height(row["ratio"]):.1f}" r="4"/></g>'
-            f'<text x="{x:.1f}" y="118" font-size="9" text-anchor="middle">{run["after"]}</text>'
+            f'<text x="{x:.1f}" y="178" font-size="9" text-anchor="middle">'
+            f"{run['after']}, {row['after_ms']:.1f} ms</text>"
         )
     lines = "".join(
         f'<line x1="50" x2="610" y1="{height(value)}" y2="{height(value)}" stroke="#999" {dash}/>'
         f'<text x="44" y="{height(value) + 4}" font-size="11" text-anchor="end">{value}</text>'
         for value, dash in ((1.0, ""), (SLOWER, 'stroke-dasharray="4"'))
     )
-    return f'<h2>{name}</h2><svg viewBox="0 0 620 124" role="img">{lines}{"".join(marks)}</svg>'
+    return f'<h2>{name}</h2><svg viewBox="0 0 620 184" role="img">{lines}{"".join(marks)}</svg>'
 
 
 def main():
