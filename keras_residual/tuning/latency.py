@@ -59,13 +59,17 @@ class Latencies:
         """Returns an estimate from below for an architecture that was not measured.
 
         That is the time that its multiply–accumulates would take where they were fastest, among
-        those measured of at least a quarter of its size; 0 without any.
+        those measured of at least a quarter of its size; 0 without any, or if it was measured.
         """
         if key in self.known:
-            return self.known[key]
-        size = macs_of(key)
-        others = ((macs_of(other), ms) for other, ms in self.known.items())
-        return min((ms * size / macs for macs, ms in others if 4 * macs >= size), default=0.0)
+            return 0.0
+        size, times = macs_of(key), []
+        for other, ms in self.known.items():
+            # A file may hold architectures that this version does not know.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if 4 * macs_of(other) >= size:
+                    times.append(ms * size / macs_of(other))
+        return min(times, default=0.0)
 
 
 def measured(model: keras.Model, quantization: str = "int8") -> float:

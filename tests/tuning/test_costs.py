@@ -129,6 +129,10 @@ def test_hopelessly_slow_points_are_not_timed(monkeypatch):
     assert len(timed) == 2
     assert objection(64).startswith("some 8 ms an example by LiteRT exceed max_latency_ms=1.9")
     assert len(timed) == 2
+    # What a file of another version knows is left alone, and no network is rejected for it.
+    space.latencies.known = {"unknown": 1e-3, '{"depths": "all"}': 1e-3}
+    assert objection(64).startswith("2 ms an example by LiteRT exceed")
+    assert len(timed) == 3
 
 
 @pytest.mark.long
